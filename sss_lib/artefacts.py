@@ -1,0 +1,308 @@
+"""Where each artefact lives, and how it is written and read: atomic, self-describing Parquet.
+
+A `Store` knows the tree under the data folder and hands out `Artefact`s. Each artefact carries a recipe in
+its schema metadata: the parameters, the digests of its inputs, and the code and version that made it. It is
+current while the recipe that a run would use today is the recipe that it carries.
+"""
+
+import contextlib
+import functools
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sss_lib import __version__
+
+_KEY = b"sss_lib"
+
+
+@contextlib.contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Give a temporary name beside `path` to write to; rename it to `path` if the block succeeds.
+
+    A reader sees the old file or the whole new one, and a failed or killed writer leaves the old one.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    os.close(handle)
+    try:
+        yield Path(name)
+        with open(name, "rb+") as file:
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A Parquet file with the recipe that makes it.
+
+    Attributes
+    ----------
+    path : Path
+    parameters : mapping
+        What was chosen: JSON values only.
+    inputs : mapping of str to (Artefact or str)
+        What it is made from: other artefacts, or digests of things that are none.
+    modules : tuple of str
+        The modules of sss_lib whose code makes it.
+    made_by : str
+        The notebook that writes it, for messages.
+    """
+
+    path: Path
+    parameters: Mapping[str, object]
+    inputs: Mapping[str, "Artefact | str"] = field(default_factory=dict)
+    modules: tuple[str, ...] = ()
+    made_by: str = ""
+
+    def recipe(self) -> dict:
+        """What would make this artefact today. Inputs must exist."""
+        inputs = {
+            name: value if isinstance(value, str) else value.digest() for name, value in self.inputs.items()
+        }
+        return {
+            "parameters": dict(self.parameters),
+            "inputs": inputs,
+            "code": code_digest(self.modules),
+            "version": __version__,
+        }
+
+    def is_current(self) -> bool:
+        """Whether the file exists and carries the recipe that a run would use today."""
+        try:
+            return self.metadata()["recipe"] == json.loads(json.dumps(self.recipe()))
+        except FileNotFoundError:
+            return False
+
+    def metadata(self) -> dict:
+        """What the file says of itself: its recipe, the digest of its columns, and extras."""
+        self._require()
+        return json.loads(pq.read_schema(self.path).metadata[_KEY])
+
+    def digest(self) -> str:
+        """Digest of the columns: equal contents have equal digests, whatever made them."""
+        return self.metadata()["digest"]
+
+    def write(self, columns: Mapping[str, object], **extra: object) -> None:
+        """Write columns (see `to_table`) with their recipe, atomically.
+
+        Parameters
+        ----------
+        columns : mapping of str to array
+        **extra : JSON values
+            Kept in the metadata beside the recipe.
+        """
+        table = to_table(columns)
+        digest = hashlib.sha256(table.schema.to_string(show_schema_metadata=False).encode())
+        for column in table.combine_chunks().columns:
+            for buffer in column.chunk(0).buffers() if column.num_chunks else []:
+                digest.update(buffer or b"")
+        about = {"recipe": self.recipe(), "digest": digest.hexdigest(), **extra}
+        table = table.replace_schema_metadata({**(table.schema.metadata or {}), _KEY: json.dumps(about)})
+        with replacing(self.path) as temporary:
+            pq.write_table(table, temporary, compression="zstd")
+
+    def read(self) -> pa.Table:
+        """Read the columns back."""
+        self._require()
+        return pq.read_table(self.path)
+
+    def _require(self) -> None:
+        if not self.path.is_file():
+            mend = f": run {self.made_by} with {dict(self.parameters)} first" if self.made_by else ""
+            raise FileNotFoundError(f"{self.path} does not exist{mend}")
+
+
+@functools.cache
+def code_digest(modules: tuple[str, ...]) -> str:
+    """Digest of the source of some modules of sss_lib, named as in `sss_lib.<name>`."""
+    digest = hashlib.sha256()
+    for module in modules:
+        digest.update((Path(__file__).parent / f"{module.replace('.', '/')}.py").read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Frame embeddings of many clips, one below the other.
+
+    Attributes
+    ----------
+    fnames : list of str [n_clips]
+    values : np.ndarray [shape=(n_total, dim), dtype=float32]
+    offsets : np.ndarray [shape=(n_clips + 1,), dtype=int64]
+        Clip i owns `values[offsets[i]:offsets[i + 1]]`.
+    hop_s : float
+        Seconds from one frame to the next; nan where a clip has one embedding.
+    """
+
+    fnames: list[str]
+    values: np.ndarray
+    offsets: np.ndarray
+    hop_s: float = float("nan")
+
+
+def to_table(columns: Mapping[str, object]) -> pa.Table:
+    """Arrow table of columns: 1-D arrays and lists as they are, [n, d] as fixed-size lists, `Frames` as lists.
+
+    Examples
+    --------
+    >>> to_table({"fname": ["a", "b"], "embedding": np.zeros((2, 3), np.float32)}).schema.types
+    [DataType(string), FixedSizeListType(fixed_size_list<item: float>[3])]
+    """
+    arrays = {}
+    for name, column in columns.items():
+        if isinstance(column, Frames):
+            arrays[name] = pa.ListArray.from_arrays(column.offsets.astype(np.int32), _matrix(column.values))
+        elif isinstance(column, np.ndarray) and column.ndim == 2:
+            arrays[name] = _matrix(column)
+        else:
+            arrays[name] = pa.array(column)
+    return pa.table(arrays)
+
+
+def _matrix(values: np.ndarray) -> pa.FixedSizeListArray:
+    return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(values).ravel()), values.shape[1])
+
+
+def to_matrix(column: pa.ChunkedArray) -> np.ndarray:
+    """Array [n, d] of a fixed-size list column.
+
+    Examples
+    --------
+    >>> to_matrix(to_table({"x": np.array([[1, 2], [3, 4]])})["x"])
+    array([[1, 2],
+           [3, 4]])
+    """
+    width = column.type.list_size
+    return column.combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(-1, width)
+
+
+def to_frames(table: pa.Table) -> Frames:
+    """Frame embeddings from a table with the columns fname, frames and hop_s."""
+    lists = table["frames"].combine_chunks()
+    offsets = lists.offsets.to_numpy().astype(np.int64)
+    values = to_matrix(pa.chunked_array([lists.flatten()]))
+    return Frames(table["fname"].to_pylist(), values, offsets - offsets[0], table["hop_s"][0].as_py())
+
+
+class Store:
+    """The tree under a data folder: every path of every artefact is made here, and none is parsed back.
+
+    Parameters
+    ----------
+    data_dir : str or Path
+        The folder that holds, or will hold, datasets/, embeddings/, similarity_rankings/ and so on.
+    """
+
+    def __init__(self, data_dir: str | Path):
+        self.data_dir = Path(data_dir)
+
+    def dataset(self, dataset: str, **inputs: str) -> Artefact:
+        """Clips and labels of a dataset, written by notebook 00."""
+        path = self.data_dir / "datasets" / f"{dataset}.parquet"
+        return Artefact(path, {"dataset": dataset}, inputs, ("dataset", "audio"), "00_dataset")
+
+    def frames_dir(self, dataset: str, model: str) -> Path:
+        """Folder of one model's frame embeddings: part files and failures.csv, written by notebook 01."""
+        return self.data_dir / "embeddings" / dataset / model
+
+    def frames(self, dataset: str, model: str) -> Artefact:
+        """List of the parts that hold one model's frame embeddings, with their digests, written by notebook 01."""
+        from sss_lib.models import spec
+
+        path = self.frames_dir(dataset, model) / "parts.parquet"
+        modules = ("audio", "extraction", *spec(model).modules)
+        return Artefact(
+            path, spec(model).parameters(), {"dataset": self.dataset(dataset)}, modules, "01_extraction"
+        )
+
+    def embeddings(self, dataset: str, variant) -> Artefact:
+        """Clip embeddings of a variant, written by notebook 02."""
+        path = self.data_dir / "embeddings" / dataset / f"{variant.name}.parquet"
+        inputs = {"frames": self.frames(dataset, variant.model)}
+        return Artefact(path, variant.parameters(), inputs, ("processing",), "02_processing")
+
+    def ranking(self, dataset: str, variant, search: str, *, top_n: int = 150) -> Artefact:
+        """Ranking of a variant by one search, written by notebook 03."""
+        path = self.data_dir / "similarity_rankings" / dataset / variant.name / f"{search}.parquet"
+        parameters = {**variant.parameters(), "search": search, "top_n": top_n}
+        inputs = {"embeddings": self.embeddings(dataset, variant)}
+        return Artefact(path, parameters, inputs, ("search",), "03_search")
+
+    def scores(self, dataset: str, variant, search: str, *, top_n: int = 150) -> Artefact:
+        """Tidy scores of a variant and search, written by notebook 04."""
+        folder = self.data_dir / "evaluation_results" / dataset / variant.name
+        ranking = self.ranking(dataset, variant, search, top_n=top_n)
+        inputs = {"ranking": ranking, "labels": self.dataset(dataset)}
+        modules = ("metrics", "relevance", "search", "statistics")
+        return Artefact(folder / f"{search}.parquet", ranking.parameters, inputs, modules, "04_evaluation")
+
+    def per_query(self, dataset: str, variant, search: str, *, top_n: int = 150) -> Artefact:
+        """AP and R1 of every query, beside the scores, written by notebook 04."""
+        scores = self.scores(dataset, variant, search, top_n=top_n)
+        path = scores.path.with_name(f"{search}.queries.parquet")
+        return Artefact(path, scores.parameters, scores.inputs, scores.modules, scores.made_by)
+
+    def runs_dir(self, dataset: str) -> Path:
+        """Folder of the executed notebooks."""
+        return self.data_dir / "runs" / dataset
+
+
+def read_json_embeddings(folder: str | Path) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Frame or clip embeddings in the per-clip JSON form of the CBMI 2024 code.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Holds one {"audio_path": ..., "embeddings": [[...], ...] or [...]} per clip, named {fname}.json.
+
+    Returns
+    -------
+    fnames : list of str [n_clips]
+        In sorted order.
+    frames : np.ndarray [shape=(n_total, dim), dtype=float32]
+    offsets : np.ndarray [shape=(n_clips + 1,), dtype=int64]
+
+    Raises
+    ------
+    ValueError
+        If there is no such file, or a file's dimension differs from the first one's.
+    """
+    paths = sorted(Path(folder).glob("*.json"))
+    if not paths:
+        raise ValueError(f"{folder} holds no .json file: give the folder with one JSON file a clip")
+    rows = []
+    for path in paths:
+        values = np.atleast_2d(np.asarray(json.loads(path.read_text())["embeddings"], np.float32))
+        if rows and values.shape[1:] != rows[0].shape[1:]:
+            raise ValueError(
+                f"{path} has dimension {values.shape[1]} but {paths[0].name} has {rows[0].shape[1]}: "
+                "keep one model's embeddings in a folder"
+            )
+        rows.append(values)
+    offsets = np.concatenate([[0], np.cumsum([len(values) for values in rows])]).astype(np.int64)
+    return [path.stem for path in paths], np.concatenate(rows), offsets
+
+
+def write_json_embeddings(folder: str | Path, frames: Frames, audio_paths: list[str]) -> None:
+    """Write one JSON file a clip in the form of the CBMI 2024 code; see `read_json_embeddings`."""
+    for i, (fname, audio_path) in enumerate(zip(frames.fnames, audio_paths, strict=True)):
+        values = frames.values[frames.offsets[i] : frames.offsets[i + 1]]
+        path = Path(folder) / f"{fname}.json"
+        if path.parent.resolve() != Path(folder).resolve():
+            raise ValueError(f"fname {fname!r} would be written outside {folder}: rename the clip")
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps({"audio_path": audio_path, "embeddings": values.tolist()}))

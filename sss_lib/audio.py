@@ -1,0 +1,113 @@
+"""One decoder for every model: a file becomes one finite, mono, float32 waveform at the rate asked for."""
+
+from pathlib import Path
+
+import numpy as np
+
+MAX_DURATION_S = 30.0
+"""Clips are cut to this length before any model sees them: the longest clip of FSD50K."""
+
+
+class AudioError(ValueError):
+    """A file from which no usable waveform comes; the message names the file and says why."""
+
+
+def decode(path: str | Path, rate_hz: int, *, max_duration_s: float | None = MAX_DURATION_S) -> np.ndarray:
+    """Mono waveform of an audio file: channels averaged, cut to a length, then resampled.
+
+    Parameters
+    ----------
+    path : str or Path
+        Any format that libsndfile reads (wav, flac, ogg, mp3, aiff, ...).
+    rate_hz : int
+        Sample rate of the result. Resampling is soxr's very high quality.
+    max_duration_s : float or None
+        Later audio is dropped; None keeps all of it.
+
+    Returns
+    -------
+    np.ndarray [shape=(n_samples,), dtype=float32]
+        Full scale is +-1.
+
+    Raises
+    ------
+    AudioError
+        If the file can't be read, is empty, or holds values that are not finite.
+    """
+    import soundfile
+
+    path = Path(path)
+    if not path.is_file():
+        raise AudioError(f"{path} is not a file: check the audio folder and the fname in the ground truth")
+    try:
+        with soundfile.SoundFile(path) as file:
+            native_hz = file.samplerate
+            n_frames = -1 if max_duration_s is None else int(round(max_duration_s * native_hz))
+            channels = file.read(n_frames, dtype="float32", always_2d=True)
+            # A file cut short decodes without complaint up to the cut: the header knows how long it was.
+            n_promised = file.frames if max_duration_s is None else min(file.frames, n_frames)
+    except soundfile.LibsndfileError as error:
+        raise AudioError(f"{path} can't be decoded: {error.error_string} Convert it to wav or flac.") from None
+    if len(channels) < n_promised and path.suffix.lower() != ".mp3":
+        raise AudioError(f"{path} is cut short: {len(channels)} of {n_promised} samples. Copy it again.")
+    wave = channels.mean(axis=1, dtype=np.float32)
+    if not np.isfinite(wave).all():
+        raise AudioError(f"{path} holds {np.count_nonzero(~np.isfinite(wave))} values that are not finite")
+    if native_hz != rate_hz and len(wave):
+        import soxr
+
+        wave = soxr.resample(wave, native_hz, rate_hz, quality="VHQ")
+    if not len(wave):
+        raise AudioError(f"{path} is empty: it has no sample at {rate_hz} Hz")
+    return wave
+
+
+def pad_to(wave: np.ndarray, n_samples: int) -> np.ndarray:
+    """Return the waveform with zeros after it, so that it has at least `n_samples`.
+
+    Examples
+    --------
+    >>> pad_to(np.array([1.0, 2.0]), 4)
+    array([1., 2., 0., 0.])
+    """
+    return np.pad(wave, (0, max(0, n_samples - len(wave))))
+
+
+def chunk(values: np.ndarray, size: int, hop: int, *, keep_partial: bool = True) -> np.ndarray:
+    """Windows of equal size along the first axis, at fixed positions: 0, hop, 2 hop, ...
+
+    What does not fill the last window is zero-padded (or dropped with `keep_partial=False`), and
+    anything shorter than one window gives exactly one padded window: never none, never a random one.
+
+    Parameters
+    ----------
+    values : np.ndarray [shape=(n, ...)]
+        A waveform, or the frames of a spectrogram.
+    size, hop : int
+        Window length and the distance between window starts, in steps of the first axis.
+
+    Returns
+    -------
+    np.ndarray [shape=(n_windows, size, ...)]
+
+    Examples
+    --------
+    >>> chunk(np.arange(1, 6), size=3, hop=2)
+    array([[1, 2, 3],
+           [3, 4, 5]])
+    >>> chunk(np.arange(1, 7), size=3, hop=2)
+    array([[1, 2, 3],
+           [3, 4, 5],
+           [5, 6, 0]])
+    >>> chunk(np.arange(1, 7), size=3, hop=2, keep_partial=False)
+    array([[1, 2, 3],
+           [3, 4, 5]])
+    >>> chunk(np.arange(1, 3), size=3, hop=2, keep_partial=False)
+    array([[1, 2, 0]])
+    """
+    beyond_first = max(0, len(values) - size)
+    n_windows = 1 + (-(-beyond_first // hop) if keep_partial else beyond_first // hop)
+    n_needed = size + (n_windows - 1) * hop
+    padding = [(0, max(0, n_needed - len(values)))] + [(0, 0)] * (values.ndim - 1)
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(values, padding), size, axis=0)[::hop]
+    return np.ascontiguousarray(np.moveaxis(windows[:n_windows], -1, 1))

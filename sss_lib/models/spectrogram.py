@@ -1,0 +1,81 @@
+"""Power spectrograms and mel filter banks: the front end that models share, in numpy."""
+
+import functools
+
+import numpy as np
+
+
+def power_spectrogram(wave: np.ndarray, *, size: int, hop: int) -> np.ndarray:
+    """Squared magnitude of the short-time Fourier transform with a symmetric Hann window.
+
+    Frame k is centred on sample k * hop, with zeros around the signal; the last frame is the last that
+    starts before the signal ends (Essentia's FrameCutter with its defaults and size = 2 hop).
+
+    Parameters
+    ----------
+    wave : np.ndarray [shape=(n_samples,), dtype=float32]
+    size, hop : int
+        Window length and hop in samples; `size` is even.
+
+    Returns
+    -------
+    np.ndarray [shape=(n_frames, size // 2 + 1), dtype=float32]
+        n_frames = ceil((n_samples + size / 2) / hop).
+
+    Examples
+    --------
+    >>> power_spectrogram(np.ones(9, np.float32), size=4, hop=4).shape
+    (3, 3)
+    """
+    n_frames = -(-(len(wave) + size // 2) // hop)
+    padded = np.pad(wave, (size // 2, size))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop][:n_frames]
+    window = np.hanning(size).astype(np.float32)
+    spectrum = np.fft.rfft(frames * window, axis=1)
+    return spectrum.real**2 + spectrum.imag**2
+
+
+@functools.lru_cache
+def mel_filterbank(*, rate_hz: int, size: int, n_bands: int) -> np.ndarray:
+    """HTK mel bands from 0 Hz to the Nyquist frequency, each summing to one.
+
+    Band edges are equally spaced in mel = 1127 ln(1 + f / 700), and so are the sides of the triangles
+    (Essentia's MelBands with warpingFormula="htkMel", weighting="warping", normalize="unit_sum").
+
+    Parameters
+    ----------
+    rate_hz : int
+    size : int
+        FFT length in samples.
+    n_bands : int
+
+    Returns
+    -------
+    np.ndarray [shape=(size // 2 + 1, n_bands), dtype=float32]
+
+    Examples
+    --------
+    >>> bank = mel_filterbank(rate_hz=44100, size=2048, n_bands=96)
+    >>> bank.shape, bool(np.allclose(bank.sum(axis=0), 1))
+    ((1025, 96), True)
+    """
+    mel = 1127 * np.log1p(np.arange(size // 2 + 1) * rate_hz / size / 700)
+    edges = np.linspace(0, mel[-1], n_bands + 2)
+    rising = (mel[:, None] - edges[:-2]) / np.diff(edges)[:-1]
+    falling = (edges[2:] - mel[:, None]) / np.diff(edges)[1:]
+    bank = np.clip(np.minimum(rising, falling), 0, None)
+    if not bank.any(axis=0).all():
+        n_empty = np.count_nonzero(~bank.any(axis=0))
+        raise ValueError(f"{n_empty} of n_bands={n_bands} mel bands hold no bin of size={size}: use fewer bands")
+    return (bank / bank.sum(axis=0)).astype(np.float32)
+
+
+def log_mel(wave: np.ndarray, *, rate_hz: int, size: int, hop: int, n_bands: int) -> np.ndarray:
+    """Log-compressed mel spectrogram: log10(1 + 10000 * power).
+
+    Returns
+    -------
+    np.ndarray [shape=(n_frames, n_bands), dtype=float32]
+    """
+    power = power_spectrogram(wave, size=size, hop=hop)
+    return np.log10(1 + 1e4 * (power @ mel_filterbank(rate_hz=rate_hz, size=size, n_bands=n_bands)))
