@@ -6,12 +6,13 @@ current while the recipe that a run would use today is the recipe that it carrie
 """
 
 import contextlib
+import dataclasses
 import functools
 import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -242,19 +243,41 @@ class Store:
         inputs = {"embeddings": self.embeddings(dataset, variant)}
         return Artefact(path, parameters, inputs, ("search",), "03_search")
 
-    def scores(self, dataset: str, variant, search: str, *, top_n: int = 150) -> Artefact:
+    def scores(
+        self, dataset: str, variant, search: str, *, cutoffs: Sequence[int] = (15, 150)
+    ) -> Artefact:
         """Tidy scores of a variant and search, written by notebook 04."""
         folder = self.data_dir / "evaluation_results" / dataset / variant.name
-        ranking = self.ranking(dataset, variant, search, top_n=top_n)
+        ranking = self.ranking(dataset, variant, search, top_n=max(cutoffs))
+        parameters = {**ranking.parameters, "cutoffs": list(cutoffs)}
         inputs = {"ranking": ranking, "labels": self.dataset(dataset)}
         modules = ("metrics", "relevance", "search", "statistics")
-        return Artefact(folder / f"{search}.parquet", ranking.parameters, inputs, modules, "04_evaluation")
+        return Artefact(folder / f"{search}.parquet", parameters, inputs, modules, "04_evaluation")
 
-    def per_query(self, dataset: str, variant, search: str, *, top_n: int = 150) -> Artefact:
+    def per_query(
+        self, dataset: str, variant, search: str, *, cutoffs: Sequence[int] = (15, 150)
+    ) -> Artefact:
         """AP and R1 of every query, beside the scores, written by notebook 04."""
-        scores = self.scores(dataset, variant, search, top_n=top_n)
-        path = scores.path.with_name(f"{search}.queries.parquet")
-        return Artefact(path, scores.parameters, scores.inputs, scores.modules, scores.made_by)
+        scores = self.scores(dataset, variant, search, cutoffs=cutoffs)
+        return dataclasses.replace(scores, path=scores.path.with_name(f"{search}.queries.parquet"))
+
+    def comparison(self, dataset: str, grid, systems: Iterable[tuple]) -> Artefact:
+        """Table of each model's best system among those of a grid, written by notebook 05.
+
+        Parameters
+        ----------
+        dataset : str
+        grid : experiment.Grid
+        systems : iterable of (Variant, str)
+            The variants and searches of the grid.
+        """
+        inputs = {
+            f"{variant.name}/{search}": self.scores(dataset, variant, search, cutoffs=grid.cutoffs)
+            for variant, search in systems
+        }
+        path = self.data_dir / "evaluation_results" / dataset / "comparison.parquet"
+        modules = ("metrics", "plots", "tables", "models.catalogue")
+        return Artefact(path, dataclasses.asdict(grid), inputs, modules, "05_figures")
 
     def runs_dir(self, dataset: str) -> Path:
         """Folder of the executed notebooks."""

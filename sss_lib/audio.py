@@ -110,4 +110,4 @@ def chunk(values: np.ndarray, size: int, hop: int, *, keep_partial: bool = True)
     n_needed = size + (n_windows - 1) * hop
     padding = [(0, max(0, n_needed - len(values)))] + [(0, 0)] * (values.ndim - 1)
     windows = np.lib.stride_tricks.sliding_window_view(np.pad(values, padding), size, axis=0)[::hop]
-    return np.ascontiguousarray(np.moveaxis(windows[:n_windows], -1, 1))
+    return np.moveaxis(windows[:n_windows], -1, 1).copy()

@@ -256,7 +256,7 @@ def write(artefact: Artefact, dataset: Dataset, report: pd.DataFrame) -> None:
     root = artefact.path.parent
     table.insert(1, "path", [str(_relative(path, root)) for path in dataset.clips["path"]])
     columns = {column: table[column].tolist() for column in table}
-    artefact.write(columns, name=dataset.name, families=dataset.families)
+    artefact.write(columns, name=dataset.name, n_clips=len(table), families=dataset.families)
 
 
 def read(artefact: Artefact) -> Dataset:

@@ -12,7 +12,7 @@ Two protocols (Araz et al. 2024, III-B, and the code behind it):
 A query with R = 0 has no answer: it's left out of every mean, and counted in `n_skipped`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -369,3 +369,29 @@ def expected_precision_sum(n_relevant: np.ndarray, n_corpus: int, n: int) -> np.
     k = np.arange(1, min(n, n_corpus) + 1)
     among_others = (n_relevant[:, None] - 1) * (k - 1) / max(n_corpus - 1, 1)
     return n_relevant / n_corpus * ((1 + among_others) / k).sum(axis=1)
+
+
+def queries_table(
+    class_wise: PerQuery, micro: PerQuery, fnames: Sequence[str], labels: Sequence[str]
+) -> pd.DataFrame:
+    """AP@N and R1 of every query under every protocol, one row a query.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns protocol, level (class or micro), fname, label ("" for micro), n_relevant, then one
+        column a metric, such as AP@15 and R1.
+    """
+    parts = []
+    for level, queries in (("class", class_wise), ("micro", micro)):
+        about = {
+            "level": level,
+            "fname": np.asarray(fnames, object)[queries.query],
+            "label": [labels[c] if c >= 0 else "" for c in queries.label],
+            "n_relevant": queries.n_relevant,
+        }
+        for protocol in PROTOCOLS:
+            scores = queries.scores(protocol)
+            of_query = {"R1" if n is None else f"AP@{n}": values for (_, n), values in scores.items()}
+            parts.append(pd.DataFrame({"protocol": protocol, **about, **of_query}))
+    return pd.concat(parts, ignore_index=True)

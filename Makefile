@@ -1,0 +1,39 @@
+# make run    set up, then run the notebooks of a grid: figures, a table, executed notebooks
+# make test   set up, then run the tests
+# Every target sets up .venv first if it is missing or older than pyproject.toml.
+
+PYTHON ?= python3
+GRID ?= notebooks/grids/mini.yaml
+DATASET ?=
+JOBS ?=
+
+BIN := .venv/bin
+READY := .venv/ready
+
+.PHONY: setup run test bench lint clean
+
+setup: $(READY)
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else \
+		"Python 3.11 to 3.13 is needed, but $(PYTHON) is %d.%d: make PYTHON=python3.12 ..." % v)'
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[all]'
+	@touch $(READY)
+
+run: $(READY)
+	@$(BIN)/python -m sss_lib.experiment run $(GRID) \
+		$(if $(DATASET),--dataset '$(DATASET)') $(if $(JOBS),--n-jobs $(JOBS))
+
+test: $(READY)
+	@$(BIN)/python -m pytest
+
+bench: $(READY)
+	@$(BIN)/python tests/benchmarks/search_and_evaluation.py
+
+lint: $(READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+clean:
+	rm -rf .venv data/datasets data/embeddings data/similarity_rankings data/evaluation_results data/runs

@@ -1,0 +1,426 @@
+"""Experiments: variants, grids in YAML, and running the notebooks of a grid through papermill.
+
+`python -m sss_lib.experiment run notebooks/grids/mini.yaml` plans the notebooks that the grid needs, runs
+those whose results are not current, and prints the table of results.
+"""
+
+import argparse
+import ast
+import difflib
+import itertools
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+from sss_lib import models
+from sss_lib.artefacts import Artefact, Store
+from sss_lib.processing import AGGREGATIONS
+from sss_lib.search import SEARCHES
+
+NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """How clip embeddings are made: a model and its processing.
+
+    Attributes
+    ----------
+    model : str
+    aggregation : str
+        "mean", "max", "median" or "none".
+    n_components : int or None
+        Of PCA; None for no PCA.
+    normalize : bool
+        Whether the result has unit length.
+    pre_normalize : bool
+        Whether the input of PCA has, as in the CBMI 2024 code.
+
+    Examples
+    --------
+    >>> Variant("aisfx", "mean", 100).name
+    'aisfx-mean-pca100-l2'
+    """
+
+    model: str
+    aggregation: str = "mean"
+    n_components: int | None = None
+    normalize: bool = True
+    pre_normalize: bool = False
+
+    @property
+    def name(self) -> str:
+        """What its files are called."""
+        parts = [self.model, self.aggregation, f"pca{self.n_components or 'none'}"]
+        return "-".join([*parts, "l2" if self.normalize else "raw", *(["prel2"] if self.pre_normalize else [])])
+
+    def parameters(self) -> dict:
+        """Its fields, as an artefact records them."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """An experiment: every combination of these is run.
+
+    A model takes only what suits it: one embedding a clip needs no aggregation, and PCA can't have more
+    components than there are dimensions or clips. `variants` says what is left out and why.
+    """
+
+    models: tuple[str, ...]
+    datasets: tuple[str, ...] = ("mini",)
+    aggregations: tuple[str, ...] = ("mean",)
+    n_components: tuple[int | None, ...] = (None,)
+    normalize: tuple[bool, ...] = (True,)
+    pre_normalize: tuple[bool, ...] = (False,)
+    searches: tuple[str, ...] = ("nns",)
+    cutoffs: tuple[int, ...] = (15, 150)
+
+    def __post_init__(self):
+        allowed = {"models": list(models.catalogue()), "aggregations": AGGREGATIONS, "searches": list(SEARCHES)}
+        for key, values in allowed.items():
+            for value in getattr(self, key):
+                _require_known(value, values, f"{key} of the grid")
+
+    def variants(self, n_clips: int | None = None) -> tuple[list[Variant], list[str]]:
+        """Variants to run, and a sentence on each combination that is left out."""
+        chosen: dict[Variant, None] = {}
+        left_out: dict[str, None] = {}
+        for name in self.models:
+            spec = models.spec(name)
+            hows = [how for how in self.aggregations if how in spec.aggregations] or spec.aggregations
+            for pca, l2, pre in itertools.product(self.n_components, self.normalize, self.pre_normalize):
+                if pca and pca > spec.dim:
+                    left_out[f"{name} has {spec.dim} dimensions: no PCA {pca}"] = None
+                elif pca and n_clips and pca > n_clips:
+                    left_out[f"there are {n_clips} clips: no PCA {pca}"] = None
+                else:
+                    chosen.update({Variant(name, how, pca, l2, pre): None for how in hows})
+        order = {variant: i for i, variant in enumerate(chosen)}
+        return sorted(chosen, key=lambda v: (self.models.index(v.model), order[v])), list(left_out)
+
+
+def read_grid(path: str | Path) -> Grid:
+    """Grid from a YAML file whose keys are the fields of `Grid`.
+
+    Raises
+    ------
+    ValueError
+        If a key or a value is unknown; the message has the nearest right word.
+    """
+    import yaml
+
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"grid {path} does not exist: the grids are in {NOTEBOOKS / 'grids'}")
+    content = yaml.safe_load(path.read_text())
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} is not a mapping: give keys such as 'models: [aisfx]'")
+    keys = [f.name for f in fields(Grid)]
+    for key in content:
+        _require_known(key, keys, f"the keys of {path.name}")
+    if "models" not in content:
+        raise ValueError(f"{path} has no 'models': name at least one of {', '.join(models.catalogue())}")
+    as_tuples = {k: tuple(v) if isinstance(v, list) else (v,) for k, v in content.items()}
+    return Grid(**as_tuples)
+
+
+def _require_known(value: object, known: Iterable, what: str) -> None:
+    known = [str(k) for k in known]
+    if str(value) not in known:
+        near = difflib.get_close_matches(str(value), known, 1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise ValueError(f"{value!r} is not among {what}: {hint}They are {', '.join(known)}")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One run of one notebook.
+
+    Attributes
+    ----------
+    notebook : str
+        Stem of a file in the notebooks folder.
+    name : str
+        Of the executed notebook.
+    parameters : mapping
+    outputs : tuple of Artefact
+        What it writes.
+    """
+
+    notebook: str
+    name: str
+    parameters: Mapping[str, object]
+    outputs: tuple[Artefact, ...]
+
+    def executed(self, runs_dir: Path) -> Path:
+        """Path of the executed notebook."""
+        return runs_dir / self.notebook / f"{self.name}.ipynb"
+
+    def is_current(self, runs_dir: Path) -> bool:
+        """Whether its last run used today's notebook, parameters and inputs, ended well, and all is still there."""
+        path = self.executed(runs_dir)
+        if not path.is_file():
+            return False
+        notebook = json.loads(path.read_text())
+        about = notebook["metadata"].get("papermill", {})
+        return (
+            about.get("exception") is None
+            and about.get("end_time") is not None
+            and about.get("parameters") == json.loads(json.dumps(dict(self.parameters)))
+            and _code(notebook) == _code(json.loads((NOTEBOOKS / f"{self.notebook}.ipynb").read_text()))
+            and all(output.is_current() for output in self.outputs)
+        )
+
+
+def _code(notebook: dict) -> list[str]:
+    """Sources of the code cells, without the one that papermill injects."""
+    return [
+        "".join(cell["source"])
+        for cell in notebook["cells"]
+        if cell["cell_type"] == "code" and "injected-parameters" not in cell["metadata"].get("tags", [])
+    ]
+
+
+def notebook_parameters(notebook: str | Path) -> list[str]:
+    """Names assigned in the cell tagged `parameters`."""
+    for cell in json.loads(Path(notebook).read_text())["cells"]:
+        if "parameters" in cell["metadata"].get("tags", []):
+            body = ast.parse("".join(cell["source"])).body
+            return [node.targets[0].id for node in body if isinstance(node, ast.Assign)]
+    raise ValueError(f"{notebook} has no cell tagged 'parameters': tag one, so that it can be run with others")
+
+
+def run_notebook(notebook: str | Path, output: str | Path, parameters: Mapping[str, object]) -> None:
+    """Execute a notebook through papermill, in the notebooks folder, with parameters that it must know.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is unknown to the notebook: papermill itself would ignore it.
+    papermill.PapermillExecutionError
+        If a cell fails; the executed notebook shows where.
+    """
+    known = notebook_parameters(notebook)
+    for name in parameters:
+        _require_known(name, known, f"the parameters of {Path(notebook).name}")
+    import papermill
+    import traitlets.config
+
+    Path(output).parent.mkdir(parents=True, exist_ok=True)
+    transport = "tcp" if os.name == "nt" else "ipc"  # local sockets where there are some: quieter and closed
+    papermill.execute_notebook(
+        notebook,
+        output,
+        dict(parameters),
+        cwd=NOTEBOOKS,
+        progress_bar=False,
+        config=traitlets.config.Config({"KernelManager": {"transport": transport}}),
+        extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
+    )
+
+
+@dataclass
+class Runner:
+    """Runs a grid over one dataset, stage by stage, and keeps what failed.
+
+    Attributes
+    ----------
+    grid_path : Path
+    dataset : str
+        Name or folder.
+    store : Store
+    figures_dir : Path
+    n_jobs : int
+        Notebooks, or clips of one notebook, at a time.
+    """
+
+    grid_path: Path
+    dataset: str
+    store: Store
+    figures_dir: Path
+    n_jobs: int
+    failures: list[tuple[Path, str]] = field(default_factory=list)
+    n_run: int = 0
+
+    def __post_init__(self):
+        self.grid = read_grid(self.grid_path)
+        self.data_dir = os.path.relpath(self.store.data_dir, NOTEBOOKS)
+        self.name = Path(self.dataset).name
+
+    def run(self) -> bool:
+        """Run what isn't current; return whether all of it ended well."""
+        begin = time.monotonic()
+        runs_dir = self.store.runs_dir(self.name)
+        for stage, parallel in (
+            (self._dataset_tasks, False),
+            (self._extraction_tasks, False),
+            (self._processing_tasks, True),
+            (self._search_tasks, True),
+            (self._evaluation_tasks, True),
+            (self._figure_tasks, False),
+        ):
+            tasks = stage()
+            todo = [task for task in tasks if not task.is_current(runs_dir)]
+            notebook = tasks[0].notebook
+            if not todo:
+                print(f"{notebook:14} {len(tasks):3} up to date")
+                continue
+            self._run_stage(notebook, todo, runs_dir, parallel)
+            if self.failures:
+                break
+        self._report_failures()
+        print(f"{self.n_run} notebooks run in {time.monotonic() - begin:.0f} s; they are in {runs_dir}")
+        return not self.failures
+
+    def _run_stage(self, notebook: str, todo: list[Task], runs_dir: Path, parallel: bool) -> None:
+        import joblib
+        from tqdm import tqdm
+
+        n_jobs = min(self.n_jobs, len(todo)) if parallel else 1
+        work = (joblib.delayed(_attempt)(task, runs_dir, n_jobs > 1) for task in todo)
+        results = joblib.Parallel(n_jobs, return_as="generator_unordered")(work)
+        for path, error in tqdm(results, desc=f"{notebook:14}", total=len(todo), unit="notebook"):
+            self.n_run += 1
+            if error:
+                self.failures.append((path, error))
+
+    def _report_failures(self) -> None:
+        for path, error in sorted(self.failures):
+            print(f"\nFAILED {path}\n{error}", file=sys.stderr)
+
+    def _dataset_tasks(self) -> list[Task]:
+        from sss_lib import dataset
+
+        found = dataset.load(self.dataset, self.store.data_dir)
+        source = dataset.fingerprint(found)
+        given = self.dataset if found.name == self.dataset else os.path.relpath(self.dataset, NOTEBOOKS)
+        parameters = {"data_dir": self.data_dir, "dataset": given}
+        return [Task("00_dataset", self.name, parameters, (self.store.dataset(self.name, source=source),))]
+
+    def _extraction_tasks(self) -> list[Task]:
+        about = self.store.dataset(self.name).metadata()
+        self.variants, left_out = self.grid.variants(about["n_clips"])
+        print(
+            f"{self.grid_path.name} on {self.name}: {len(self.variants)} variants x "
+            f"{len(self.grid.searches)} searches = {len(self.variants) * len(self.grid.searches)} systems"
+        )
+        for sentence in left_out:
+            print(f"  left out: {sentence}")
+        base = {"data_dir": self.data_dir, "dataset": self.name}
+        return [
+            Task(
+                "01_extraction",
+                model,
+                {**base, "model": model, "n_jobs": self.n_jobs},
+                (self.store.frames(self.name, model),),
+            )
+            for model in dict.fromkeys(variant.model for variant in self.variants)
+        ]
+
+    def _variant_tasks(self, notebook: str, outputs, **more: object) -> list[Task]:
+        base = {"data_dir": self.data_dir, "dataset": self.name}
+        return [
+            Task(notebook, v.name, {**base, **v.parameters(), **more}, tuple(outputs(v))) for v in self.variants
+        ]
+
+    def _processing_tasks(self) -> list[Task]:
+        return self._variant_tasks("02_processing", lambda v: [self.store.embeddings(self.name, v)])
+
+    def _search_tasks(self) -> list[Task]:
+        top_n = max(self.grid.cutoffs)
+        return self._variant_tasks(
+            "03_search",
+            lambda v: [self.store.ranking(self.name, v, s, top_n=top_n) for s in self.grid.searches],
+            searches=list(self.grid.searches),
+            top_n=top_n,
+        )
+
+    def _evaluation_tasks(self) -> list[Task]:
+        return self._variant_tasks(
+            "04_evaluation",
+            lambda v: [self.store.scores(self.name, v, s, cutoffs=self.grid.cutoffs) for s in self.grid.searches],
+            searches=list(self.grid.searches),
+            cutoffs=list(self.grid.cutoffs),
+        )
+
+    def _figure_tasks(self) -> list[Task]:
+        parameters = {
+            "data_dir": self.data_dir,
+            "figures_dir": os.path.relpath(self.figures_dir, NOTEBOOKS),
+            "dataset": self.name,
+            "grid": os.path.relpath(self.grid_path, NOTEBOOKS),
+        }
+        comparison = comparison_artefact(self.store, self.name, self.grid)
+        return [Task("05_figures", f"{self.name}-{self.grid_path.stem}", parameters, (comparison,))]
+
+
+def _attempt(task: Task, runs_dir: Path, alone: bool) -> tuple[Path, str]:
+    """Run a task; return the path of the executed notebook and what went wrong, if anything did."""
+    if alone:  # one of several at a time: a core each
+        os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
+    path = task.executed(runs_dir)
+    try:
+        run_notebook(NOTEBOOKS / f"{task.notebook}.ipynb", path, task.parameters)
+    except Exception as error:  # whatever it is, the other notebooks go on
+        return path, f"{type(error).__name__}: {error}"
+    return path, ""
+
+
+def systems(store: Store, dataset: str, grid: Grid) -> list[tuple[Variant, str]]:
+    """Every variant and search of a grid on a dataset."""
+    variants, _ = grid.variants(store.dataset(dataset).metadata()["n_clips"])
+    return list(itertools.product(variants, grid.searches))
+
+
+def comparison_artefact(store: Store, dataset: str, grid: Grid) -> Artefact:
+    """Return the table that notebook 05 writes for a grid."""
+    return store.comparison(dataset, grid, systems(store, dataset, grid))
+
+
+def read_scores(store: Store, dataset: str, grid: Grid):
+    """Tidy scores of every system of a grid, in the order of the grid: a DataFrame."""
+    import pandas as pd
+
+    scores = [store.scores(dataset, v, s, cutoffs=grid.cutoffs) for v, s in systems(store, dataset, grid)]
+    return pd.concat([one.read().to_pandas() for one in scores], ignore_index=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line: `run GRID` runs a grid and prints its table. Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m sss_lib.experiment", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="run the notebooks of a grid")
+    run.add_argument("grid", type=Path, help="YAML file, such as notebooks/grids/mini.yaml")
+    run.add_argument("--dataset", help="name or folder, in place of the grid's datasets")
+    run.add_argument("--data-dir", type=Path, default=NOTEBOOKS.parent / "data")
+    run.add_argument("--figures-dir", type=Path, default=NOTEBOOKS.parent / "figures")
+    run.add_argument("--n-jobs", type=int, default=os.cpu_count(), help="notebooks or clips at a time")
+    options = parser.parse_args(arguments)
+    try:
+        grid = read_grid(options.grid)
+        for dataset in [options.dataset] if options.dataset else grid.datasets:
+            store = Store(options.data_dir)
+            figures_dir = options.figures_dir / Path(dataset).name
+            runner = Runner(options.grid, dataset, store, figures_dir, options.n_jobs)
+            if not runner.run():
+                return 1
+            comparison = comparison_artefact(store, runner.name, grid)
+            print(f"\n{comparison.metadata()['caption']}\n")
+            print(comparison.read().to_pandas().to_string(index=False))
+            print(f"\nFigures: {figures_dir}")
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    # Started as a module, this file is __main__; its classes must be those that the workers know.
+    from sss_lib import experiment
+
+    sys.exit(experiment.main())

@@ -1,0 +1,221 @@
+"""Run a model over a dataset: in parts that survive a killed run, in parallel, with every failure listed."""
+
+import functools
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from sss_lib import audio, models
+from sss_lib.artefacts import Artefact, Frames, Store, replacing, to_frames
+from sss_lib.dataset import Dataset
+
+PART_CLIPS = 64
+"""Clips in one part file: what a killed run loses at most."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an extraction did.
+
+    Attributes
+    ----------
+    model, dataset : str
+    n_clips, n_frames : int
+        With embeddings, in all.
+    n_new : int
+        Of these clips, how many were computed in this run; the others were there.
+    failures : pd.DataFrame
+        fname and reason of each clip that has no embedding.
+    """
+
+    model: str
+    dataset: str
+    n_clips: int
+    n_frames: int
+    n_new: int
+    failures: pd.DataFrame
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.model} on {self.dataset}: {self.n_clips} clips, {self.n_frames} frames "
+            f"({self.n_new} clips computed now)"
+        ]
+        if len(self.failures):
+            lines.append(f"{len(self.failures)} clips FAILED and are listed in failures.csv:")
+            lines += [f"  {row.fname}: {row.reason}" for row in self.failures.head(10).itertuples()]
+        return "\n".join(lines)
+
+
+def extract(
+    dataset: Dataset,
+    model: str,
+    out_dir: str | Path,
+    n_jobs: int = 1,
+    *,
+    artefact: Artefact | None = None,
+    device: str = "cpu",
+) -> Report:
+    """Embed every clip of a dataset and write the frames in parts.
+
+    A part whose clips, model and code are unchanged is kept. A clip that can't be embedded is listed in
+    failures.csv with the reason, and the run goes on. The result depends on neither `n_jobs` nor on where an
+    earlier run was killed.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    model : str
+        Name in the catalogue.
+    out_dir : str or Path
+        Gets part-*.parquet, failures.csv and parts.parquet, the list that says that all is there.
+    n_jobs : int
+        Worker processes; -1 for one a core.
+    artefact : Artefact, optional
+        The list of parts, with what it is made from (`Store.frames`).
+    device : str
+
+    Returns
+    -------
+    Report
+    """
+    from tqdm.auto import tqdm
+
+    out_dir, spec = Path(out_dir), models.spec(model)
+    artefact = artefact or Artefact(out_dir / "parts.parquet", spec.parameters(), {}, _modules(model))
+    parts = [_part(dataset, model, out_dir, start) for start in range(0, len(dataset), PART_CLIPS)]
+    todo = [not part.is_current() for part in parts]
+    clips = [
+        (row.fname, row.path)
+        for start, new in zip(range(0, len(dataset), PART_CLIPS), todo, strict=True)
+        if new
+        for row in dataset.clips.iloc[start : start + PART_CLIPS].itertuples()
+    ]
+    results = iter(
+        tqdm(
+            _embed_all(clips, model, n_jobs, device),
+            desc=f"{model} on {dataset.name}",
+            total=len(clips),
+            unit="clip",
+            mininterval=0.5,
+            disable=not clips,
+        )
+    )
+    for i in np.flatnonzero(todo):
+        n_clips = min(PART_CLIPS, len(dataset) - i * PART_CLIPS)
+        _write_part(parts[i], [next(results) for _ in range(n_clips)], spec)
+    next(results, None)  # lets the progress bar see that it has ended
+
+    about = [part.metadata() for part in parts]
+    failures = pd.DataFrame([f for one in about for f in one["failures"]], columns=["fname", "reason"])
+    with replacing(out_dir / "failures.csv") as temporary:
+        failures.to_csv(temporary, index=False)
+    names = {part.path.name for part in parts}
+    for old in out_dir.glob("part-*.parquet"):
+        if old.name not in names:
+            old.unlink()
+    artefact.write(
+        {
+            "part": [part.path.name for part in parts],
+            "digest": [one["digest"] for one in about],
+            "n_clips": [one["n_clips"] for one in about],
+        }
+    )
+    n_frames = sum(one["n_frames"] for one in about)
+    n_clips = sum(one["n_clips"] for one in about)
+    n_new = sum(one["n_clips"] for one, new in zip(about, todo, strict=True) if new)
+    if not n_clips:
+        raise ValueError(f"{model} embedded none of the {len(dataset)} clips of {dataset.name}:\n{failures.head()}")
+    return Report(model, dataset.name, n_clips, n_frames, n_new, failures)
+
+
+def read(artefact: Artefact) -> Frames:
+    """Frame embeddings of all clips that have some, in dataset order.
+
+    Parameters
+    ----------
+    artefact : Artefact
+        The list of parts (`Store.frames`).
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    folder = artefact.path.parent
+    parts = artefact.read().to_pydict()
+    names = [name for name, n_clips in zip(parts["part"], parts["n_clips"], strict=True) if n_clips]
+    return to_frames(pa.concat_tables([pq.read_table(folder / name) for name in names]))
+
+
+def extract_to(store: Store, dataset: Dataset, model: str, n_jobs: int = 1, device: str = "cpu") -> Report:
+    """`extract` into the place where the store keeps this model's frames."""
+    artefact = store.frames(dataset.name, model)
+    return extract(dataset, model, artefact.path.parent, n_jobs, artefact=artefact, device=device)
+
+
+def _modules(model: str) -> tuple[str, ...]:
+    return ("audio", "extraction", *models.spec(model).modules)
+
+
+def _part(dataset: Dataset, model: str, out_dir: Path, start: int) -> Artefact:
+    """The part that begins at a clip; its input is the content of its clips, and no other clip."""
+    clips = dataset.clips.iloc[start : start + PART_CLIPS]
+    digest = hashlib.sha256()
+    has_digests = "sha256" in clips
+    for row in clips.itertuples():
+        content = row.sha256 if has_digests else _content_digest(row.path)
+        digest.update(f"{row.fname} {content}\n".encode())
+    path = out_dir / f"part-{start // PART_CLIPS:05d}.parquet"
+    parameters = models.spec(model).parameters()
+    return Artefact(path, parameters, {"clips": digest.hexdigest()}, _modules(model), "01_extraction")
+
+
+def _content_digest(path: str) -> str:
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError as error:
+        return f"unreadable: {error.strerror}"
+
+
+def _write_part(part: Artefact, results: list[tuple[str, np.ndarray | str]], spec: models.ModelSpec) -> None:
+    done = [(fname, frames) for fname, frames in results if not isinstance(frames, str)]
+    failures = [{"fname": fname, "reason": reason} for fname, reason in results if isinstance(reason, str)]
+    values = np.concatenate([frames for _, frames in done] or [np.empty((0, spec.dim), np.float32)])
+    offsets = np.concatenate([[0], np.cumsum([len(frames) for _, frames in done], dtype=int)])
+    fnames = [fname for fname, _ in done]
+    columns = {
+        "fname": fnames,
+        "frames": Frames(fnames, values, offsets),
+        "hop_s": np.full(len(done), spec.hop_s or np.nan, np.float32),
+    }
+    part.write(columns, n_clips=len(done), n_frames=len(values), failures=failures)
+
+
+def _embed_all(
+    clips: list[tuple[str, str]], model: str, n_jobs: int, device: str
+) -> Iterator[tuple[str, np.ndarray | str]]:
+    """Each clip's fname with its frames, or with the reason why it has none, in the order given."""
+    if n_jobs == 1 or not clips:
+        yield from (_embed(fname, path, model, device) for fname, path in clips)
+        return
+    import joblib
+
+    with joblib.parallel_config("loky", inner_max_num_threads=1):
+        work = (joblib.delayed(_embed)(fname, path, model, device) for fname, path in clips)
+        yield from joblib.Parallel(n_jobs, return_as="generator", batch_size=4)(work)
+
+
+def _embed(fname: str, path: str, model: str, device: str) -> tuple[str, np.ndarray | str]:
+    extractor = _loaded(model, device)
+    try:
+        return fname, extractor(audio.decode(path, extractor.spec.rate_hz))
+    except ValueError as error:
+        return fname, str(error)
+
+
+@functools.lru_cache(maxsize=1)
+def _loaded(model: str, device: str) -> models.Extractor:
+    """Return the model, loaded once in a process."""
+    return models.load(model, device)
