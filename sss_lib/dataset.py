@@ -205,7 +205,7 @@ def read_families(classes_csv: str | Path) -> dict[str, str]:
 
 def fingerprint(dataset: Dataset) -> str:
     """Digest of what the collection says and of every file's name, size and time of change: cheap to take."""
-    digest = hashlib.sha256(dataset.clips.to_csv(index=False).encode())
+    digest = hashlib.sha256(dataset.clips.drop(columns="path").to_csv(index=False).encode())
     digest.update(json.dumps(dataset.families, sort_keys=True).encode())
     for path in dataset.clips["path"]:
         status = Path(path).stat()
@@ -223,7 +223,7 @@ def verify(dataset: Dataset) -> pd.DataFrame:
         the file, and problem ("" for a clip that decodes).
     """
     import soundfile
-    from tqdm.auto import tqdm
+    from tqdm import tqdm
 
     from sss_lib import audio
 

@@ -11,6 +11,7 @@ import itertools
 import json
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -117,7 +118,10 @@ def read_grid(path: str | Path) -> Grid:
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"grid {path} does not exist: the grids are in {NOTEBOOKS / 'grids'}")
-    content = yaml.safe_load(path.read_text())
+    try:
+        content = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is not plain YAML: {error}") from None
     if not isinstance(content, dict):
         raise ValueError(f"{path} is not a mapping: give keys such as 'models: [aisfx]'")
     keys = [f.name for f in fields(Grid)]
@@ -195,8 +199,17 @@ def notebook_parameters(notebook: str | Path) -> list[str]:
     raise ValueError(f"{notebook} has no cell tagged 'parameters': tag one, so that it can be run with others")
 
 
-def run_notebook(notebook: str | Path, output: str | Path, parameters: Mapping[str, object]) -> None:
+def run_notebook(
+    notebook: str | Path, output: str | Path, parameters: Mapping[str, object], *, show_progress: bool = False
+) -> None:
     """Execute a notebook through papermill, in the notebooks folder, with parameters that it must know.
+
+    Parameters
+    ----------
+    notebook, output : str or Path
+    parameters : mapping
+    show_progress : bool
+        Whether the notebook's own progress bars are shown on the terminal as it runs.
 
     Raises
     ------
@@ -212,16 +225,20 @@ def run_notebook(notebook: str | Path, output: str | Path, parameters: Mapping[s
     import traitlets.config
 
     Path(output).parent.mkdir(parents=True, exist_ok=True)
-    transport = "tcp" if os.name == "nt" else "ipc"  # local sockets where there are some: quieter and closed
-    papermill.execute_notebook(
-        notebook,
-        output,
-        dict(parameters),
-        cwd=NOTEBOOKS,
-        progress_bar=False,
-        config=traitlets.config.Config({"KernelManager": {"transport": transport}}),
-        extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
-    )
+    with tempfile.TemporaryDirectory() as sockets:
+        # Local sockets, where there are some: no port that a kernel beside this one could take meanwhile.
+        manager = {} if os.name == "nt" else {"transport": "ipc", "ip": os.path.join(sockets, "kernel")}
+        papermill.execute_notebook(
+            notebook,
+            output,
+            dict(parameters),
+            cwd=NOTEBOOKS,
+            progress_bar=False,
+            stderr_file=sys.stderr if show_progress else None,
+            coalesce_streams=True,
+            config=traitlets.config.Config({"KernelManager": manager}),
+            extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
+        )
 
 
 @dataclass
@@ -281,10 +298,15 @@ class Runner:
         import joblib
         from tqdm import tqdm
 
-        n_jobs = min(self.n_jobs, len(todo)) if parallel else 1
-        work = (joblib.delayed(_attempt)(task, runs_dir, n_jobs > 1) for task in todo)
-        results = joblib.Parallel(n_jobs, return_as="generator_unordered")(work)
-        for path, error in tqdm(results, desc=f"{notebook:14}", total=len(todo), unit="notebook"):
+        if parallel:
+            n_jobs = min(self.n_jobs, len(todo))
+            work = (joblib.delayed(_attempt)(task, runs_dir, alone=n_jobs == 1) for task in todo)
+            results = joblib.Parallel(n_jobs, return_as="generator_unordered")(work)
+            results = tqdm(results, desc=f"{notebook:14}", total=len(todo), unit="notebook")
+        else:  # the notebook uses all cores by itself, and shows how far it is
+            results = (_attempt(task, runs_dir, alone=True, show_progress=True) for task in todo)
+            print(f"{notebook:14} {', '.join(task.name for task in todo)}", flush=True)
+        for path, error in results:
             self.n_run += 1
             if error:
                 self.failures.append((path, error))
@@ -359,13 +381,14 @@ class Runner:
         return [Task("05_figures", f"{self.name}-{self.grid_path.stem}", parameters, (comparison,))]
 
 
-def _attempt(task: Task, runs_dir: Path, alone: bool) -> tuple[Path, str]:
+def _attempt(task: Task, runs_dir: Path, *, alone: bool, show_progress: bool = False) -> tuple[Path, str]:
     """Run a task; return the path of the executed notebook and what went wrong, if anything did."""
-    if alone:  # one of several at a time: a core each
+    if not alone:  # in a worker process, one of several: a core each
         os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
     path = task.executed(runs_dir)
+    notebook = NOTEBOOKS / f"{task.notebook}.ipynb"
     try:
-        run_notebook(NOTEBOOKS / f"{task.notebook}.ipynb", path, task.parameters)
+        run_notebook(notebook, path, task.parameters, show_progress=show_progress)
     except Exception as error:  # whatever it is, the other notebooks go on
         return path, f"{type(error).__name__}: {error}"
     return path, ""
@@ -411,7 +434,9 @@ def main(arguments: list[str] | None = None) -> int:
                 return 1
             comparison = comparison_artefact(store, runner.name, grid)
             print(f"\n{comparison.metadata()['caption']}\n")
-            print(comparison.read().to_pandas().to_string(index=False))
+            table = comparison.read().to_pandas()
+            about_model = ["Modality", "Objective", "Parameters", "Data"]  # in the notebook and the file
+            print(table.drop(columns=about_model).to_string(index=False))
             print(f"\nFigures: {figures_dir}")
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -82,7 +82,7 @@ def extract(
     -------
     Report
     """
-    from tqdm.auto import tqdm
+    from tqdm import tqdm
 
     out_dir, spec = Path(out_dir), models.spec(model)
     artefact = artefact or Artefact(out_dir / "parts.parquet", spec.parameters(), {}, _modules(model))

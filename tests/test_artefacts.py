@@ -1,0 +1,314 @@
+"""What is written reads back whole, says how it was made, and notices when that changes."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from sss_lib import artefacts
+from sss_lib.artefacts import Artefact, Frames, Store
+from sss_lib.experiment import Variant
+
+FRAMES = Frames(
+    ["b", "007"], np.arange(6, dtype=np.float32).reshape(3, 2), np.array([0, 2, 3]), 0.5
+)  # two frames, then one
+CLIPS = Frames(["b", "007"], np.arange(4, dtype=np.float32).reshape(2, 2), np.array([0, 1, 2]))
+
+
+@pytest.fixture
+def artefact(tmp_path):
+    return Artefact(
+        tmp_path / "deep" / "x.parquet", {"n": 3, "how": None}, {"source": "abc"}, ("audio",), "00_dataset"
+    )
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_columns_of_every_kind_read_back_as_they_were(artefact):
+    matrix = np.array([[1.5, -2.5], [np.pi, 0]], np.float32)
+    labels, n = [["Dog", "Animal"], []], np.array([1, 2], np.int32)
+    artefact.write({"fname": ["007", "é"], "labels": labels, "x": matrix, "n": n})
+    table = artefact.read()
+    assert table["fname"].to_pylist() == ["007", "é"]
+    assert table["labels"].to_pylist() == [["Dog", "Animal"], []]
+    np.testing.assert_array_equal(artefacts.to_matrix(table["x"]), matrix)
+    assert artefacts.to_matrix(table["x"]).dtype == np.float32
+    assert table["n"].type == pa.int32()
+
+
+def test_frames_read_back_with_their_offsets_and_hop(artefact):
+    artefact.write({"fname": FRAMES.fnames, "frames": FRAMES, "hop_s": np.full(2, FRAMES.hop_s, np.float32)})
+    again = artefacts.to_frames(artefact.read())
+    assert again.fnames == ["b", "007"]
+    assert again.offsets.tolist() == [0, 2, 3]
+    assert again.hop_s == 0.5
+    np.testing.assert_array_equal(again.values, FRAMES.values)
+    assert again.values.dtype == np.float32
+
+
+def test_frames_of_several_tables_follow_one_another(artefact):
+    artefact.write({"fname": FRAMES.fnames, "frames": FRAMES, "hop_s": np.full(2, FRAMES.hop_s, np.float32)})
+    both = artefacts.to_frames(pa.concat_tables([artefact.read(), artefact.read()]))
+    assert both.fnames == ["b", "007", "b", "007"]
+    assert both.offsets.tolist() == [0, 2, 3, 5, 6]
+    np.testing.assert_array_equal(both.values, np.concatenate([FRAMES.values, FRAMES.values]))
+
+
+def test_frames_of_part_of_a_table_are_those_of_its_rows(artefact):
+    artefact.write({"fname": FRAMES.fnames, "frames": FRAMES, "hop_s": np.full(2, FRAMES.hop_s, np.float32)})
+    last = artefacts.to_frames(artefact.read().slice(1))
+    assert last.fnames == ["007"]
+    assert last.offsets.tolist() == [0, 1]
+    assert last.values.tolist() == [[4, 5]]
+
+
+def test_an_artefact_carries_its_recipe_and_extras(artefact):
+    artefact.write({"x": [1]}, note={"deep": [1, 2]})
+    about = artefact.metadata()
+    assert about["recipe"]["parameters"] == {"n": 3, "how": None}
+    assert about["recipe"]["inputs"] == {"source": "abc"}
+    assert about["note"] == {"deep": [1, 2]}
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_writer_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, error):
+    path = tmp_path / "x.csv"
+    path.write_text("old")
+
+    def write_half():
+        with artefacts.replacing(path) as temporary:
+            temporary.write_text("ne")
+            raise error
+
+    with pytest.raises(error):
+        write_half()
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["x.csv"]
+
+
+def test_a_reader_sees_the_old_file_until_the_new_one_is_whole(tmp_path):
+    path = tmp_path / "deep" / "x.csv"
+    with artefacts.replacing(path) as temporary:
+        temporary.write_text("old")
+        assert temporary.parent == path.parent  # a rename across disks would not be atomic
+        assert not path.exists()
+    with artefacts.replacing(path) as temporary:
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert names(path.parent) == ["x.csv"]
+
+
+def test_columns_that_do_not_fit_leave_the_old_artefact(artefact):
+    artefact.write({"x": [1, 2]})
+    with pytest.raises(pa.ArrowInvalid):
+        artefact.write({"x": [1, 2], "y": [1]})
+    assert artefact.read().to_pydict() == {"x": [1, 2]}
+    assert names(artefact.path.parent) == ["x.parquet"]
+
+
+def test_what_is_not_written_is_not_current(artefact):
+    assert not artefact.is_current()
+
+
+def test_the_same_recipe_stays_current(artefact):
+    artefact.write({"x": [1]})
+    twin = Artefact(artefact.path, {"how": None, "n": 3}, {"source": "abc"}, ("audio",))
+    assert artefact.is_current()
+    assert twin.is_current()
+
+
+def test_parameters_that_json_writes_otherwise_stay_current(artefact):
+    artefact = dataclasses.replace(artefact, parameters={"cutoffs": (15, 150), "share": 0.1})
+    artefact.write({"x": [1]})
+    assert artefact.is_current()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"parameters": {"n": 4, "how": None}},
+        {"parameters": {"n": 3}},
+        {"inputs": {"source": "abd"}},
+        {"inputs": {}},
+        {"modules": ("dataset",)},
+    ],
+)
+def test_a_changed_recipe_is_not_current(artefact, change):
+    artefact.write({"x": [1]})
+    assert not dataclasses.replace(artefact, **change).is_current()
+
+
+def test_changed_code_is_not_current(artefact, monkeypatch):
+    artefact.write({"x": [1]})
+    monkeypatch.setattr(artefacts, "code_digest", lambda modules: "other code")
+    assert not artefact.is_current()
+
+
+def test_another_version_of_the_library_is_not_current(artefact, monkeypatch):
+    artefact.write({"x": [1]})
+    monkeypatch.setattr(artefacts, "__version__", "99")
+    assert not artefact.is_current()
+
+
+def test_the_code_digest_depends_on_the_modules_named():
+    digests = [artefacts.code_digest(modules) for modules in [(), ("audio",), ("audio", "models.catalogue")]]
+    assert len(set(digests)) == 3
+
+
+def test_an_artefact_is_current_until_the_content_of_its_input_changes(artefact, tmp_path):
+    made = Artefact(tmp_path / "y.parquet", {}, {"x": artefact})
+    artefact.write({"x": [1]})
+    made.write({"y": [2]})
+    assert made.is_current()
+    artefact.write({"x": [1]}, note="the same content, made again")
+    assert made.is_current()
+    artefact.write({"x": [3]})
+    assert not made.is_current()
+    artefact.path.unlink()
+    assert not made.is_current()
+
+
+@pytest.mark.parametrize("is_parquet", [False, True], ids=["damaged", "foreign"])
+def test_a_file_that_is_no_artefact_is_not_current(artefact, is_parquet):
+    artefact.write({"x": [1]})
+    if is_parquet:
+        pq.write_table(pa.table({"x": [1]}), artefact.path)
+    else:
+        artefact.path.write_bytes(artefact.path.read_bytes()[:-10])
+    assert not artefact.is_current()
+
+
+@pytest.mark.parametrize("use", [Artefact.read, Artefact.metadata, Artefact.digest])
+def test_a_missing_artefact_names_the_notebook_that_writes_it(artefact, use):
+    with pytest.raises(
+        FileNotFoundError, match=r"x.parquet does not exist: run 00_dataset with .*'n': 3.* first"
+    ):
+        use(artefact)
+
+
+def test_an_artefact_is_not_written_without_its_inputs(artefact, tmp_path):
+    made = Artefact(tmp_path / "y.parquet", {}, {"x": artefact})
+    with pytest.raises(FileNotFoundError, match="run 00_dataset"):
+        made.write({"y": [2]})
+    assert not made.path.exists()
+
+
+def digest_of(artefact, columns):
+    artefact.write(columns)
+    return artefact.digest()
+
+
+def test_the_digest_depends_on_nothing_but_the_content(artefact, tmp_path):
+    other = Artefact(tmp_path / "y.parquet", {"n": 4})
+    matrix = np.arange(6, dtype=np.float32).reshape(3, 2)
+    columns = {"fname": ["a", "b", "c"], "x": matrix, "n": [1, 2, 3]}
+    same = {
+        "fname": np.array(["a", "b", "c"], object),
+        "x": np.asfortranarray(matrix),
+        "n": np.arange(7)[1:4],
+    }
+    assert digest_of(artefact, columns) == digest_of(other, columns) == digest_of(other, same)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"fname": ["ab", "c"], "x": np.array([[1, 3]]).T},
+        {"fname": ["a", "bc"], "x": np.array([[1, 2]]).T},
+        {"fname": ["ab", "c"], "y": np.array([[1, 2]]).T},
+        {"fname": ["ab", "c"], "x": np.array([[1.0, 2.0]]).T},
+        {"fname": ["ab", "c"], "x": np.array([1, 2])},
+        {"x": np.array([[1, 2]]).T, "fname": ["ab", "c"]},
+    ],
+)
+def test_the_digest_changes_with_a_value_a_name_or_a_type(artefact, columns):
+    before = digest_of(artefact, {"fname": ["ab", "c"], "x": np.array([[1, 2]]).T})
+    assert digest_of(artefact, columns) != before
+
+
+def test_the_digest_changes_with_where_one_clips_frames_end(artefact):
+    other = dataclasses.replace(FRAMES, offsets=np.array([0, 1, 3]))
+    assert digest_of(artefact, {"frames": FRAMES}) != digest_of(artefact, {"frames": other})
+
+
+def test_every_artefact_lives_where_the_design_says():
+    store, variant = Store("data"), Variant("aisfx", "mean", 100)
+    folder = "mini/aisfx-mean-pca100-l2"
+    artefacts_by_path = {
+        "data/datasets/mini.parquet": store.dataset("mini"),
+        "data/embeddings/mini/aisfx/parts.parquet": store.frames("mini", "aisfx"),
+        f"data/embeddings/{folder}.parquet": store.embeddings("mini", variant),
+        f"data/similarity_rankings/{folder}/nns.parquet": store.ranking("mini", variant, "nns"),
+        f"data/evaluation_results/{folder}/nns.parquet": store.scores("mini", variant, "nns"),
+    }
+    assert [one.path.as_posix() for one in artefacts_by_path.values()] == list(artefacts_by_path)
+
+
+@pytest.mark.parametrize(
+    ("frames", "embeddings"),
+    [(FRAMES, [[[0, 1], [2, 3]], [[4, 5]]]), (CLIPS, [[0, 1], [2, 3]])],
+    ids=["frames", "clips"],
+)
+def test_json_embeddings_are_written_in_the_cbmi_form(tmp_path, frames, embeddings):
+    artefacts.write_json_embeddings(tmp_path / "json", frames, ["audio/b.wav", "audio/007.wav"])
+    assert names(tmp_path / "json") == ["007.json", "b.json"]
+    for fname, expected in zip(frames.fnames, embeddings, strict=True):
+        content = json.loads((tmp_path / "json" / f"{fname}.json").read_text())
+        assert content == {"audio_path": f"audio/{fname}.wav", "embeddings": expected}
+
+
+@pytest.mark.parametrize("frames", [FRAMES, CLIPS], ids=["frames", "clips"])
+def test_json_embeddings_read_back_sorted_by_fname(tmp_path, frames):
+    artefacts.write_json_embeddings(tmp_path, frames, ["audio/b.wav", "audio/007.wav"])
+    fnames, values, offsets = artefacts.read_json_embeddings(tmp_path)
+    assert fnames == ["007", "b"]
+    start = frames.offsets[1]
+    assert offsets.tolist() == [0, len(frames.values) - start, len(frames.values)]
+    np.testing.assert_array_equal(values, np.concatenate([frames.values[start:], frames.values[:start]]))
+    assert values.dtype == np.float32
+
+
+def write_json(folder, **embeddings):
+    for fname, values in embeddings.items():
+        (folder / f"{fname}.json").write_text(json.dumps({"audio_path": "x.wav", "embeddings": values}))
+
+
+def test_json_embeddings_of_a_clip_may_be_one_list(tmp_path):
+    write_json(tmp_path, a=[1, 2], b=[[3, 4]])
+    fnames, values, offsets = artefacts.read_json_embeddings(tmp_path)
+    assert fnames == ["a", "b"]
+    assert values.tolist() == [[1, 2], [3, 4]]
+    assert offsets.tolist() == [0, 1, 2]
+
+
+def test_json_embeddings_of_two_dimensions_are_refused(tmp_path):
+    write_json(tmp_path, a=[1, 2], b=[[1, 2, 3]])
+    with pytest.raises(ValueError, match=r"b.json has dimension 3 but a.json has 2"):
+        artefacts.read_json_embeddings(tmp_path)
+
+
+def test_a_folder_without_json_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"holds no \.json file"):
+        artefacts.read_json_embeddings(tmp_path)
+
+
+def test_what_a_killed_json_writer_left_is_not_read_as_a_clip(tmp_path):
+    write_json(tmp_path, a=[1, 2])
+    writing = artefacts.replacing(tmp_path / "b.json")
+    writing.__enter__()  # and never leaves: its temporary file stays, as after a kill
+    assert artefacts.read_json_embeddings(tmp_path)[0] == ["a"]
+
+
+@pytest.mark.parametrize("fname", ["../x", "deep/x", "{folder}/../x"])
+def test_an_fname_that_would_leave_the_folder_is_refused(tmp_path, fname):
+    folder = tmp_path / "json"
+    frames = dataclasses.replace(CLIPS, fnames=[fname.format(folder=folder), "007"])
+    with pytest.raises(ValueError, match="would be written outside"):
+        artefacts.write_json_embeddings(folder, frames, ["a.wav", "b.wav"])
+    assert list(tmp_path.rglob("*.json")) == []

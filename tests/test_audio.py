@@ -1,0 +1,206 @@
+"""Decoding against waves written here; windows against a loop."""
+
+import itertools
+import re
+
+import numpy as np
+import pytest
+import soundfile
+
+from sss_lib import audio
+
+
+def sine(n_samples, rate_hz, frequency_hz=1000.0):
+    return 0.5 * np.sin(2 * np.pi * frequency_hz * np.arange(n_samples) / rate_hz)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "subtype", "error"),
+    [
+        ("wav", "PCM_U8", 2**-7),
+        ("wav", "PCM_16", 2**-15),
+        ("wav", "FLOAT", 1e-7),
+        ("wav", "DOUBLE", 1e-7),
+        ("aiff", "PCM_16", 2**-15),
+        ("flac", "PCM_16", 2**-15),
+        ("flac", "PCM_24", 2**-23),
+        ("ogg", "VORBIS", 0.02),
+        ("mp3", "MPEG_LAYER_III", 0.02),
+    ],
+)
+def test_a_file_decodes_to_the_wave_that_was_written(tmp_path, suffix, subtype, error):
+    wave = sine(22050, 44100)
+    path = tmp_path / f"sine.{suffix}"
+    soundfile.write(path, wave, 44100, subtype=subtype)
+    decoded = audio.decode(path, 44100)
+    assert decoded.dtype == np.float32
+    assert decoded.shape == wave.shape
+    inner = slice(2000, -2000)  # mp3 and vorbis smear the ends
+    np.testing.assert_allclose(decoded[inner], wave[inner], rtol=0, atol=error)
+
+
+def test_integer_full_scale_is_one(tmp_path):
+    soundfile.write(tmp_path / "x.wav", np.array([-32768, 0, 16384], np.int16), 44100)
+    assert audio.decode(tmp_path / "x.wav", 44100).tolist() == [-1.0, 0.0, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("channels", "mono"),
+    [([0.75, 0.25], 0.5), ([0.5, -0.5], 0.0), ([0.75, 0.0, 0.0], 0.25)],
+)
+def test_channels_are_averaged(tmp_path, channels, mono):
+    soundfile.write(tmp_path / "x.wav", np.tile(channels, (100, 1)), 44100, subtype="FLOAT")
+    np.testing.assert_array_equal(audio.decode(tmp_path / "x.wav", 44100), np.full(100, mono, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("native_hz", "rate_hz"), [(44100, 16000), (48000, 44100), (22050, 44100), (16000, 16000)]
+)
+def test_resampling_keeps_a_tone_and_the_length_in_seconds(tmp_path, native_hz, rate_hz):
+    soundfile.write(tmp_path / "x.wav", sine(native_hz, native_hz), native_hz, subtype="FLOAT")
+    decoded = audio.decode(tmp_path / "x.wav", rate_hz)
+    assert decoded.shape == (rate_hz,)
+    inner = slice(rate_hz // 10, -rate_hz // 10)  # away from the edges, where the tone starts and stops
+    np.testing.assert_allclose(decoded[inner], sine(rate_hz, rate_hz)[inner], rtol=0, atol=1e-4)
+
+
+def test_resampling_removes_what_lies_above_the_new_nyquist_frequency(tmp_path):
+    soundfile.write(tmp_path / "x.wav", sine(44100, 44100, 10000), 44100, subtype="FLOAT")
+    assert np.abs(audio.decode(tmp_path / "x.wav", 16000)[1600:-1600]).max() < 1e-4
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 4000])
+def test_a_clip_is_cut_to_its_first_30_s(tmp_path, rate_hz):
+    seconds = np.repeat(np.arange(31), 8000) / 64  # the level says which second it is
+    soundfile.write(tmp_path / "x.wav", seconds, 8000, subtype="FLOAT")
+    decoded = audio.decode(tmp_path / "x.wav", rate_hz)
+    assert len(decoded) == 30 * rate_hz
+    middles = decoded[rate_hz // 2 :: rate_hz] * 64
+    np.testing.assert_allclose(middles, np.arange(30), rtol=0, atol=0.01)
+
+
+@pytest.mark.parametrize(("max_duration_s", "n_samples"), [(0.5, 4000), (31, 248000), (None, 248000)])
+def test_the_longest_duration_can_be_chosen(tmp_path, max_duration_s, n_samples):
+    soundfile.write(tmp_path / "x.wav", np.full(31 * 8000, 0.5), 8000)
+    assert len(audio.decode(tmp_path / "x.wav", 8000, max_duration_s=max_duration_s)) == n_samples
+
+
+def test_a_name_in_any_script_is_read(tmp_path):
+    path = tmp_path / "小鸟 é ☂.wav"
+    soundfile.write(path, np.full(10, 0.5), 44100)
+    assert audio.decode(path, 44100).tolist() == [0.5] * 10
+    assert audio.decode(str(path), 44100).tolist() == [0.5] * 10
+
+
+def test_one_sample_decodes_at_its_own_rate(tmp_path):
+    soundfile.write(tmp_path / "x.wav", [0.5], 44100)
+    assert audio.decode(tmp_path / "x.wav", 44100).tolist() == [0.5]
+
+
+def write_nothing(path):
+    pass
+
+
+def write_folder(path):
+    path.mkdir()
+
+
+def write_text(path):
+    path.write_text("these are words, not sound")
+
+
+def write_no_bytes(path):
+    path.write_bytes(b"")
+
+
+def write_no_samples(path):
+    soundfile.write(path, np.zeros(0), 44100)
+
+
+def write_one_sample(path):
+    soundfile.write(path, [0.5], 44100)
+
+
+def write_not_a_number(path):
+    soundfile.write(path, [0.5, np.nan, np.inf], 44100, subtype="FLOAT")
+
+
+def write_opposite_infinities(path):
+    soundfile.write(path, [[0.5, 0.5], [np.inf, -np.inf]], 44100, subtype="FLOAT")
+
+
+@pytest.mark.parametrize(
+    ("write", "reason"),
+    [
+        (write_nothing, "is not a file"),
+        (write_folder, "is not a file"),
+        (write_text, "can't be decoded"),
+        (write_no_bytes, "can't be decoded"),
+        (write_no_samples, "is empty"),
+        (write_one_sample, "no sample at 16000 Hz"),
+        (write_not_a_number, "2 values that are not finite"),
+        (write_opposite_infinities, "not finite"),
+    ],
+)
+def test_a_file_without_a_usable_wave_is_refused_by_name(tmp_path, write, reason):
+    path = tmp_path / "x.wav"
+    write(path)
+    with pytest.raises(audio.AudioError, match=f"^{re.escape(str(path))} .*{reason}"):
+        audio.decode(path, 16000)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "subtype"),
+    [("wav", "PCM_16"), ("wav", "FLOAT"), ("flac", "PCM_16"), ("flac", "PCM_24")],
+)
+@pytest.mark.parametrize("kept", [0.5, 0.99])
+def test_a_file_cut_short_is_refused_by_name(tmp_path, suffix, subtype, kept):
+    path = tmp_path / f"x.{suffix}"
+    soundfile.write(path, np.random.default_rng(0).uniform(-0.9, 0.9, 44100), 44100, subtype=subtype)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(kept * len(content))])
+    with pytest.raises(audio.AudioError, match=re.escape(str(path))):
+        audio.decode(path, 44100)
+
+
+def test_padding_adds_zeros_and_never_cuts():
+    wave = np.array([1, 2, 3], np.float32)
+    for n_samples, expected in [(5, [1, 2, 3, 0, 0]), (3, [1, 2, 3]), (2, [1, 2, 3]), (0, [1, 2, 3])]:
+        padded = audio.pad_to(wave, n_samples)
+        assert padded.tolist() == expected
+        assert padded.dtype == np.float32
+
+
+def windows_by_loop(values, size, hop, keep_partial):
+    """Windows one after the other until one reaches the end."""
+    windows, start = [], 0
+    while True:
+        window = values[start : start + size]
+        if len(window) < size and start > 0 and not keep_partial:
+            return windows
+        windows.append(window + [0] * (size - len(window)))
+        if start + size >= len(values):
+            return windows
+        start += hop
+
+
+@pytest.mark.parametrize("keep_partial", [True, False])
+def test_windows_equal_those_of_a_loop_at_every_small_size(keep_partial):
+    for n, size in itertools.product(range(13), range(1, 6)):
+        for hop in range(1, size + 1):
+            values = np.arange(1, n + 1)
+            windows = audio.chunk(values, size, hop, keep_partial=keep_partial)
+            expected = windows_by_loop(values.tolist(), size, hop, keep_partial)
+            assert windows.tolist() == expected, (n, size, hop)
+
+
+def test_windows_of_frames_keep_the_frames_whole():
+    frames = np.array([[1, 10], [2, 20], [3, 30]])
+    expected = [[[1, 10], [2, 20]], [[3, 30], [0, 0]]]
+    assert audio.chunk(frames, size=2, hop=2).tolist() == expected
+
+
+def test_windows_are_a_copy():
+    values = np.arange(4.0)
+    audio.chunk(values, size=2, hop=1)[:] = 9
+    assert values.tolist() == [0, 1, 2, 3]

@@ -1,0 +1,155 @@
+"""The notebooks as files, and a grid of them run end to end on a handful of clips."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sss_lib import dataset, experiment, metrics, tables
+from sss_lib.artefacts import Store, to_matrix
+
+NOTEBOOKS = sorted(experiment.NOTEBOOKS.glob("*.ipynb"))
+CLIPS = 12
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+class TestNotebookFile:
+    def cells(self, path, kind=None):
+        cells = json.loads(path.read_text())["cells"]
+        return [cell for cell in cells if kind in (None, cell["cell_type"])]
+
+    def test_is_stripped(self, path):
+        for cell in self.cells(path, "code"):
+            assert cell["outputs"] == []
+            assert cell["execution_count"] is None
+
+    def test_has_kernel_and_language(self, path):
+        metadata = json.loads(path.read_text())["metadata"]
+        assert metadata["kernelspec"]["name"] == "python3"
+        assert metadata["language_info"]["name"] == "python"
+
+    def test_opens_with_title_imports_and_commented_parameters(self, path):
+        title, imports, parameters = self.cells(path)[:3]
+        assert "".join(title["source"]).startswith(f"# {path.stem[:2]} · ")
+        assert "import" in "".join(imports["source"])
+        assert parameters["metadata"]["tags"] == ["parameters"]
+        assert all("  # " in line for line in parameters["source"])
+
+    def test_is_near_half_prose_in_short_cells(self, path):
+        assert len(self.cells(path, "markdown")) >= 0.45 * len(self.cells(path))
+        assert all(len(cell["source"]) <= 15 for cell in self.cells(path, "code"))
+
+    def test_names_no_machine(self, path):
+        assert "/home/" not in path.read_text()
+        assert "sys.path" not in path.read_text()
+
+
+@pytest.fixture(scope="module")
+def small_run(tmp_path_factory, mini):
+    """A grid over a folder of a dozen clips, run once: its folder, its grid and its store."""
+    folder = tmp_path_factory.mktemp("run")
+    sounds = folder / "my sounds"
+    (sounds / "audio").mkdir(parents=True)
+    chosen = mini.clips[[row[0] in ("Bark", "Meow", "Hi-hat", "Laughter") for row in mini.clips["labels"]]]
+    chosen = chosen.iloc[:CLIPS]
+    for path in chosen["path"]:
+        shutil.copy(path, sounds / "audio")
+    (sounds / "audio" / "broken.wav").write_text("not a sound")
+    rows = chosen.assign(labels=chosen["labels"].str.join(","))[["fname", "labels"]]
+    broken = pd.DataFrame({"fname": ["broken"], "labels": ["Bark,Dog"]})
+    pd.concat([broken, rows]).to_csv(sounds / "ground_truth.csv", index=False)
+    grid = folder / "small.yaml"
+    grid.write_text(
+        "models: [logmel, duration]\nn_components: [null, 5]\nnormalize: [true, false]\n"
+        "searches: [nns, mips]\ncutoffs: [3, 10]\n"
+    )
+    arguments = ["run", str(grid), "--dataset", str(sounds), "--data-dir", str(folder / "data")]
+    arguments += ["--figures-dir", str(folder / "figures"), "--n-jobs", "2"]
+    assert experiment.main(arguments) == 0
+    return folder, grid, arguments
+
+
+def test_a_grid_runs_from_sounds_to_figures(small_run):
+    folder, grid, _ = small_run
+    design = experiment.read_grid(grid)
+    store = Store(folder / "data")
+    variants = {variant.name for variant, _ in experiment.systems(store, "my sounds", design)}
+    assert variants == {
+        *(f"logmel-none-pca{n}-{scale}" for n in ("none", "5") for scale in ("l2", "raw")),
+        *(f"duration-none-pcanone-{scale}" for scale in ("l2", "raw")),
+    }
+    names = {path.name for path in (folder / "figures" / "my sounds").iterdir()}
+    assert names == {f"{n}.{s}" for n in ("ladder", "processing", "families", "classes") for s in ("svg", "png")} - {
+        "families.svg", "families.png",  # this folder has no families
+    }
+
+
+def test_a_broken_clip_is_listed_and_left_out(small_run):
+    folder, *_ = small_run
+    failures = pd.read_csv(folder / "data" / "embeddings" / "my sounds" / "logmel" / "failures.csv")
+    assert failures["fname"].tolist() == ["broken"]
+    assert "broken.wav can't be decoded" in failures["reason"][0]
+    ranking = pd.read_parquet(
+        folder / "data" / "similarity_rankings" / "my sounds" / "logmel-none-pcanone-l2" / "nns.parquet"
+    )
+    assert len(ranking) == CLIPS
+    assert "broken" not in set(ranking["fname"])
+
+
+def test_the_written_scores_equal_an_evaluation_by_hand(small_run):
+    folder, grid, _ = small_run
+    store, design = Store(folder / "data"), experiment.read_grid(grid)
+    variant = experiment.Variant("logmel", "none", 5, False)
+    stored = store.embeddings("my sounds", variant).read()
+    collection = dataset.read(store.dataset("my sounds")).select(stored["fname"].to_pylist())
+    scores = store.scores("my sounds", variant, "mips", cutoffs=design.cutoffs).read().to_pandas()
+    expected = metrics.evaluate(
+        to_matrix(stored["embedding"]), collection.label_matrix, collection.labels, search="mips", cutoffs=(3, 10)
+    )
+    written = tables.select(scores, "MAP", 3, level="class").set_index("name")["value"]
+    by_hand = tables.select(expected, "MAP", 3, level="class").set_index("name")["value"]
+    np.testing.assert_allclose(written, by_hand[written.index])
+    assert set(scores["protocol"]) == {"standard", "paper"}
+
+
+def test_tidy_scores_have_the_columns_that_the_design_names(small_run):
+    folder, grid, _ = small_run
+    store, design = Store(folder / "data"), experiment.read_grid(grid)
+    scores = experiment.read_scores(store, "my sounds", design)
+    columns = "dataset model aggregation n_components normalize search protocol metric n level name value ci_low ci_high"
+    assert {*columns.split(), "n_queries", "n_skipped"} <= set(scores)
+    assert set(scores["level"]) == {"class", "macro", "micro"}
+
+
+def test_a_second_run_does_nothing_and_a_change_only_what_follows(small_run, capsys):
+    folder, grid, arguments = small_run
+    assert experiment.main(arguments) == 0
+    assert capsys.readouterr().out.count("up to date") == 6
+    ranking = folder / "data" / "similarity_rankings" / "my sounds" / "duration-none-pcanone-l2" / "nns.parquet"
+    ranking.unlink()
+    assert experiment.main(arguments) == 0
+    out = capsys.readouterr().out
+    assert "1 notebooks run" in out  # the same ranking comes back, so that nothing after it changes
+    assert ranking.exists()
+
+
+def test_a_failing_notebook_is_named_and_the_others_run(small_run, capsys):
+    folder, grid, arguments = small_run
+    store = Store(folder / "data")
+    bad = store.embeddings("my sounds", experiment.Variant("logmel", "none", None, True))
+    kept = bad.path.read_bytes()
+    table = bad.read()
+    broken = to_matrix(table["embedding"]).copy()
+    broken[0, 0] = np.nan
+    bad.write({"fname": table["fname"].to_pylist(), "embedding": broken})
+    try:
+        assert experiment.main(arguments) == 1
+        error = capsys.readouterr().err
+        assert "FAILED" in error
+        assert str(Path("03_search") / "logmel-none-pcanone-l2.ipynb") in error
+        assert "1 of 12 embeddings are not finite" in error
+    finally:
+        bad.path.write_bytes(kept)

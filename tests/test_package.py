@@ -1,0 +1,45 @@
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+import sss_lib
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_importing_the_package_loads_no_heavy_library():
+    heavy = ["numpy", "pandas", "scipy", "sklearn", "torch", "faiss", "matplotlib", "papermill", "pyarrow"]
+    code = f"import sys, sss_lib; print([m for m in {heavy} if m in sys.modules])"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert loaded.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", sss_lib.__all__)
+def test_every_module_is_reached_by_name(name):
+    assert getattr(sss_lib, name).__doc__
+
+
+def test_a_module_that_is_not_there_is_named():
+    with pytest.raises(AttributeError, match="no module 'serach'; it has artefacts"):
+        _ = sss_lib.serach
+
+
+def test_the_conda_environment_leaves_dependencies_to_pyproject():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    python, pip, of_pip = environment["dependencies"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert python == "python" + project["requires-python"]
+    assert (pip, of_pip) == ("pip", {"pip": ["-e .[all]"]})
+
+
+def test_the_readme_names_notebooks_and_figures_that_exist():
+    readme = (ROOT / "README.md").read_text()
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", readme):
+        assert (ROOT / target).exists(), target
+    for notebook in (ROOT / "notebooks").glob("*.ipynb"):
+        assert f"notebooks/{notebook.name}" in readme

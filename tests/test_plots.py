@@ -1,0 +1,78 @@
+import itertools
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+
+mpl.use("agg")
+
+import matplotlib.pyplot as plt  # noqa: E402
+
+from sss_lib import plots  # noqa: E402
+
+
+@pytest.fixture
+def scores():
+    rng = np.random.default_rng(0)
+    levels = [("class", "Bark"), ("class", "Meow"), ("family", "Animal"), ("macro", "all")]
+    systems = itertools.product(("aisfx", "duration"), (None, 100), (True, False), ("nns", "mips", "mcss"))
+    rows = [
+        {"model": m, "aggregation": "mean" if m == "aisfx" else "none", "n_components": c, "normalize": l2,
+         "pre_normalize": False, "search": s, "protocol": "standard", "metric": "MAP", "n": 15, "level": level,
+         "name": name, "value": (v := rng.random()), "ci_low": v - 0.1, "ci_high": v + 0.1, "n_queries": 2}
+        for (m, c, l2, s), (level, name) in itertools.product(systems, levels)
+    ]
+    return pd.DataFrame(rows).astype({"n": "Int64", "n_components": "Int64"})
+
+
+@pytest.fixture
+def ax():
+    figure, ax = plt.subplots()
+    yield ax
+    plt.close(figure)
+
+
+def test_the_processing_grid_has_a_bar_for_every_system(scores, ax):
+    assert plots.processing_grid(scores, "aisfx", ax) is ax
+    own = scores[(scores["model"] == "aisfx") & (scores["level"] == "macro")]
+    heights = sorted(patch.get_height() for patch in ax.patches)
+    np.testing.assert_allclose(heights, sorted(own["value"]))
+    assert "MAP@15" in ax.get_ylabel()
+
+
+def test_the_processing_grid_puts_a_bar_over_its_own_label(scores, ax):
+    plots.processing_grid(scores, "aisfx", ax)
+    row = scores[(scores["model"] == "aisfx") & (scores["level"] == "macro") & (scores["search"] == "mcss")
+                 & (scores["n_components"] == 100) & ~scores["normalize"]]
+    (bar,) = [p for p in ax.patches if p.get_height() == row["value"].item()]
+    label = ax.get_xticklabels()[round(bar.get_x() + bar.get_width() / 2)]
+    assert label.get_text() == "mean\nPCA 100\nraw"
+
+
+def test_an_unknown_model_is_named(scores, ax):
+    with pytest.raises(ValueError, match="no scores of model 'logmel'; there are aisfx, duration"):
+        plots.processing_grid(scores, "logmel", ax)
+
+
+def test_the_heatmap_shows_each_best_system(scores, ax):
+    plots.family_heatmap(scores, ax)
+    macro = scores[scores["level"] == "macro"]
+    shown = {text.get_text() for text in ax.texts}
+    for _, own in macro.groupby("model"):
+        system = own.loc[own["value"].idxmax()]
+        same = (scores[["model", "search", "normalize"]] == system[["model", "search", "normalize"]]).all(axis=1)
+        same &= scores["n_components"].fillna(0) == (0 if pd.isna(system["n_components"]) else system["n_components"])
+        family = scores[same & (scores["level"] == "family")]
+        assert f"{family['value'].item():.2f}" in shown
+
+
+def test_a_figure_has_the_same_bytes_each_time(scores, tmp_path):
+    plots.use_style()
+    written = []
+    for folder in ("a", "b"):
+        figure, ax = plt.subplots()
+        plots.class_bars(scores, ax)
+        written.append([path.read_bytes() for path in plots.save(figure, tmp_path / folder, "classes")])
+        plt.close(figure)
+    assert written[0] == written[1]

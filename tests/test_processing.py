@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+
+from sss_lib import processing
+
+FRAMES = np.array([[1.0, 5.0], [3.0, 1.0], [8.0, 0.0], [7.0, 7.0]], np.float32)
+OFFSETS = np.array([0, 3, 4])
+
+
+@pytest.mark.parametrize(
+    ("how", "first"), [("mean", [4.0, 2.0]), ("max", [8.0, 5.0]), ("median", [3.0, 1.0])]
+)
+def test_aggregation_by_hand(how, first):
+    np.testing.assert_array_equal(processing.aggregate(FRAMES, OFFSETS, how), [first, [7.0, 7.0]])
+
+
+@pytest.mark.parametrize("how", ["mean", "max", "median"])
+def test_aggregation_equals_a_loop_over_clips(how):
+    rng = np.random.default_rng(0)
+    offsets = np.concatenate([[0], np.cumsum(rng.integers(1, 9, 50))])
+    frames = rng.normal(size=(offsets[-1], 7)).astype(np.float32)
+    clips = [frames[a:b] for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
+    expected = [getattr(np, how)(clip, axis=0) for clip in clips]
+    np.testing.assert_allclose(processing.aggregate(frames, offsets, how), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_none_takes_single_frames_as_they_are():
+    np.testing.assert_array_equal(processing.aggregate(FRAMES, np.arange(5), "none"), FRAMES)
+
+
+@pytest.mark.parametrize(
+    ("frames", "offsets", "how", "message"),
+    [
+        (FRAMES, OFFSETS, "none", "clip 0 has 3"),
+        (FRAMES, OFFSETS, "avg", "'avg' is unknown"),
+        (FRAMES, np.array([0, 3]), "mean", "there are 4 frames"),
+        (FRAMES, np.array([0, 0, 4]), "max", "clip 0 has 0 frames"),
+        (np.array([[1.0], [np.nan]]), np.array([0, 2]), "mean", "first: row 1"),
+    ],
+)
+def test_frames_that_do_not_fit_are_refused(frames, offsets, how, message):
+    with pytest.raises(ValueError, match=message):
+        processing.aggregate(frames, offsets, how)
+
+
+def test_a_zero_vector_stays_zero_when_normalised():
+    np.testing.assert_array_equal(processing.process(np.array([[0.0, 0.0], [0.0, 5.0]])), [[0, 0], [0, 1]])
+
+
+def test_pca_keeps_the_distances_that_lie_in_the_kept_directions():
+    rng = np.random.default_rng(0)
+    flat = rng.normal(size=(40, 3)) @ rng.normal(size=(3, 20))  # three directions in twenty dimensions
+    reduced = processing.process(flat, n_components=3, normalize=False)
+    for a, b in rng.integers(40, size=(20, 2)):
+        expected = np.linalg.norm(flat[a] - flat[b])
+        assert np.linalg.norm(reduced[a] - reduced[b]) == pytest.approx(expected, rel=1e-4)
+
+
+def test_pca_equals_the_singular_value_decomposition_up_to_sign():
+    x = np.random.default_rng(1).normal(size=(30, 8))
+    centred = x - x.mean(axis=0)
+    u, s, _ = np.linalg.svd(centred, full_matrices=False)
+    reduced = processing.process(x, n_components=4, normalize=False)
+    np.testing.assert_allclose(np.abs(reduced), np.abs(u[:, :4] * s[:4]), atol=1e-5)
+
+
+def test_pre_normalisation_happens_before_pca():
+    x = np.random.default_rng(2).normal(size=(30, 8)) * np.arange(1, 31)[:, None]
+    length = np.linalg.norm(x, axis=1, keepdims=True)
+    both = processing.process(x, n_components=4, normalize=False, pre_normalize=True)
+    np.testing.assert_allclose(both, processing.process(x / length, n_components=4, normalize=False), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("n_components", "message"),
+    [
+        (200, "n_components=200 exceeds dim=8"),
+        (0, "n_components=0 is below 1"),
+        (-3, "n_components=-3 is below 1"),
+    ],
+)
+def test_pca_sizes_that_do_not_fit_are_refused(n_components, message):
+    with pytest.raises(ValueError, match=message):
+        processing.process(np.eye(30, 8), n_components=n_components)
+
+
+def test_more_components_than_clips_are_refused():
+    with pytest.raises(ValueError, match="n_components=7 exceeds n_clips=5"):
+        processing.process(np.eye(5, 8), n_components=7)
+
+
+def test_embeddings_that_are_not_finite_are_refused():
+    x = np.eye(4)
+    x[2, 1] = np.inf
+    with pytest.raises(ValueError, match="1 of 4 embeddings are not finite .first: row 2"):
+        processing.process(x)

@@ -1,0 +1,129 @@
+import numpy as np
+import pytest
+from reference import rank_others
+
+from sss_lib.search import SEARCHES, inner_product_form, rank, unique_rows
+
+
+def reference_ranking(x, search, top_n):
+    return np.array([rank_others(x, query, search)[:top_n] for query in range(len(x))])
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+@pytest.mark.parametrize("seed", range(5))
+def test_ranking_equals_the_plain_loop(search, seed):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(rng.integers(2, 60), rng.integers(2, 9))).astype(np.float32)
+    top_n = int(rng.integers(1, 70))
+    np.testing.assert_array_equal(rank(x, search, top_n=top_n).neighbours, reference_ranking(x, search, top_n))
+
+
+@pytest.mark.parametrize("search", ["nns", "mips"])
+@pytest.mark.parametrize("seed", range(20))
+def test_ties_are_in_row_order(search, seed):
+    """Small integers tie exactly, between equal clips and between different ones."""
+    rng = np.random.default_rng(seed)
+    x = rng.integers(-2, 3, size=(rng.integers(2, 50), rng.integers(1, 4))).astype(np.float32)
+    top_n = int(rng.integers(1, 50))
+    np.testing.assert_array_equal(rank(x, search, top_n=top_n).neighbours, reference_ranking(x, search, top_n))
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+def test_identical_clips_find_each_other_first_in_row_order(search):
+    x = np.random.default_rng(0).normal(size=(300, 40)).astype(np.float32)
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    x[[17, 150, 299]] = x[42]
+    found = rank(x, search, top_n=5)
+    np.testing.assert_array_equal(found.neighbours[150, :3], [17, 42, 299])
+    if search == "nns":
+        np.testing.assert_array_equal(found.scores[150, :3], 0)
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+def test_all_clips_equal(search):
+    found = rank(np.ones((4, 3), np.float32), search)
+    np.testing.assert_array_equal(found.neighbours, [[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]])
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+def test_permuting_the_clips_permutes_the_results(search):
+    rng = np.random.default_rng(3)
+    x, order = rng.normal(size=(200, 10)).astype(np.float32), rng.permutation(200)
+    plain, permuted = rank(x, search, top_n=20), rank(x[order], search, top_n=20)
+    np.testing.assert_array_equal(order[permuted.neighbours], plain.neighbours[order])
+
+
+def test_all_searches_agree_on_unit_vectors():
+    x = np.random.default_rng(4).normal(size=(150, 16))
+    x = (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
+    nns, mips, mcss = (rank(x, search, top_n=50).neighbours for search in ("nns", "mips", "mcss"))
+    np.testing.assert_array_equal(nns, mcss)
+    np.testing.assert_array_equal(mips, mcss)
+
+
+def test_scores_are_distances_products_and_cosines():
+    x = np.array([[3.0, 0.0], [0.0, 4.0], [6.0, 8.0]], np.float32)
+    np.testing.assert_allclose(rank(x, "nns").scores[0], [5, np.hypot(3, 8)], rtol=1e-5)
+    np.testing.assert_allclose(rank(x, "mips").scores[0], [18, 0])
+    np.testing.assert_allclose(rank(x, "mcss").scores[0], [0.6, 0], atol=1e-7)
+
+
+def test_scores_never_get_better_down_the_list():
+    x = np.random.default_rng(5).normal(3, 1, size=(300, 20)).astype(np.float32)
+    assert (np.diff(rank(x, "nns").scores, axis=1) >= 0).all()
+    assert (np.diff(rank(x, "mips").scores, axis=1) <= 0).all()
+
+
+def test_a_query_is_not_its_own_result_even_where_it_does_not_win():
+    x = np.array([[0.1, 0.0], [5.0, 0.0], [3.0, 0.0], [1.0, 0.0]], np.float32)
+    np.testing.assert_array_equal(rank(x, "mips", top_n=2).neighbours, [[1, 2], [2, 3], [1, 3], [1, 2]])
+
+
+def test_a_far_offset_does_not_disturb_distances():
+    rng = np.random.default_rng(6)
+    x = rng.normal(size=(100, 5))
+    far = (x + 1000).astype(np.float32)
+    exact = np.linalg.norm(far[:, None].astype(float) - far[None], axis=2)
+    np.fill_diagonal(exact, np.inf)
+    np.testing.assert_array_equal(rank(far, "nns", top_n=10).neighbours, exact.argsort(axis=1)[:, :10])
+
+
+def test_some_queries_get_the_results_that_they_get_among_all():
+    x = np.random.default_rng(7).normal(size=(80, 6)).astype(np.float32)
+    some = np.array([5, 70, 3])
+    np.testing.assert_array_equal(rank(x, queries=some).neighbours, rank(x).neighbours[some])
+
+
+def test_a_silent_clip_has_cosine_zero_with_every_other():
+    x = np.array([[0.0, 0.0], [1.0, 0.0], [-1.0, 0.5]], np.float32)
+    np.testing.assert_array_equal(rank(x, "mcss").scores[0], [0, 0])
+    np.testing.assert_array_equal(rank(x, "mcss").neighbours[0], [1, 2])
+
+
+def test_unique_rows_treats_both_zeros_alike():
+    first, group = unique_rows(np.array([[0.0, 1.0], [-0.0, 1.0], [2.0, 1.0]]))
+    np.testing.assert_array_equal(first, [0, 2])
+    np.testing.assert_array_equal(group, [0, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("x", "search", "top_n", "message"),
+    [
+        (np.eye(3), "knn", 5, "'knn' is unknown"),
+        (np.eye(3), "nns", 0, "top_n=0 is below 1"),
+        (np.ones((1, 3)), "nns", 5, "1 clip"),
+        (np.array([[0.0], [np.nan]]), "nns", 5, "1 of 2 embeddings are not finite"),
+    ],
+)
+def test_bad_input_is_refused(x, search, top_n, message):
+    with pytest.raises(ValueError, match=message):
+        rank(x, search, top_n=top_n)
+
+
+def test_every_search_is_an_inner_product():
+    x = np.random.default_rng(8).normal(size=(20, 4)).astype(np.float32)
+    for search in SEARCHES:
+        left, right = inner_product_form(x, search)
+        similarity = left @ right.T
+        np.fill_diagonal(similarity, -np.inf)
+        np.testing.assert_array_equal(similarity.argmax(axis=1), rank(x, search, top_n=1).neighbours[:, 0])

@@ -1,0 +1,47 @@
+import pandas as pd
+import pytest
+
+from sss_lib import tables
+
+
+def scores_of(*rows):
+    """Tidy macro MAP@15 of systems: (model, n_components, search, value)."""
+    system = {"aggregation": "mean", "normalize": True, "pre_normalize": False}
+    score = {"protocol": "standard", "metric": "MAP", "n": 15, "level": "macro", "name": "all"}
+    table = pd.DataFrame(
+        [{"model": m, "n_components": c, "search": s, "value": v, **system, **score} for m, c, s, v in rows]
+    )
+    return table.astype({"n": "Int64", "n_components": "Int64"})
+
+
+def test_the_best_system_of_each_model_comes_best_model_first():
+    scores = scores_of(("logmel", None, "nns", 0.2), ("aisfx", None, "nns", 0.3), ("aisfx", 100, "nns", 0.4))
+    best = tables.best_systems(scores)
+    assert best["model"].tolist() == ["aisfx", "logmel"]
+    assert best["n_components"].tolist()[0] == 100
+
+
+def test_of_equal_systems_the_simplest_is_named():
+    scores = scores_of(("aisfx", 100, "nns", 0.4), ("aisfx", None, "mips", 0.4), ("aisfx", None, "nns", 0.4))
+    best = tables.best_systems(scores.sample(frac=1, random_state=0))
+    assert best["search"].tolist() == ["nns"]
+    assert pd.isna(best["n_components"][0])
+
+
+def test_scores_that_are_not_there_are_named():
+    with pytest.raises(ValueError, match="no score with metric=MAP, n=7") as caught:
+        tables.select(scores_of(("aisfx", None, "nns", 0.4)), "MAP", 7)
+    assert "15" in str(caught.value)
+
+
+def test_of_systems_keeps_systems_with_and_without_pca_apart():
+    scores = scores_of(("aisfx", None, "nns", 0.1), ("aisfx", 100, "nns", 0.2), ("aisfx", 50, "nns", 0.3))
+    without = scores.iloc[[0]]
+    assert tables.of_systems(scores, without)["value"].tolist() == [0.1]
+
+
+def test_protocols_are_set_side_by_side():
+    standard = scores_of(("aisfx", None, "nns", 0.5))
+    both = pd.concat([standard, standard.assign(protocol="paper", value=0.3)])
+    (row,) = tables.protocol_differences(both).to_dict("records")
+    assert (row["standard"], row["paper"], row["difference"]) == pytest.approx((0.5, 0.3, -0.2))
