@@ -45,6 +45,10 @@ def replacing(path: str | Path) -> Iterator[Path]:
         Path(name).unlink(missing_ok=True)
 
 
+class DamagedArtefactError(ValueError):
+    """A file that is no artefact: damaged, or written by something else."""
+
+
 @dataclass(frozen=True)
 class Artefact:
     """A Parquet file with the recipe that makes it.
@@ -84,13 +88,18 @@ class Artefact:
         """Whether the file exists and carries the recipe that a run would use today."""
         try:
             return self.metadata()["recipe"] == json.loads(json.dumps(self.recipe()))
-        except FileNotFoundError:
+        except (FileNotFoundError, DamagedArtefactError):
             return False
 
     def metadata(self) -> dict:
         """What the file says of itself: its recipe, the digest of its columns, and extras."""
         self._require()
-        return json.loads(pq.read_schema(self.path).metadata[_KEY])
+        try:
+            return json.loads(pq.read_schema(self.path).metadata[_KEY])
+        except (pa.ArrowException, KeyError, TypeError) as error:
+            raise DamagedArtefactError(
+                f"{self.path} is not an artefact of sss_lib: delete it ({error})"
+            ) from None
 
     def digest(self) -> str:
         """Digest of the columns: equal contents have equal digests, whatever made them."""
@@ -156,7 +165,7 @@ class Frames:
 
 
 def to_table(columns: Mapping[str, object]) -> pa.Table:
-    """Arrow table of columns: 1-D arrays and lists as they are, [n, d] as fixed-size lists, `Frames` as lists.
+    """Arrow table of columns: 1-D arrays as they are, [n, d] as fixed-size lists, `Frames` as lists of those.
 
     Examples
     --------
@@ -221,7 +230,7 @@ class Store:
         return self.data_dir / "embeddings" / dataset / model
 
     def frames(self, dataset: str, model: str) -> Artefact:
-        """List of the parts that hold one model's frame embeddings, with their digests, written by notebook 01."""
+        """List of the parts that hold one model's frame embeddings, written by notebook 01."""
         from sss_lib.models import spec
 
         path = self.frames_dir(dataset, model) / "parts.parquet"
@@ -243,9 +252,7 @@ class Store:
         inputs = {"embeddings": self.embeddings(dataset, variant)}
         return Artefact(path, parameters, inputs, ("search",), "03_search")
 
-    def scores(
-        self, dataset: str, variant, search: str, *, cutoffs: Sequence[int] = (15, 150)
-    ) -> Artefact:
+    def scores(self, dataset: str, variant, search: str, *, cutoffs: Sequence[int] = (15, 150)) -> Artefact:
         """Tidy scores of a variant and search, written by notebook 04."""
         folder = self.data_dir / "evaluation_results" / dataset / variant.name
         ranking = self.ranking(dataset, variant, search, top_n=max(cutoffs))
@@ -304,12 +311,15 @@ def read_json_embeddings(folder: str | Path) -> tuple[list[str], np.ndarray, np.
     ValueError
         If there is no such file, or a file's dimension differs from the first one's.
     """
-    paths = sorted(Path(folder).glob("*.json"))
+    paths = sorted(path for path in Path(folder).glob("*.json") if not path.name.startswith("."))
     if not paths:
         raise ValueError(f"{folder} holds no .json file: give the folder with one JSON file a clip")
     rows = []
     for path in paths:
-        values = np.atleast_2d(np.asarray(json.loads(path.read_text())["embeddings"], np.float32))
+        try:
+            values = np.atleast_2d(np.asarray(json.loads(path.read_text())["embeddings"], np.float32))
+        except (KeyError, ValueError) as error:
+            raise ValueError(f"{path} has no 'embeddings' that form a table of numbers ({error})") from None
         if rows and values.shape[1:] != rows[0].shape[1:]:
             raise ValueError(
                 f"{path} has dimension {values.shape[1]} but {paths[0].name} has {rows[0].shape[1]}: "
@@ -328,4 +338,5 @@ def write_json_embeddings(folder: str | Path, frames: Frames, audio_paths: list[
         if path.parent.resolve() != Path(folder).resolve():
             raise ValueError(f"fname {fname!r} would be written outside {folder}: rename the clip")
         with replacing(path) as temporary:
-            temporary.write_text(json.dumps({"audio_path": audio_path, "embeddings": values.tolist()}))
+            embeddings = values if np.isfinite(frames.hop_s) else values[0]  # nan: one embedding a clip
+            temporary.write_text(json.dumps({"audio_path": audio_path, "embeddings": embeddings.tolist()}))

@@ -39,20 +39,23 @@ def decode(path: str | Path, rate_hz: int, *, max_duration_s: float | None = MAX
     path = Path(path)
     if not path.is_file():
         raise AudioError(f"{path} is not a file: check the audio folder and the fname in the ground truth")
+    n_missing = _n_missing_bytes(path)
+    if n_missing:
+        raise AudioError(
+            f"{path} is cut short: {n_missing} bytes that its header promises are missing. Copy it again."
+        )
     try:
         with soundfile.SoundFile(path) as file:
             native_hz = file.samplerate
-            n_frames = -1 if max_duration_s is None else int(round(max_duration_s * native_hz))
+            n_frames = -1 if max_duration_s is None else round(max_duration_s * native_hz)
             channels = file.read(n_frames, dtype="float32", always_2d=True)
-            # A file cut short decodes without complaint up to the cut: the header knows how long it was.
-            n_promised = file.frames if max_duration_s is None else min(file.frames, n_frames)
     except soundfile.LibsndfileError as error:
-        raise AudioError(f"{path} can't be decoded: {error.error_string} Convert it to wav or flac.") from None
-    if len(channels) < n_promised and path.suffix.lower() != ".mp3":
-        raise AudioError(f"{path} is cut short: {len(channels)} of {n_promised} samples. Copy it again.")
+        raise AudioError(f"{path} can't be decoded: {error.error_string} Copy or convert it again.") from None
+    if not np.isfinite(channels).all():
+        raise AudioError(
+            f"{path} holds {np.count_nonzero(~np.isfinite(channels))} values that are not finite"
+        )
     wave = channels.mean(axis=1, dtype=np.float32)
-    if not np.isfinite(wave).all():
-        raise AudioError(f"{path} holds {np.count_nonzero(~np.isfinite(wave))} values that are not finite")
     if native_hz != rate_hz and len(wave):
         import soxr
 
@@ -60,6 +63,17 @@ def decode(path: str | Path, rate_hz: int, *, max_duration_s: float | None = MAX
     if not len(wave):
         raise AudioError(f"{path} is empty: it has no sample at {rate_hz} Hz")
     return wave
+
+
+def _n_missing_bytes(path: Path) -> int:
+    """How many bytes a RIFF or AIFF file lacks of what its header says: libsndfile says nothing of it."""
+    with open(path, "rb") as file:
+        head = file.read(8)
+    order = {b"RIFF": "little", b"FORM": "big"}.get(head[:4])
+    n_promised = int.from_bytes(head[4:], order) if order else 0
+    if n_promised in (0, 0xFFFFFFFF):  # written as a stream: the header doesn't know
+        return 0
+    return max(0, n_promised + 8 - path.stat().st_size)
 
 
 def pad_to(wave: np.ndarray, n_samples: int) -> np.ndarray:

@@ -1,6 +1,5 @@
 """Clips, labels and families: load a collection, check that the copy is whole, keep it as a table."""
 
-import csv
 import difflib
 import hashlib
 import json
@@ -72,7 +71,7 @@ class Dataset:
         if np.any(np.diff(rows) <= 0):
             at = int(np.flatnonzero(np.diff(rows) <= 0)[0])
             raise DatasetError(
-                f"embeddings are not in the order of {self.name}: {fnames[at]!r} comes before {fnames[at + 1]!r}"
+                f"embeddings are not in the order of {self.name}: {fnames[at]!r} is before {fnames[at + 1]!r}"
             )
         clips = self.clips.iloc[rows].reset_index(drop=True)
         return Dataset(self.name, clips, self.labels, self.label_matrix[rows], self.families)
@@ -151,12 +150,19 @@ def from_folder(
         raise DatasetError(f"audio folder {audio_dir} does not exist: give the folder that holds the clips")
     if not ground_truth_csv.is_file():
         raise DatasetError(f"ground truth {ground_truth_csv} does not exist: it needs columns fname,labels")
-    clips = pd.read_csv(ground_truth_csv, dtype=str, keep_default_na=False, quoting=csv.QUOTE_MINIMAL)
+    try:
+        clips = pd.read_csv(ground_truth_csv, dtype=str, keep_default_na=False)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{ground_truth_csv} is not a CSV table: {error}") from None
     for column in ("fname", "labels"):
         if column not in clips:
             raise DatasetError(f"{ground_truth_csv} has columns {', '.join(clips)}, but no {column!r}")
     _refuse(clips.loc[clips["fname"].duplicated(), "fname"], f"fnames stand twice in {ground_truth_csv}")
-    _refuse(clips.loc[clips["labels"] == "", "fname"], f"clips have no label in {ground_truth_csv}")
+    if clips.empty:
+        raise DatasetError(f"{ground_truth_csv} lists no clip: give it one line a file")
+    clips["labels"] = [[label.strip() for label in row.split(",")] for row in clips["labels"]]
+    unlabelled = ["" in row for row in clips["labels"]]
+    _refuse(clips.loc[unlabelled, "fname"], f"clips have no label in {ground_truth_csv}")
 
     files = audio_files(audio_dir)
     mend = "make the two agree"
@@ -164,7 +170,6 @@ def from_folder(
     listed = set(clips["fname"])
     _refuse([f for f in files if f not in listed], f"files are absent from {ground_truth_csv}: {mend}")
 
-    clips["labels"] = clips["labels"].str.split(",")
     clips["path"] = [str(files[fname]) for fname in clips["fname"]]
     for column in ("split", "uploader", "licence"):
         if column not in clips:
@@ -186,7 +191,11 @@ def audio_files(audio_dir: str | Path) -> dict[str, Path]:
     DatasetError
         If two files share an fname.
     """
-    paths = sorted(p for p in Path(audio_dir).iterdir() if p.suffix.lower() in AUDIO_SUFFIXES)
+    paths = sorted(
+        path
+        for path in Path(audio_dir).iterdir()
+        if path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".")
+    )
     files = {path.stem: path for path in paths}
     if len(files) < len(paths):
         twice = sorted({p.stem for p in paths if files[p.stem] != p})
@@ -236,15 +245,15 @@ def verify(dataset: Dataset) -> pd.DataFrame:
         mininterval=0.5,
     ):
         row = {"fname": fname, "duration_s": np.nan, "rate_hz": 0, "n_channels": 0, "rms_db": np.nan}
-        row["sha256"] = hashlib.sha256(Path(path).read_bytes()).hexdigest()
-        row["problem"] = ""
+        row |= {"sha256": "", "problem": ""}
         try:
+            row["sha256"] = hashlib.sha256(Path(path).read_bytes()).hexdigest()
             info = soundfile.info(path)
             wave = audio.decode(path, info.samplerate, max_duration_s=None)
             level = float(np.sqrt(np.mean(np.square(wave, dtype=np.float64))))
             row |= {"duration_s": len(wave) / info.samplerate, "rate_hz": info.samplerate}
             row |= {"n_channels": info.channels, "rms_db": 20 * np.log10(level) if level else -np.inf}
-        except (audio.AudioError, soundfile.LibsndfileError) as error:
+        except (audio.AudioError, soundfile.LibsndfileError, OSError) as error:
             row["problem"] = str(error)
         rows.append(row)
     return pd.DataFrame(rows)
@@ -252,7 +261,8 @@ def verify(dataset: Dataset) -> pd.DataFrame:
 
 def write(artefact: Artefact, dataset: Dataset, report: pd.DataFrame) -> None:
     """Write the dataset's table with the verification report's columns beside it."""
-    table = dataset.clips.drop(columns="path").merge(report, on="fname", validate="one_to_one")
+    told_twice = [column for column in report if column != "fname" and column in dataset.clips]
+    table = dataset.clips.drop(columns=["path", *told_twice]).merge(report, on="fname", validate="one_to_one")
     root = artefact.path.parent
     table.insert(1, "path", [str(_relative(path, root)) for path in dataset.clips["path"]])
     columns = {column: table[column].tolist() for column in table}

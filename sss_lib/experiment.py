@@ -57,7 +57,9 @@ class Variant:
     def name(self) -> str:
         """What its files are called."""
         parts = [self.model, self.aggregation, f"pca{self.n_components or 'none'}"]
-        return "-".join([*parts, "l2" if self.normalize else "raw", *(["prel2"] if self.pre_normalize else [])])
+        return "-".join(
+            [*parts, "l2" if self.normalize else "raw", *(["prel2"] if self.pre_normalize else [])]
+        )
 
     def parameters(self) -> dict:
         """Its fields, as an artefact records them."""
@@ -82,7 +84,11 @@ class Grid:
     cutoffs: tuple[int, ...] = (15, 150)
 
     def __post_init__(self):
-        allowed = {"models": list(models.catalogue()), "aggregations": AGGREGATIONS, "searches": list(SEARCHES)}
+        allowed = {
+            "models": list(models.catalogue()),
+            "aggregations": AGGREGATIONS,
+            "searches": list(SEARCHES),
+        }
         for key, values in allowed.items():
             for value in getattr(self, key):
                 _require_known(value, values, f"{key} of the grid")
@@ -166,7 +172,7 @@ class Task:
         return runs_dir / self.notebook / f"{self.name}.ipynb"
 
     def is_current(self, runs_dir: Path) -> bool:
-        """Whether its last run used today's notebook, parameters and inputs, ended well, and all is still there."""
+        """Whether its last run ended well, with today's notebook, parameters and inputs, and all is there."""
         path = self.executed(runs_dir)
         if not path.is_file():
             return False
@@ -196,7 +202,9 @@ def notebook_parameters(notebook: str | Path) -> list[str]:
         if "parameters" in cell["metadata"].get("tags", []):
             body = ast.parse("".join(cell["source"])).body
             return [node.targets[0].id for node in body if isinstance(node, ast.Assign)]
-    raise ValueError(f"{notebook} has no cell tagged 'parameters': tag one, so that it can be run with others")
+    raise ValueError(
+        f"{notebook} has no cell tagged 'parameters': tag one, so that it can be run with others"
+    )
 
 
 def run_notebook(
@@ -347,7 +355,8 @@ class Runner:
     def _variant_tasks(self, notebook: str, outputs, **more: object) -> list[Task]:
         base = {"data_dir": self.data_dir, "dataset": self.name}
         return [
-            Task(notebook, v.name, {**base, **v.parameters(), **more}, tuple(outputs(v))) for v in self.variants
+            Task(notebook, v.name, {**base, **v.parameters(), **more}, tuple(outputs(v)))
+            for v in self.variants
         ]
 
     def _processing_tasks(self) -> list[Task]:
@@ -365,7 +374,9 @@ class Runner:
     def _evaluation_tasks(self) -> list[Task]:
         return self._variant_tasks(
             "04_evaluation",
-            lambda v: [self.store.scores(self.name, v, s, cutoffs=self.grid.cutoffs) for s in self.grid.searches],
+            lambda v: [
+                self.store.scores(self.name, v, s, cutoffs=self.grid.cutoffs) for s in self.grid.searches
+            ],
             searches=list(self.grid.searches),
             cutoffs=list(self.grid.cutoffs),
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import threadpoolctl
 
 from sss_lib import audio, models
 from sss_lib.artefacts import Artefact, Frames, Store, replacing, to_frames
@@ -62,8 +63,8 @@ def extract(
     """Embed every clip of a dataset and write the frames in parts.
 
     A part whose clips, model and code are unchanged is kept. A clip that can't be embedded is listed in
-    failures.csv with the reason, and the run goes on. The result depends on neither `n_jobs` nor on where an
-    earlier run was killed.
+    failures.csv with the reason, and the run goes on. A worker uses one thread, so that workers don't fight,
+    and the result depends neither on `n_jobs` nor on where an earlier run was killed.
 
     Parameters
     ----------
@@ -73,7 +74,7 @@ def extract(
     out_dir : str or Path
         Gets part-*.parquet, failures.csv and parts.parquet, the list that says that all is there.
     n_jobs : int
-        Worker processes; -1 for one a core.
+        Worker processes of one thread each; -1 for one a core.
     artefact : Artefact, optional
         The list of parts, with what it is made from (`Store.frames`).
     device : str
@@ -117,6 +118,11 @@ def extract(
     for old in out_dir.glob("part-*.parquet"):
         if old.name not in names:
             old.unlink()
+    n_clips = sum(one["n_clips"] for one in about)
+    if not n_clips:
+        raise ValueError(
+            f"{model} embedded none of the {len(dataset)} clips of {dataset.name}:\n{failures.head()}"
+        )
     artefact.write(
         {
             "part": [part.path.name for part in parts],
@@ -125,10 +131,7 @@ def extract(
         }
     )
     n_frames = sum(one["n_frames"] for one in about)
-    n_clips = sum(one["n_clips"] for one in about)
     n_new = sum(one["n_clips"] for one, new in zip(about, todo, strict=True) if new)
-    if not n_clips:
-        raise ValueError(f"{model} embedded none of the {len(dataset)} clips of {dataset.name}:\n{failures.head()}")
     return Report(model, dataset.name, n_clips, n_frames, n_new, failures)
 
 
@@ -208,14 +211,15 @@ def _embed_all(
 
 
 def _embed(fname: str, path: str, model: str, device: str) -> tuple[str, np.ndarray | str]:
-    extractor = _loaded(model, device)
+    extractor, threads = _loaded(model, device)
     try:
-        return fname, extractor(audio.decode(path, extractor.spec.rate_hz))
+        with threads.limit(limits=1):
+            return fname, extractor(audio.decode(path, extractor.spec.rate_hz))
     except ValueError as error:
         return fname, str(error)
 
 
 @functools.lru_cache(maxsize=1)
-def _loaded(model: str, device: str) -> models.Extractor:
-    """Return the model, loaded once in a process."""
-    return models.load(model, device)
+def _loaded(model: str, device: str) -> tuple[models.Extractor, threadpoolctl.ThreadpoolController]:
+    """Return the model, loaded once in a process, and what limits the threads of its libraries."""
+    return models.load(model, device), threadpoolctl.ThreadpoolController()

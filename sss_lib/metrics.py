@@ -20,7 +20,7 @@ import pandas as pd
 import scipy.sparse
 
 from sss_lib import relevance
-from sss_lib.search import Ranking, inner_product_form, rank
+from sss_lib.search import Ranking, Similarities, blocks, in_threads, rank
 
 PROTOCOLS = ("standard", "paper")
 BLOCK = 1024
@@ -206,25 +206,23 @@ def _count_first_ranks(
     x: np.ndarray, label_matrix: scipy.sparse.csr_array, search: str, query: np.ndarray, label: np.ndarray
 ) -> np.ndarray:
     """Rank from 1 of the first relevant result: one more than the results that come before the best one."""
-    left, right = inner_product_form(x, search)
+    similarities = Similarities(x, search)
     by_label = label_matrix.tocsc()
     members = np.split(by_label.indices, by_label.indptr[1:-1])
-    ranks = np.empty(len(query), int)
-    for start in range(0, len(x), BLOCK):
-        first, last = np.searchsorted(query, [start, start + BLOCK])
-        if first == last:
-            continue
-        rows = np.unique(query[first:last])
-        similarity = left[rows] @ right.T
-        similarity[np.arange(len(rows)), rows] = -np.inf  # not the query itself
-        row = np.searchsorted(rows, query[first:last])
-        for i, (at, c) in enumerate(zip(row, label[first:last], strict=True), start=first):
-            of_query = similarity[at]
+
+    def ranks_of_block(rows: np.ndarray) -> list[int]:
+        similarity = similarities(rows)
+        first, last = np.searchsorted(query, [rows[0], rows[-1] + 1])
+        ranks = []
+        for row, c in zip(np.searchsorted(rows, query[first:last]), label[first:last], strict=True):
+            of_query = similarity[row]
             relevant = of_query[members[c]]
-            best = relevant.max()
-            row_of_best = members[c][relevant.argmax()]
-            ranks[i] = 1 + np.count_nonzero(of_query > best) + np.count_nonzero(of_query[:row_of_best] == best)
-    return ranks
+            best, row_of_best = relevant.max(), members[c][relevant.argmax()]
+            before = np.count_nonzero(of_query > best) + np.count_nonzero(of_query[:row_of_best] == best)
+            ranks.append(1 + before)
+        return ranks
+
+    return np.concatenate(in_threads(ranks_of_block, blocks(np.unique(query))))
 
 
 def evaluate(

@@ -6,6 +6,8 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from sss_lib import models, tables
 from sss_lib.artefacts import replacing
@@ -37,7 +39,7 @@ def use_style() -> None:
     mpl.rcParams.update(STYLE)
 
 
-def save(figure: mpl.figure.Figure, folder: str | Path, name: str) -> list[Path]:
+def save(figure: Figure, folder: str | Path, name: str) -> list[Path]:
     """Write a figure as SVG and PNG with the same bytes each time, and return the paths."""
     paths = [Path(folder) / f"{name}.{suffix}" for suffix in ("svg", "png")]
     for path in paths:
@@ -47,7 +49,9 @@ def save(figure: mpl.figure.Figure, folder: str | Path, name: str) -> list[Path]
     return paths
 
 
-def processing_grid(scores: pd.DataFrame, model: str, ax: Axes, *, n: int = 15, floor: float | None = None) -> Axes:
+def processing_grid(
+    scores: pd.DataFrame, model: str, ax: Axes, *, n: int = 15, floor: float | None = None
+) -> Axes:
     """Macro MAP@n of one model for every way to process it, a bar for each search (the paper's Fig. 1).
 
     Parameters
@@ -138,15 +142,21 @@ def class_bars(scores: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
     sizes = classes.drop_duplicates("name").set_index("name")["n_queries"]
     position = np.arange(len(table))
     ax.barh(position, table.iloc[:, 0], color=models.spec(table.columns[0]).colour, height=0.8, alpha=0.85)
-    looks = {model: (models.spec(model).colour, marker) for model, marker in zip(table, MARKERS, strict=False)}
+    looks = {
+        model: (models.spec(model).colour, marker) for model, marker in zip(table, MARKERS, strict=False)
+    }
     for model, (colour, marker) in list(looks.items())[1:]:
-        ax.plot(table[model], position, marker, color=colour, markersize=4, mec="black", mew=0.3, clip_on=False)
+        ax.plot(
+            table[model], position, marker, color=colour, markersize=4, mec="black", mew=0.3, clip_on=False
+        )
     names = [f"{name.replace('_', ' ')} ({sizes[name]})" for name in table.index]
     ax.set_yticks(position, names, fontsize=7)
     ax.set_ylim(-0.6, len(table) - 0.4)
     ax.set_xlim(0, 1)
     ax.set_xlabel(f"MAP@{n}, higher is better")
-    handles = [mpl.lines.Line2D([], [], linestyle="", marker=m, color=c, mec="black", mew=0.3) for c, m in looks.values()]
+    handles = [
+        Line2D([], [], linestyle="", marker=m, color=c, mec="black", mew=0.3) for c, m in looks.values()
+    ]
     ax.legend(handles, [models.spec(model).display_name for model in looks], loc="lower right", frameon=False)
     ax.set_title("Each class that can be queried (its clips)", loc="left")
     ax.grid(axis="x", linewidth=0.4, alpha=0.5)

@@ -1,5 +1,7 @@
 """Frame embeddings to clip embeddings: aggregate over time, reduce with PCA, L2-normalise."""
 
+import itertools
+
 import numpy as np
 
 AGGREGATIONS = ("mean", "max", "median", "none")
@@ -41,7 +43,9 @@ def aggregate(frames: np.ndarray, offsets: np.ndarray, how: str) -> np.ndarray:
         raise ValueError(f"aggregation {how!r} is unknown: use one of {', '.join(AGGREGATIONS)}")
     n_frames = np.diff(offsets)
     if offsets[0] != 0 or offsets[-1] != len(frames):
-        raise ValueError(f"offsets run from {offsets[0]} to {offsets[-1]}, but there are {len(frames)} frames")
+        raise ValueError(
+            f"offsets run from {offsets[0]} to {offsets[-1]}, but there are {len(frames)} frames"
+        )
     if (n_frames < 1).any():
         raise ValueError(f"clip {int(np.argmin(n_frames))} has {n_frames.min()} frames: every clip needs one")
     require_finite(frames, "frames")
@@ -58,7 +62,7 @@ def aggregate(frames: np.ndarray, offsets: np.ndarray, how: str) -> np.ndarray:
         return (sums / n_frames[:, None]).astype(np.float32)
     if how == "max":
         return np.maximum.reduceat(frames, offsets[:-1], axis=0).astype(np.float32)
-    spans = zip(offsets[:-1], offsets[1:], strict=True)
+    spans = itertools.pairwise(offsets)
     return np.stack([np.median(frames[start:end], axis=0) for start, end in spans]).astype(np.float32)
 
 
@@ -103,7 +107,9 @@ def process(
         if not 1 <= n_components <= min(n_clips, dim):
             what = f"dim={dim}" if dim <= n_clips else f"n_clips={n_clips}"
             verb = "exceeds" if n_components > 0 else "is below 1, with"
-            raise ValueError(f"n_components={n_components} {verb} {what}: use at most {min(n_clips, dim)}, or none")
+            raise ValueError(
+                f"n_components={n_components} {verb} {what}: use at most {min(n_clips, dim)}, or none"
+            )
         from sklearn.decomposition import PCA
 
         x = PCA(n_components, svd_solver="full").fit_transform(x.astype(np.float64))

@@ -4,9 +4,13 @@ All three are a maximum inner product search over suitable vectors, so one path 
 the inner product of unit vectors, and the nearest y to x maximises x.y - |y|^2 / 2.
 """
 
+import functools
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+import threadpoolctl
 
 from sss_lib.processing import l2_normalize, require_finite
 
@@ -70,39 +74,144 @@ def rank(
            [0, 2],
            [1, 0]], dtype=int32)
     """
-    import faiss
-
     if top_n < 1:
         raise ValueError(f"top_n={top_n} is below 1: ask for at least one result")
     if len(x) < 2:
         raise ValueError(f"a corpus of {len(x)} clip(s) can't be searched: it takes two")
     rows = np.arange(len(x)) if queries is None else np.asarray(queries)
+    similarities = Similarities(x, search)
     top_n = min(top_n, len(x) - 1)
 
-    # Identical vectors are searched once and put back in row order, so that no rounding parts them.
-    first, group = unique_rows(x)
-    left, right = inner_product_form(x[first], search)
-    left = left[group[rows]]
-    n_found = top_n + 1  # the query may be one of them
-    similarity, hits = faiss.knn(
-        left, right, min(n_found + 1, len(first)), metric=faiss.METRIC_INNER_PRODUCT
-    )
-    tied = np.flatnonzero((similarity[:, 1:] == similarity[:, :-1]).any(axis=1))
-    similarity, found = _expand(similarity, hits, group, n_found)
-    for i in tied:  # different vectors, equal scores: rare, and sorted in full
-        row = (right @ left[i])[group]
-        found[i] = np.argsort(-row, kind="stable")[:n_found]
-        similarity[i] = row[found[i]]
+    def best_of_block(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        similarity = similarities(block)
+        found = best(similarity, top_n)
+        return found, np.take_along_axis(similarity, found, axis=1)
 
-    kept = found != rows[:, None]
-    kept[kept.all(axis=1), -1] = False
-    shape = (len(rows), top_n)
-    neighbours, scores = found[kept].reshape(shape), similarity[kept].reshape(shape)
-    if search == "nns":
+    found, similarity = zip(*in_threads(best_of_block, blocks(rows)), strict=True)
+    neighbours = np.concatenate(found)
+    return Ranking(neighbours, similarities.to_scores(rows, neighbours, np.concatenate(similarity)))
+
+
+class Similarities:
+    """Similarity of some clips to every clip of the corpus: larger is better, and identical clips are equal.
+
+    Parameters
+    ----------
+    x : np.ndarray [shape=(n_clips, dim)]
+    search : str
+
+    Examples
+    --------
+    >>> Similarities(np.array([[1.0], [2.0], [2.0]]), "mips")(np.array([0, 1]))
+    array([[-inf,   2.,   2.],
+           [  2., -inf,   4.]], dtype=float32)
+    """
+
+    def __init__(self, x: np.ndarray, search: str):
+        self.search = search
+        # Identical vectors are multiplied once, so that no rounding parts them.
+        first, self.group = unique_rows(x)
+        self.distinct = len(first) == len(x)
+        self.left, self.right = inner_product_form(x[first], search)
+
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
+        """Similarity of these rows to all: float32 [n_rows, n_clips], -inf of each to itself."""
+        similarity = self.left[self.group[rows]] @ self.right.T
+        if not self.distinct:
+            similarity = similarity[:, self.group]
+        similarity[np.arange(len(rows)), rows] = -np.inf
+        return similarity
+
+    def to_scores(self, rows: np.ndarray, neighbours: np.ndarray, similarity: np.ndarray) -> np.ndarray:
+        """Scores in the terms of the search: distances for nns, the similarity itself otherwise."""
+        if self.search != "nns":
+            return similarity
+        left = self.left[self.group[rows]]
         square = np.einsum("ij,ij->i", left, left, dtype=np.float64) - 1  # the last column of left is one
-        scores = np.sqrt(np.maximum(square[:, None] - 2 * scores, 0))
-        scores[group[neighbours] == group[rows][:, None]] = 0
-    return Ranking(neighbours.astype(np.int32), scores.astype(np.float32))
+        distance = np.sqrt(np.maximum(square[:, None] - 2 * similarity, 0)).astype(np.float32)
+        distance[self.group[neighbours] == self.group[rows][:, None]] = 0
+        return distance
+
+
+def best(similarity: np.ndarray, n: int) -> np.ndarray:
+    """Columns of the n largest values of each row, largest first, equal values by column.
+
+    A sample of each row gives a threshold that a little more than n values are expected to pass; only those
+    are sorted. A row where fewer pass gets its exact threshold.
+
+    Parameters
+    ----------
+    similarity : np.ndarray [shape=(n_rows, n_columns), dtype=float32]
+        Without nan.
+    n : int
+        At most n_columns.
+
+    Returns
+    -------
+    np.ndarray [shape=(n_rows, n), dtype=int32]
+
+    Examples
+    --------
+    >>> best(np.array([[1.0, 3.0, 2.0, 3.0]], np.float32), 3)
+    array([[1, 3, 2]], dtype=int32)
+    """
+    n_rows, n_columns = similarity.shape
+    threshold = _sampled_thresholds(similarity, n)
+    passes = similarity >= threshold[:, None]
+    n_passing = np.count_nonzero(passes, axis=1)
+    short = np.flatnonzero(n_passing < n)
+    if len(short):
+        exact = np.partition(similarity[short], n_columns - n, axis=1)[:, n_columns - n]
+        passes[short] = similarity[short] >= exact[:, None]
+        n_passing[short] = np.count_nonzero(passes[short], axis=1)
+
+    flat = np.flatnonzero(passes)
+    column = flat - np.repeat(np.arange(n_rows) * n_columns, n_passing)
+    # The bits of a float32, turned so that a larger value is a smaller integer, with the column behind them:
+    # sorting these integers sorts by value and then by column.
+    bits = (similarity.ravel()[flat] + np.float32(0)).view(np.int32)  # -0.0 becomes 0.0
+    descending = np.where(bits < 0, bits & 0x7FFFFFFF, ~bits).astype(np.int64)
+    keys = np.full((n_rows, n_passing.max()), np.iinfo(np.int64).max)
+    keys[np.arange(keys.shape[1]) < n_passing[:, None]] = descending << 32 | column
+    keys.sort(axis=1)
+    return (keys[:, :n] & 0x7FFFFFFF).astype(np.int32)
+
+
+def _sampled_thresholds(similarity: np.ndarray, n: int, *, every: int = 16, run: int = 16) -> np.ndarray:
+    """A value for each row that more than n of its values are all but sure to reach: from runs of columns."""
+    n_rows, n_columns = similarity.shape
+    span = every * run
+    n_expected = n / every
+    rank_in_sample = int(n_expected + 4 * np.sqrt(n_expected) + 1)
+    if n_columns // span * run <= rank_in_sample:
+        return np.full(n_rows, -np.inf, np.float32)
+    spans = similarity[:, : n_columns // span * span].reshape(n_rows, -1, span)
+    sample = spans[:, :, :run].reshape(n_rows, -1)
+    at = sample.shape[1] - 1 - rank_in_sample
+    return np.partition(sample, at, axis=1)[:, at]
+
+
+def blocks(rows: np.ndarray, size: int = 256) -> list[np.ndarray]:
+    """Consecutive pieces of an array."""
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+def in_threads(function: Callable, items: Iterable) -> list:
+    """Results of a function that spends its time in numpy, in order: a thread for each that BLAS would use.
+
+    Each thread's matrix products run on that thread alone, so that the rest of the work is shared out too.
+    """
+    controller = _blas()
+    n_threads = max((library["num_threads"] for library in controller.info()), default=1)
+    if n_threads == 1:
+        return list(map(function, items))
+    with controller.limit(limits=1), ThreadPoolExecutor(n_threads) as pool:
+        return list(pool.map(function, items))
+
+
+@functools.cache
+def _blas() -> threadpoolctl.ThreadpoolController:
+    return threadpoolctl.ThreadpoolController().select(user_api="blas")
 
 
 def inner_product_form(x: np.ndarray, search: str) -> tuple[np.ndarray, np.ndarray]:
@@ -154,18 +263,3 @@ def unique_rows(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     position = np.empty_like(order)
     position[order] = np.arange(len(order))
     return first[order], position[group]
-
-
-def _expand(
-    similarity: np.ndarray, hits: np.ndarray, group: np.ndarray, n_found: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Replace each group of identical rows by its rows, in row order, until there are `n_found`."""
-    members = np.argsort(group, kind="stable")
-    sizes = np.bincount(group)
-    starts = np.cumsum(sizes) - sizes
-    taken = sizes[hits]
-    taken = np.clip(n_found - (np.cumsum(taken, axis=1) - taken), 0, taken).ravel()
-    within = np.arange(taken.sum()) - np.repeat(np.cumsum(taken) - taken, taken)
-    found = members[np.repeat(starts[hits.ravel()], taken) + within]
-    shape = (len(hits), n_found)
-    return np.repeat(similarity.ravel(), taken).reshape(shape), found.reshape(shape)

@@ -12,7 +12,12 @@ CHANCE = "Chance"
 
 
 def select(
-    scores: pd.DataFrame, metric: str, n: int | None = None, *, level: str = "macro", protocol: str = "standard"
+    scores: pd.DataFrame,
+    metric: str,
+    n: int | None = None,
+    *,
+    level: str = "macro",
+    protocol: str = "standard",
 ) -> pd.DataFrame:
     """Rows of one metric at one level under one protocol.
 
@@ -30,11 +35,15 @@ def select(
     ValueError
         If there is no such row; the message says what there is.
     """
-    found = scores[(scores["metric"] == metric) & (scores["level"] == level) & (scores["protocol"] == protocol)]
+    found = scores[
+        (scores["metric"] == metric) & (scores["level"] == level) & (scores["protocol"] == protocol)
+    ]
     found = found[found["n"].isna() if n is None else (found["n"] == n).fillna(False).astype(bool)]
     if found.empty:
         there = scores[["protocol", "metric", "n", "level"]].drop_duplicates().to_string(index=False)
-        raise ValueError(f"no score with metric={metric}, n={n}, level={level}, protocol={protocol}; there is\n{there}")
+        raise ValueError(
+            f"no score with metric={metric}, n={n}, level={level}, protocol={protocol}; there is\n{there}"
+        )
     return found
 
 
@@ -86,7 +95,11 @@ def describe_system(row: pd.Series) -> str:
 
 
 def comparison(
-    scores: pd.DataFrame, chance: pd.DataFrame, *, cutoffs: tuple[int, int] = (15, 150), protocol: str = "standard"
+    scores: pd.DataFrame,
+    chance: pd.DataFrame,
+    *,
+    cutoffs: tuple[int, int] = (15, 150),
+    protocol: str = "standard",
 ) -> pd.DataFrame:
     """The form of the paper's Table II: each model's best system, then chance, which any must beat.
 
@@ -170,6 +183,6 @@ def caption(collection, n: int, protocol: str = "standard") -> str:
     n_classes = len(collection.labels) - collection.n_unqueryable()
     return (
         f"{collection.name}: {len(collection)} clips, {n_classes} classes queried "
-        f"({collection.n_unqueryable()} with a single clip skipped), protocol {protocol!r}; each model's best "
-        f"system by macro MAP@{n}, with 95 % bootstrap intervals over the queries"
+        f"({collection.n_unqueryable()} with a single clip skipped), protocol {protocol!r}; each model's "
+        f"best system by macro MAP@{n}, with 95 % bootstrap intervals over the queries"
     )

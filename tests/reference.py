@@ -25,12 +25,12 @@ def mean(values):
 
 def inner_product(a, b):
     """Inner product of two vectors: sum of a_i * b_i."""
-    return math.fsum(a_i * b_i for a_i, b_i in zip(a, b))
+    return math.fsum(a_i * b_i for a_i, b_i in zip(a, b, strict=False))
 
 
 def euclidean_distance(a, b):
     """Euclidean distance of two vectors: square root of the sum of (a_i - b_i) ** 2."""
-    return math.sqrt(math.fsum((a_i - b_i) ** 2 for a_i, b_i in zip(a, b)))
+    return math.sqrt(math.fsum((a_i - b_i) ** 2 for a_i, b_i in zip(a, b, strict=False)))
 
 
 def cosine_similarity(a, b):
@@ -119,13 +119,20 @@ def class_relevance(ranking, query, has_label, c):
 
 def micro_relevance(ranking, query, has_label):
     """Relevance list of a labelled query: a result is relevant if it shares at least one class with it."""
-    return [any(q and r for q, r in zip(has_label[query], has_label[i])) for i in ranking]
+    return [any(q and r for q, r in zip(has_label[query], has_label[i], strict=False)) for i in ranking]
 
 
 def make_row(metric, n, level, name, value, n_queries, n_skipped):
     """One row of the result of `evaluate`."""
-    return {"metric": metric, "n": n, "level": level, "name": name, "value": float(value),
-            "n_queries": n_queries, "n_skipped": n_skipped}
+    return {
+        "metric": metric,
+        "n": n,
+        "level": level,
+        "name": name,
+        "value": float(value),
+        "n_queries": n_queries,
+        "n_skipped": n_skipped,
+    }
 
 
 def pooled_row(metric, n, level, name, class_results):
@@ -174,12 +181,16 @@ def evaluate(x, label_matrix, labels, families, search, cutoffs, protocol):
                     values.append(query_value(relevance, metric, n, protocol, class_denominator))
             class_results.append(split_skipped(values))
 
-        for label, (kept, skipped) in zip(labels, class_results):
+        for label, (kept, skipped) in zip(labels, class_results, strict=False):
             if kept:
                 rows.append(make_row(metric, n, "class", label, mean(kept), len(kept), skipped))
 
         for family in family_names:
-            members = [res for label, res in zip(labels, class_results) if families.get(label) == family]
+            members = [
+                res
+                for label, res in zip(labels, class_results, strict=False)
+                if families.get(label) == family
+            ]
             row = pooled_row(metric, n, "family", family, members)
             if row is not None:
                 rows.append(row)
@@ -246,6 +257,6 @@ def random_multilabel(rng, n_clips, n_labels, dim):
     x = rng.standard_normal((n_clips, dim))
     labels = [f"l{c}" for c in range(n_labels)]
     families = {}
-    for place, c in enumerate(rng.permutation(n_labels)[:(n_labels + 1) // 2]):
+    for place, c in enumerate(rng.permutation(n_labels)[: (n_labels + 1) // 2]):
         families[labels[int(c)]] = f"f{place % 3}"
     return x, label_matrix, labels, families

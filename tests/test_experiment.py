@@ -1,4 +1,5 @@
 import dataclasses
+import re
 
 import pytest
 
@@ -19,8 +20,13 @@ def test_a_variant_is_named_by_its_fields(variant, name):
 
 
 def test_different_variants_have_different_names():
-    grid = Grid(("aisfx",), aggregations=("mean", "max"), n_components=(None, 10), normalize=(True, False),
-                pre_normalize=(True, False))
+    grid = Grid(
+        ("aisfx",),
+        aggregations=("mean", "max"),
+        n_components=(None, 10),
+        normalize=(True, False),
+        pre_normalize=(True, False),
+    )
     variants, _ = grid.variants()
     assert len({variant.name for variant in variants}) == len(variants) == 16
 
@@ -29,7 +35,10 @@ def test_a_grid_leaves_out_what_cannot_be_and_says_so():
     grid = Grid(("aisfx", "duration"), aggregations=("mean", "max"), n_components=(None, 100))
     variants, left_out = grid.variants(n_clips=231)
     assert [v.name for v in variants] == [
-        "aisfx-mean-pcanone-l2", "aisfx-max-pcanone-l2", "aisfx-mean-pca100-l2", "aisfx-max-pca100-l2",
+        "aisfx-mean-pcanone-l2",
+        "aisfx-max-pcanone-l2",
+        "aisfx-mean-pca100-l2",
+        "aisfx-max-pca100-l2",
         "duration-none-pcanone-l2",
     ]
     assert left_out == ["duration has 2 dimensions: no PCA 100"]
@@ -56,9 +65,8 @@ def test_pca_beyond_the_number_of_clips_is_left_out():
 def test_a_grid_with_a_mistake_names_the_mend(tmp_path, text, message):
     path = tmp_path / "grid.yaml"
     path.write_text(text)
-    with pytest.raises(ValueError, match="^") as caught:
+    with pytest.raises(ValueError, match=re.escape(message)):
         experiment.read_grid(path)
-    assert message in str(caught.value)
 
 
 def test_a_missing_grid_is_refused(tmp_path):
@@ -74,7 +82,9 @@ def test_every_committed_grid_can_be_read():
 
 
 def test_an_unknown_notebook_parameter_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="'n_component' is not among the parameters of 02_processing.ipynb: did you"):
+    with pytest.raises(
+        ValueError, match=r"'n_component' is not among the parameters of 02_processing\.ipynb: did you"
+    ):
         experiment.run_notebook(
             experiment.NOTEBOOKS / "02_processing.ipynb", tmp_path / "out.ipynb", {"n_component": 10}
         )

@@ -182,6 +182,15 @@ def test_clips_in_another_order_are_computed_again(collection, out_dir):
     assert read(out_dir).fnames == ORDER[::-1]
 
 
+def test_a_renamed_clip_is_found_under_its_new_name(collection, out_dir):
+    extraction.extract(dataset.load(collection), "duration", out_dir)
+    (collection / "audio" / "a.wav").rename(collection / "audio" / "c.wav")
+    ground_truth = collection / "ground_truth.csv"
+    ground_truth.write_text(ground_truth.read_text("utf-8").replace("a,Animal", "c,Animal"), "utf-8")
+    extraction.extract(dataset.load(collection), "duration", out_dir)
+    assert read(out_dir).fnames == [*ORDER[:-1], "c"]
+
+
 def test_changed_code_or_another_model_is_computed_again(collection, out_dir, monkeypatch):
     tiny = dataset.load(collection)
     extraction.extract(tiny, "duration", out_dir)

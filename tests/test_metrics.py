@@ -63,9 +63,7 @@ def test_average_precision_equals_ir_measures_where_everything_relevant_is_found
     n_relevant = np.array([rng.integers(row.sum(), 16) for row in hits])
     runs = [(f"q{q}", f"d{k}", 100.0 - k) for q, k in np.ndindex(hits.shape)]
     judged = [(f"q{q}", f"d{k}", int(hit)) for (q, k), hit in np.ndenumerate(hits)]
-    missed = [
-        (f"q{q}", f"missed{i}", 1) for q, r in enumerate(n_relevant) for i in range(r - hits[q].sum())
-    ]
+    missed = [(f"q{q}", f"missed{i}", 1) for q, r in enumerate(n_relevant) for i in range(r - hits[q].sum())]
     measured = ir_measures.iter_calc(
         [ir_measures.AP @ 15, ir_measures.RR],
         [ir_measures.Qrel(*row) for row in judged + missed],
@@ -88,7 +86,10 @@ def test_protocols_by_hand():
     """Clips 0, 1, 2 on a line are of one class, clip 3 far off is alone; clip 0 finds 1, 2, 3."""
     x = np.array([[0.0], [1.0], [2.1], [9.0]])
     has_label = scipy.sparse.csr_array([[1, 0], [1, 0], [1, 0], [0, 1]], dtype=bool)
-    of = {p: table(metrics.evaluate(x, has_label, ["a", "b"], cutoffs=(15,), protocol=p)) for p in metrics.PROTOCOLS}
+    of = {
+        p: table(metrics.evaluate(x, has_label, ["a", "b"], cutoffs=(15,), protocol=p))
+        for p in metrics.PROTOCOLS
+    }
     # Every query of class a finds both others at once: AP = 1, but 2 / 3 where the query is counted in n_c.
     assert of["standard"]["MAP", 15, "class", "a"]["value"] == 1
     assert of["paper"]["MAP", 15, "class", "a"]["value"] == pytest.approx(2 / 3)
@@ -164,13 +165,17 @@ def test_embeddings_of_other_clips_are_refused():
 def test_a_ranking_too_short_for_the_cutoff_is_refused():
     ranking = rank(np.eye(9), top_n=3)
     with pytest.raises(ValueError, match="cutoff 5: rank them again with top_n=5"):
-        metrics.evaluate(np.eye(9), scipy.sparse.csr_array(np.ones((9, 1), bool)), ["a"], cutoffs=(5,), ranking=ranking)
+        metrics.evaluate(
+            np.eye(9), scipy.sparse.csr_array(np.ones((9, 1), bool)), ["a"], cutoffs=(5,), ranking=ranking
+        )
 
 
 def test_a_ranking_of_other_clips_is_refused():
     ranking = Ranking(np.zeros((8, 5), np.int32), np.zeros((8, 5), np.float32))
     with pytest.raises(ValueError, match="doesn't serve 9 clips"):
-        metrics.evaluate(np.eye(9), scipy.sparse.csr_array(np.ones((9, 1), bool)), ["a"], cutoffs=(5,), ranking=ranking)
+        metrics.evaluate(
+            np.eye(9), scipy.sparse.csr_array(np.ones((9, 1), bool)), ["a"], cutoffs=(5,), ranking=ranking
+        )
 
 
 @pytest.mark.parametrize("bad", ["Standard", "trec"])
@@ -179,7 +184,9 @@ def test_an_unknown_protocol_is_refused(bad):
         metrics.evaluate(np.eye(3), scipy.sparse.csr_array(np.ones((3, 1), bool)), ["a"], protocol=bad)
 
 
-@pytest.mark.parametrize(("n_relevant", "n_corpus", "n"), [(1, 2, 15), (2, 6, 3), (3, 7, 7), (5, 5, 4), (1, 1, 1)])
+@pytest.mark.parametrize(
+    ("n_relevant", "n_corpus", "n"), [(1, 2, 15), (2, 6, 3), (3, 7, 7), (5, 5, 4), (1, 1, 1)]
+)
 def test_expected_precision_equals_the_mean_over_all_orders(n_relevant, n_corpus, n):
     expected = reference.chance_average_precision(n_relevant, n_corpus, n, 1)
     assert metrics.expected_precision_sum(np.array([n_relevant]), n_corpus, n) == pytest.approx(expected)
@@ -189,7 +196,10 @@ def test_chance_equals_random_embeddings_on_average():
     rng = np.random.default_rng(5)
     _, has_label, labels, families = reference.random_multilabel(rng, 40, 6, 2)
     has_label = scipy.sparse.csr_array(has_label)
-    runs = [metrics.evaluate(rng.normal(size=(40, 9)), has_label, labels, families, cutoffs=(5,)) for _ in range(300)]
+    runs = [
+        metrics.evaluate(rng.normal(size=(40, 9)), has_label, labels, families, cutoffs=(5,))
+        for _ in range(300)
+    ]
     chance = metrics.chance(has_label, labels, families, cutoffs=(5,))
     sampled = pd.concat(runs).groupby(["metric", "level", "name"])["value"].agg(["mean", "sem"])
     for row in chance.to_dict("records"):
@@ -198,7 +208,7 @@ def test_chance_equals_random_embeddings_on_average():
 
 
 def test_chance_on_the_class_sizes_of_fsd50k_eval():
-    """With the first rank from 1, a class of n_c among 10,231 clips has 10,231 / n_c: about 114 over the classes."""
+    """The first hit is at rank 10,231 / n_c, from 1: about 114 on average over the classes."""
     sizes = pd.read_csv(CLASSES)["n_eval_clips"]
     assert (10231 / sizes).mean() == pytest.approx(114, abs=0.5)
     n = 500  # the same formula at a size that can be built: classes side by side

@@ -82,8 +82,11 @@ def test_a_grid_runs_from_sounds_to_figures(small_run):
         *(f"duration-none-pcanone-{scale}" for scale in ("l2", "raw")),
     }
     names = {path.name for path in (folder / "figures" / "my sounds").iterdir()}
-    assert names == {f"{n}.{s}" for n in ("ladder", "processing", "families", "classes") for s in ("svg", "png")} - {
-        "families.svg", "families.png",  # this folder has no families
+    assert names == {
+        f"{n}.{s}" for n in ("ladder", "processing", "families", "classes") for s in ("svg", "png")
+    } - {
+        "families.svg",
+        "families.png",  # this folder has no families
     }
 
 
@@ -107,7 +110,11 @@ def test_the_written_scores_equal_an_evaluation_by_hand(small_run):
     collection = dataset.read(store.dataset("my sounds")).select(stored["fname"].to_pylist())
     scores = store.scores("my sounds", variant, "mips", cutoffs=design.cutoffs).read().to_pandas()
     expected = metrics.evaluate(
-        to_matrix(stored["embedding"]), collection.label_matrix, collection.labels, search="mips", cutoffs=(3, 10)
+        to_matrix(stored["embedding"]),
+        collection.label_matrix,
+        collection.labels,
+        search="mips",
+        cutoffs=(3, 10),
     )
     written = tables.select(scores, "MAP", 3, level="class").set_index("name")["value"]
     by_hand = tables.select(expected, "MAP", 3, level="class").set_index("name")["value"]
@@ -119,16 +126,19 @@ def test_tidy_scores_have_the_columns_that_the_design_names(small_run):
     folder, grid, _ = small_run
     store, design = Store(folder / "data"), experiment.read_grid(grid)
     scores = experiment.read_scores(store, "my sounds", design)
-    columns = "dataset model aggregation n_components normalize search protocol metric n level name value ci_low ci_high"
-    assert {*columns.split(), "n_queries", "n_skipped"} <= set(scores)
+    system = "dataset model aggregation n_components normalize search"
+    score = "protocol metric n level name value ci_low ci_high n_queries n_skipped"
+    assert {*system.split(), *score.split()} <= set(scores)
     assert set(scores["level"]) == {"class", "macro", "micro"}
 
 
 def test_a_second_run_does_nothing_and_a_change_only_what_follows(small_run, capsys):
-    folder, grid, arguments = small_run
+    folder, _grid, arguments = small_run
     assert experiment.main(arguments) == 0
     assert capsys.readouterr().out.count("up to date") == 6
-    ranking = folder / "data" / "similarity_rankings" / "my sounds" / "duration-none-pcanone-l2" / "nns.parquet"
+    ranking = (
+        folder / "data" / "similarity_rankings" / "my sounds" / "duration-none-pcanone-l2" / "nns.parquet"
+    )
     ranking.unlink()
     assert experiment.main(arguments) == 0
     out = capsys.readouterr().out
@@ -137,7 +147,7 @@ def test_a_second_run_does_nothing_and_a_change_only_what_follows(small_run, cap
 
 
 def test_a_failing_notebook_is_named_and_the_others_run(small_run, capsys):
-    folder, grid, arguments = small_run
+    folder, _grid, arguments = small_run
     store = Store(folder / "data")
     bad = store.embeddings("my sounds", experiment.Variant("logmel", "none", None, True))
     kept = bad.path.read_bytes()

@@ -43,3 +43,17 @@ def test_the_readme_names_notebooks_and_figures_that_exist():
         assert (ROOT / target).exists(), target
     for notebook in (ROOT / "notebooks").glob("*.ipynb"):
         assert f"notebooks/{notebook.name}" in readme
+
+
+def test_the_python_of_the_readme_runs(capsys):
+    for block in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL):
+        exec(block, {})
+    assert "macro" in capsys.readouterr().out
+
+
+def test_the_commands_of_the_readme_are_targets_of_the_makefile():
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"\bmake ([a-z]+)", (ROOT / "README.md").read_text()))
+    assert {"run", "test", "bench"} <= targets
+    for target in targets:
+        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target

@@ -7,9 +7,9 @@ import pytest
 
 mpl.use("agg")
 
-import matplotlib.pyplot as plt  # noqa: E402
+import matplotlib.pyplot as plt
 
-from sss_lib import plots  # noqa: E402
+from sss_lib import plots
 
 
 @pytest.fixture
@@ -18,9 +18,23 @@ def scores():
     levels = [("class", "Bark"), ("class", "Meow"), ("family", "Animal"), ("macro", "all")]
     systems = itertools.product(("aisfx", "duration"), (None, 100), (True, False), ("nns", "mips", "mcss"))
     rows = [
-        {"model": m, "aggregation": "mean" if m == "aisfx" else "none", "n_components": c, "normalize": l2,
-         "pre_normalize": False, "search": s, "protocol": "standard", "metric": "MAP", "n": 15, "level": level,
-         "name": name, "value": (v := rng.random()), "ci_low": v - 0.1, "ci_high": v + 0.1, "n_queries": 2}
+        {
+            "model": m,
+            "aggregation": "mean" if m == "aisfx" else "none",
+            "n_components": c,
+            "normalize": l2,
+            "pre_normalize": False,
+            "search": s,
+            "protocol": "standard",
+            "metric": "MAP",
+            "n": 15,
+            "level": level,
+            "name": name,
+            "value": (v := rng.random()),
+            "ci_low": v - 0.1,
+            "ci_high": v + 0.1,
+            "n_queries": 2,
+        }
         for (m, c, l2, s), (level, name) in itertools.product(systems, levels)
     ]
     return pd.DataFrame(rows).astype({"n": "Int64", "n_components": "Int64"})
@@ -43,8 +57,13 @@ def test_the_processing_grid_has_a_bar_for_every_system(scores, ax):
 
 def test_the_processing_grid_puts_a_bar_over_its_own_label(scores, ax):
     plots.processing_grid(scores, "aisfx", ax)
-    row = scores[(scores["model"] == "aisfx") & (scores["level"] == "macro") & (scores["search"] == "mcss")
-                 & (scores["n_components"] == 100) & ~scores["normalize"]]
+    row = scores[
+        (scores["model"] == "aisfx")
+        & (scores["level"] == "macro")
+        & (scores["search"] == "mcss")
+        & (scores["n_components"] == 100)
+        & ~scores["normalize"]
+    ]
     (bar,) = [p for p in ax.patches if p.get_height() == row["value"].item()]
     label = ax.get_xticklabels()[round(bar.get_x() + bar.get_width() / 2)]
     assert label.get_text() == "mean\nPCA 100\nraw"
@@ -61,8 +80,12 @@ def test_the_heatmap_shows_each_best_system(scores, ax):
     shown = {text.get_text() for text in ax.texts}
     for _, own in macro.groupby("model"):
         system = own.loc[own["value"].idxmax()]
-        same = (scores[["model", "search", "normalize"]] == system[["model", "search", "normalize"]]).all(axis=1)
-        same &= scores["n_components"].fillna(0) == (0 if pd.isna(system["n_components"]) else system["n_components"])
+        same = (scores[["model", "search", "normalize"]] == system[["model", "search", "normalize"]]).all(
+            axis=1
+        )
+        same &= scores["n_components"].fillna(0) == (
+            0 if pd.isna(system["n_components"]) else system["n_components"]
+        )
         family = scores[same & (scores["level"] == "family")]
         assert f"{family['value'].item():.2f}" in shown
 

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 
@@ -19,7 +21,7 @@ def test_aggregation_equals_a_loop_over_clips(how):
     rng = np.random.default_rng(0)
     offsets = np.concatenate([[0], np.cumsum(rng.integers(1, 9, 50))])
     frames = rng.normal(size=(offsets[-1], 7)).astype(np.float32)
-    clips = [frames[a:b] for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
+    clips = [frames[a:b] for a, b in itertools.pairwise(offsets)]
     expected = [getattr(np, how)(clip, axis=0) for clip in clips]
     np.testing.assert_allclose(processing.aggregate(frames, offsets, how), expected, rtol=1e-5, atol=1e-6)
 
@@ -68,7 +70,9 @@ def test_pre_normalisation_happens_before_pca():
     x = np.random.default_rng(2).normal(size=(30, 8)) * np.arange(1, 31)[:, None]
     length = np.linalg.norm(x, axis=1, keepdims=True)
     both = processing.process(x, n_components=4, normalize=False, pre_normalize=True)
-    np.testing.assert_allclose(both, processing.process(x / length, n_components=4, normalize=False), atol=1e-6)
+    np.testing.assert_allclose(
+        both, processing.process(x / length, n_components=4, normalize=False), atol=1e-6
+    )
 
 
 @pytest.mark.parametrize(
@@ -92,5 +96,5 @@ def test_more_components_than_clips_are_refused():
 def test_embeddings_that_are_not_finite_are_refused():
     x = np.eye(4)
     x[2, 1] = np.inf
-    with pytest.raises(ValueError, match="1 of 4 embeddings are not finite .first: row 2"):
+    with pytest.raises(ValueError, match=r"1 of 4 embeddings are not finite \(first: row 2"):
         processing.process(x)

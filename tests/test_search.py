@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from reference import rank_others
 
-from sss_lib.search import SEARCHES, inner_product_form, rank, unique_rows
+from sss_lib.search import SEARCHES, best, inner_product_form, rank, unique_rows
 
 
 def reference_ranking(x, search, top_n):
@@ -15,7 +15,9 @@ def test_ranking_equals_the_plain_loop(search, seed):
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(rng.integers(2, 60), rng.integers(2, 9))).astype(np.float32)
     top_n = int(rng.integers(1, 70))
-    np.testing.assert_array_equal(rank(x, search, top_n=top_n).neighbours, reference_ranking(x, search, top_n))
+    np.testing.assert_array_equal(
+        rank(x, search, top_n=top_n).neighbours, reference_ranking(x, search, top_n)
+    )
 
 
 @pytest.mark.parametrize("search", ["nns", "mips"])
@@ -25,7 +27,9 @@ def test_ties_are_in_row_order(search, seed):
     rng = np.random.default_rng(seed)
     x = rng.integers(-2, 3, size=(rng.integers(2, 50), rng.integers(1, 4))).astype(np.float32)
     top_n = int(rng.integers(1, 50))
-    np.testing.assert_array_equal(rank(x, search, top_n=top_n).neighbours, reference_ranking(x, search, top_n))
+    np.testing.assert_array_equal(
+        rank(x, search, top_n=top_n).neighbours, reference_ranking(x, search, top_n)
+    )
 
 
 @pytest.mark.parametrize("search", SEARCHES)
@@ -127,3 +131,43 @@ def test_every_search_is_an_inner_product():
         similarity = left @ right.T
         np.fill_diagonal(similarity, -np.inf)
         np.testing.assert_array_equal(similarity.argmax(axis=1), rank(x, search, top_n=1).neighbours[:, 0])
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+def test_a_large_corpus_gives_what_faiss_gives(search):
+    """Where the threshold comes from a sample, and a few clips are copies of others."""
+    faiss = pytest.importorskip("faiss")
+    x = np.random.default_rng(9).normal(size=(6000, 24)).astype(np.float32)
+    left = right = x / np.linalg.norm(x, axis=1, keepdims=True) if search == "mcss" else x
+    metric = faiss.METRIC_L2 if search == "nns" else faiss.METRIC_INNER_PRODUCT
+    _, theirs = faiss.knn(left, right, 151, metric=metric)
+    ours = rank(x, search, top_n=150).neighbours
+    theirs = np.array([row[row != query][:150] for query, row in enumerate(theirs)])
+    assert (ours == theirs).mean() > 0.9999  # they part only where two scores round alike
+    x[5999] = x[0]
+    assert rank(x, "nns", top_n=1).neighbours[[0, 5999], 0].tolist() == [5999, 0]
+
+
+@pytest.mark.parametrize("n", [1, 7, 150, 4999, 5000])
+@pytest.mark.parametrize("kind", ["normal", "sorted", "ties", "one run"])
+def test_the_best_of_a_row_equal_a_stable_sort(kind, n):
+    rng = np.random.default_rng(10)
+    values = rng.normal(size=(8, 5000)).astype(np.float32)
+    if kind == "sorted":
+        values.sort(axis=1)
+    elif kind == "ties":
+        values = np.round(values)  # with both zeros
+    elif kind == "one run":  # all the best where the sample doesn't look
+        values[:, 16:200] += 100
+    np.testing.assert_array_equal(best(values, n), np.argsort(-values, axis=1, kind="stable")[:, :n])
+
+
+def test_the_number_of_threads_changes_nothing():
+    import threadpoolctl
+
+    x = np.random.default_rng(11).normal(size=(2000, 20)).astype(np.float32)
+    plain = rank(x)
+    with threadpoolctl.threadpool_limits(1):
+        alone = rank(x)
+    np.testing.assert_array_equal(alone.neighbours, plain.neighbours)
+    np.testing.assert_array_equal(alone.scores, plain.scores)

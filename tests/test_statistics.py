@@ -37,7 +37,9 @@ def test_draws_equal_a_loop_that_evaluates_each_of_them():
     """The same draws, each class's mean and the macro mean taken by a plain loop."""
     rng = np.random.default_rng(1)
     _, has_label, labels, families = reference.random_multilabel(rng, 30, 6, 3)
-    class_wise, micro = metrics.per_query(rng.normal(size=(30, 3)), scipy.sparse.csr_array(has_label), cutoffs=(5,))
+    class_wise, micro = metrics.per_query(
+        rng.normal(size=(30, 3)), scipy.sparse.csr_array(has_label), cutoffs=(5,)
+    )
     table = statistics.bootstrap_intervals(class_wise, micro, labels, families, n_draws=50)
     n_clips = int(micro.query.max()) + 1
     weights = statistics._draws(np.unique(micro.query), n_clips, 50, 0)
@@ -46,8 +48,11 @@ def test_draws_equal_a_loop_that_evaluates_each_of_them():
     for w in weights.T:
         means = []
         for c in range(len(labels)):
-            drawn = [(w[q], s) for q, c2, s in zip(class_wise.query, class_wise.label, ap, strict=True)
-                     if c2 == c and w[q] > 0 and np.isfinite(s)]
+            drawn = [
+                (w[q], s)
+                for q, c2, s in zip(class_wise.query, class_wise.label, ap, strict=True)
+                if c2 == c and w[q] > 0 and np.isfinite(s)
+            ]
             if drawn:
                 means.append(sum(k * s for k, s in drawn) / sum(k for k, _ in drawn))
         macro.append(np.mean(means))
@@ -66,7 +71,8 @@ def test_the_interval_covers_the_true_mean_about_as_often_as_it_says():
     covered = 0
     for _ in range(200):
         low, high = interval(
-            statistics.bootstrap_intervals(*per_query_of(rng.random(60), [0] * 60), ["a"], n_draws=300), "micro"
+            statistics.bootstrap_intervals(*per_query_of(rng.random(60), [0] * 60), ["a"], n_draws=300),
+            "micro",
         )
         covered += low <= 0.5 <= high
     assert 0.90 <= covered / 200 <= 0.99

@@ -93,11 +93,11 @@ def describe(source_path: str, fname: str, freesound: dict[str, tuple[str, str, 
     title = Path(name).stem
     if package == "scratch":
         source = f"Debian scratch 1.4.0.6, Media/Sounds/{name}"
-        return dict(uploader="MIT Scratch", licence="CC-BY-SA-3.0", source=source, title=title)
+        return {"uploader": "MIT Scratch", "licence": "CC-BY-SA-3.0", "source": source, "title": title}
     number, uploader, source = freesound[title.replace("_", "")]
     if fname not in (number, f"{number}-{title}"):
         raise SystemExit(f"annotations.csv: {source_path} has fname {fname}, but Freesound id {number}")
-    return dict(uploader=uploader, licence="CC0-1.0", source=source, title=title)
+    return {"uploader": uploader, "licence": "CC0-1.0", "source": source, "title": title}
 
 
 def convert(content: bytes) -> tuple[np.ndarray, str, str]:

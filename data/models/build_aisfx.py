@@ -1,4 +1,4 @@
-"""Rebuild data/models/aisfx.safetensors from the published wheel: python data/models/build_aisfx.py AISFX_WHEEL
+"""Rebuild aisfx.safetensors from the published wheel: python data/models/build_aisfx.py AISFX_WHEEL
 
 Get the wheel with: pip download --no-deps aisfx==0.1.2
 It holds the checkpoint of the ISMIR 2022 paper (CC BY 4.0, A. B. Ma and A. Lerch). The checkpoint is a pickle

@@ -34,7 +34,7 @@ def spec(name: str) -> ModelSpec:
         If there is no such model; the message has the nearest name.
     """
     if name not in CATALOGUE:
-        near = difflib.get_close_matches(name, CATALOGUE, 1)
+        near = difflib.get_close_matches(name.lower(), CATALOGUE, 1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise ValueError(f"model {name!r} is not in the catalogue: {hint}It has {', '.join(CATALOGUE)}")
     return CATALOGUE[name]
@@ -116,7 +116,9 @@ def read_weights(row: ModelSpec) -> Path:
     """Path of a model's weights, checked against its sha256."""
     path = WEIGHTS_DIR / row.weights.file
     if not path.is_file():
-        raise FileNotFoundError(f"{path}, the weights of {row.name}, is missing: check out the repository again")
+        raise FileNotFoundError(
+            f"{path}, the weights of {row.name}, is missing: check out the repository again"
+        )
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != row.weights.sha256:
         raise ValueError(

@@ -27,7 +27,9 @@ def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
         import safetensors.torch
         import torch
     except ImportError as error:
-        raise ImportError(f"{spec.name} needs {error.name}: install it with pip install -e .[torch]") from None
+        raise ImportError(
+            f"{spec.name} needs {error.name}: install it with pip install -e .[torch]"
+        ) from None
 
     network = build()
     network.load_state_dict(safetensors.torch.load_file(read_weights(spec)), strict=True)

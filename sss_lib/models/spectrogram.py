@@ -66,7 +66,9 @@ def mel_filterbank(*, rate_hz: int, size: int, n_bands: int) -> np.ndarray:
     bank = np.clip(np.minimum(rising, falling), 0, None)
     if not bank.any(axis=0).all():
         n_empty = np.count_nonzero(~bank.any(axis=0))
-        raise ValueError(f"{n_empty} of n_bands={n_bands} mel bands hold no bin of size={size}: use fewer bands")
+        raise ValueError(
+            f"{n_empty} of n_bands={n_bands} mel bands hold no bin of size={size}: use fewer bands"
+        )
     return (bank / bank.sum(axis=0)).astype(np.float32)
 
 
