@@ -188,8 +188,8 @@ def test_selecting_every_clip_changes_nothing(collection):
     ("fnames", "message"),
     [
         (["b", "7"], "1 of 2 embeddings belong to no clip of tiny .*'7'"),
-        (["007", "b"], "not in the order of tiny: '007' comes before 'b'"),
-        (["b", "b"], "not in the order of tiny: 'b' comes before 'b'"),
+        (["007", "b"], "not in the order of tiny: '007' is before 'b'"),
+        (["b", "b"], "not in the order of tiny: 'b' is before 'b'"),
     ],
 )
 def test_clips_that_are_unknown_repeated_or_out_of_order_are_not_selected(collection, fnames, message):

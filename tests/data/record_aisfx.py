@@ -1,7 +1,7 @@
 """Record what the published aiSFX package computes, for test_aisfx.py: python record_aisfx.py UNPACKED_WHEEL
 
 Needs the contents of the wheel aisfx 0.1.2 and an environment with torch, tqdm, soundfile and essentia. It
-runs the package's own front end, blocking and network with its own checkpoint, and writes aisfx_reference.npz.
+runs the package's own front end, blocking and network with its checkpoint, and writes aisfx_reference.npz.
 The clips are given to it as float wav, because its decoder reads Ogg Vorbis beyond its end, and none of them
 goes beyond full scale, where it would clip.
 
@@ -45,9 +45,8 @@ def main(unpacked_wheel: str) -> None:
         recorded = {"network": network.get_embedding(patches).numpy()}
     for fname in CLIPS:
         with tempfile.NamedTemporaryFile(suffix=".wav") as wav:
-            soundfile.write(
-                wav.name, *soundfile.read(AUDIO / f"{fname}.ogg", dtype="float32"), subtype="FLOAT"
-            )
+            wave, rate_hz = soundfile.read(AUDIO / f"{fname}.ogg", dtype="float32")
+            soundfile.write(wav.name, wave, rate_hz, subtype="FLOAT")
             mel = spectrogram(
                 wav.name, sr=44100.0, block_size=2048, hop_size=1024, n_mels=96, f_min=0.0, f_max=22050.0
             )
