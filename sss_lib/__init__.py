@@ -13,7 +13,8 @@ The library behind the numbered notebooks, in the order in which they use it:
 - `metrics`: rankings to AP@N and R1, and their means by class, family, macro and micro.
 - `statistics`: bootstrap confidence intervals.
 - `tables`, `plots`: scores to readable tables and figures.
-- `experiment`: variants, grids, and running the notebooks through papermill.
+- `experiment`: variants, and grids of them in YAML.
+- `runner`: runs the notebooks of a grid through papermill, those that are not up to date.
 
 Importing `sss_lib` imports none of them: each loads when it is first asked for.
 """
@@ -32,6 +33,7 @@ __all__ = [
     "plots",
     "processing",
     "relevance",
+    "runner",
     "search",
     "statistics",
     "tables",
