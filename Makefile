@@ -1,16 +1,18 @@
 # make run    set up, then run the notebooks of a grid: figures, a table, executed notebooks
 # make test   set up, then run the tests
+# make models MODELS="a b"   download the weights of models by name; without names, list the models
 # Every target sets up .venv first if it is missing or older than pyproject.toml.
 
 PYTHON ?= python3
 GRID ?= notebooks/grids/mini.yaml
 DATASET ?=
 JOBS ?=
+MODELS ?=
 
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: setup run test bench lint clean
+.PHONY: setup run test models bench lint clean
 
 setup: $(READY)
 
@@ -27,6 +29,9 @@ run: $(READY)
 
 test: $(READY)
 	@$(BIN)/python -m pytest
+
+models: $(READY)
+	@$(BIN)/python -m sss_lib.models $(MODELS)
 
 bench: $(READY)
 	@$(BIN)/python tests/benchmarks/search_and_evaluation.py

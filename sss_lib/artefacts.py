@@ -49,6 +49,10 @@ class DamagedArtefactError(ValueError):
     """A file that is no artefact: damaged, or written by something else."""
 
 
+class StaleArtefactError(ValueError):
+    """An artefact that was made from other inputs than those that are there now."""
+
+
 @dataclass(frozen=True)
 class Artefact:
     """A Parquet file with the recipe that makes it.
@@ -122,12 +126,33 @@ class Artefact:
         about = {"recipe": self.recipe(), "digest": digest.hexdigest(), **extra}
         table = table.replace_schema_metadata({**(table.schema.metadata or {}), _KEY: json.dumps(about)})
         with replacing(self.path) as temporary:
-            pq.write_table(table, temporary, compression="zstd")
+            pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
 
     def read(self) -> pa.Table:
-        """Read the columns back."""
-        self._require()
-        return pq.read_table(self.path)
+        """Read the columns back.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the file doesn't exist.
+        DamagedArtefactError
+            If its bytes have changed since it was written.
+        StaleArtefactError
+            If it was made from other inputs than are there now.
+        """
+        recorded = self.metadata()["recipe"]["inputs"]
+        for name, value in self.inputs.items():
+            now = value if isinstance(value, str) else value.digest()
+            if recorded.get(name) != now:
+                raise StaleArtefactError(
+                    f"{self.path} was made from another {name}: run {self.made_by} again"
+                )
+        try:
+            return pq.read_table(self.path, page_checksum_verification=True)
+        except (OSError, pa.ArrowException) as error:
+            raise DamagedArtefactError(
+                f"{self.path} is damaged: delete it and make it again ({error})"
+            ) from None
 
     def _require(self) -> None:
         if not self.path.is_file():
@@ -250,7 +275,7 @@ class Store:
         path = self.data_dir / "similarity_rankings" / dataset / variant.name / f"{search}.parquet"
         parameters = {**variant.parameters(), "search": search, "top_n": top_n}
         inputs = {"embeddings": self.embeddings(dataset, variant)}
-        return Artefact(path, parameters, inputs, ("search",), "03_search")
+        return Artefact(path, parameters, inputs, ("search", "processing"), "03_search")
 
     def scores(self, dataset: str, variant, search: str, *, cutoffs: Sequence[int] = (15, 150)) -> Artefact:
         """Tidy scores of a variant and search, written by notebook 04."""
@@ -258,7 +283,7 @@ class Store:
         ranking = self.ranking(dataset, variant, search, top_n=max(cutoffs))
         parameters = {**ranking.parameters, "cutoffs": list(cutoffs)}
         inputs = {"ranking": ranking, "labels": self.dataset(dataset)}
-        modules = ("metrics", "relevance", "search", "statistics")
+        modules = ("metrics", "processing", "relevance", "search", "statistics")
         return Artefact(folder / f"{search}.parquet", parameters, inputs, modules, "04_evaluation")
 
     def per_query(
@@ -283,7 +308,7 @@ class Store:
             for variant, search in systems
         }
         path = self.data_dir / "evaluation_results" / dataset / "comparison.parquet"
-        modules = ("metrics", "plots", "tables", "models.catalogue")
+        modules = ("metrics", "models.catalogue", "plots", "relevance", "tables")
         return Artefact(path, dataclasses.asdict(grid), inputs, modules, "05_figures")
 
     def runs_dir(self, dataset: str) -> Path:

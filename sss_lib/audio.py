@@ -39,11 +39,8 @@ def decode(path: str | Path, rate_hz: int, *, max_duration_s: float | None = MAX
     path = Path(path)
     if not path.is_file():
         raise AudioError(f"{path} is not a file: check the audio folder and the fname in the ground truth")
-    n_missing = _n_missing_bytes(path)
-    if n_missing:
-        raise AudioError(
-            f"{path} is cut short: {n_missing} bytes that its header promises are missing. Copy it again."
-        )
+    if _is_cut_short(path):
+        raise AudioError(f"{path} is cut short: its end is missing. Copy it again.")
     try:
         with soundfile.SoundFile(path) as file:
             native_hz = file.samplerate
@@ -65,15 +62,20 @@ def decode(path: str | Path, rate_hz: int, *, max_duration_s: float | None = MAX
     return wave
 
 
-def _n_missing_bytes(path: Path) -> int:
-    """How many bytes a RIFF or AIFF file lacks of what its header says: libsndfile says nothing of it."""
+def _is_cut_short(path: Path) -> bool:
+    """Whether the end of a RIFF, AIFF or Ogg file is missing: libsndfile reads on without a word."""
+    n_bytes = path.stat().st_size
     with open(path, "rb") as file:
         head = file.read(8)
+        file.seek(max(0, n_bytes - 65536 - 282))  # no page of Ogg is longer
+        tail = file.read()
+    if head[:4] == b"OggS":
+        last_page = tail.rfind(b"OggS")
+        return not tail[last_page + 5] & 4  # the flag "end of stream"
     order = {b"RIFF": "little", b"FORM": "big"}.get(head[:4])
     n_promised = int.from_bytes(head[4:], order) if order else 0
-    if n_promised in (0, 0xFFFFFFFF):  # written as a stream: the header doesn't know
-        return 0
-    return max(0, n_promised + 8 - path.stat().st_size)
+    # 0 and all ones: written as a stream, so that the header doesn't know.
+    return n_promised not in (0, 0xFFFFFFFF) and n_promised + 8 > n_bytes
 
 
 def pad_to(wave: np.ndarray, n_samples: int) -> np.ndarray:

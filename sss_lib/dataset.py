@@ -3,6 +3,7 @@
 import difflib
 import hashlib
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ import scipy.sparse
 from sss_lib.artefacts import Artefact
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".opus")
+KNOWN = ("mini",)
+"""Names that `load` knows; anything else is a folder."""
 COLUMNS = ("fname", "path", "labels", "split", "uploader", "licence")
 
 
@@ -101,16 +104,19 @@ def load(name_or_folder: str | Path, data_dir: str | Path | None = None) -> Data
     Dataset
     """
     data_dir = Path(data_dir) if data_dir else Path(__file__).parent.parent / "data"
-    if str(name_or_folder) == "mini":
-        folder, classes = data_dir / "mini", data_dir / "ontology" / "fsd50k_classes.csv"
+    if str(name_or_folder) in KNOWN:
+        folder, classes = data_dir / name_or_folder, data_dir / "ontology" / "fsd50k_classes.csv"
+        if not folder.is_dir():
+            raise DatasetError(f"{folder}, the dataset {name_or_folder!r}, does not exist: check data_dir")
     else:
         folder = Path(name_or_folder)
         classes = folder / "classes.csv"
-    if not folder.is_dir():
-        raise DatasetError(
-            f"{str(name_or_folder)!r} is neither a known dataset ('mini') nor a folder: "
-            "give a folder that holds audio/ and ground_truth.csv"
-        )
+        if not folder.is_dir():
+            known = ", ".join(map(repr, KNOWN))
+            raise DatasetError(
+                f"{str(name_or_folder)!r} is neither a known dataset ({known}) nor a folder: "
+                "give a folder that holds audio/ and ground_truth.csv"
+            )
     return from_folder(
         folder / "audio",
         folder / "ground_truth.csv",
@@ -151,9 +157,9 @@ def from_folder(
     if not ground_truth_csv.is_file():
         raise DatasetError(f"ground truth {ground_truth_csv} does not exist: it needs columns fname,labels")
     try:
-        clips = pd.read_csv(ground_truth_csv, dtype=str, keep_default_na=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{ground_truth_csv} is not a CSV table: {error}") from None
+        clips = _read_csv(ground_truth_csv)
+    except DatasetError as error:
+        raise DatasetError(f'{error}. Quote the labels of a clip: bark_01,"Bark,Dog,Animal"') from None
     for column in ("fname", "labels"):
         if column not in clips:
             raise DatasetError(f"{ground_truth_csv} has columns {', '.join(clips)}, but no {column!r}")
@@ -165,10 +171,15 @@ def from_folder(
     _refuse(clips.loc[unlabelled, "fname"], f"clips have no label in {ground_truth_csv}")
 
     files = audio_files(audio_dir)
-    mend = "make the two agree"
-    _refuse([f for f in clips["fname"] if f not in files], f"clips have no file in {audio_dir}: {mend}")
+    _refuse(
+        [fname for fname in clips["fname"] if fname not in files],
+        f"clips have no file in {audio_dir}: an fname is the file's name without its suffix",
+    )
     listed = set(clips["fname"])
-    _refuse([f for f in files if f not in listed], f"files are absent from {ground_truth_csv}: {mend}")
+    _refuse(
+        [fname for fname in files if fname not in listed],
+        f"files are absent from {ground_truth_csv}: add a line for each, or move the file away",
+    )
 
     clips["path"] = [str(files[fname]) for fname in clips["fname"]]
     for column in ("split", "uploader", "licence"):
@@ -205,10 +216,11 @@ def audio_files(audio_dir: str | Path) -> dict[str, Path]:
 
 def read_families(classes_csv: str | Path) -> dict[str, str]:
     """Family of each label of a vocabulary: columns label and family; "" where a label has none."""
-    classes = pd.read_csv(classes_csv, dtype=str, keep_default_na=False)
+    classes = _read_csv(classes_csv)
     for column in ("label", "family"):
         if column not in classes:
             raise DatasetError(f"{classes_csv} has columns {', '.join(classes)}, but no {column!r}")
+    _refuse(classes.loc[classes["label"].duplicated(), "label"], f"labels stand twice in {classes_csv}")
     return dict(zip(classes["label"], classes["family"], strict=True))
 
 
@@ -261,6 +273,13 @@ def verify(dataset: Dataset) -> pd.DataFrame:
 
 def write(artefact: Artefact, dataset: Dataset, report: pd.DataFrame) -> None:
     """Write the dataset's table with the verification report's columns beside it."""
+    if artefact.path.is_file():
+        before, now = Path(read(artefact).clips["path"][0]).parent, Path(dataset.clips["path"][0]).parent
+        if before.resolve() != now.resolve():
+            raise DatasetError(
+                f"{dataset.name!r} is the dataset in {before.resolve()}, and now that in {now.resolve()}: "
+                f"rename one of the folders, or delete {artefact.path} to forget the first"
+            )
     told_twice = [column for column in report if column != "fname" and column in dataset.clips]
     table = dataset.clips.drop(columns=["path", *told_twice]).merge(report, on="fname", validate="one_to_one")
     root = artefact.path.parent
@@ -276,6 +295,16 @@ def read(artefact: Artefact) -> Dataset:
     clips["path"] = [str(root / path) for path in clips["path"]]
     about = artefact.metadata()
     return _assemble(about["name"], clips, about["families"])
+
+
+def _read_csv(path: str | Path) -> pd.DataFrame:
+    """Table of strings; no column becomes an index, and no line may have more cells than the header."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            return pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False)
+    except (ValueError, pd.errors.ParserWarning) as error:
+        raise DatasetError(f"{path} is not a table in CSV: {error}") from None
 
 
 def _relative(path: str, root: Path) -> Path:

@@ -9,7 +9,8 @@ import difflib
 import itertools
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -52,7 +53,8 @@ class Variant:
     @property
     def name(self) -> str:
         """What its files are called."""
-        parts = [self.model, self.aggregation, f"pca{self.n_components or 'none'}"]
+        pca = "none" if self.n_components is None else self.n_components
+        parts = [self.model, self.aggregation, f"pca{pca}"]
         return "-".join(
             [*parts, "l2" if self.normalize else "raw", *(["prel2"] if self.pre_normalize else [])]
         )
@@ -80,31 +82,53 @@ class Grid:
     cutoffs: tuple[int, ...] = (15, 150)
 
     def __post_init__(self):
-        allowed = {
+        known = {
             "models": list(models.catalogue()),
             "aggregations": AGGREGATIONS,
             "searches": list(SEARCHES),
         }
-        for key, values in allowed.items():
+        for key, words in known.items():
             for value in getattr(self, key):
-                require_known(value, values, f"{key} of the grid")
+                require_known(value, words, f"{key} of the grid")
+        numbers = {"cutoffs": self.cutoffs, "n_components": [n for n in self.n_components if n is not None]}
+        for key, values in numbers.items():
+            if any(type(value) is not int or value < 1 for value in values):
+                raise ValueError(f"{key}={list(values)} of the grid: give whole numbers from 1")
+        for key in ("normalize", "pre_normalize"):
+            if not all(isinstance(value, bool) for value in getattr(self, key)):
+                raise ValueError(f"{key}={list(getattr(self, key))} of the grid: give true or false")
+        for key in (one.name for one in fields(self)):
+            if not getattr(self, key):
+                raise ValueError(f"{key} of the grid is empty: give at least one value")
 
-    def variants(self, n_clips: int | None = None) -> tuple[list[Variant], list[str]]:
-        """Variants to run, and a sentence on each combination that is left out."""
+    def variants(self, n_clips: Mapping[str, int] | None = None) -> tuple[list[Variant], list[str]]:
+        """Variants to run, and a sentence on each combination that is left out.
+
+        Parameters
+        ----------
+        n_clips : mapping of str to int, optional
+            How many clips each model has embedded.
+        """
         chosen: dict[Variant, None] = {}
         left_out: dict[str, None] = {}
         for name in self.models:
-            spec = models.spec(name)
-            hows = [how for how in self.aggregations if how in spec.aggregations] or spec.aggregations
+            spec, n = models.spec(name), (n_clips or {}).get(name)
+            hows = [how for how in self.aggregations if how in spec.aggregations]
+            hows = hows if spec.hop_s else list(spec.aggregations)
+            if not hows:
+                left_out[
+                    f"{name} has several frames a clip: no aggregation {', '.join(self.aggregations)}"
+                ] = None
             for pca, l2, pre in itertools.product(self.n_components, self.normalize, self.pre_normalize):
                 if pca and pca > spec.dim:
                     left_out[f"{name} has {spec.dim} dimensions: no PCA {pca}"] = None
-                elif pca and n_clips and pca > n_clips:
-                    left_out[f"there are {n_clips} clips: no PCA {pca}"] = None
+                elif pca and n and pca > n:
+                    left_out[f"{name} has embedded {n} clips: no PCA {pca}"] = None
                 else:
                     chosen.update({Variant(name, how, pca, l2, pre): None for how in hows})
-        order = {variant: i for i, variant in enumerate(chosen)}
-        return sorted(chosen, key=lambda v: (self.models.index(v.model), order[v])), list(left_out)
+        if not chosen:
+            raise ValueError(f"nothing is left of the grid: {'; '.join(left_out)}")
+        return list(chosen), list(left_out)
 
 
 def read_grid(path: str | Path) -> Grid:
@@ -144,10 +168,26 @@ def require_known(value: object, known: Iterable, what: str) -> None:
         raise ValueError(f"{value!r} is not among {what}: {hint}They are {', '.join(known)}")
 
 
+def variants_of(store: Store, dataset: str, grid: Grid) -> tuple[list[Variant], list[str]]:
+    """Variants of a grid that can be made of what its models have embedded, and what is left out."""
+    n_clips = {name: store.frames(dataset, name).metadata()["n_clips"] for name in grid.models}
+    return grid.variants(n_clips)
+
+
 def systems(store: Store, dataset: str, grid: Grid) -> list[tuple[Variant, str]]:
     """Every variant and search of a grid on a dataset."""
-    variants, _ = grid.variants(store.dataset(dataset).metadata()["n_clips"])
-    return list(itertools.product(variants, grid.searches))
+    return list(itertools.product(variants_of(store, dataset, grid)[0], grid.searches))
+
+
+def failures(store: Store, dataset: str, grid: Grid):
+    """Clips that a model of the grid could not embed: a DataFrame with model, fname, reason."""
+    import pandas as pd
+
+    tables = [
+        pd.read_csv(store.frames_dir(dataset, name) / "failures.csv", dtype=str).assign(model=name)
+        for name in grid.models
+    ]
+    return pd.concat(tables, ignore_index=True)[["model", "fname", "reason"]]
 
 
 def comparison_artefact(store: Store, dataset: str, grid: Grid) -> Artefact:
@@ -163,6 +203,11 @@ def read_scores(store: Store, dataset: str, grid: Grid):
     return pd.concat([one.read().to_pandas() for one in scores], ignore_index=True)
 
 
+def n_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Command line: `run GRID` runs a grid and prints its table. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m sss_lib.experiment", description=__doc__)
@@ -172,8 +217,10 @@ def main(arguments: list[str] | None = None) -> int:
     run.add_argument("--dataset", help="name or folder, in place of the grid's datasets")
     run.add_argument("--data-dir", type=Path, default=NOTEBOOKS.parent / "data")
     run.add_argument("--figures-dir", type=Path, default=NOTEBOOKS.parent / "figures")
-    run.add_argument("--n-jobs", type=int, default=os.cpu_count(), help="notebooks or clips at a time")
+    run.add_argument("--n-jobs", type=int, default=n_cores(), help="notebooks or clips at a time")
     options = parser.parse_args(arguments)
+    if options.n_jobs < 1:
+        parser.error(f"--n-jobs {options.n_jobs} is below 1")
     from sss_lib.runner import Runner
 
     try:
@@ -189,9 +236,16 @@ def main(arguments: list[str] | None = None) -> int:
             about_model = ["Modality", "Objective", "Parameters", "Data"]  # in the notebook and the file
             print(table.drop(columns=about_model).to_string(index=False))
             print(f"\nFigures: {runner.figures_dir}")
+            runner.report_failed_clips()
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except BrokenProcessPool as error:
+        print(
+            f"error: a worker was killed, perhaps for want of memory; what is done is kept ({error})",
+            file=sys.stderr,
+        )
+        return 1
     except KeyboardInterrupt:
         print("\ninterrupted: what is done is kept, and the same command goes on from there", file=sys.stderr)
         return 130

@@ -11,7 +11,7 @@ import pandas as pd
 import threadpoolctl
 
 from sss_lib import audio, models
-from sss_lib.artefacts import Artefact, Frames, Store, replacing, to_frames
+from sss_lib.artefacts import Artefact, DamagedArtefactError, Frames, Store, replacing, to_frames
 from sss_lib.dataset import Dataset
 
 PART_CLIPS = 64
@@ -120,15 +120,15 @@ def extract(
             old.unlink()
     n_clips = sum(one["n_clips"] for one in about)
     if not n_clips:
-        raise ValueError(
-            f"{model} embedded none of the {len(dataset)} clips of {dataset.name}:\n{failures.head()}"
-        )
+        reasons = "\n".join(failures["reason"].head(3))
+        raise ValueError(f"{model} embedded none of the {len(dataset)} clips of {dataset.name}:\n{reasons}")
     artefact.write(
         {
             "part": [part.path.name for part in parts],
             "digest": [one["digest"] for one in about],
             "n_clips": [one["n_clips"] for one in about],
-        }
+        },
+        n_clips=n_clips,
     )
     n_frames = sum(one["n_frames"] for one in about)
     n_new = sum(one["n_clips"] for one, new in zip(about, todo, strict=True) if new)
@@ -142,14 +142,28 @@ def read(artefact: Artefact) -> Frames:
     ----------
     artefact : Artefact
         The list of parts (`Store.frames`).
+
+    Raises
+    ------
+    DamagedArtefactError
+        If a part is missing or isn't the one listed; extracting again makes just that part.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    folder = artefact.path.parent
-    parts = artefact.read().to_pydict()
-    names = [name for name, n_clips in zip(parts["part"], parts["n_clips"], strict=True) if n_clips]
-    return to_frames(pa.concat_tables([pq.read_table(folder / name) for name in names]))
+    parts, tables = artefact.read().to_pylist(), []
+    for part in parts:
+        file = Artefact(artefact.path.parent / part["part"], {}, made_by=artefact.made_by)
+        if not file.path.is_file() or file.digest() != part["digest"]:
+            raise DamagedArtefactError(
+                f"{file.path} is missing or another: delete {artefact.path} and extract again"
+            )
+        tables += [file.read()] if part["n_clips"] else []
+    return to_frames(pa.concat_tables(tables))
+
+
+def part_files(artefact: Artefact) -> tuple[Path, ...]:
+    """Paths of the parts that a list of parts names."""
+    return tuple(artefact.path.parent / name for name in artefact.read()["part"].to_pylist())
 
 
 def extract_to(store: Store, dataset: Dataset, model: str, n_jobs: int = 1, device: str = "cpu") -> Report:
@@ -217,6 +231,8 @@ def _embed(fname: str, path: str, model: str, device: str) -> tuple[str, np.ndar
             return fname, extractor(audio.decode(path, extractor.spec.rate_hz))
     except ValueError as error:
         return fname, str(error)
+    except Exception as error:  # one clip must not end the run, whatever a model does with it
+        return fname, f"{type(error).__name__}: {error}"
 
 
 @functools.lru_cache(maxsize=1)

@@ -20,7 +20,8 @@ import pandas as pd
 import scipy.sparse
 
 from sss_lib import relevance
-from sss_lib.search import Ranking, Similarities, blocks, in_threads, rank
+from sss_lib.processing import require_finite
+from sss_lib.search import Ranking, Similarities, blocks, in_threads, rank, require_known_search
 
 PROTOCOLS = ("standard", "paper")
 BLOCK = 1024
@@ -150,6 +151,9 @@ def per_query(
     ValueError
         If the embeddings, the labels and the ranking are not of the same clips.
     """
+    label_matrix = relevance.as_label_matrix(label_matrix)
+    require_known_search(search)
+    require_finite(x, "embeddings")
     if len(x) != label_matrix.shape[0]:
         raise ValueError(
             f"{len(x)} embeddings don't match {label_matrix.shape[0]} labelled clips: "
@@ -278,6 +282,10 @@ def summarise(
     protocol: str = "standard",
 ) -> pd.DataFrame:
     """Means of the queries' scores by class, family, macro and micro: the rows of `evaluate`."""
+    if len(labels) <= class_wise.label.max(initial=-1):
+        raise ValueError(
+            f"{len(labels)} labels don't name the {class_wise.label.max() + 1} columns of the label matrix"
+        )
     micro_scores = micro.scores(protocol)
     rows = []
     for (metric, n), scores in class_wise.scores(protocol).items():
@@ -340,6 +348,7 @@ def chance(
     pd.DataFrame
         As `evaluate`.
     """
+    label_matrix = relevance.as_label_matrix(label_matrix)
     n_corpus = label_matrix.shape[0] - 1
     pairs = relevance.class_pairs(label_matrix)
     labelled = np.flatnonzero(np.diff(label_matrix.indptr))
@@ -378,7 +387,8 @@ def queries_table(
     -------
     pd.DataFrame
         Columns protocol, level (class or micro), fname, label ("" for micro), n_relevant, then one
-        column a metric, such as AP@15 and R1.
+        column a metric, such as AP@15 and R1. Of micro queries n_relevant is counted up to the largest
+        cutoff.
     """
     parts = []
     for level, queries in (("class", class_wise), ("micro", micro)):

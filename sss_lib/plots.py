@@ -110,10 +110,15 @@ def _group_label(pca: int, normalize: bool, aggregation: str) -> str:
     return "\n".join([*lines, f"PCA {pca}" if pca else "no PCA", "L2" if normalize else "raw"])
 
 
+def _plain(label: str) -> str:
+    """Return a label as text, whatever it holds: a dollar sign would begin mathematics."""
+    return label.replace("_", " ").replace("$", r"\$")
+
+
 def family_heatmap(scores: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
     """MAP@n of each model's best system by family, darker is better (the paper's Fig. 2).
 
-    A family's value is the mean over those of its classes that can be queried; their number is in its name.
+    A family's value is the mean over those of its classes that can be queried; one without such isn't shown.
     """
     best = tables.best_systems(scores, n)
     own = tables.of_systems(scores, best)
@@ -121,7 +126,7 @@ def family_heatmap(scores: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
     table = families.pivot_table(index="model", columns="name", values="value").loc[best["model"]]
     image = ax.imshow(table, cmap="cividis_r", vmin=0, vmax=max(0.5, table.max().max()), aspect="auto")
     ax.set_yticks(range(len(table)), [models.spec(model).display_name for model in table.index])
-    names = [name.replace("_", " ").replace(" ", "\n", 1) for name in table.columns]
+    names = [_plain(name).replace(" ", "\n", 1) for name in table.columns]
     ax.set_xticks(range(len(names)), names)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
@@ -149,7 +154,7 @@ def class_bars(scores: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
         ax.plot(
             table[model], position, marker, color=colour, markersize=4, mec="black", mew=0.3, clip_on=False
         )
-    names = [f"{name.replace('_', ' ')} ({sizes[name]})" for name in table.index]
+    names = [f"{_plain(name)} ({sizes[name]})" for name in table.index]
     ax.set_yticks(position, names, fontsize=7)
     ax.set_ylim(-0.6, len(table) - 0.4)
     ax.set_xlim(0, 1)

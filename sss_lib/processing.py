@@ -67,12 +67,12 @@ def aggregate(frames: np.ndarray, offsets: np.ndarray, how: str) -> np.ndarray:
 
 
 def process(
-    x: np.ndarray, *, n_components: int | None = None, normalize: bool = True, pre_normalize: bool = False
+    x: np.ndarray, n_components: int | None = None, normalize: bool = True, pre_normalize: bool = False
 ) -> np.ndarray:
     """Clip embeddings as they are searched: PCA to fewer dimensions, then unit length.
 
     PCA is fitted on these very clips (transductive, as in Araz et al. 2024), from the full singular
-    value decomposition, so that it depends on neither a seed nor a solver's choice.
+    value decomposition on one thread, so that it depends on no seed, solver's choice or number of cores.
 
     Parameters
     ----------
@@ -110,9 +110,11 @@ def process(
             raise ValueError(
                 f"n_components={n_components} {verb} {what}: use at most {min(n_clips, dim)}, or none"
             )
+        import threadpoolctl
         from sklearn.decomposition import PCA
 
-        x = PCA(n_components, svd_solver="full").fit_transform(x.astype(np.float64))
+        with threadpoolctl.threadpool_limits(1):
+            x = PCA(n_components, svd_solver="full").fit_transform(x.astype(np.float64))
     return (l2_normalize(x) if normalize else x).astype(np.float32)
 
 

@@ -6,6 +6,16 @@ import numpy as np
 import scipy.sparse
 
 
+def as_label_matrix(labels: object) -> scipy.sparse.csr_array:
+    """Label matrix from any array or sparse array [n_clips, n_labels]: true where it isn't zero."""
+    matrix = scipy.sparse.csr_array(labels, dtype=bool)
+    if matrix.ndim != 2:
+        raise ValueError(f"a label matrix of shape {matrix.shape} is not [n_clips, n_labels]")
+    matrix.eliminate_zeros()
+    matrix.sort_indices()
+    return matrix
+
+
 @dataclass(frozen=True)
 class Pairs:
     """Every clip queries once for each of its classes: the class-wise queries.

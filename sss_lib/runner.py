@@ -10,8 +10,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sss_lib import extraction
 from sss_lib.artefacts import Artefact, Store
-from sss_lib.experiment import NOTEBOOKS, comparison_artefact, read_grid, require_known
+from sss_lib.experiment import (
+    NOTEBOOKS,
+    comparison_artefact,
+    failures,
+    read_grid,
+    require_known,
+    variants_of,
+)
+
+WITHOUT_EFFECT = {"n_jobs"}
+"""Parameters that change how long a notebook takes, and nothing else."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +54,24 @@ class Task:
 
     def is_current(self, runs_dir: Path) -> bool:
         """Whether its last run ended well, with today's notebook, parameters and inputs, and all is there."""
-        path = self.executed(runs_dir)
-        if not path.is_file():
+        try:
+            notebook = json.loads(self.executed(runs_dir).read_text())
+            about = notebook["metadata"]["papermill"]
+        except (
+            FileNotFoundError,
+            ValueError,
+            KeyError,
+            TypeError,
+        ):  # not run, or killed while it was written
             return False
-        notebook = json.loads(path.read_text())
-        about = notebook["metadata"].get("papermill", {})
+        ran_with, would_run_with = (
+            {name: value for name, value in parameters.items() if name not in WITHOUT_EFFECT}
+            for parameters in (about["parameters"], json.loads(json.dumps(dict(self.parameters))))
+        )
         return (
-            about.get("exception") is None
-            and about.get("end_time") is not None
-            and about.get("parameters") == json.loads(json.dumps(dict(self.parameters)))
+            about["exception"] is None
+            and about["end_time"] is not None
+            and ran_with == would_run_with
             and _code(notebook) == _code(json.loads((NOTEBOOKS / f"{self.notebook}.ipynb").read_text()))
             and all(output.is_current() for output in self.outputs)
             and all(file.is_file() for file in self.files)
@@ -192,6 +212,18 @@ class Runner:
             if error:
                 self.failures.append((path, error))
 
+    def report_failed_clips(self) -> None:
+        """Print the clips that have no embedding, and why."""
+        failed = failures(self.store, self.name, self.grid)
+        for model, clips in failed.groupby("model"):
+            path = self.store.frames_dir(self.name, model) / "failures.csv"
+            print(
+                f"\n{len(clips)} clips FAILED in {model} and are left out of its scores ({path}):",
+                file=sys.stderr,
+            )
+            for row in clips.head(5).itertuples():
+                print(f"  {row.fname}: {row.reason}", file=sys.stderr)
+
     def _report_failures(self) -> None:
         for path, error in sorted(self.failures):
             print(f"\nFAILED {path}\n{error}", file=sys.stderr)
@@ -201,29 +233,18 @@ class Runner:
 
         found = dataset.load(self.dataset, self.store.data_dir)
         source = dataset.fingerprint(found)
-        given = self.dataset if found.name == self.dataset else os.path.relpath(self.dataset, NOTEBOOKS)
+        given = self.dataset if self.dataset in dataset.KNOWN else os.path.relpath(self.dataset, NOTEBOOKS)
         parameters = {"data_dir": self.data_dir, "dataset": given}
         return [Task("00_dataset", self.name, parameters, (self.store.dataset(self.name, source=source),))]
 
     def _extraction_tasks(self) -> list[Task]:
-        about = self.store.dataset(self.name).metadata()
-        self.variants, left_out = self.grid.variants(about["n_clips"])
-        print(
-            f"{self.grid_path.name} on {self.name}: {len(self.variants)} variants x "
-            f"{len(self.grid.searches)} searches = {len(self.variants) * len(self.grid.searches)} systems"
-        )
-        for sentence in left_out:
-            print(f"  left out: {sentence}")
-        base = {"data_dir": self.data_dir, "dataset": self.name}
-        return [
-            Task(
-                "01_extraction",
-                model,
-                {**base, "model": model, "n_jobs": self.n_jobs},
-                (self.store.frames(self.name, model),),
-            )
-            for model in dict.fromkeys(variant.model for variant in self.variants)
-        ]
+        base = {"data_dir": self.data_dir, "dataset": self.name, "n_jobs": self.n_jobs}
+        tasks = []
+        for model in self.grid.models:
+            frames = self.store.frames(self.name, model)
+            parts = extraction.part_files(frames) if frames.is_current() else ()
+            tasks.append(Task("01_extraction", model, {**base, "model": model}, (frames,), parts))
+        return tasks
 
     def _variant_tasks(self, notebook: str, outputs, **more: object) -> list[Task]:
         base = {"data_dir": self.data_dir, "dataset": self.name}
@@ -233,6 +254,14 @@ class Runner:
         ]
 
     def _processing_tasks(self) -> list[Task]:
+        self.variants, left_out = variants_of(self.store, self.name, self.grid)
+        n_searches = len(self.grid.searches)
+        print(
+            f"{self.grid_path.name} on {self.name}: {len(self.variants)} variants x {n_searches} searches = "
+            f"{len(self.variants) * n_searches} systems"
+        )
+        for sentence in left_out:
+            print(f"  left out: {sentence}")
         return self._variant_tasks("02_processing", lambda v: [self.store.embeddings(self.name, v)])
 
     def _search_tasks(self) -> list[Task]:

@@ -33,7 +33,7 @@ def test_different_variants_have_different_names():
 
 def test_a_grid_leaves_out_what_cannot_be_and_says_so():
     grid = Grid(("aisfx", "duration"), aggregations=("mean", "max"), n_components=(None, 100))
-    variants, left_out = grid.variants(n_clips=231)
+    variants, left_out = grid.variants({"aisfx": 231})
     assert [v.name for v in variants] == [
         "aisfx-mean-pcanone-l2",
         "aisfx-max-pcanone-l2",
@@ -45,9 +45,9 @@ def test_a_grid_leaves_out_what_cannot_be_and_says_so():
 
 
 def test_pca_beyond_the_number_of_clips_is_left_out():
-    variants, left_out = Grid(("aisfx",), n_components=(None, 100)).variants(n_clips=20)
+    variants, left_out = Grid(("aisfx",), n_components=(None, 100)).variants({"aisfx": 20})
     assert [v.n_components for v in variants] == [None]
-    assert left_out == ["there are 20 clips: no PCA 100"]
+    assert left_out == ["aisfx has embedded 20 clips: no PCA 100"]
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,12 @@ def test_pca_beyond_the_number_of_clips_is_left_out():
         ("modles: [aisfx]", "'modles' is not among the keys of grid.yaml: did you mean 'models'?"),
         ("models: [aisfxx]", "did you mean 'aisfx'?"),
         ("models: [aisfx]\nsearches: [mip]", "did you mean 'mips'?"),
+        ("models: []", "models of the grid is empty"),
+        ("models: [aisfx]\ncutoffs: [0]", "cutoffs=[0] of the grid: give whole numbers from 1"),
+        ("models: [aisfx]\ncutoffs: []", "cutoffs of the grid is empty"),
+        ("models: [aisfx]\nn_components: ['100']", "n_components=['100'] of the grid"),
+        ("models: [aisfx]\nn_components: none", "n_components=['none'] of the grid"),
+        ("models: [aisfx]\nnormalize: [maybe]", "normalize=['maybe'] of the grid: give true or false"),
         ("models: [aisfx]\naggregations: [avg]", "'avg' is not among aggregations of the grid"),
         ("searches: [nns]", "has no 'models'"),
         ("- aisfx", "is not a mapping"),
@@ -67,6 +73,13 @@ def test_a_grid_with_a_mistake_names_the_mend(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(ValueError, match=re.escape(message)):
         experiment.read_grid(path)
+
+
+def test_a_grid_of_which_nothing_is_left_is_refused():
+    with pytest.raises(ValueError, match="nothing is left of the grid: duration has 2 dimensions"):
+        Grid(("duration",), n_components=(100,)).variants()
+    with pytest.raises(ValueError, match="aisfx has several frames a clip: no aggregation none"):
+        Grid(("aisfx",), aggregations=("none",)).variants()
 
 
 def test_a_missing_grid_is_refused(tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sss_lib import dataset, experiment, metrics, tables
+from sss_lib import audio, dataset, experiment, metrics, models, processing, tables
 from sss_lib.artefacts import Store, to_matrix
 
 NOTEBOOKS = sorted(experiment.NOTEBOOKS.glob("*.ipynb"))
@@ -66,9 +66,12 @@ def small_run(tmp_path_factory, mini):
         "models: [logmel, duration]\nn_components: [null, 5]\nnormalize: [true, false]\n"
         "searches: [nns, mips]\ncutoffs: [3, 10]\n"
     )
-    arguments = ["run", str(grid), "--dataset", str(sounds), "--data-dir", str(folder / "data")]
+    arguments = ["run", str(grid), "--dataset", "my sounds", "--data-dir", str(folder / "data")]
     arguments += ["--figures-dir", str(folder / "figures"), "--n-jobs", "2"]
-    assert experiment.main(arguments) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)  # the folder is named as a newcomer would: from where one stands
+        assert experiment.main(arguments) == 0
+    arguments[3] = str(sounds)
     return folder, grid, arguments
 
 
@@ -100,6 +103,35 @@ def test_a_broken_clip_is_listed_and_left_out(small_run):
     )
     assert len(ranking) == CLIPS
     assert "broken" not in set(ranking["fname"])
+
+
+def test_the_written_embeddings_equal_those_computed_from_the_audio(small_run):
+    folder, *_ = small_run
+    store = Store(folder / "data")
+    for normalize in (True, False):
+        stored = store.embeddings("my sounds", experiment.Variant("logmel", "none", 5, normalize)).read()
+        collection = dataset.read(store.dataset("my sounds")).select(stored["fname"].to_pylist())
+        model = models.load("logmel")
+        clips = [model(audio.decode(path, model.spec.rate_hz))[0] for path in collection.clips["path"]]
+        expected = processing.process(np.stack(clips), 5, normalize)
+        np.testing.assert_allclose(to_matrix(stored["embedding"]), expected, atol=1e-4)
+
+
+def test_clips_without_an_embedding_are_told_at_the_end_and_left_out_of_chance(small_run, capsys):
+    folder, grid, arguments = small_run
+    assert experiment.main(arguments) == 0
+    told = capsys.readouterr()
+    assert "1 clips FAILED in logmel" in told.err
+    assert "broken.wav can't be decoded" in told.err
+    assert f"my sounds: {CLIPS} clips" in told.out
+    store, design = Store(folder / "data"), experiment.read_grid(grid)
+    comparison = experiment.comparison_artefact(store, "my sounds", design).read().to_pandas()
+    everything = dataset.read(store.dataset("my sounds"))
+    embedded = everything.select([fname for fname in everything.clips["fname"] if fname != "broken"])
+    chance = metrics.chance(embedded.label_matrix, embedded.labels, cutoffs=(3, 10))
+    (expected,) = tables.select(chance, "MAP", 3)["value"]
+    assert comparison.iloc[-1]["System"] == "Chance (expected)"
+    assert comparison.iloc[-1]["MAP@3"] == f"{expected:.3f}"
 
 
 def test_the_written_scores_equal_an_evaluation_by_hand(small_run):
@@ -144,6 +176,44 @@ def test_a_second_run_does_nothing_and_a_change_only_what_follows(small_run, cap
     out = capsys.readouterr().out
     assert "1 notebooks run" in out  # the same ranking comes back, so that nothing after it changes
     assert ranking.exists()
+
+
+def test_a_damaged_or_changed_run_is_made_again(small_run, capsys):
+    folder, _, arguments = small_run
+    runs = folder / "data" / "runs" / "my sounds"
+    damaged = runs / "02_processing" / "logmel-none-pca5-l2.ipynb"
+    damaged.write_text(damaged.read_text()[:500])
+    other_code = runs / "03_search" / "logmel-none-pca5-l2.ipynb"
+    other_code.write_text(other_code.read_text().replace("for search in searches", "for search in  searches"))
+    other_parameter = runs / "04_evaluation" / "logmel-none-pca5-l2.ipynb"
+    other_parameter.write_text(other_parameter.read_text().replace('"n_components": 5', '"n_components": 4'))
+    (folder / "figures" / "my sounds" / "ladder.svg").unlink()
+    (folder / "data" / "embeddings" / "my sounds" / "logmel" / "part-00000.parquet").unlink()
+    assert experiment.main(arguments) == 0
+    assert "5 notebooks run" in capsys.readouterr().out
+
+
+def test_another_folder_of_the_same_name_is_refused(small_run, tmp_path, capsys):
+    folder, _, arguments = small_run
+    shutil.copytree(folder / "my sounds", tmp_path / "my sounds")
+    other = [*arguments[:3], str(tmp_path / "my sounds"), *arguments[4:]]
+    assert experiment.main(other) == 1
+    assert "rename one of the folders" in capsys.readouterr().err
+    assert experiment.main(arguments) == 0
+
+
+def test_rankings_of_other_embeddings_are_not_evaluated(small_run):
+    folder, *_ = small_run
+    store, variant = Store(folder / "data"), experiment.Variant("duration", "none")
+    embeddings = store.embeddings("my sounds", variant)
+    kept = embeddings.path.read_bytes()
+    table = embeddings.read()
+    embeddings.write({"fname": table["fname"].to_pylist(), "embedding": -to_matrix(table["embedding"])})
+    try:
+        with pytest.raises(ValueError, match=r"was made from another embeddings: run 03_search again"):
+            store.ranking("my sounds", variant, "nns", top_n=10).read()
+    finally:
+        embeddings.path.write_bytes(kept)
 
 
 def test_a_failing_notebook_is_named_and_the_others_run(small_run, capsys):

@@ -57,3 +57,7 @@ def test_the_commands_of_the_readme_are_targets_of_the_makefile():
     assert {"run", "test", "bench"} <= targets
     for target in targets:
         assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
+
+
+def test_no_placeholder_is_left_in_the_readme():
+    assert not re.findall(r"^[A-Z]{4,}$", (ROOT / "README.md").read_text(), flags=re.MULTILINE)

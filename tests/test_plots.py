@@ -90,6 +90,50 @@ def test_the_heatmap_shows_each_best_system(scores, ax):
         assert f"{family['value'].item():.2f}" in shown
 
 
+def best_value(scores, model, level, name):
+    """Value of a model's system with the highest macro score, at one level and name."""
+    own = scores[scores["model"] == model].astype({"n_components": "float"}).fillna({"n_components": 0})
+    best = own[own["level"] == "macro"].sort_values("value").iloc[-1]
+    keys = ["n_components", "normalize", "search"]
+    same = (own[keys] == best[keys]).all(axis=1) & (own["level"] == level) & (own["name"] == name)
+    return own.loc[same, "value"].item()
+
+
+def test_class_bars_show_each_models_own_scores(scores, ax):
+    plots.class_bars(scores, ax)
+    first, second = [text.get_text() for text in ax.get_legend().get_texts()]
+    model = {"aiSFX": "aisfx", "Duration and level": "duration"}
+    assert best_value(scores, model[first], "macro", "all") > best_value(
+        scores, model[second], "macro", "all"
+    )
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    (markers,) = ax.lines
+    for i, name in enumerate(("Bark", "Meow")):
+        row = names.index(f"{name} (2)")
+        assert ax.patches[row].get_width() == pytest.approx(
+            best_value(scores, model[first], "class", name)
+        ), i
+        assert markers.get_xdata()[row] == pytest.approx(best_value(scores, model[second], "class", name))
+
+
+def test_the_ladder_goes_down_from_the_best_to_chance(scores, ax):
+    chance = scores[scores["level"] == "macro"].iloc[[0]].assign(value=0.01)
+    plots.ladder(scores, chance, ax)
+    shown = dict(
+        zip([t.get_text() for t in ax.get_yticklabels()], [p.get_width() for p in ax.patches], strict=True)
+    )
+    assert shown["aiSFX"] == pytest.approx(best_value(scores, "aisfx", "macro", "all"))
+    assert shown["Duration and level"] == pytest.approx(best_value(scores, "duration", "macro", "all"))
+    assert shown["Chance"] == 0.01
+    assert list(shown)[-1] == "Chance"
+    assert ax.patches[0].get_y() > ax.patches[-1].get_y()
+
+
+def test_a_label_with_a_dollar_sign_is_drawn_as_it_is(scores, ax):
+    plots.class_bars(scores.replace({"name": {"Bark": r"$\frac$"}}), ax)
+    ax.figure.canvas.draw()
+
+
 def test_a_figure_has_the_same_bytes_each_time(scores, tmp_path):
     plots.use_style()
     written = []

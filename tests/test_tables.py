@@ -45,3 +45,38 @@ def test_protocols_are_set_side_by_side():
     both = pd.concat([standard, standard.assign(protocol="paper", value=0.3)])
     (row,) = tables.protocol_differences(both).to_dict("records")
     assert (row["standard"], row["paper"], row["difference"]) == pytest.approx((0.5, 0.3, -0.2))
+
+
+def test_the_comparison_shows_each_best_system_and_chance():
+    system = {"aggregation": "mean", "normalize": True, "pre_normalize": False, "search": "nns"}
+    about = {"protocol": "standard", "level": "macro", "name": "all"}
+    rows = [
+        {
+            "model": m,
+            "n_components": c,
+            **system,
+            **about,
+            "metric": metric,
+            "n": n,
+            "value": v + step,
+            "ci_low": v + step - 0.05,
+            "ci_high": v + step + 0.05,
+        }
+        for m, c, v in (("aisfx", None, 0.3), ("aisfx", 100, 0.4), ("logmel", None, 0.2))
+        for metric, n, step in (("MAP", 15, 0), ("MAP", 150, 0.1), ("MR1", None, 9))
+    ]
+    scores = pd.DataFrame(rows).astype({"n": "Int64", "n_components": "Int64"})
+    chance = pd.DataFrame(
+        [
+            {**about, "metric": "MAP", "n": 15, "value": 0.05},
+            {**about, "metric": "MAP", "n": 150, "value": 0.06},
+            {**about, "metric": "MR1", "n": None, "value": 70.0},
+        ]
+    ).astype({"n": "Int64"})
+    table = tables.comparison(scores, chance)
+    assert table["System"].tolist() == ["aiSFX", "Log-mel statistics", "Chance (expected)"]
+    assert table["Dim"].tolist() == ["100", "128", "-"]
+    assert table["MAP@15"].tolist() == ["0.400 [0.350, 0.450]", "0.200 [0.150, 0.250]", "0.050"]
+    assert table["MAP@150"].tolist() == ["0.500 [0.450, 0.550]", "0.300 [0.250, 0.350]", "0.060"]
+    assert table["MR1"].tolist()[0] == "9.4 [9.3, 9.5]"
+    assert table["MR1"].tolist()[2] == "70.0"

@@ -1,7 +1,6 @@
 """Audio representations by name: `catalogue()` says which there are, `load(name)` gives one to call."""
 
 import difflib
-import hashlib
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from sss_lib.models.catalogue import CATALOGUE, WEIGHTS_DIR, ModelSpec
+from sss_lib.models.catalogue import CATALOGUE, ModelSpec
+from sss_lib.models.weights import find
 
-__all__ = ["Extractor", "ModelSpec", "catalogue", "load", "read_weights", "spec"]
+__all__ = ["Extractor", "ModelSpec", "catalogue", "fetch", "load", "read_weights", "spec"]
 
 
 def catalogue() -> dict[str, ModelSpec]:
@@ -113,16 +113,32 @@ def load(name: str, device: str = "cpu") -> Extractor:
 
 
 def read_weights(row: ModelSpec) -> Path:
-    """Path of a model's weights, checked against its sha256."""
-    path = WEIGHTS_DIR / row.weights.file
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{path}, the weights of {row.name}, is missing: check out the repository again"
-        )
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != row.weights.sha256:
-        raise ValueError(
-            f"{path} has sha256 {found}, but the weights of {row.name} have {row.weights.sha256}: "
-            "check out the file again"
-        )
-    return path
+    """Path of a model's weights, which are there and are the right ones; see `weights.find`."""
+    return find(row.name, row.weights)
+
+
+def fetch(name: str, **options: object) -> Path | None:
+    """Download a model's weights, if it has any and they are not there yet.
+
+    Parameters
+    ----------
+    name : str
+    **options
+        See `download.fetch`: progress, retries, ...
+
+    Returns
+    -------
+    Path or None
+        Where they are; None for a model without weights.
+
+    Raises
+    ------
+    ValueError
+        If the model is unknown, or what came is not what was expected.
+    FetchError
+        If they could not be downloaded; the message tells the URL and where to put the file.
+    """
+    from sss_lib.models import download
+
+    row = spec(name)
+    return download.fetch(name, row.weights, **options) if row.weights else None

@@ -1,30 +1,8 @@
 """The catalogue of audio representations: one row a model, and nothing about any of them anywhere else."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
-WEIGHTS_DIR = Path(__file__).parent.parent.parent / "data" / "models"
-"""The folder of the weights that come with the repository."""
-
-
-@dataclass(frozen=True)
-class Weights:
-    """A file of weights, with what lets it be trusted and used.
-
-    Attributes
-    ----------
-    file : str
-        Name in the weights folder.
-    sha256 : str
-    licence : str
-    source : str
-        Where it was published.
-    """
-
-    file: str
-    sha256: str
-    licence: str
-    source: str
+from sss_lib.models.weights import Weights, digest
 
 
 @dataclass(frozen=True)
@@ -81,7 +59,13 @@ class ModelSpec:
 
     def parameters(self) -> dict:
         """What an artefact made with it records."""
-        return {"model": self.name, "weights": self.weights.sha256 if self.weights else None}
+        return {
+            "model": self.name,
+            "weights": digest(self.weights) if self.weights else None,
+            "rate_hz": self.rate_hz,
+            "dim": self.dim,
+            "hop_s": self.hop_s,
+        }
 
 
 _ROWS = (
