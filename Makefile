@@ -35,6 +35,7 @@ models: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python tests/benchmarks/search_and_evaluation.py
+	@$(BIN)/python tests/benchmarks/extraction.py
 
 lint: $(READY)
 	@$(BIN)/ruff check .

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from sss_lib import models
@@ -37,6 +37,8 @@ class Variant:
         Whether the result has unit length.
     pre_normalize : bool
         Whether the input of PCA has, as in the CBMI 2024 code.
+    scale : bool
+        Whether every feature is scaled to [0, 1] first.
 
     Examples
     --------
@@ -49,12 +51,13 @@ class Variant:
     n_components: int | None = None
     normalize: bool = True
     pre_normalize: bool = False
+    scale: bool = False
 
     @property
     def name(self) -> str:
         """What its files are called."""
         pca = "none" if self.n_components is None else self.n_components
-        parts = [self.model, self.aggregation, f"pca{pca}"]
+        parts = [self.model, self.aggregation, *(["minmax"] if self.scale else []), f"pca{pca}"]
         return "-".join(
             [*parts, "l2" if self.normalize else "raw", *(["prel2"] if self.pre_normalize else [])]
         )
@@ -68,8 +71,9 @@ class Variant:
 class Grid:
     """An experiment: every combination of these is run.
 
-    A model takes only what suits it: one embedding a clip needs no aggregation, and PCA can't have more
-    components than there are dimensions or clips. `variants` says what is left out and why.
+    A model takes only what suits it: one embedding a clip needs no aggregation, scaling is for models that
+    declare it, and PCA can't have more components than there are dimensions or clips. `variants` says what is
+    left out and why.
     """
 
     models: tuple[str, ...]
@@ -78,6 +82,7 @@ class Grid:
     n_components: tuple[int | None, ...] = (None,)
     normalize: tuple[bool, ...] = (True,)
     pre_normalize: tuple[bool, ...] = (False,)
+    scale: tuple[bool, ...] = (True,)
     searches: tuple[str, ...] = ("nns",)
     cutoffs: tuple[int, ...] = (15, 150)
 
@@ -94,12 +99,23 @@ class Grid:
         for key, values in numbers.items():
             if any(type(value) is not int or value < 1 for value in values):
                 raise ValueError(f"{key}={list(values)} of the grid: give whole numbers from 1")
-        for key in ("normalize", "pre_normalize"):
+        for key in ("normalize", "pre_normalize", "scale"):
             if not all(isinstance(value, bool) for value in getattr(self, key)):
                 raise ValueError(f"{key}={list(getattr(self, key))} of the grid: give true or false")
         for key in (one.name for one in fields(self)):
             if not getattr(self, key):
                 raise ValueError(f"{key} of the grid is empty: give at least one value")
+
+    def available(self) -> tuple["Grid", list[str]]:
+        """Grid of the models whose library is installed, and a sentence on each of the others."""
+        missing = {name: models.spec(name).missing() for name in self.models}
+        there = tuple(name for name in self.models if not missing[name])
+        sentences = [
+            f"{name} needs {library}, which is not installed" for name, library in missing.items() if library
+        ]
+        if not there:
+            raise ValueError(f"no model of the grid can run: {'; '.join(sentences)}")
+        return replace(self, models=there), sentences
 
     def variants(self, n_clips: Mapping[str, int] | None = None) -> tuple[list[Variant], list[str]]:
         """Variants to run, and a sentence on each combination that is left out.
@@ -119,13 +135,15 @@ class Grid:
                 left_out[
                     f"{name} has several frames a clip: no aggregation {', '.join(self.aggregations)}"
                 ] = None
-            for pca, l2, pre in itertools.product(self.n_components, self.normalize, self.pre_normalize):
+            scales = self.scale if spec.scaled else (False,)
+            ways = itertools.product(scales, self.n_components, self.normalize, self.pre_normalize)
+            for scale, pca, l2, pre in ways:
                 if pca and pca > spec.dim:
                     left_out[f"{name} has {spec.dim} dimensions: no PCA {pca}"] = None
                 elif pca and n and pca > n:
                     left_out[f"{name} has embedded {n} clips: no PCA {pca}"] = None
                 else:
-                    chosen.update({Variant(name, how, pca, l2, pre): None for how in hows})
+                    chosen.update({Variant(name, how, pca, l2, pre, scale): None for how in hows})
         if not chosen:
             raise ValueError(f"nothing is left of the grid: {'; '.join(left_out)}")
         return list(chosen), list(left_out)
@@ -224,7 +242,7 @@ def main(arguments: list[str] | None = None) -> int:
     from sss_lib.runner import Runner
 
     try:
-        grid = read_grid(options.grid)
+        grid, _ = read_grid(options.grid).available()
         for dataset in [options.dataset] if options.dataset else grid.datasets:
             store = Store(options.data_dir)
             runner = Runner(options.grid, dataset, store, options.figures_dir, options.n_jobs)

@@ -218,10 +218,15 @@ def _embed_all(
         yield from (_embed(fname, path, model, device) for fname, path in clips)
         return
     import joblib
+    from joblib.externals.loky import get_reusable_executor
 
-    with joblib.parallel_config("loky", inner_max_num_threads=1):
-        work = (joblib.delayed(_embed)(fname, path, model, device) for fname, path in clips)
-        yield from joblib.Parallel(n_jobs, return_as="generator", batch_size=4)(work)
+    try:
+        with joblib.parallel_config("loky", inner_max_num_threads=1):
+            work = (joblib.delayed(_embed)(fname, path, model, device) for fname, path in clips)
+            yield from joblib.Parallel(n_jobs, return_as="generator", batch_size=1)(work)
+    finally:
+        # The next model gets workers of its own: in one that has run PyTorch, TensorFlow can hang.
+        get_reusable_executor().shutdown(wait=True)
 
 
 def _embed(fname: str, path: str, model: str, device: str) -> tuple[str, np.ndarray | str]:

@@ -70,15 +70,16 @@ def processing_grid(
     if found.empty:
         raise ValueError(f"no scores of model {model!r}; there are {', '.join(sorted(set(scores['model'])))}")
     aggregations = models.spec(model).aggregations
+    keys = ["scale", "pca", "normalize", "aggregation"]
     order = found.assign(
         pca=found["n_components"].fillna(0).astype(int),
         how=found["aggregation"].map({a: i for i, a in enumerate(aggregations)}),
     )
-    order = order.sort_values(["pca", "normalize", "how"], kind="stable")
-    groups = list(dict.fromkeys(zip(order["pca"], order["normalize"], order["aggregation"], strict=True)))
+    order = order.sort_values(["scale", "pca", "normalize", "how"], kind="stable")
+    groups = list(dict.fromkeys(order[keys].itertuples(index=False, name=None)))
     width = 0.26
     for j, (search, (label, colour, hatch)) in enumerate(SEARCH_LOOKS.items()):
-        own = order[order["search"] == search].set_index(["pca", "normalize", "aggregation"])
+        own = order[order["search"] == search].set_index(keys)
         present = [i for i, group in enumerate(groups) if group in own.index]
         rows = own.loc[[groups[i] for i in present]]
         errors = [rows["value"] - rows["ci_low"], rows["ci_high"] - rows["value"]]
@@ -105,8 +106,9 @@ def processing_grid(
     return ax
 
 
-def _group_label(pca: int, normalize: bool, aggregation: str) -> str:
+def _group_label(scale: bool, pca: int, normalize: bool, aggregation: str) -> str:
     lines = [] if aggregation == "none" else [aggregation]
+    lines += ["min-max"] if scale else []
     return "\n".join([*lines, f"PCA {pca}" if pca else "no PCA", "L2" if normalize else "raw"])
 
 

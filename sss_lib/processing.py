@@ -67,7 +67,11 @@ def aggregate(frames: np.ndarray, offsets: np.ndarray, how: str) -> np.ndarray:
 
 
 def process(
-    x: np.ndarray, n_components: int | None = None, normalize: bool = True, pre_normalize: bool = False
+    x: np.ndarray,
+    n_components: int | None = None,
+    normalize: bool = True,
+    pre_normalize: bool = False,
+    scale: bool = False,
 ) -> np.ndarray:
     """Clip embeddings as they are searched: PCA to fewer dimensions, then unit length.
 
@@ -83,6 +87,9 @@ def process(
         Scale each result to unit length. A zero vector stays zero.
     pre_normalize : bool
         Also scale each input to unit length, before PCA, as the CBMI 2024 code always did.
+    scale : bool
+        Before all else, scale each feature to [0, 1] over the clips: for hand-made descriptors in different
+        units. A feature that doesn't vary becomes 0.
 
     Returns
     -------
@@ -100,6 +107,8 @@ def process(
            [0. , 1. ]], dtype=float32)
     """
     require_finite(x, "embeddings")
+    if scale:
+        x = min_max_scale(x)
     if pre_normalize:
         x = l2_normalize(x)
     if n_components is not None:
@@ -111,11 +120,30 @@ def process(
                 f"n_components={n_components} {verb} {what}: use at most {min(n_clips, dim)}, or none"
             )
         import threadpoolctl
-        from sklearn.decomposition import PCA
 
+        centred = x - x.mean(axis=0, dtype=np.float64)
         with threadpoolctl.threadpool_limits(1):
-            x = PCA(n_components, svd_solver="full").fit_transform(x.astype(np.float64))
+            u, s, vt = np.linalg.svd(centred, full_matrices=False)
+        # A component's sign is free: its largest weight is made positive.
+        sign = np.sign(np.take_along_axis(vt, np.abs(vt).argmax(axis=1)[:, None], axis=1).ravel())
+        x = (u * (s * np.where(sign == 0, 1, sign)))[:, :n_components]
     return (l2_normalize(x) if normalize else x).astype(np.float32)
+
+
+def min_max_scale(x: np.ndarray) -> np.ndarray:
+    """Each column from 0 at its smallest value to 1 at its largest; 0 where it doesn't vary.
+
+    Examples
+    --------
+    >>> min_max_scale(np.array([[1.0, 7.0], [2.0, 7.0], [5.0, 7.0]]))
+    array([[0.  , 0.  ],
+           [0.25, 0.  ],
+           [1.  , 0.  ]])
+    """
+    x = x.astype(np.float64)
+    low = x.min(axis=0)
+    width = x.max(axis=0) - low
+    return np.divide(x - low, width, out=np.zeros_like(x), where=width > 0)
 
 
 def l2_normalize(x: np.ndarray) -> np.ndarray:

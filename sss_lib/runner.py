@@ -165,7 +165,7 @@ class Runner:
     n_run: int = 0
 
     def __post_init__(self):
-        self.grid = read_grid(self.grid_path)
+        self.grid, self.left_out = read_grid(self.grid_path).available()
         self.data_dir = os.path.relpath(self.store.data_dir, NOTEBOOKS)
         self.name = Path(self.dataset).resolve().name
         self.figures_dir = self.figures_root / self.name
@@ -200,7 +200,7 @@ class Runner:
         from tqdm import tqdm
 
         if parallel:
-            n_jobs = min(self.n_jobs, len(todo))
+            n_jobs = min(self.n_jobs + 1, len(todo))  # a kernel that starts leaves a core idle
             work = (joblib.delayed(_attempt)(task, runs_dir, alone=n_jobs == 1) for task in todo)
             results = joblib.Parallel(n_jobs, return_as="generator_unordered")(work)
             results = tqdm(results, desc=f"{notebook:14}", total=len(todo), unit="notebook")
@@ -255,6 +255,7 @@ class Runner:
 
     def _processing_tasks(self) -> list[Task]:
         self.variants, left_out = variants_of(self.store, self.name, self.grid)
+        left_out = self.left_out + left_out
         n_searches = len(self.grid.searches)
         print(
             f"{self.grid_path.name} on {self.name}: {len(self.variants)} variants x {n_searches} searches = "

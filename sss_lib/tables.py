@@ -5,7 +5,7 @@ import pandas as pd
 
 from sss_lib import models
 
-SYSTEM = ["model", "aggregation", "n_components", "normalize", "pre_normalize", "search"]
+SYSTEM = ["model", "aggregation", "scale", "n_components", "normalize", "pre_normalize", "search"]
 """The columns that tell one system from another."""
 
 CHANCE = "Chance"
@@ -89,6 +89,7 @@ def describe_system(row: pd.Series) -> str:
     'mean, PCA 100, L2, NNS'
     """
     steps = [] if row["aggregation"] == "none" else [row["aggregation"]]
+    steps += ["min-max"] if row.get("scale") else []
     steps += ["L2 first"] if row["pre_normalize"] else []
     steps += [] if pd.isna(row["n_components"]) else [f"PCA {int(row['n_components'])}"]
     return ", ".join([*steps, "L2" if row["normalize"] else "raw", row["search"].upper()])

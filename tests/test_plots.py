@@ -24,6 +24,7 @@ def scores():
             "n_components": c,
             "normalize": l2,
             "pre_normalize": False,
+            "scale": False,
             "search": s,
             "protocol": "standard",
             "metric": "MAP",

@@ -58,12 +58,24 @@ def test_pca_keeps_the_distances_that_lie_in_the_kept_directions():
         assert np.linalg.norm(reduced[a] - reduced[b]) == pytest.approx(expected, rel=1e-4)
 
 
-def test_pca_equals_the_singular_value_decomposition_up_to_sign():
-    x = np.random.default_rng(1).normal(size=(30, 8))
-    centred = x - x.mean(axis=0)
-    u, s, _ = np.linalg.svd(centred, full_matrices=False)
+@pytest.mark.parametrize("shape", [(30, 8), (8, 30)])
+def test_pca_equals_scikit_learns_up_to_sign(shape):
+    from sklearn.decomposition import PCA
+
+    x = np.random.default_rng(1).normal(5, 1, size=shape)
+    theirs = PCA(4, svd_solver="full").fit_transform(x)
     reduced = processing.process(x, n_components=4, normalize=False)
-    np.testing.assert_allclose(np.abs(reduced), np.abs(u[:, :4] * s[:4]), atol=1e-5)
+    sign = np.sign((reduced * theirs).sum(axis=0))
+    np.testing.assert_allclose(reduced, theirs * sign, atol=1e-5)
+
+
+def test_features_are_scaled_before_anything_else():
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(20, 5)) * [1, 1e6, 1e-6, 1, 0]
+    low, high = x.min(axis=0), x.max(axis=0)
+    scaled = np.where(high > low, (x - low) / np.where(high > low, high - low, 1), 0)
+    expected = processing.process(scaled, 3)
+    np.testing.assert_allclose(processing.process(x, 3, scale=True), expected, atol=1e-6)
 
 
 def test_pre_normalisation_happens_before_pca():

@@ -6,7 +6,7 @@ from sss_lib import tables
 
 def scores_of(*rows):
     """Tidy macro MAP@15 of systems: (model, n_components, search, value)."""
-    system = {"aggregation": "mean", "normalize": True, "pre_normalize": False}
+    system = {"aggregation": "mean", "normalize": True, "pre_normalize": False, "scale": False}
     score = {"protocol": "standard", "metric": "MAP", "n": 15, "level": "macro", "name": "all"}
     table = pd.DataFrame(
         [{"model": m, "n_components": c, "search": s, "value": v, **system, **score} for m, c, s, v in rows]
@@ -48,7 +48,13 @@ def test_protocols_are_set_side_by_side():
 
 
 def test_the_comparison_shows_each_best_system_and_chance():
-    system = {"aggregation": "mean", "normalize": True, "pre_normalize": False, "search": "nns"}
+    system = {
+        "aggregation": "mean",
+        "normalize": True,
+        "pre_normalize": False,
+        "scale": False,
+        "search": "nns",
+    }
     about = {"protocol": "standard", "level": "macro", "name": "all"}
     rows = [
         {

@@ -1,8 +1,19 @@
 """The catalogue of audio representations: one row a model, and nothing about any of them anywhere else."""
 
-from dataclasses import dataclass
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from sss_lib.models.weights import Weights, digest
+
+FRONT_ENDS = {
+    "aisfx": ("spectrogram",),
+    "descriptors": ("spectrogram",),
+    "essentia_graphs": ("essentia_import",),
+    "freesound": ("essentia_import",),
+    "openl3": ("essentia_import",),
+}
+"""Modules that a loader's embeddings depend on besides its own."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +38,13 @@ class ModelSpec:
     colour : str
         Of its bars and points in every figure.
     citation : str
+    requires : str
+        The library that its loader needs, if any: an extra of the same name installs it.
     weights : Weights or None
+    options : mapping
+        What its loader needs to know besides, such as the names of a graph's nodes.
+    scaled : bool
+        Processing scales each of its features to [0, 1] over the collection first.
     floor : bool
         A floor that any representation must beat, not a contender.
     """
@@ -44,7 +61,10 @@ class ModelSpec:
     data_size: str
     colour: str
     citation: str
+    requires: str = ""
     weights: Weights | None = None
+    options: Mapping[str, object] = field(default_factory=dict)
+    scaled: bool = False
     floor: bool = False
 
     @property
@@ -55,7 +75,11 @@ class ModelSpec:
     @property
     def modules(self) -> tuple[str, ...]:
         """Modules of sss_lib whose code makes its embeddings."""
-        return (f"models.{self.loader}", "models.spectrogram")
+        return (f"models.{self.loader}", *(f"models.{name}" for name in FRONT_ENDS.get(self.loader, ())))
+
+    def missing(self) -> str:
+        """Name of the library that it needs and that isn't installed; "" if it can run."""
+        return "" if not self.requires or importlib.util.find_spec(self.requires) else self.requires
 
     def parameters(self) -> dict:
         """What an artefact made with it records."""
@@ -65,7 +89,61 @@ class ModelSpec:
             "rate_hz": self.rate_hz,
             "dim": self.dim,
             "hop_s": self.hop_s,
+            "options": dict(self.options),
         }
+
+
+ESSENTIA_MODELS = "https://essentia.upf.edu/models"
+
+
+def _essentia_weights(path: str) -> Weights:
+    """Weights of a graph that Essentia's site publishes, without a digest."""
+    url = f"{ESSENTIA_MODELS}/{path}.pb"
+    return Weights(url.rpartition("/")[2], "CC BY-NC-SA 4.0", "essentia.upf.edu/models", url=url)
+
+
+def _fsd_sinet(variant: str, name: str) -> ModelSpec:
+    return ModelSpec(
+        name=f"fsd-sinet-{variant}",
+        display_name=f"FSD-SINet {name}",
+        loader="essentia_graphs",
+        rate_hz=22050,
+        dim=512,
+        hop_s=0.5,
+        modality="A",
+        objective="Classification",
+        n_parameters="5M",
+        data_size="51K",
+        colour="#D55E00",
+        citation="Fonseca et al., Shift-invariance in sound event tagging with CNNs, arXiv:2107.00623",
+        requires="essentia",
+        weights=_essentia_weights(f"audio-event-recognition/fsd-sinet/fsd-sinet-{variant}-1"),
+        options={
+            "algorithm": "TensorflowPredictFSDSINet",
+            "output": "model/global_max_pooling1d/Max",
+            "normalize": True,
+        },
+    )
+
+
+def _openl3(content: str, n_bands: int, dim: int) -> ModelSpec:
+    return ModelSpec(
+        name=f"openl3-{content}-mel{n_bands}-emb{dim}",
+        display_name=f"OpenL3 {content} {n_bands} {dim}",
+        loader="openl3",
+        rate_hz=48000,
+        dim=dim,
+        hop_s=1.0,
+        modality="A&I",
+        objective="Audiovisual correspondence",
+        n_parameters="5M",
+        data_size="296K",
+        colour="#56B4E9",
+        citation="Cramer et al., Look, Listen, and Learn More, ICASSP 2019",
+        requires="essentia",
+        weights=_essentia_weights(f"feature-extractors/openl3/openl3-{content}-mel{n_bands}-emb{dim}-3"),
+        options={"n_bands": n_bands},
+    )
 
 
 _ROWS = (
@@ -83,6 +161,7 @@ _ROWS = (
         colour="#0072B2",
         citation="Ma and Lerch, Representation Learning for the Automatic Indexing of Sound Effects "
         "Libraries, ISMIR 2022",
+        requires="torch",
         weights=Weights(
             file="aisfx.safetensors",
             sha256="5bbb0fe4555a8538e8af1e8563085580b6b73d6eae28e46d14a766fa03ddc08c",
@@ -90,6 +169,89 @@ _ROWS = (
             source="the wheel aisfx 0.1.2 on PyPI, aisfx/models/checkpoint.pth",
         ),
     ),
+    ModelSpec(
+        name="msd-musicnn",
+        display_name="MSD-MusiCNN",
+        loader="essentia_graphs",
+        rate_hz=16000,
+        dim=200,
+        hop_s=93 * 256 / 16000,
+        modality="A",
+        objective="Classification",
+        n_parameters="0.8M",
+        data_size="200K",
+        colour="#009E73",
+        citation="Pons and Serra, musicnn: Pre-trained Convolutional Neural Networks for Music Audio "
+        "Tagging, arXiv:1909.06654",
+        requires="essentia",
+        weights=Weights(
+            file="msd-musicnn.pb",
+            sha256="d55a43f628317525793f1ba125c6ff3e8a777a38c9ad3e63ceb80372718dd834",
+            licence="ISC",
+            source="the wheel musicnn 0.1.0 on PyPI, musicnn/MSD_musicnn",
+        ),
+        options={"algorithm": "TensorflowPredictMusiCNN", "output": "model/penultimate"},
+    ),
+    ModelSpec(
+        name="freesound",
+        display_name="Freesound",
+        loader="freesound",
+        rate_hz=44100,
+        dim=1584,
+        hop_s=None,
+        modality="A",
+        objective="-",
+        n_parameters="0",
+        data_size="0",
+        colour="#CC79A7",
+        citation="Bogdanov et al., Essentia: an audio analysis library for music information retrieval, "
+        "ISMIR 2013",
+        requires="essentia",
+        scaled=True,
+    ),
+    ModelSpec(
+        name="vggish",
+        display_name="VGGish",
+        loader="essentia_graphs",
+        rate_hz=16000,
+        dim=128,
+        hop_s=0.93,
+        modality="A",
+        objective="Classification",
+        n_parameters="62M",
+        data_size="80M",
+        colour="#F0E442",
+        citation="Hershey et al., CNN architectures for large-scale audio classification, ICASSP 2017",
+        requires="essentia",
+        weights=_essentia_weights("feature-extractors/vggish/audioset-vggish-3"),
+        options={"algorithm": "TensorflowPredictVGGish", "output": "model/vggish/embeddings"},
+    ),
+    ModelSpec(
+        name="yamnet",
+        display_name="YAMNet",
+        loader="essentia_graphs",
+        rate_hz=16000,
+        dim=1024,
+        hop_s=0.93,
+        modality="A",
+        objective="Classification",
+        n_parameters="4M",
+        data_size="2M",
+        colour="#7F7F00",
+        citation="Plakal and Ellis, YAMNet, github.com/tensorflow/models, 2020",
+        requires="essentia",
+        weights=_essentia_weights("audio-event-recognition/yamnet/audioset-yamnet-1"),
+        options={
+            "algorithm": "TensorflowPredictVGGish",
+            "input": "melspectrogram",
+            "output": "embeddings",
+        },
+    ),
+    _fsd_sinet("vgg41-tlpf", "41 TLPF"),
+    _fsd_sinet("vgg42-aps", "42 APS"),
+    _fsd_sinet("vgg42-tlpf_aps", "42 TLPF APS"),
+    _fsd_sinet("vgg42-tlpf", "42 TLPF"),
+    *(_openl3(c, bands, dim) for c in ("env", "music") for bands in (128, 256) for dim in (512, 6144)),
     ModelSpec(
         name="logmel",
         display_name="Log-mel statistics",
