@@ -17,8 +17,13 @@ FRAME = 2048
 
 def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
     """Return the extractor: waveform to [1, dim], a number for each statistic of each descriptor and band."""
-    # The quicker of its two beat trackers: rhythm is not among what is selected, but always computed.
-    extractor = essentia_standard(spec.name).FreesoundExtractor(rhythmMethod="degara")
+    extractor = essentia_standard(spec.name).FreesoundExtractor(
+        # By default silent frames get random noise, other noise each time: here they are left out.
+        lowlevelSilentFrames="drop",
+        tonalSilentFrames="drop",
+        # The quicker of two beat trackers: rhythm isn't among what is selected, but always computed.
+        rhythmMethod="degara",
+    )
     return lambda wave: describe(extractor, wave, rate_hz=spec.rate_hz)
 
 
