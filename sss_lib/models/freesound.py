@@ -44,15 +44,15 @@ def describe(extractor: Callable, wave: np.ndarray, *, rate_hz: int) -> np.ndarr
     """
     import soundfile
 
+    if not wave.any():
+        raise ValueError("the clip is silent: Freesound's descriptors are undefined")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "clip.wav"
         soundfile.write(path, audio.pad_to(wave, FRAME), rate_hz, subtype="FLOAT")
         try:
             pool, _ = extractor(str(path))
         except RuntimeError as error:
-            if "silent" in str(error):
-                raise ValueError("the clip is silent: Freesound's descriptors are undefined") from None
-            raise
+            raise ValueError(f"Freesound's extractor finds nothing to describe: {error}") from None
     names = [name for name in sorted(pool.descriptorNames()) if is_selected(name)]
     return np.concatenate([np.atleast_1d(pool[name]) for name in names])[None].astype(np.float32)
 
