@@ -259,7 +259,7 @@ class Store:
         from sss_lib.models import spec
 
         path = self.frames_dir(dataset, model) / "parts.parquet"
-        modules = ("audio", "extraction", *spec(model).modules)
+        modules = spec(model).modules
         return Artefact(
             path, spec(model).parameters(), {"dataset": self.dataset(dataset)}, modules, "01_extraction"
         )

@@ -86,7 +86,7 @@ def extract(
     from tqdm import tqdm
 
     out_dir, spec = Path(out_dir), models.spec(model)
-    artefact = artefact or Artefact(out_dir / "parts.parquet", spec.parameters(), {}, _modules(model))
+    artefact = artefact or Artefact(out_dir / "parts.parquet", spec.parameters(), {}, spec.modules)
     parts = [_part(dataset, model, out_dir, start) for start in range(0, len(dataset), PART_CLIPS)]
     todo = [not part.is_current() for part in parts]
     clips = [
@@ -172,10 +172,6 @@ def extract_to(store: Store, dataset: Dataset, model: str, n_jobs: int = 1, devi
     return extract(dataset, model, artefact.path.parent, n_jobs, artefact=artefact, device=device)
 
 
-def _modules(model: str) -> tuple[str, ...]:
-    return ("audio", "extraction", *models.spec(model).modules)
-
-
 def _part(dataset: Dataset, model: str, out_dir: Path, start: int) -> Artefact:
     """The part that begins at a clip; its input is the content of its clips, and no other clip."""
     clips = dataset.clips.iloc[start : start + PART_CLIPS]
@@ -185,8 +181,8 @@ def _part(dataset: Dataset, model: str, out_dir: Path, start: int) -> Artefact:
         content = row.sha256 if has_digests else _content_digest(row.path)
         digest.update(f"{row.fname} {content}\n".encode())
     path = out_dir / f"part-{start // PART_CLIPS:05d}.parquet"
-    parameters = models.spec(model).parameters()
-    return Artefact(path, parameters, {"clips": digest.hexdigest()}, _modules(model), "01_extraction")
+    spec = models.spec(model)
+    return Artefact(path, spec.parameters(), {"clips": digest.hexdigest()}, spec.modules, "01_extraction")
 
 
 def _content_digest(path: str) -> str:

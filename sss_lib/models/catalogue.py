@@ -75,7 +75,8 @@ class ModelSpec:
     @property
     def modules(self) -> tuple[str, ...]:
         """Modules of sss_lib whose code makes its embeddings."""
-        return (f"models.{self.loader}", *(f"models.{name}" for name in FRONT_ENDS.get(self.loader, ())))
+        of_models = (self.loader, *FRONT_ENDS.get(self.loader, ()))
+        return ("audio", "extraction", *(f"models.{name}" for name in of_models))
 
     def missing(self) -> str:
         """Name of the library that it needs and that isn't installed; "" if it can run."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from sss_lib import audio
 from sss_lib.models import read_weights
 from sss_lib.models.catalogue import ModelSpec
 from sss_lib.models.essentia_import import essentia_standard
@@ -21,4 +22,4 @@ def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
     options = dict(spec.options)
     algorithm = getattr(essentia_standard(spec.name), options.pop("algorithm"))
     predict = algorithm(graphFilename=str(read_weights(spec)), lastPatchMode="repeat", **options)
-    return lambda wave: np.atleast_2d(predict(np.pad(wave, (0, max(0, MIN_SAMPLES - len(wave))))))
+    return lambda wave: np.atleast_2d(predict(audio.pad_to(wave, MIN_SAMPLES)))
