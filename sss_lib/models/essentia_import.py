@@ -3,6 +3,12 @@
 import os
 import types
 
+ENVIRONMENT = {
+    "TF_CPP_MIN_LOG_LEVEL": "2",
+    "TF_NUM_INTRAOP_THREADS": "1",  # one thread a worker: two don't fight
+    "TF_NUM_INTEROP_THREADS": "1",
+}
+
 
 def essentia_standard(model: str) -> types.ModuleType:
     """Return `essentia.standard`, with the start-up messages of Essentia and TensorFlow kept away.
@@ -17,7 +23,8 @@ def essentia_standard(model: str) -> types.ModuleType:
     ImportError
         If Essentia isn't installed, as where it has no wheels: anywhere but on Linux on x86-64.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # read when TensorFlow is loaded
+    for name, value in ENVIRONMENT.items():  # TensorFlow reads it when it is loaded
+        os.environ.setdefault(name, value)
     try:
         import essentia
 
