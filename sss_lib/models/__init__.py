@@ -2,13 +2,14 @@
 
 import difflib
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from sss_lib.models.catalogue import CATALOGUE, ModelSpec
+from sss_lib.models.catalogue import CATALOGUE
+from sss_lib.models.spec import ModelSpec
 from sss_lib.models.weights import find
 
 __all__ = ["Extractor", "ModelSpec", "catalogue", "fetch", "load", "read_weights", "spec"]
@@ -28,16 +29,23 @@ def catalogue() -> dict[str, ModelSpec]:
 def spec(name: str) -> ModelSpec:
     """Row of the catalogue for a model.
 
+    Parameters
+    ----------
+    name : str
+        A model, such as "vggish"; with words behind it, such as "vggish+paper", the same with its audio
+        prepared otherwise (`ModelSpec.prepared`).
+
     Raises
     ------
     ValueError
-        If there is no such model; the message has the nearest name.
+        If there is no such model; the message has the nearest name. Or if a word doesn't suit it.
     """
+    name, *words = name.split("+")
     if name not in CATALOGUE:
         near = difflib.get_close_matches(name.lower(), CATALOGUE, 1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise ValueError(f"model {name!r} is not in the catalogue: {hint}It has {', '.join(CATALOGUE)}")
-    return CATALOGUE[name]
+    return CATALOGUE[name].prepared(*words)
 
 
 @dataclass(frozen=True)
@@ -48,7 +56,7 @@ class Extractor:
     ----------
     spec : ModelSpec
     network : callable
-        Waveform to frames, as the loader gave it.
+        Waveform to frames, as the loader gave it. Where it has a method `embed`, that takes many waves.
     """
 
     spec: ModelSpec
@@ -72,9 +80,27 @@ class Extractor:
         ValueError
             If the wave isn't a non-empty vector or the result isn't finite.
         """
+        return self.embed([wave])[0]
+
+    def embed(self, waves: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Frame embeddings of each wave, computed together where the network can; see `__call__`."""
+        prepared = [self._prepare(wave) for wave in waves]
+        if hasattr(self.network, "embed"):
+            embedded = self.network.embed(prepared)
+        else:
+            embedded = map(self.network, prepared)
+        return [self._check(frames) for frames in embedded]
+
+    def _prepare(self, wave: np.ndarray) -> np.ndarray:
         if np.ndim(wave) != 1 or not len(wave):
             raise ValueError(f"{self.spec.name} takes a non-empty mono waveform, not shape {np.shape(wave)}")
-        frames = np.asarray(self.network(np.ascontiguousarray(wave, np.float32)), np.float32)
+        wave = np.ascontiguousarray(wave, np.float32)
+        if self.spec.gain_db:
+            wave = np.clip(wave * np.float32(10 ** (self.spec.gain_db / 20)), -1, 1)
+        return wave
+
+    def _check(self, frames: np.ndarray) -> np.ndarray:
+        frames = np.asarray(frames, np.float32)
         if frames.ndim != 2 or frames.shape[1] != self.spec.dim or not len(frames):
             raise ValueError(
                 f"{self.spec.name} gave shape {frames.shape}, not (n_frames, {self.spec.dim}): mend its "
