@@ -16,6 +16,7 @@ from pathlib import Path
 
 from sss_lib import models
 from sss_lib.artefacts import Artefact, Store
+from sss_lib.models.spec import LONG, SHORT
 from sss_lib.processing import AGGREGATIONS
 from sss_lib.search import SEARCHES
 
@@ -73,11 +74,15 @@ class Grid:
 
     A model takes only what suits it: one embedding a clip needs no aggregation, scaling is for models that
     declare it, and PCA can't have more components than there are dimensions or clips. `variants` says what is
-    left out and why.
+    left out and why. How audio is prepared (`long_audio`, `short_audio`, `preprocessing`) is part of a
+    model's name, as in "clap-2023+truncate": `available` spells these out.
     """
 
     models: tuple[str, ...]
     datasets: tuple[str, ...] = ("mini",)
+    long_audio: tuple[str, ...] = ("default",)
+    short_audio: tuple[str, ...] = ("default",)
+    preprocessing: tuple[str, ...] = ("standard",)
     aggregations: tuple[str, ...] = ("mean",)
     n_components: tuple[int | None, ...] = (None,)
     normalize: tuple[bool, ...] = (True,)
@@ -88,10 +93,14 @@ class Grid:
 
     def __post_init__(self):
         known = {
-            "models": list(models.catalogue()),
+            "long_audio": ["default", *LONG],
+            "short_audio": ["default", *SHORT],
+            "preprocessing": ["standard", "paper"],
             "aggregations": AGGREGATIONS,
             "searches": list(SEARCHES),
         }
+        for name in self.models:
+            models.spec(name)
         for key, words in known.items():
             for value in getattr(self, key):
                 require_known(value, words, f"{key} of the grid")
@@ -107,15 +116,23 @@ class Grid:
                 raise ValueError(f"{key} of the grid is empty: give at least one value")
 
     def available(self) -> tuple["Grid", list[str]]:
-        """Grid of the models whose library is installed, and a sentence on each of the others."""
-        missing = {name: models.spec(name).missing() for name in self.models}
-        there = tuple(name for name in self.models if not missing[name])
-        sentences = [
-            f"{name} needs {library}, which is not installed" for name, library in missing.items() if library
-        ]
+        """Grid of the models that can run, in every preparation that suits them, and what is left out why."""
+        there, left_out = {}, {}
+        ways = list(itertools.product(self.long_audio, self.short_audio, self.preprocessing))
+        for name, way in itertools.product(self.models, ways):
+            try:
+                row = models.spec("+".join([name, *way]))
+            except ValueError as error:  # the way means nothing for this model
+                left_out[str(error)] = None
+                continue
+            if library := row.missing():
+                left_out[f"{name} needs {library}, which is not installed"] = None
+            else:
+                there[row.name] = None
         if not there:
-            raise ValueError(f"no model of the grid can run: {'; '.join(sentences)}")
-        return replace(self, models=there), sentences
+            raise ValueError(f"no model of the grid can run: {'; '.join(left_out)}")
+        spelt_out = {"long_audio": ("default",), "short_audio": ("default",), "preprocessing": ("standard",)}
+        return replace(self, models=tuple(there), **spelt_out), list(left_out)
 
     def variants(self, n_clips: Mapping[str, int] | None = None) -> tuple[list[Variant], list[str]]:
         """Variants to run, and a sentence on each combination that is left out.

@@ -1,6 +1,6 @@
 """Networks in PyTorch, run on the windows of many clips at once."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,39 +42,51 @@ class Batched:
     network : torch.nn.Module
         Float32 [n, ...] to [n, n_frames, dim], or [n, dim] for one frame an input.
     device : str
-        "cpu", "cuda", ...
+        "cpu", "cuda", ... or "auto": a GPU if there is one.
     half : bool
-        Whether a GPU computes in half precision.
-    batch : int or None
-        Inputs at once; None for what suits the device.
+        Whether the GPU computes in half precision.
+
+    Raises
+    ------
+    ValueError
+        If half precision is asked for on a CPU, or a GPU where there is none.
     """
 
     inputs: Callable[[np.ndarray], object]
     network: object
     device: str = "cpu"
     half: bool = False
-    batch: int | None = None
 
     def __post_init__(self):
+        import torch
+
+        has_gpu = torch.cuda.is_available()
+        if self.device == "auto":
+            object.__setattr__(self, "device", "cuda" if has_gpu else "cpu")
+        if self.device.startswith("cuda") and not has_gpu:
+            raise ValueError(f"device {self.device!r}, but PyTorch finds no GPU: use 'cpu' or 'auto'")
+        if self.half and not self.device.startswith("cuda"):
+            raise ValueError(f"half precision on device {self.device!r}: it is for GPUs only")
         self.network.eval().to(self.device)
 
     def __call__(self, wave: np.ndarray) -> np.ndarray:
         """Frame embeddings of one wave: float32 [n_frames, dim]."""
         return self.embed([wave])[0]
 
-    def embed(self, waves: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def embed(self, waves: Iterable[np.ndarray]) -> list[np.ndarray]:
         """Frame embeddings of each wave: float32 [n_frames, dim] a wave.
 
-        Inputs of one shape that follow each other go through the network together.
+        Inputs of one shape that follow each other go through the network together; a wave is asked for when
+        there is room for it.
         """
-        frames: list[list[np.ndarray]] = [[] for _ in waves]
+        frames: dict[int, list[np.ndarray]] = {}
         for owners, batch in self._batches(waves):
             for owner, embedded in zip(owners, self._run(np.stack(batch)), strict=True):
-                frames[owner].append(embedded)
-        return [np.concatenate(of_wave) for of_wave in frames]
+                frames.setdefault(owner, []).append(embedded)
+        return [np.concatenate(of_wave) for of_wave in frames.values()]
 
-    def _batches(self, waves: Sequence[np.ndarray]) -> Iterator[tuple[list[int], list[np.ndarray]]]:
-        size = self.batch or BATCH.get(self.device.partition(":")[0], 8)
+    def _batches(self, waves: Iterable[np.ndarray]) -> Iterator[tuple[list[int], list[np.ndarray]]]:
+        size = BATCH[self.device.partition(":")[0]]
         owners: list[int] = []
         batch: list[np.ndarray] = []
         for owner, wave in enumerate(waves):
@@ -91,8 +103,7 @@ class Batched:
         """Embeddings of a batch: float32 [n, n_frames, dim]."""
         import torch
 
-        on_gpu = not self.device.startswith("cpu")
-        with torch.inference_mode(), torch.autocast("cuda", torch.float16, enabled=on_gpu and self.half):
+        with torch.inference_mode(), torch.autocast("cuda", torch.float16, enabled=self.half):
             embedded = self.network(torch.from_numpy(batch).to(self.device))
         embedded = embedded.float().cpu().numpy()
         return embedded[:, None] if embedded.ndim == 2 else embedded

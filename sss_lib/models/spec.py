@@ -1,7 +1,7 @@
 """What is known of an audio representation, and how long and short clips are made to fit it."""
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from sss_lib.models.weights import Weights, digest
@@ -72,8 +72,12 @@ class ModelSpec:
         Fields that have another value under `preprocessing="paper"`: what the 2024 study computed.
     paper_differs : str
         The same in words.
+    half : bool
+        A GPU computes in half precision.
     scaled : bool
         Processing scales each of its features to [0, 1] over the collection first.
+    network : callable or None
+        Of a model that `models.register` added: wave to frames.
     floor : bool
         A floor that any representation must beat, not a contender.
     """
@@ -102,8 +106,10 @@ class ModelSpec:
     gain_db: float = 0.0
     paper: Mapping[str, object] = field(default_factory=dict)
     paper_differs: str = ""
+    half: bool = False
     scaled: bool = False
     floor: bool = False
+    network: Callable | None = field(default=None, repr=False)
 
     @property
     def aggregations(self) -> tuple[str, ...]:
@@ -132,6 +138,7 @@ class ModelSpec:
             "long": self.long,
             "short": self.short,
             "gain_db": self.gain_db,
+            "half": self.half,
             "options": dict(self.options),
         }
 
@@ -141,7 +148,8 @@ class ModelSpec:
         Parameters
         ----------
         *words : str
-            A key of `LONG`, a key of `SHORT`, "paper" or "standard". What is so already adds nothing.
+            A key of `LONG`, a key of `SHORT`, "paper" for what the 2024 study computed, or "half" for half
+            precision on a GPU. What is so already, "default" and "standard" add nothing.
 
         Raises
         ------
@@ -154,26 +162,29 @@ class ModelSpec:
         >>> models.spec("vggish").prepared("paper").name
         'vggish+paper'
         """
-        row = self
+        changes: dict[str, dict] = {}
         for word in words:
             if word in LONG or word in SHORT:
                 if self.window_s is None:
                     raise ValueError(f"{self.name} takes clips of any length: {word!r} means nothing for it")
-                changes = {"long" if word in LONG else "short": word}
+                changes[word] = {"long" if word in LONG else "short": word}
             elif word == "paper":
                 if not self.paper:
                     raise ValueError(f"{self.name} does what the 2024 study did already: leave out 'paper'")
-                changes = dict(self.paper)
-            elif word == "standard":
-                continue
-            else:
-                known = ", ".join([*LONG, *SHORT, "paper", "standard"])
+                changes[word] = dict(self.paper)
+            elif word == "half":
+                changes[word] = {"half": True}
+            elif word not in ("default", "standard"):
+                known = ", ".join([*LONG, *SHORT, "paper", "half", "default", "standard"])
                 raise ValueError(f"preparation {word!r} of {self.name} is unknown: use one of {known}")
-            if any(getattr(row, key) != value for key, value in changes.items()):
-                row = replace(
-                    row,
-                    name=f"{row.name}+{word}",
-                    display_name=f"{row.display_name} ({word})",
-                    **changes,
-                )
-        return row
+        new = {key: value for one in changes.values() for key, value in one.items()}
+        new = {key: value for key, value in new.items() if value != getattr(self, key)}
+        telling = [w for w, one in changes.items() if any(new[key] == one[key] for key in new.keys() & one)]
+        if not telling:
+            return self
+        return replace(
+            self,
+            name="+".join([self.name, *telling]),
+            display_name=f"{self.display_name} ({', '.join(telling)})",
+            **new,
+        )
