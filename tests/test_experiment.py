@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from sss_lib import experiment, runner
+from sss_lib import experiment, notebook
 from sss_lib.experiment import Grid, Variant
 
 
@@ -98,7 +98,7 @@ def test_an_unknown_notebook_parameter_is_refused(tmp_path):
     with pytest.raises(
         ValueError, match=r"'n_component' is not among the parameters of 02_processing\.ipynb: did you"
     ):
-        runner.run_notebook(
+        notebook.run_notebook(
             experiment.NOTEBOOKS / "02_processing.ipynb", tmp_path / "out.ipynb", {"n_component": 10}
         )
     assert not (tmp_path / "out.ipynb").exists()
