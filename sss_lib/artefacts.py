@@ -329,7 +329,8 @@ class Store:
             for variant, search in systems
         }
         path = self.data_dir / "evaluation_results" / dataset / "comparison.parquet"
-        modules = ("metrics", "models.catalogue", "plots", "relevance", "tables")
+        figures = ("plots.classes", "plots.style", "plots.systems")
+        modules = ("metrics", "models.catalogue", *figures, "relevance", "tables")
         return Artefact(path, dataclasses.asdict(grid), inputs, modules, "05_figures")
 
     def runs_dir(self, dataset: str) -> Path:
