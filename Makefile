@@ -1,6 +1,7 @@
 # make run    set up, then run the notebooks of a grid: figures, a table, executed notebooks
 # make test   set up, then run the tests
 # make models MODELS="a b"   download the weights of models by name; without names, list the models
+# make leaderboard   every score that was computed here: a table, and a page that opens in a browser
 # Every target sets up .venv first if it is missing or older than pyproject.toml.
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ MODELS ?=
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: setup run test models bench lint clean
+.PHONY: setup run test models leaderboard bench lint clean
 
 setup: $(READY)
 
@@ -32,6 +33,9 @@ test: $(READY)
 
 models: $(READY)
 	@$(BIN)/python -m sss_lib.models $(MODELS)
+
+leaderboard: $(READY)
+	@$(BIN)/python -m sss_lib.leaderboard
 
 bench: $(READY)
 	@$(BIN)/python tests/benchmarks/search_and_evaluation.py

@@ -333,6 +333,16 @@ class Store:
         modules = ("metrics", "models.catalogue", *figures, "relevance", "tables")
         return Artefact(path, dataclasses.asdict(grid), inputs, modules, "05_figures")
 
+    def all_scores(self) -> list[Artefact]:
+        """Scores of whatever was evaluated, by path; their metadata has what made them."""
+        every = (self.data_dir / "evaluation_results").glob("*/*/*.parquet")
+        paths = sorted(path for path in every if not path.name.startswith("."))
+        return [Artefact(path, {}) for path in paths if not path.name.endswith(".queries.parquet")]
+
+    def leaderboard_path(self) -> Path:
+        """Every score that was ever computed."""
+        return self.data_dir / "evaluation_results" / "leaderboard.parquet"
+
     def runs_dir(self, dataset: str) -> Path:
         """Folder of the executed notebooks."""
         return self.data_dir / "runs" / dataset
