@@ -69,6 +69,7 @@ HUGGING_FACE = "https://huggingface.co"
 def _beats(iteration: str, sha256: str, *, finetuned: int = 0, url: str = "") -> ModelSpec:
     """BEATs as pretrained, or the first or second that was then finetuned to classify AudioSet."""
     file = f"BEATs_{iteration}" + (f"_finetuned_on_AS2M_cpt{finetuned}" if finetuned else "") + ".pt"
+    url = url or f"{HUGGING_FACE}/lpepino/beats_ckpts/resolve/main/{file}"
     source = "github.com/microsoft/unilm/tree/master/beats, whose links need a browser"
     return ModelSpec(
         name=f"beats-{iteration.replace('_plus_', 'plus-').lower()}"
@@ -94,8 +95,8 @@ def _beats(iteration: str, sha256: str, *, finetuned: int = 0, url: str = "") ->
         weights=Weights(
             file,
             "MIT",
-            source if url else f"{source}; here from the mirror huggingface.co/lpepino/beats_ckpts",
-            url=url or f"{HUGGING_FACE}/lpepino/beats_ckpts/resolve/main/{file}",
+            f"{source}; here from a mirror" if url.startswith(HUGGING_FACE) else source,
+            url=url,
             sha256=sha256,
             n_bytes=363_145_291 if finetuned else 361_499_833,
         ),
