@@ -86,7 +86,7 @@ def test_sharing_a_root_alone_is_nothing_among_leaves():
 
 
 def test_the_leaves_and_depths_of_the_embedded_classes():
-    """FSD50K has 144 leaves: the table leaves parents open where there are several, so that two more look so."""
+    """FSD50K has 144 leaves: where there are several parents the table may name none."""
     parents = relevance.read_parents()
     assert relevance.is_leaf(list(parents), parents).sum() == 146
     assert dict(zip(parents, relevance.depths(list(parents), parents), strict=True))["Bass_drum"] == 5
