@@ -76,7 +76,7 @@ def read_run(path: str | Path, fnames: Sequence[str]) -> Ranking:
     """
     run = _read(path, ["query", "q0", "clip", "rank", "score", "tag"])
     row_of = {_encoded(fname): i for i, fname in enumerate(fnames)}
-    run["row"] = _rows(run["query"].str.partition("|")[0], row_of, path)
+    run["row"] = _rows(run["query"].str.split("|").str[0], row_of, path)
     run["found"] = _rows(run["clip"], row_of, path)
     run = run.astype({"rank": int, "score": float}).sort_values(["row", "query", "rank"], kind="stable")
     results = {}
@@ -136,8 +136,11 @@ def write_qrels(
 def read_qrels(path: str | Path) -> pd.DataFrame:
     """Read TREC qrels: columns query and label ("" where the query has none), fname, gain."""
     qrels = _read(path, ["query", "zero", "clip", "gain"])
-    parts = qrels["query"].str.partition("|")
-    columns = {"query": parts[0].map(unquote), "label": parts[2].map(unquote)}
+    parts = [query.partition("|") for query in qrels["query"]]
+    columns = {
+        "query": [unquote(clip) for clip, *_ in parts],
+        "label": [unquote(label) for *_, label in parts],
+    }
     return pd.DataFrame({**columns, "fname": qrels["clip"].map(unquote), "gain": qrels["gain"].astype(int)})
 
 

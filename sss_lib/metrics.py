@@ -136,7 +136,8 @@ def summarise(
             row = ("micro", "all", of_micro[valid].mean(), valid.sum(), (~valid).sum())
             rows.append((metric, n, *row, *micro_conventions[metric, n]))
     columns = ["metric", "n", "level", "name", "value", "n_queries", "n_skipped", "denominator", "rank_base"]
-    table = pd.DataFrame(rows, columns=columns).astype({"n": "Int64", "rank_base": "Int64"})
+    table = pd.DataFrame(rows, columns=columns)
+    table = table.astype({"n": "Int64", "value": float, "rank_base": "Int64"})
     return table.assign(protocol=protocol.name, relevance=class_wise.relevance)
 
 
