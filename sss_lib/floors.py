@@ -88,6 +88,27 @@ def ceiling(
     return metrics.summarise(*queries, labels, families, protocol=protocol)
 
 
+def add_bounds(scores: pd.DataFrame, chance: pd.DataFrame, ceiling: pd.DataFrame) -> pd.DataFrame:
+    """Scores with the columns chance and ceiling beside each value.
+
+    Raises
+    ------
+    ValueError
+        If the bounds are by other conventions: a score would have none.
+    """
+    keys = ["metric", "n", "level", "name", "protocol", "relevance"]
+    for name, bound in (("chance", chance), ("ceiling", ceiling)):
+        of_score = bound[[*keys, "value"]].rename(columns={"value": name})
+        scores = scores.merge(of_score, on=keys, how="left", validate="many_to_one")
+        if scores[name].isna().any():
+            row = scores[scores[name].isna()].iloc[0]
+            raise ValueError(
+                f"the {name} is of other classes, protocols or relevance than the scores: there is none for "
+                f"{row['level']} {row['name']!r} by {row['protocol']!r}, {row['relevance']!r}"
+            )
+    return scores
+
+
 def sampled_chance(
     label_matrix: scipy.sparse.csr_array,
     labels: list[str],

@@ -256,11 +256,10 @@ def n_sharing_any(
     n_sharing = np.zeros(n_clips, int)
     np.maximum.at(n_sharing, pairs.query, pairs.n_relevant)  # at least the largest class
     small = np.flatnonzero((n_sharing > 0) & (n_sharing < at_most))
-    counts = label_matrix.astype(np.int32)
-    transposed = counts.T.tocsr()
-    for start in range(0, len(small), 1024):
-        rows = small[start : start + 1024]
-        shared = (counts[rows] @ transposed).tocoo()
-        other = groups[rows][shared.row] != groups[shared.col]
-        n_sharing[rows] = np.bincount(shared.row[other], minlength=len(rows))
+    has_label = label_matrix.toarray().astype(np.float32) if len(small) else None
+    for start in range(0, len(small), 256):
+        rows = small[start : start + 256]
+        shares = (has_label[rows] @ has_label.T) > 0
+        shares &= groups[rows][:, None] != groups
+        n_sharing[rows] = np.count_nonzero(shares, axis=1)
     return np.minimum(n_sharing, at_most)

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from sss_lib import protocols
+from sss_lib.metrics import summarise
 from sss_lib.protocols import Protocol
 from sss_lib.queries import Key, Queries
 from sss_lib.resampling import Design, Means
@@ -91,6 +92,37 @@ def bootstrap_intervals(
         rows += [(*key, *level, *interval) for level, value, *interval in found if np.isfinite(value)]
     columns = ["metric", "n", "level", "name", "ci_low", "ci_high"]
     return pd.DataFrame(rows, columns=columns).astype({"n": "Int64"})
+
+
+def summary(
+    class_wise: Queries,
+    micro: Queries,
+    labels: list[str],
+    families: Mapping[str, str] | None = None,
+    *,
+    protocol: str | Protocol = "standard",
+    groups: np.ndarray | None = None,
+    n_draws: int = 2000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Scores with their 95 % intervals: `metrics.summarise` and `bootstrap_intervals` side by side.
+
+    Returns
+    -------
+    pd.DataFrame
+        As `metrics.summarise`, with ci_low and ci_high over queries and, if groups are given, group_ci_low
+        and group_ci_high over groups (nan if not).
+    """
+    of = (class_wise, micro, labels, families)
+    options = {"protocol": protocol, "n_draws": n_draws, "seed": seed}
+    keys = ["metric", "n", "level", "name"]
+    table = summarise(*of, protocol=protocol)
+    table = table.merge(bootstrap_intervals(*of, **options), on=keys, validate="one_to_one")
+    if groups is None:
+        return table.assign(group_ci_low=np.nan, group_ci_high=np.nan)
+    by_group = bootstrap_intervals(*of, **options, groups=groups)
+    by_group = by_group.rename(columns={end: f"group_{end}" for end in ("ci_low", "ci_high")})
+    return table.merge(by_group, on=keys, validate="one_to_one")
 
 
 def compare(

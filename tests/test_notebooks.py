@@ -85,7 +85,8 @@ def test_a_grid_runs_from_sounds_to_figures(small_run):
         *(f"duration-none-pcanone-{scale}" for scale in ("l2", "raw")),
     }
     names = {path.name for path in (folder / "figures" / "my sounds").iterdir()}
-    assert names == {
+    tables_too = {f"{n}.{s}" for n in ("comparison", "stability", "relevance") for s in ("tex", "md", "csv")}
+    assert names == tables_too | {
         f"{n}.{s}" for n in ("ladder", "processing", "families", "classes") for s in ("svg", "png")
     } - {
         "families.svg",
