@@ -27,6 +27,7 @@ def scores():
             "scale": False,
             "search": s,
             "protocol": "standard",
+            "relevance": "class",
             "metric": "MAP",
             "n": 15,
             "level": level,

@@ -36,7 +36,14 @@ def scores():
         ("MR1", None, 25.2, 24.0, 26.1),
     ]
     rows = [
-        {"protocol": protocol, "metric": metric, "n": n, "level": "macro", "name": "macro"}
+        {
+            "protocol": protocol,
+            "metric": metric,
+            "n": n,
+            "level": "macro",
+            "name": "all",
+            "relevance": "class",
+        }
         | {"value": value - worse, "ci_low": low - worse, "ci_high": high - worse}
         | {**system, "aggregation": how}
         for metric, n, value, low, high in measured
