@@ -69,16 +69,21 @@ def read_results(store: Store, dataset: str, grid: Grid, chosen, collection) -> 
     dict of str to (PerQuery, PerQuery)
         Class-wise and micro.
     """
-    from sss_lib.queries import read_queries
-
     found = {}
     for variant, search in systems(store, dataset, grid):
         own = chosen[(chosen["model"] == variant.model) & (chosen["search"] == search)]
         ways = own.astype(object).where(own.notna(), None).to_dict("records")
         if any(all(row[key] == value for key, value in variant.parameters().items()) for row in ways):
-            table = store.per_query(dataset, variant, search, cutoffs=grid.cutoffs).read().to_pandas()
-            found[variant.model] = read_queries(table, collection.clips["fname"].tolist(), collection.labels)
+            found[variant.model] = results_of(store, dataset, variant, search, grid.cutoffs, collection)
     return {model: found[model] for model in chosen["model"]}
+
+
+def results_of(store: Store, dataset: str, variant: Variant, search: str, cutoffs, collection) -> tuple:
+    """Per-query results, class-wise and micro, of one system and the clips of a collection."""
+    from sss_lib.queries import read_queries
+
+    table = store.per_query(dataset, variant, search, cutoffs=cutoffs).read().to_pandas()
+    return read_queries(table, collection.clips["fname"].tolist(), collection.labels)
 
 
 def n_cores() -> int:

@@ -293,6 +293,50 @@ def paired_bootstrap(
     return Paired(float(means.observed[-1]), float(low), float(high), float(p))
 
 
+def macro_difference(
+    scores_a: np.ndarray,
+    scores_b: np.ndarray,
+    label: np.ndarray,
+    query: np.ndarray,
+    *,
+    groups: np.ndarray | None = None,
+    n_draws: int = 2000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> Paired:
+    """Difference of two macro means over the same class-wise queries, with its interval and a p-value.
+
+    Parameters
+    ----------
+    scores_a, scores_b : np.ndarray [shape=(n_queries,)]
+        A query that is nan in either is left out.
+    label, query : np.ndarray [shape=(n_queries,), dtype=int]
+        Class and clip of each query.
+    groups, n_draws, confidence, seed
+        As in `bootstrap_intervals`.
+
+    Examples
+    --------
+    One class gains 0.2 in each of its three queries, the other nothing in its one.
+
+    >>> label, query = np.array([0, 0, 0, 1]), np.arange(4)
+    >>> found = macro_difference(np.array([0.2, 0.3, 0.4, 0.5]), np.array([0, 0.1, 0.2, 0.5]), label, query)
+    >>> round(found.difference, 9)
+    0.1
+    """
+    _require_options(n_draws, confidence)
+    difference = np.asarray(scores_a, float) - np.asarray(scores_b, float)
+    class_wise = Queries(np.asarray(query), np.asarray(label), np.ones(len(difference), int))
+    nobody = Queries(*np.empty((3, 0), int))
+    labels = [str(i) for i in range(int(np.max(label, initial=-1)) + 1)]
+    design = Design(class_wise, nobody, labels, None, groups)
+    means = Means(design, difference)
+    at = design.levels.index(("macro", "all"))
+    drawn = means.drawn(design.drawn_weights(n_draws, seed))
+    low, high = np.where(means.has_spread[at], _percentiles(drawn, confidence)[:, at], np.nan)
+    return Paired(float(means.observed[at]), float(low), float(high), float(_share_beyond(drawn)[at]))
+
+
 def paired_permutation(
     scores_a: np.ndarray,
     scores_b: np.ndarray,
