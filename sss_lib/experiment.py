@@ -7,6 +7,7 @@ those whose results are not current, and prints the table of results.
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -69,13 +70,11 @@ def read_results(store: Store, dataset: str, grid: Grid, chosen, collection) -> 
     dict of str to (PerQuery, PerQuery)
         Class-wise and micro.
     """
-    found = {}
-    for variant, search in systems(store, dataset, grid):
-        own = chosen[(chosen["model"] == variant.model) & (chosen["search"] == search)]
-        ways = own.astype(object).where(own.notna(), None).to_dict("records")
-        if any(all(row[key] == value for key, value in variant.parameters().items()) for row in ways):
-            found[variant.model] = results_of(store, dataset, variant, search, grid.cutoffs, collection)
-    return {model: found[model] for model in chosen["model"]}
+    found = [system_of(row) for _, row in chosen.iterrows()]
+    return {
+        variant.model: results_of(store, dataset, variant, search, grid.cutoffs, collection)
+        for variant, search in found
+    }
 
 
 def results_of(store: Store, dataset: str, variant: Variant, search: str, cutoffs, collection) -> tuple:
@@ -84,6 +83,33 @@ def results_of(store: Store, dataset: str, variant: Variant, search: str, cutoff
 
     table = store.per_query(dataset, variant, search, cutoffs=cutoffs).read().to_pandas()
     return read_queries(table, collection.clips["fname"].tolist(), collection.labels)
+
+
+def system_of(row) -> tuple[Variant, str]:
+    """Variant and search of a row of `tables.best_systems`."""
+    fields = row.astype(object).where(row.notna(), None).to_dict()
+    search = fields.pop("search")
+    return Variant(**fields), search
+
+
+def class_scores(store: Store, dataset: str, grid: Grid, collection, n: int) -> Callable:
+    """Return a function from a system to the AP@n of its class-wise queries: float [n_queries].
+
+    Parameters
+    ----------
+    store : Store
+    dataset : str
+    grid : Grid
+    collection : Dataset
+        Of the clips that every model has embedded.
+    n : int
+    """
+
+    def scores_of(system: tuple[Variant, str]):
+        class_wise, _ = results_of(store, dataset, *system, grid.cutoffs, collection)
+        return class_wise.scores("standard")["MAP", n]
+
+    return scores_of
 
 
 def n_cores() -> int:

@@ -15,6 +15,18 @@ MEASURES = {
 }
 """Column of Table II for each measure, and half a unit of its last printed digit."""
 
+HEADINGS = {
+    "modality": "Modality",
+    "objective": "Objective",
+    "n_parameters": "Parameters",
+    "data_size": "Data",
+    "dim": "Dim",
+    "map_at_15": "MAP@15",
+    "map_at_150": "MAP@150",
+    "mr1": "MR1",
+}
+"""What the columns of Table II are called in print."""
+
 
 def table2() -> pd.DataFrame:
     """Table II: each model's best system on FSD50K's eval set; a row a model, as the paper names it.
