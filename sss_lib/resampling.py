@@ -55,9 +55,12 @@ class Design:
         """How often each unit is drawn in each draw: float32 [n_units, n_draws]."""
         rng = np.random.default_rng(seed)
         weights = np.empty((self.n_units, n_draws), np.float32)
-        for draw in range(n_draws):
-            drawn = rng.integers(self.n_units, size=self.n_units)
-            weights[:, draw] = np.bincount(drawn, minlength=self.n_units)
+        at_once = max(1, 2**20 // max(self.n_units, 1))
+        for start in range(0, n_draws, at_once):
+            draws = np.arange(min(at_once, n_draws - start))[:, None]
+            drawn = rng.integers(self.n_units, size=(len(draws), self.n_units)) + draws * self.n_units
+            counts = np.bincount(drawn.ravel(), minlength=len(draws) * self.n_units)
+            weights[:, start : start + len(draws)] = counts.reshape(len(draws), self.n_units).T
         return weights
 
     def drawn_signs(self, n_draws: int, seed: int) -> np.ndarray:
