@@ -8,9 +8,11 @@ from sss_lib.models.weights import Weights, digest
 
 FRONT_ENDS = {
     "aisfx": ("batches", "checkpoint", "spectrogram"),
+    "cnn14": ("batches", "checkpoint", "clap", "spectrogram"),
     "descriptors": ("spectrogram",),
     "essentia_graphs": ("essentia_import",),
     "freesound": ("essentia_import",),
+    "htsat": ("batches", "checkpoint", "clap", "spectrogram"),
     "openl3": ("essentia_import",),
 }
 """Modules that a loader's embeddings depend on besides its own."""
