@@ -38,3 +38,12 @@ def _values(name: str, shape: tuple[int, ...]) -> np.ndarray:
 def shapes_of(names: np.ndarray, shapes: np.ndarray) -> dict[str, tuple[int, ...]]:
     """Shapes by name, as recorded: "96 1 4 4" for (96, 1, 4, 4)."""
     return {str(n): tuple(map(int, s.split())) for n, s in zip(names, shapes, strict=True)}
+
+
+def published(recorded: dict[str, np.ndarray], key: str) -> dict:
+    """State dict with the names and shapes of a published file, as clap_reference.npz has them."""
+    shapes = shapes_of(recorded[f"{key}/names"], recorded[f"{key}/shapes"])
+    kept = {"relative_position_index": recorded["relative_position_index"]}
+    if f"{key}/melW" in recorded:
+        kept["melW"] = recorded[f"{key}/melW"]
+    return state(shapes, kept)

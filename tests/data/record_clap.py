@@ -3,9 +3,9 @@
 python record_clap.py FOLDER
 
 FOLDER holds the contents of the wheels laion-clap 1.1.7, msclap 1.3.4 and torchlibrosa 0.1.0; the environment
-has torch, transformers, librosa, pandas, scikit-learn, h5py, ftfy, soundfile and soxr, and sss_lib on its path, of
-which it uses the decoder only. The packages' own networks and preprocessing run on clips of data/mini with
-the weights of seeded.py; the mel filter banks and the position indices of the packages' networks are kept.
+has torch, transformers, librosa, pandas, scikit-learn, h5py, ftfy, soundfile and soxr, and sss_lib on its
+path, of which it uses the decoder only. The packages' own networks and preprocessing run on clips of data/mini
+with the weights of seeded.py; the mel filter banks and position indices of the packages' networks are kept.
 What they import and don't run is replaced with nothing. Replaced with something:
 
 - torchaudio's MelSpectrogram and AmplitudeToDB by librosa's, with the arguments that laion-clap's own comment
@@ -25,8 +25,14 @@ from unittest import mock
 import librosa
 import numpy as np
 import torch
-from transformers import AutoTokenizer, BartTokenizer, BertTokenizer, RobertaConfig, RobertaModel
-from transformers import RobertaTokenizer, logging  # noqa: F401 - before modules are replaced
+from transformers import (
+    AutoTokenizer,
+    BartTokenizer,
+    BertTokenizer,
+    RobertaConfig,
+    RobertaModel,
+    RobertaTokenizer,
+)
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
@@ -73,7 +79,9 @@ def replaced_modules() -> dict[str, object]:
         for i in range(1, len(parts)):
             setattr(modules[".".join(parts[:i])], parts[i], modules[".".join(parts[: i + 1])])
     modules["torchaudio"].transforms.MelSpectrogram = MelSpectrogram
-    modules["torchaudio"].transforms.AmplitudeToDB = lambda top_db: lambda mel: 10 * mel.clamp(min=1e-10).log10()
+    modules["torchaudio"].transforms.AmplitudeToDB = lambda top_db: (
+        lambda mel: 10 * mel.clamp(min=1e-10).log10()
+    )
     modules["torchvision"].transforms.Resize = resize
     return modules
 
