@@ -2,6 +2,7 @@
 
 import importlib
 import pickle
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -37,6 +38,8 @@ NOTES = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy
 def read(path: str | Path) -> dict:
     """Content of a .safetensors file, or of a PyTorch file that holds nothing but tensors and plain values.
 
+    A tensor's values are read from the file when they are used: parts that aren't cost no memory.
+
     Raises
     ------
     ValueError
@@ -51,7 +54,7 @@ def read(path: str | Path) -> dict:
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
         with torch.serialization.safe_globals([(_Ignored, name) for name in NOTES]):
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except pickle.UnpicklingError as error:
         reason = str(error).partition("GLOBAL ")[2].partition(" ")[0].partition("\n")[0]
         wants = f"it asks for {reason}" if reason else "it holds more than tensors and plain values"

@@ -47,7 +47,7 @@ def take_bank(state: dict, name: str, source: str | Path) -> np.ndarray:
         raise ValueError(f"{source} has no {name}, the mel filter bank: get the published file again")
     if bank.shape != (SIZE // 2 + 1, N_BANDS):
         raise ValueError(f"{source} has {name} of shape {list(bank.shape)}, not {[SIZE // 2 + 1, N_BANDS]}")
-    return bank.float().numpy()
+    return np.array(bank.float())
 
 
 def log_mel(bank: np.ndarray, hop: int, *, sixteen_bit: bool = False) -> Callable[[np.ndarray], np.ndarray]:

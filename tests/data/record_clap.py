@@ -4,8 +4,8 @@ python record_clap.py FOLDER
 
 FOLDER holds the contents of the wheels laion-clap 1.1.7, msclap 1.3.4 and torchlibrosa 0.1.0; the environment
 has torch, transformers, librosa, pandas, scikit-learn, h5py, ftfy, soundfile and soxr, and sss_lib on its
-path, of which it uses the decoder only. The packages' own networks and preprocessing run on clips of data/mini
-with the weights of seeded.py; the mel filter banks and position indices of the packages' networks are kept.
+path, of which it uses the decoder only. The packages' own networks and preprocessing run on clips of
+data/mini with the weights of seeded.py; the mel filter banks and position indices of their networks are kept.
 What they import and don't run is replaced with nothing. Replaced with something:
 
 - torchaudio's MelSpectrogram and AmplitudeToDB by librosa's, with the arguments that laion-clap's own comment
