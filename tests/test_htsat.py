@@ -4,6 +4,7 @@ tests/data/record_clap.py recorded it, with the same random weights, which come 
 by the user's way: a file in the cache, found, checked and loaded by name.
 """
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -294,3 +295,11 @@ def test_what_is_no_checkpoint_is_refused(content, message):
     with pytest.raises(ValueError, match=message):
         models.load("clap-2023")
     path.unlink()
+
+
+def test_without_transformers_the_message_says_how_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(
+        ImportError, match=r"pengi needs transformers: install it with pip install -e \.\[torch\]"
+    ):
+        models.load("pengi")

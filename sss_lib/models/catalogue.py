@@ -347,7 +347,7 @@ _ROWS = (
         extra="torch",
         weights=Weights(
             "pengi_base.pth",
-            "MIT (the code; the weights' page was not seen)",
+            "MIT (of the code)",
             "zenodo.org/records/8387083, base.pth",
             url="https://zenodo.org/records/8387083/files/base.pth",
         ),
