@@ -1,49 +1,51 @@
-"""State dicts of random weights that a test and the script that recorded its reference both make."""
+"""A wave, and weights, that any environment can make again."""
 
+import math
 import zlib
+from dataclasses import replace
 
 import numpy as np
 
+from sss_lib.models.catalogue import CATALOGUE
 
-def state(shapes: dict[str, tuple[int, ...]], kept: dict[str, np.ndarray]) -> dict:
-    """Torch tensors by name: each depends on its name and shape alone, so that any process makes the same.
 
-    Weights are scaled to keep activations of the order of one, variances are positive, and what is `kept`
-    (by the end of its name: filter banks, indices) is given.
-    """
+def wave(rate_hz: int) -> np.ndarray:
+    """0.4 s of a rising tone with noise, 0.1 s of silence and 0.1 s of noise, float32."""
+    time_s = np.arange(int(0.4 * rate_hz)) / rate_hz
+    noise = np.random.default_rng(0).normal(0, 0.01, len(time_s))
+    tone = 0.5 * np.sin(2 * np.pi * (200 + 8000 * time_s) * time_s) + noise
+    tenth = rate_hz // 10
+    return np.concatenate([tone, np.zeros(tenth), 10 * noise[:tenth]]).astype(np.float32)
+
+
+def values(name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Float32 values that keep activations near one, as suits what has the name and shape."""
+    drawn = np.random.default_rng(zlib.crc32(name.encode())).random(shape, np.float32) - np.float32(0.5)
+    if name.endswith(("weight_g", "grep_a")) or (len(shape) == 1 and name.endswith("weight")):
+        return 1 + drawn  # scales
+    if len(shape) < 2 or shape[0] == 1:
+        return drawn  # biases, tokens, positions
+    return drawn * np.float32(math.sqrt(12 / math.prod(shape[1:])))
+
+
+def state(shapes: dict[str, tuple[int, ...]]) -> dict:
+    """State dict of torch tensors by the shape of each name."""
     import torch
 
-    tensors = {}
-    for name, shape in shapes.items():
-        given = [value for end, value in kept.items() if name.endswith(end)]
-        tensors[name] = torch.from_numpy(np.array(given[0] if given else _values(name, shape)))
-    return tensors
+    return {name: torch.as_tensor(values(name, tuple(shape))) for name, shape in shapes.items()}
 
 
-def _values(name: str, shape: tuple[int, ...]) -> np.ndarray:
-    rng = np.random.default_rng(zlib.crc32(name.rpartition("module.")[2].encode()))
-    if name.endswith("num_batches_tracked"):
-        return np.zeros(shape, np.int64)
-    if name.endswith("running_var"):
-        decibels = "bn0." in name  # of the input, which is in decibels: tens below zero, varying by tens
-        return (rng.random(shape, np.float32) + np.float32(0.5)) * np.float32(400 if decibels else 1)
-    values = rng.standard_normal(shape, np.float32)
-    if name.endswith("bn0.running_mean"):
-        return 10 * values - 40
-    if len(shape) > 1:
-        return values * np.float32(np.sqrt(2 / np.prod(shape[1:])))
-    return np.float32(0.1) * values + np.float32(len(shape) == 1 and name.endswith("weight"))
+def empty(shapes: dict[str, tuple[int, ...]]) -> dict:
+    """State dict of zeros that take no room in a file."""
+    import torch
+
+    return {name: torch.zeros(()).expand(shape) for name, shape in shapes.items()}
 
 
-def shapes_of(names: np.ndarray, shapes: np.ndarray) -> dict[str, tuple[int, ...]]:
-    """Shapes by name, as recorded: "96 1 4 4" for (96, 1, 4, 4)."""
-    return {str(n): tuple(map(int, s.split())) for n, s in zip(names, shapes, strict=True)}
-
-
-def published(recorded: dict[str, np.ndarray], key: str) -> dict:
-    """State dict with the names and shapes of a published file, as clap_reference.npz has them."""
-    shapes = shapes_of(recorded[f"{key}/names"], recorded[f"{key}/shapes"])
-    kept = {"relative_position_index": recorded["relative_position_index"]}
-    if f"{key}/melW" in recorded:
-        kept["melW"] = recorded[f"{key}/melW"]
-    return state(shapes, kept)
+def accept(folder, monkeypatch) -> None:
+    """Have weights looked for in a folder, whatever their digest."""
+    monkeypatch.setenv("SSS_CACHE", str(folder))
+    for row in list(CATALOGUE.values()):
+        if row.weights and row.weights.url:
+            weights = replace(row.weights, sha256=None, n_bytes=None)
+            monkeypatch.setitem(CATALOGUE, row.name, replace(row, weights=weights))

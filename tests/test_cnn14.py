@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-import seeded  # noqa: E402
+import published_clap  # noqa: E402
 
 from sss_lib import audio, models  # noqa: E402
 from sss_lib.models import weights  # noqa: E402
@@ -34,7 +34,7 @@ def empty_cache(tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def state():
     """The published file's names, random weights."""
-    weights = seeded.published(RECORDED, "clap-2022")
+    weights = published_clap.of(RECORDED, "clap-2022")
     weights["caption_encoder.base.embeddings.word_embeddings.weight"] = torch.zeros(8, 768)
     return {**weights, "logit_scale": torch.tensor(14.0)}
 

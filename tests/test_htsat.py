@@ -13,7 +13,7 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-import seeded  # noqa: E402
+import published_clap  # noqa: E402
 
 from sss_lib import audio, models  # noqa: E402
 from sss_lib.models import batches, htsat, weights  # noqa: E402
@@ -34,7 +34,7 @@ LONG = "scratch-music-loops-garden"
 
 def content_of(name):
     """What the published file holds: names as recorded from the package's own network, random weights."""
-    state = seeded.published(RECORDED, KEYS[name])
+    state = published_clap.of(RECORDED, KEYS[name])
     if name.startswith("laion"):
         state["text_branch.embeddings.position_ids"] = torch.arange(514)[None]
         wrapped = {f"module.{tensor}": value for tensor, value in state.items()}

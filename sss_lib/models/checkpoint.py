@@ -12,13 +12,16 @@ from sss_lib.models.spec import ModelSpec
 def import_torch(spec: ModelSpec):
     """Return torch, or say how to install what the model needs."""
     try:
-        for name in ("safetensors.torch", spec.requires):
-            importlib.import_module(name)
-        return importlib.import_module("torch")
+        import safetensors.torch
+        import torch
+
+        importlib.import_module(spec.requires)
     except ImportError as error:
         raise ImportError(
             f"{spec.name} needs {error.name}: install it with pip install -e .[torch]"
         ) from None
+    del safetensors
+    return torch
 
 
 class _Ignored:
@@ -38,8 +41,6 @@ NOTES = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy
 def read(path: str | Path) -> dict:
     """Content of a .safetensors file, or of a PyTorch file that holds nothing but tensors and plain values.
 
-    A tensor's values are read from the file when they are used: parts that aren't cost no memory.
-
     Raises
     ------
     ValueError
@@ -53,8 +54,9 @@ def read(path: str | Path) -> dict:
     try:
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
+        mapped = zipfile.is_zipfile(path)  # then only what is used of a large file is read
         with torch.serialization.safe_globals([(_Ignored, name) for name in NOTES]):
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
         reason = str(error).partition("GLOBAL ")[2].partition(" ")[0].partition("\n")[0]
         wants = f"it asks for {reason}" if reason else "it holds more than tensors and plain values"
@@ -75,6 +77,17 @@ def under(state: Mapping, prefix: str) -> dict:
     {'conv': 1}
     """
     return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+
+
+def without(state: Mapping, *prefixes: str) -> dict:
+    """Entries but those whose name begins with one of the prefixes.
+
+    Examples
+    --------
+    >>> without({"audio.conv": 1, "text.conv": 2, "head": 3}, "text.", "head")
+    {'audio.conv': 1}
+    """
+    return {name: value for name, value in state.items() if not name.startswith(prefixes)}
 
 
 def select(
@@ -117,13 +130,11 @@ def select(
     if not isinstance(state, Mapping) or not state:
         where = f" under {nested!r}" if nested else ""
         raise ValueError(f"{source} holds no weights{where}: it isn't the published file, get that again")
+    state = {str(name).removeprefix("module."): value for name, value in state.items()}
     selected = {}
-    for full_name, value in state.items():
-        name = full_name.removeprefix("module.")
-        if name.startswith(dropped):
-            continue
+    for name, value in without(state, *dropped).items():
         if not hasattr(value, "shape"):
-            raise ValueError(f"{source} holds {type(value).__name__} as {full_name}, not a tensor")
+            raise ValueError(f"{source} holds {type(value).__name__} as {name}, not a tensor")
         for old, new in (renamed or {}).items():
             if name.startswith(old):
                 name = new + name.removeprefix(old)

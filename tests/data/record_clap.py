@@ -3,9 +3,9 @@
 python record_clap.py FOLDER
 
 FOLDER holds the contents of the wheels laion-clap 1.1.7, msclap 1.3.4 and torchlibrosa 0.1.0; the environment
-has torch, transformers, librosa, pandas, scikit-learn, h5py, ftfy, soundfile and soxr, and sss_lib on its
-path, of which it uses the decoder only. The packages' own networks and preprocessing run on clips of
-data/mini with the weights of seeded.py; the mel filter banks and position indices of their networks are kept.
+has torch, transformers, librosa, pandas, scikit-learn, h5py, ftfy and what sss_lib needs, of which only the
+decoder and tests/published_clap.py are used. The packages' own networks and preprocessing run on clips of
+data/mini with random weights; the mel filter banks and position indices of their networks are kept.
 What they import and don't run is replaced with nothing. Replaced with something:
 
 - torchaudio's MelSpectrogram and AmplitudeToDB by librosa's, with the arguments that laion-clap's own comment
@@ -37,7 +37,7 @@ from transformers import (
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-import seeded  # noqa: E402
+import published_clap  # noqa: E402
 
 from sss_lib import audio  # noqa: E402
 
@@ -92,7 +92,7 @@ def seed(network: torch.nn.Module, recorded: dict, key: str, part: str = "", ban
     shapes = {name: tuple(value.shape) for name, value in state.items()}
     kept = {name: state[name].numpy() for name in state if "extractor" in name or name.endswith("_index")}
     kept |= {name: state[name].numpy() for name in state if name.endswith("attn_mask")}
-    weights = seeded.state(shapes, kept)
+    weights = published_clap.state(shapes, kept)
     network.load_state_dict({name.removeprefix(part): value for name, value in weights.items()})
     network.eval()
     recorded[f"{key}/names"] = np.array(list(shapes))
