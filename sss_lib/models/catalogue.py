@@ -85,7 +85,7 @@ def _laion_clap(
         modality="A&L",
         objective="Contrastive alignment",
         n_parameters=n_parameters,
-        colour="#332288",
+        colour="#004488",
         citation="Wu et al., Large-scale Contrastive Language-Audio Pretraining with Feature Fusion and "
         "Keyword-to-Caption Augmentation, ICASSP 2023",
         requires="transformers",
@@ -296,7 +296,7 @@ _ROWS = (
         n_parameters="81M",
         data_size="128K",
         trained_on="FSD50K, Clotho, AudioCaps, MACS",
-        colour="#117733",
+        colour="#BBCC33",
         citation="Elizalde et al., CLAP: Learning Audio Concepts from Natural Language Supervision, "
         "ICASSP 2023",
         verified="random weights: the msclap package, within 1e-5",
@@ -317,7 +317,7 @@ _ROWS = (
         n_parameters="31M",
         data_size="4.6M",
         trained_on="4.6M audio-text pairs, WavCaps and AudioSet among them",
-        colour="#44AA99",
+        colour="#99DDFF",
         citation="Elizalde et al., Natural Language Supervision for General-Purpose Audio Representations, "
         "ICASSP 2024",
         verified="random weights: the msclap package, within 1e-5",
@@ -340,7 +340,7 @@ _ROWS = (
         n_parameters="31M",
         data_size="3.4M",
         trained_on="3.4M audio-text pairs, AudioSet and FSD50K among them",
-        colour="#882255",
+        colour="#EE8866",
         citation="Deshmukh et al., Pengi: An Audio Language Model for Audio Tasks, NeurIPS 2023",
         verified="random weights: as CLAP2023, whose network it has, scaled to unit length",
         requires="transformers",
