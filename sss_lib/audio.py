@@ -184,8 +184,13 @@ def windows(wave: np.ndarray, size: int, *, long: str = "windows", short: str = 
     elif long == "spread":
         starts = [0, last // 2, last]
     elif long == "crop":
-        seed = int.from_bytes(hashlib.sha256(np.ascontiguousarray(wave).tobytes()).digest()[:8])
-        starts = [int(np.random.default_rng(seed).integers(last + 1))]
+        starts = [int(draws(wave).integers(last + 1))]
     else:
         starts = [*range(0, last, size), last]
     return np.stack([wave[start : start + size] for start in starts])
+
+
+def draws(wave: np.ndarray) -> np.random.Generator:
+    """Random numbers that are always the same for the same waveform, whose digest is their seed."""
+    digest = hashlib.sha256(np.ascontiguousarray(wave).tobytes()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:8]))

@@ -24,6 +24,20 @@ def import_torch(spec: ModelSpec):
     return torch
 
 
+class _Ignored:
+    """What a NumPy scalar is read as: a note of the training, such as the best score."""
+
+    def __init__(self, *_: object):
+        pass
+
+    def __setstate__(self, state: object):
+        pass
+
+
+NOTES = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.dtype")
+"""Names that checkpoints ask for to hold a NumPy scalar; none of them is called."""
+
+
 def read(path: str | Path) -> dict:
     """Content of a .safetensors file, or of a PyTorch file that holds nothing but tensors and plain values.
 
@@ -41,7 +55,8 @@ def read(path: str | Path) -> dict:
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
         mapped = zipfile.is_zipfile(path)  # then only what is used of a large file is read
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+        with torch.serialization.safe_globals([(_Ignored, name) for name in NOTES]):
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
         reason = str(error).partition("GLOBAL ")[2].partition(" ")[0].partition("\n")[0]
         wants = f"it asks for {reason}" if reason else "it holds more than tensors and plain values"
@@ -73,6 +88,59 @@ def without(state: Mapping, *prefixes: str) -> dict:
     {'audio.conv': 1}
     """
     return {name: value for name, value in state.items() if not name.startswith(prefixes)}
+
+
+def select(
+    content: Mapping,
+    source: str | Path,
+    *,
+    nested: str = "",
+    dropped: tuple[str, ...] = (),
+    renamed: Mapping[str, str] | None = None,
+) -> dict:
+    """State dict in a checkpoint, without the parts that a network does without.
+
+    Parameters
+    ----------
+    content : mapping
+        As `read` gives it.
+    source : str or Path
+        Where it comes from, for messages.
+    nested : str
+        Key that the state dict is under; "" if the content is it. The "module." that training on several
+        GPUs puts before each name is taken off.
+    dropped : tuple of str
+        Beginnings of names to leave out.
+    renamed : mapping of str to str, optional
+        Beginnings of names, and what stands in their place.
+
+    Raises
+    ------
+    ValueError
+        If there is no such state dict.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> state = {"module.audio.conv": np.ones(1), "module.text.conv": np.ones(1)}
+    >>> select({"model": state}, "x.pt", nested="model", dropped=("text.",), renamed={"audio.": ""})
+    {'conv': array([1.])}
+    """
+    state = content.get(nested) if nested and isinstance(content, Mapping) else content
+    if not isinstance(state, Mapping) or not state:
+        where = f" under {nested!r}" if nested else ""
+        raise ValueError(f"{source} holds no weights{where}: it isn't the published file, get that again")
+    state = {str(name).removeprefix("module."): value for name, value in state.items()}
+    selected = {}
+    for name, value in without(state, *dropped).items():
+        if not hasattr(value, "shape"):
+            raise ValueError(f"{source} holds {type(value).__name__} as {name}, not a tensor")
+        for old, new in (renamed or {}).items():
+            if name.startswith(old):
+                name = new + name.removeprefix(old)
+                break
+        selected[name] = value
+    return selected
 
 
 def load_into(network, state: Mapping, source: str | Path):

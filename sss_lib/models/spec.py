@@ -7,13 +7,16 @@ from dataclasses import dataclass, field, replace
 from sss_lib.models.weights import Weights, digest
 
 _KALDI = ("batches", "checkpoint", "kaldi", "spectrogram")
+_CLAP = ("batches", "checkpoint", "clap", "spectrogram")
 FRONT_ENDS = {
     "aisfx": ("batches", "checkpoint", "spectrogram"),
     "beats": _KALDI,
     "cavmae": _KALDI,
+    "cnn14": _CLAP,
     "descriptors": ("spectrogram",),
     "essentia_graphs": ("essentia_import",),
     "freesound": ("essentia_import",),
+    "htsat": _CLAP,
     "imagebind": _KALDI,
     "openl3": ("essentia_import",),
     "spectrogram_transformer": _KALDI,
