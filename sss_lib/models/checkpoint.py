@@ -59,6 +59,17 @@ def under(state: Mapping, prefix: str) -> dict:
     return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
 
 
+def without(state: Mapping, beginnings: tuple[str, ...]) -> dict:
+    """Entries whose name begins with none of some beginnings: those of branches that aren't used.
+
+    Examples
+    --------
+    >>> without({"audio.conv": 1, "text.conv": 2, "scale": 3}, ("text.", "scale"))
+    {'audio.conv': 1}
+    """
+    return {name: value for name, value in state.items() if not name.startswith(beginnings)}
+
+
 def load_into(network, state: Mapping, source: str | Path):
     """Give a network the values of a state dict that has its names and shapes, all of them and no others.
 

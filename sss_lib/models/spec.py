@@ -8,10 +8,12 @@ from sss_lib.models.weights import Weights, digest
 
 FRONT_ENDS = {
     "aisfx": ("batches", "checkpoint", "spectrogram"),
+    "audioclip": ("batches", "checkpoint", "resnet"),
     "descriptors": ("spectrogram",),
     "essentia_graphs": ("essentia_import",),
     "freesound": ("essentia_import",),
     "openl3": ("essentia_import",),
+    "wav2clip": ("batches", "checkpoint", "resnet"),
 }
 """Modules that a loader's embeddings depend on besides its own."""
 
