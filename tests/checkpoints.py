@@ -1,4 +1,4 @@
-"""Stand-ins for published checkpoints: numbers that follow from names and shapes, so that all sides have them."""
+"""Stand-ins for published checkpoints: numbers that follow from names and shapes, the same on all sides."""
 
 import ast
 import zlib
