@@ -92,6 +92,37 @@ def _audioclip(variant: str, what: str) -> ModelSpec:
     )
 
 
+def _pe_a_frame(size: str, n_parameters: str, **sizes: int) -> ModelSpec:
+    page = f"huggingface.co/facebook/pe-a-frame-{size}"
+    return ModelSpec(
+        name=f"pe-a-frame-{size}",
+        display_name=f"PE-A-Frame {size}",
+        loader="pe_audio",
+        rate_hz=48000,
+        dim=1024,
+        hop_s=1920 / 48000,
+        modality="A&L",
+        objective="Contrastive alignment",
+        n_parameters=n_parameters,
+        data_size="100M",
+        colour="#332288",
+        citation="Vyas et al., Pushing the Frontier of Audiovisual Perception with Large-Scale Multimodal "
+        "Correspondence Learning, arXiv:2512.19687",
+        trained_on="Meta's own audio and video with synthetic captions",
+        verified="transformers' own PeAudioFrameLevelModel and feature extractor with random weights, within "
+        "1e-4; the published file never ran here",
+        requires="transformers",
+        extra="torch",
+        weights=Weights(
+            file=f"pe-a-frame-{size}.safetensors",
+            licence="Apache-2.0",
+            source=page,
+            url=f"https://{page}/resolve/main/model.safetensors",
+        ),
+        options=sizes,
+    )
+
+
 _ROWS = (
     ModelSpec(
         name="aisfx",
@@ -228,6 +259,30 @@ _ROWS = (
         ),
         paper={"rate_hz": 44100},
         paper_differs="audio of 44.1 kHz, where the network was trained on 16 kHz",
+    ),
+    _pe_a_frame(
+        "small",
+        "117M",
+        hidden_size=768,
+        num_hidden_layers=12,
+        num_attention_heads=6,
+        intermediate_size=2048,
+    ),
+    _pe_a_frame(
+        "base",
+        "238M",
+        hidden_size=1024,
+        num_hidden_layers=16,
+        num_attention_heads=8,
+        intermediate_size=2752,
+    ),
+    _pe_a_frame(
+        "large",
+        "1134M",
+        hidden_size=1792,
+        num_hidden_layers=28,
+        num_attention_heads=14,
+        intermediate_size=4800,
     ),
     ModelSpec(
         name="logmel",

@@ -13,6 +13,7 @@ FRONT_ENDS = {
     "essentia_graphs": ("essentia_import",),
     "freesound": ("essentia_import",),
     "openl3": ("essentia_import",),
+    "pe_audio": ("batches", "checkpoint"),
     "wav2clip": ("batches", "checkpoint", "resnet"),
 }
 """Modules that a loader's embeddings depend on besides its own."""
