@@ -118,6 +118,16 @@ def test_weights_reach_the_module_and_their_contents_the_artefacts(write, tmp_pa
     assert specs[0].parameters() != specs[1].parameters()
 
 
+def test_weights_may_be_a_folder(write, tmp_path):
+    (tmp_path / "weights").mkdir()
+    name = f"hear:{write(SCENES)}:{tmp_path / 'weights'}"
+    specs = [hear.spec_of(name)]
+    for file, content in (("a.bin", b"1"), ("a.bin", b"22"), ("b.bin", b"")):
+        (tmp_path / "weights" / file).write_bytes(content)
+        specs.append(hear.spec_of(name))
+    assert len({str(spec.parameters()) for spec in specs}) == 4
+
+
 def test_another_code_of_the_module_is_another_recipe(write, tmp_path):
     module = write(SCENES)
     before = hear.spec_of(f"hear:{module}").parameters()

@@ -43,7 +43,8 @@ def load(spec: ModelSpec, device: str) -> Batched:
     state = checkpoint.without(checkpoint.read(path), OTHER_BRANCHES)
     scaled = functools.partial(np.multiply, np.float32(spec.options["full_scale"]))
     inputs = windowed(spec, scaled) if spec.window_s else lambda wave: [scaled(wave)]
-    return Batched(inputs, checkpoint.load_into(build(), state, path), device)
+    network = checkpoint.load_into(build(), state, path)
+    return Batched(inputs, network, device, batch=None if spec.window_s else 1)  # whole clips need memory
 
 
 def build():

@@ -23,7 +23,7 @@ def load(spec: ModelSpec, device: str) -> Batched:
     path = read_weights(spec)
     state = checkpoint.without(checkpoint.read(path), OTHER_BRANCHES)
     network = checkpoint.load_into(build(), state, path)
-    return Batched(lambda wave: [audio.pad_to(wave, SIZE)], network, device)
+    return Batched(lambda wave: [audio.pad_to(wave, SIZE)], network, device, batch=1)
 
 
 def build():
