@@ -42,9 +42,7 @@ def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
     except (zipfile.BadZipFile, KeyError) as error:
         raise ValueError(f"{path} holds no {MEMBER}: delete it and fetch it again ({error})") from None
     with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", ".*experimental_preserve_all_tensors"
-        )  # a matter of memory: 0.5 GB in all
+        warnings.filterwarnings("ignore", ".*experimental_preserve_all_tensors")  # it needs memory: 0.5 GB
         interpreter = Interpreter(
             model_content=content, experimental_preserve_all_tensors=True, num_threads=1
         )
