@@ -128,11 +128,14 @@ def test_weights_may_be_a_folder(write, tmp_path):
     assert len({str(spec.parameters()) for spec in specs}) == 4
 
 
-def test_another_code_of_the_module_is_another_recipe(write, tmp_path):
+def test_an_edited_module_runs_and_is_another_recipe(write, tmp_path):
     module = write(SCENES)
-    before = hear.spec_of(f"hear:{module}").parameters()
-    (tmp_path / f"{module}.py").write_text(SCENES + "\n# mended\n")
-    assert hear.spec_of(f"hear:{module}").parameters() != before
+    before = load(f"hear:{module}")
+    (tmp_path / f"{module}.py").write_text(SCENES.replace("audio.amax(1)", "audio.amax(1), audio.amin(1)"))
+    after = load(f"hear:{module}")
+    assert after.spec.parameters() != before.spec.parameters()
+    assert (before.spec.dim, after.spec.dim) == (2, 3)
+    assert after(noise(100)).shape == (1, 3)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ takes: its weights. The module can be any that Python can import. Frames are the
 module has none, its scene embedding is the clip's.
 """
 
+import contextlib
 import functools
 import importlib
 import re
@@ -21,6 +22,9 @@ from sss_lib.models.weights import digest_of
 PREFIX = "hear:"
 PROBES_S = 2.0, audio.MAX_DURATION_S
 """Lengths of noise that tell how far apart the timestamps are: the second if the first has but one."""
+
+_CODE: dict[str, str | None] = {}
+"""Digest of the source that each module runs."""
 
 
 def spec_of(name: str) -> ModelSpec:
@@ -44,8 +48,12 @@ def spec_of(name: str) -> ModelSpec:
     if not found:
         raise ValueError(f"model {name!r} is no name of a HEAR module: write hear:MODULE or hear:MODULE:PATH")
     module, path = found[1], str(Path(found[2]).absolute()) if found[2] else ""
-    source = getattr(_imported(module), "__file__", None)
-    digests = {key: digest_of(file) for key, file in (("code", source), ("weights", path)) if file}
+    imported = _imported(module)
+    files = {"code": getattr(imported, "__file__", None), "weights": path}
+    digests = {what: digest_of(file) for what, file in files.items() if file}
+    if _CODE.setdefault(module, digests.get("code")) != digests.get("code"):  # edited since it was imported
+        importlib.reload(imported)
+        _CODE[module] = digests["code"]
     return _described(module, path, tuple(digests.items()))
 
 
@@ -119,11 +127,12 @@ def _described(module: str, path: str, digests: tuple) -> ModelSpec:
 
 def _embed(module, model, wave: np.ndarray, device: str) -> tuple[np.ndarray, np.ndarray]:
     """Frames [n_frames, dim] and their times in seconds; a scene is one frame without a time."""
-    clips = _batch_of_one(model, wave, device)
-    if hasattr(module, "get_timestamp_embeddings"):
-        (frames,), (times_ms,) = map(_array, module.get_timestamp_embeddings(clips, model))
-    else:
-        frames, times_ms = _array(module.get_scene_embeddings(clips, model)), np.empty(0)
+    clips, torch = _batch_of_one(model, wave, device), sys.modules.get("torch")
+    with torch.no_grad() if torch else contextlib.nullcontext():
+        if hasattr(module, "get_timestamp_embeddings"):
+            (frames,), (times_ms,) = map(_array, module.get_timestamp_embeddings(clips, model))
+        else:
+            frames, times_ms = _array(module.get_scene_embeddings(clips, model)), np.empty(0)
     if frames.ndim != 2 or len(times_ms) not in (0, len(frames)):
         raise ValueError(
             f"module {module.__name__!r} gave a clip embeddings of shape {frames.shape} at {len(times_ms)} "
