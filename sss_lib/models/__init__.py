@@ -2,6 +2,7 @@
 
 import difflib
 import importlib
+import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -46,19 +47,35 @@ def spec(name: str) -> ModelSpec:
     ----------
     name : str
         A model, such as "vggish"; with words behind it, such as "vggish+paper", the same with its audio
-        prepared otherwise (`ModelSpec.prepared`).
+        prepared otherwise (`ModelSpec.prepared`). "hear:module" or "hear:module:weights" is any importable
+        encoder with HEAR's interface, and "./folder" an audio model of transformers in a local folder.
 
     Raises
     ------
     ValueError
         If there is no such model; the message has the nearest name. Or if a word doesn't suit it.
     """
+    if own := _of_own(name):
+        return own
     name, *words = name.split("+")
     if name not in CATALOGUE:
         near = difflib.get_close_matches(name.lower(), CATALOGUE, 1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise ValueError(f"model {name!r} is not in the catalogue: {hint}It has {', '.join(CATALOGUE)}")
     return CATALOGUE[name].prepared(*words)
+
+
+def _of_own(name: str) -> ModelSpec | None:
+    """Row of a model that isn't in the catalogue: a module with HEAR's interface, a transformers folder."""
+    if name.startswith("hear:"):
+        from sss_lib.models import hear
+
+        return hear.spec_of(name)
+    if os.sep in name or "/" in name:
+        from sss_lib.models import transformers_audio
+
+        return transformers_audio.spec_of_folder(name)
+    return None
 
 
 @dataclass(frozen=True)

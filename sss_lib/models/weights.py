@@ -6,6 +6,7 @@ Weights that are absent raise an OSError, weights that are not the expected ones
 """
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -183,6 +184,32 @@ def sha256_of(path: Path) -> str:
     """Return the sha256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_of(path: str | Path) -> str:
+    """Digest of a user's own file, or of all files of a folder and their names.
+
+    Hashed again only where size or times have changed since this process last did it.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is nothing.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path} doesn't exist: check the path in the model's name")
+    if path.is_file():
+        return _sha256_of(path, *state_of(path).values())
+    digest = hashlib.sha256()
+    for file in sorted(file for file in path.rglob("*") if file.is_file()):
+        digest.update(f"{file.relative_to(path)} {_sha256_of(file, *state_of(file).values())}\n".encode())
+    return digest.hexdigest()
+
+
+@functools.cache
+def _sha256_of(path: Path, *state: int) -> str:
+    return sha256_of(path)
 
 
 def write_json(path: Path, value: dict) -> None:

@@ -1,0 +1,60 @@
+"""Residual networks: what Wav2CLIP and AudioCLIP are made of, with the names of their checkpoints."""
+
+from itertools import pairwise
+
+
+def stem(n_in: int):
+    """Return the two layers that every residual network begins with: `conv1` and `bn1`."""
+    from torch import nn
+
+    return nn.Conv2d(n_in, 64, 7, stride=2, padding=3, bias=False), nn.BatchNorm2d(64)
+
+
+def stage(n_blocks: int, n_in: int, kernels: tuple[int, ...], widths: tuple[int, ...], *, stride=2, groups=1):
+    """Residual blocks of convolutions, of which the first block may take every other pixel only.
+
+    Parameters
+    ----------
+    n_blocks, n_in : int
+    kernels : tuple of int
+        Size of each convolution of a block. The first one larger than a pixel has the stride and the groups.
+    widths : tuple of int
+        Output channels of each; the last is that of the stage.
+    stride, groups : int
+
+    Returns
+    -------
+    torch.nn.Sequential
+
+    Examples
+    --------
+    >>> [name for name, _ in stage(1, 64, (3, 3), (64, 64), stride=1)[0].named_children()]
+    ['conv1', 'bn1', 'conv2', 'bn2']
+    """
+    import torch
+    from torch import nn
+
+    class Block(nn.Module):
+        def __init__(self, n_in: int, stride: int):
+            super().__init__()
+            wide = next(i for i, kernel in enumerate(kernels) if kernel > 1)
+            channels = pairwise((n_in, *widths))
+            for i, ((n_from, n_to), kernel) in enumerate(zip(channels, kernels, strict=True)):
+                special = {"stride": stride, "groups": groups} if i == wide else {}
+                conv = nn.Conv2d(n_from, n_to, kernel, padding=kernel // 2, bias=False, **special)
+                self.add_module(f"conv{i + 1}", conv)
+                self.add_module(f"bn{i + 1}", nn.BatchNorm2d(n_to))
+            self.downsample = None
+            if stride != 1 or n_in != widths[-1]:
+                conv = nn.Conv2d(n_in, widths[-1], 1, stride=stride, bias=False)
+                self.downsample = nn.Sequential(conv, nn.BatchNorm2d(widths[-1]))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = x
+            for i in range(1, len(kernels) + 1):
+                y = getattr(self, f"bn{i}")(getattr(self, f"conv{i}")(y))
+                y = torch.relu(y) if i < len(kernels) else y
+            return torch.relu(y + (x if self.downsample is None else self.downsample(x)))
+
+    blocks = [Block(n_in, stride), *(Block(widths[-1], 1) for _ in range(n_blocks - 1))]
+    return nn.Sequential(*blocks)

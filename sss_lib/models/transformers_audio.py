@@ -1,0 +1,215 @@
+"""Audio encoders of the transformers library from a folder: its path is the model's name.
+
+The folder is what `save_pretrained` writes or what a model's page offers: config.json, the feature
+extractor's preprocessor_config.json or processor_config.json, and model.safetensors. Nothing is looked up on
+the net, no code that lies there is run, and no pickle is read.
+"""
+
+import re
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from sss_lib import audio
+from sss_lib.models import pe_audio
+from sss_lib.models.spec import ModelSpec
+from sss_lib.models.weights import digest_of
+
+
+def _any_length(dim: int, hop_s: float) -> dict:
+    return {"dim": dim, "hop_s": float(hop_s)}
+
+
+def _one_a_window(dim: int, window_s: float, short: str) -> dict:
+    return {"dim": dim, "hop_s": float(window_s), "window_s": float(window_s), "short": short}
+
+
+def _describe_speech(config, extractor) -> dict:
+    return _any_length(config.hidden_size, np.prod(config.conv_stride) / extractor.sampling_rate)
+
+
+def _encode_speech(model, features: Callable, wave: np.ndarray):
+    shortest = 1  # samples that one frame sees
+    config = model.config
+    for kernel, stride in zip(config.conv_kernel[::-1], config.conv_stride[::-1], strict=True):
+        shortest = (shortest - 1) * stride + kernel
+    return model(features(audio.pad_to(wave, shortest))["input_values"]).last_hidden_state[0]
+
+
+def _describe_ast(config, extractor) -> dict:
+    return _one_a_window(config.hidden_size, extractor.max_length * 0.01, "pad")
+
+
+def _encode_ast(model, features: Callable, wave: np.ndarray):
+    return model(features(audio.pad_to(wave, 400))["input_values"]).pooler_output
+
+
+def _describe_clap(config, extractor) -> dict:
+    dim = getattr(config, "audio_config", config).projection_dim
+    return _one_a_window(dim, extractor.max_length_s, "repeatpad")
+
+
+def _encode_clap(model, features: Callable, wave: np.ndarray):
+    inputs = features(wave)
+    # No window is longer than itself: where none is, the extractor would call one so at random.
+    return model(inputs["input_features"], is_longer=inputs["is_longer"] & False).audio_embeds
+
+
+def _describe_whisper(config, extractor) -> dict:
+    return {
+        "dim": config.d_model,
+        "hop_s": 2 * extractor.hop_length / extractor.sampling_rate,
+        "window_s": float(extractor.chunk_length),
+        "short": "pad",
+    }
+
+
+def _encode_whisper(model, features: Callable, wave: np.ndarray):
+    return model.encoder(features(wave)["input_features"]).last_hidden_state[0]
+
+
+def _describe_pe(config, extractor) -> dict:
+    return _any_length(config.text_config.hidden_size, pe_audio.HOP / extractor.sampling_rate)
+
+
+_SPEECH = _describe_speech, _encode_speech
+KINDS = {
+    "audio-spectrogram-transformer": ("ASTModel", _describe_ast, _encode_ast),
+    "clap": ("ClapAudioModelWithProjection", _describe_clap, _encode_clap),
+    "hubert": ("HubertModel", *_SPEECH),
+    "pe_audio": ("", _describe_pe, None),  # its own loader reads it
+    "wav2vec2": ("Wav2Vec2Model", *_SPEECH),
+    "wavlm": ("WavLMModel", *_SPEECH),
+    "whisper": ("WhisperModel", _describe_whisper, _encode_whisper),
+}
+"""By the model_type of config.json: class, configuration to fields of the spec, window to [n_frames, dim]."""
+
+
+def spec_of_folder(path: str | Path) -> ModelSpec:
+    """Row for a model that isn't in the catalogue, as its configuration describes it.
+
+    Its artefacts note the contents of the folder's .json and .safetensors files, so that a change is noticed.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Raises
+    ------
+    ValueError
+        If files are missing, or it's no audio encoder that is known here.
+    FileNotFoundError
+        If there is no such folder.
+    """
+    folder = Path(path).absolute()
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder} is not a folder: check the path of the model")
+    config, extractor = _configuration(folder)
+    if config.model_type not in KINDS:
+        raise ValueError(
+            f"{folder} holds a model of type {config.model_type!r}: known are {', '.join(KINDS)}; for "
+            "another, write a module with HEAR's interface"
+        )
+    files = sorted([*folder.glob("*.json"), *folder.glob("*.safetensors")])
+    _, fields, _ = KINDS[config.model_type]
+    safe = re.sub(r"[^\w.-]", "-", folder.name)
+    return ModelSpec(
+        name=f"folder-{safe}",
+        display_name=folder.name,
+        loader="pe_audio" if config.model_type == "pe_audio" else "transformers_audio",
+        rate_hz=extractor.sampling_rate,
+        modality="-",
+        objective="-",
+        n_parameters="-",
+        data_size="-",
+        colour="#888888",
+        citation=f"a folder with a model of type {config.model_type}",
+        requires="transformers",
+        options={
+            "folder": str(folder),
+            "model_type": config.model_type,
+            "digests": [[file.name, digest_of(file)] for file in files],
+        },
+        **fields(config, extractor),
+    )
+
+
+def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the encoder: waveform to [n_frames, dim], one window at a time."""
+    import torch
+
+    folder = Path(spec.options["folder"])
+    _, extractor = _configuration(folder)
+    kind, _, encode = KINDS[spec.options["model_type"]]
+    model = _read(folder, kind).to(device)
+
+    def features(wave: np.ndarray) -> dict:
+        return extractor(wave, sampling_rate=spec.rate_hz, return_tensors="pt").to(device)
+
+    def embed(wave: np.ndarray) -> np.ndarray:
+        frames = []
+        with torch.inference_mode():
+            for piece in _pieces(spec, wave):
+                n_frames = -(
+                    -len(piece) // round(spec.hop_s * spec.rate_hz)
+                )  # the rest is the extractor's padding
+                frames.append(encode(model, features, piece)[:n_frames])
+        return torch.cat(frames).float().cpu().numpy()
+
+    return embed
+
+
+def _configuration(folder: Path):
+    """Return the configurations of the model and of its feature extractor."""
+    import transformers
+
+    local = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        config = transformers.AutoConfig.from_pretrained(folder, **local)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "At least one mel filter")  # so it is in AST, by design
+            extractor = transformers.AutoFeatureExtractor.from_pretrained(folder, **local)
+    except (OSError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(
+            f"{folder} can't be read as an audio model of transformers ({reason}): it needs config.json and "
+            "preprocessor_config.json as save_pretrained writes them"
+        ) from None
+    return config, extractor
+
+
+def _read(folder: Path, kind: str):
+    """Return the encoder with all its weights, in evaluation mode.
+
+    Raises
+    ------
+    ValueError
+        If weights are missing or have another shape, or don't come as safetensors.
+    """
+    import transformers
+
+    transformers.utils.logging.set_verbosity_error()  # the heads and towers that aren't used, at length
+    transformers.utils.logging.disable_progress_bar()
+    if not any(folder.glob("*.safetensors")):
+        raise ValueError(f"{folder} has no .safetensors file: save the model again with save_pretrained")
+    try:
+        model, about = getattr(transformers, kind).from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, output_loading_info=True
+        )
+    except (OSError, RuntimeError) as error:
+        raise ValueError(f"the weights in {folder} don't fit config.json: {error}") from None
+    # The mask is for training, and fine-tuned models are often without.
+    if missing := sorted(name for name in about["missing_keys"] if not name.endswith("masked_spec_embed")):
+        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+        raise ValueError(f"the weights in {folder} are not whole: missing is {', '.join(missing[:5])}{more}")
+    return model.eval()
+
+
+def _pieces(spec: ModelSpec, wave: np.ndarray) -> list[np.ndarray]:
+    """Windows of a wave; one shorter than the window stays so where the feature extractor is to pad it."""
+    size = round(spec.window_s * spec.rate_hz) if spec.window_s else len(wave)
+    if len(wave) <= size and spec.short == "pad":
+        return [wave]
+    return list(audio.windows(wave, size, long=spec.long, short=spec.short))
