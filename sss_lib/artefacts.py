@@ -275,7 +275,9 @@ class Store:
 
     def frames_dir(self, dataset: str, model: str) -> Path:
         """Folder of one model's frame embeddings: part files and failures.csv, written by notebook 01."""
-        return self.data_dir / "embeddings" / dataset / model
+        from sss_lib.models import file_name
+
+        return self.data_dir / "embeddings" / dataset / file_name(model)
 
     @_once
     def frames(self, dataset: str, model: str) -> Artefact:

@@ -53,7 +53,12 @@ class Variant:
     def name(self) -> str:
         """What its files are called."""
         pca = "none" if self.n_components is None else self.n_components
-        parts = [self.model, self.aggregation, *(["minmax"] if self.scale else []), f"pca{pca}"]
+        parts = [
+            models.file_name(self.model),
+            self.aggregation,
+            *(["minmax"] if self.scale else []),
+            f"pca{pca}",
+        ]
         return "-".join(
             [*parts, "l2" if self.normalize else "raw", *(["prel2"] if self.pre_normalize else [])]
         )
@@ -126,15 +131,19 @@ class Grid:
         there, left_out = {}, {}
         ways = list(itertools.product(self.long_audio, self.short_audio, self.preprocessing))
         for name, way in itertools.product(self.models, ways):
+            words = [word for word in way if word not in ("default", "standard")]
+            if words and models.is_outside(name):
+                left_out[f"{name} prepares its audio itself: no {', '.join(words)}"] = None
+                continue
             try:
-                row = models.spec("+".join([name, *way]))
+                row = models.spec("+".join([name, *words]))
             except ValueError as error:  # the way means nothing for this model
                 left_out[str(error)] = None
                 continue
             if library := row.missing():
                 left_out[f"{name} needs {library}, which is not installed"] = None
             else:
-                there[row.name] = None
+                there[name if models.is_outside(name) else row.name] = None
         if not there:
             raise ValueError(f"no model of the grid can run: {'; '.join(left_out)}")
         spelt_out = {"long_audio": ("default",), "short_audio": ("default",), "preprocessing": ("standard",)}

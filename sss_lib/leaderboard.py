@@ -118,7 +118,7 @@ def display_name(model: str) -> str:
     """Name of a model to show; its plain name if it is no longer in the catalogue."""
     try:
         return models.spec(model).display_name
-    except ValueError:
+    except (ValueError, OSError):
         return model
 
 

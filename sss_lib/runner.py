@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from sss_lib import experiment, extraction
+from sss_lib import experiment, extraction, models
 from sss_lib.artefacts import Artefact, Store
 from sss_lib.grid import NOTEBOOKS, Variant, read_grid
 from sss_lib.notebook import code_digest, run_notebook
@@ -272,7 +272,7 @@ class Runner:
 
     def _systems(self) -> tuple[list[tuple[Variant, str]], list[str]]:
         """Systems of the models that have not failed, and what is left out."""
-        working = tuple(name for name in self.grid.models if name not in self.failed)
+        working = tuple(name for name in self.grid.models if models.file_name(name) not in self.failed)
         if not working:
             return [], []
         grid = replace(self.grid, models=working)
@@ -296,7 +296,8 @@ class Runner:
         for model in self.grid.models:
             frames = self.store.frames(self.name, model)
             parts = extraction.part_files(frames) if frames.is_current() else ()
-            tasks.append(Task("01_extraction", model, {**base, "model": model}, (frames,), parts))
+            name = models.file_name(model)
+            tasks.append(Task("01_extraction", name, {**base, "model": model}, (frames,), parts))
         return tasks
 
     def _variant_tasks(self, notebook: str, outputs, **more: object) -> list[Task]:

@@ -22,6 +22,8 @@ __all__ = [
     "audit",
     "catalogue",
     "fetch",
+    "file_name",
+    "is_outside",
     "load",
     "read_weights",
     "register",
@@ -55,8 +57,8 @@ def spec(name: str) -> ModelSpec:
     ValueError
         If there is no such model; the message has the nearest name. Or if a word doesn't suit it.
     """
-    if own := _of_own(name):
-        return own
+    if is_outside(name):
+        return _outside(name)
     name, *words = name.split("+")
     if name not in CATALOGUE:
         near = difflib.get_close_matches(name.lower(), CATALOGUE, 1)
@@ -65,17 +67,30 @@ def spec(name: str) -> ModelSpec:
     return CATALOGUE[name].prepared(*words)
 
 
-def _of_own(name: str) -> ModelSpec | None:
-    """Row of a model that isn't in the catalogue: a module with HEAR's interface, a transformers folder."""
+def is_outside(name: str) -> bool:
+    """Whether a name is of a model outside the catalogue: a module with HEAR's interface, or a folder.
+
+    Examples
+    --------
+    >>> is_outside("hear:mymodule"), is_outside("./wav2vec2"), is_outside("vggish+paper")
+    (True, True, False)
+    """
+    return name.startswith("hear:") or "/" in name or os.sep in name
+
+
+def file_name(name: str) -> str:
+    """Return what the files of a model are called: its name, without what a path can't hold."""
+    return spec(name).name if is_outside(name) else name
+
+
+def _outside(name: str) -> ModelSpec:
     if name.startswith("hear:"):
         from sss_lib.models import hear
 
         return hear.spec_of(name)
-    if os.sep in name or "/" in name:
-        from sss_lib.models import transformers_audio
+    from sss_lib.models import transformers_audio
 
-        return transformers_audio.spec_of_folder(name)
-    return None
+    return transformers_audio.spec_of_folder(name)
 
 
 @dataclass(frozen=True)
