@@ -221,7 +221,9 @@ def read_scores(store: Store, dataset: str, grid: Grid):
     return pd.concat([one.read().to_pandas() for one in scores], ignore_index=True)
 
 
-def read_results(store: Store, dataset: str, grid: Grid, chosen, collection) -> dict:
+def read_results(
+    store: Store, dataset: str, grid: Grid, chosen, collection, *, relevance: str = "class"
+) -> dict:
     """Per-query results of some systems of a grid, by model, of the clips of a collection.
 
     Parameters
@@ -233,6 +235,8 @@ def read_results(store: Store, dataset: str, grid: Grid, chosen, collection) -> 
         One system a model, from `tables.best_systems`.
     collection : Dataset
         Of the clips that every model has embedded.
+    relevance : str
+        "class", or the rule that leaves out an uploader's other clips.
 
     Returns
     -------
@@ -247,7 +251,8 @@ def read_results(store: Store, dataset: str, grid: Grid, chosen, collection) -> 
         ways = own.astype(object).where(own.notna(), None).to_dict("records")
         if any(all(row[key] == value for key, value in variant.parameters().items()) for row in ways):
             table = store.per_query(dataset, variant, search, cutoffs=grid.cutoffs).read().to_pandas()
-            found[variant.model] = read_queries(table, collection.clips["fname"].tolist(), collection.labels)
+            fnames = collection.clips["fname"].tolist()
+            found[variant.model] = read_queries(table, fnames, collection.labels, relevance=relevance)
     return {model: found[model] for model in chosen["model"]}
 
 
