@@ -52,7 +52,9 @@ def read_scores(store: Store, dataset: str, grid: Grid):
     return pd.concat([one.read().to_pandas() for one in scores], ignore_index=True)
 
 
-def read_results(store: Store, dataset: str, grid: Grid, chosen, collection) -> dict:
+def read_results(
+    store: Store, dataset: str, grid: Grid, chosen, collection, *, relevance: str = "class"
+) -> dict:
     """Per-query results of some systems of a grid, by model, of the clips of a collection.
 
     Parameters
@@ -64,6 +66,8 @@ def read_results(store: Store, dataset: str, grid: Grid, chosen, collection) -> 
         One system a model, from `tables.best_systems`.
     collection : Dataset
         Of the clips that every model has embedded.
+    relevance : str
+        "class", or the rule that leaves out an uploader's other clips.
 
     Returns
     -------
@@ -72,17 +76,19 @@ def read_results(store: Store, dataset: str, grid: Grid, chosen, collection) -> 
     """
     found = [system_of(row) for _, row in chosen.iterrows()]
     return {
-        variant.model: results_of(store, dataset, variant, search, grid.cutoffs, collection)
+        variant.model: results_of(store, dataset, variant, search, grid.cutoffs, collection, relevance)
         for variant, search in found
     }
 
 
-def results_of(store: Store, dataset: str, variant: Variant, search: str, cutoffs, collection) -> tuple:
+def results_of(
+    store: Store, dataset: str, variant: Variant, search: str, cutoffs, collection, relevance: str = "class"
+) -> tuple:
     """Per-query results, class-wise and micro, of one system and the clips of a collection."""
     from sss_lib.queries import read_queries
 
     table = store.per_query(dataset, variant, search, cutoffs=cutoffs).read().to_pandas()
-    return read_queries(table, collection.clips["fname"].tolist(), collection.labels)
+    return read_queries(table, collection.clips["fname"].tolist(), collection.labels, relevance=relevance)
 
 
 def system_of(row) -> tuple[Variant, str]:

@@ -161,7 +161,7 @@ def column(metric: str, n: int | None) -> str:
 
 
 def read_queries(
-    table: pd.DataFrame, fnames: Sequence[str], labels: Sequence[str]
+    table: pd.DataFrame, fnames: Sequence[str], labels: Sequence[str], *, relevance: str = "class"
 ) -> tuple[PerQuery, PerQuery]:
     """Per-query results (class_wise, micro) from the table that `queries_table` made.
 
@@ -170,18 +170,24 @@ def read_queries(
     table : pd.DataFrame
     fnames, labels : sequence of str
         They number the queries and the classes. Queries by other clips are left out.
+    relevance : str
+        Name of the rule of what counts.
 
     Raises
     ------
     ValueError
-        If the table has a class that isn't among the labels.
+        If the table has a class that isn't among the labels, or no queries by this rule.
     """
     row_of = {fname: i for i, fname in enumerate(fnames)}
     column_of = {"": -1, **{label: i for i, label in enumerate(labels)}}
     unknown = sorted(set(table["label"]) - set(column_of))
     if unknown:
         raise ValueError(f"queries of class {unknown[0]!r}, which is not among the {len(labels)} labels")
-    table = table[(table["protocol"] == protocols.STANDARD.name) & table["fname"].isin(list(row_of))]
+    if relevance not in set(table["relevance"]):
+        there = ", ".join(map(repr, table["relevance"].unique()))
+        raise ValueError(f"no queries by relevance {relevance!r}: there are those by {there}")
+    table = table[(table["protocol"] == protocols.STANDARD.name) & (table["relevance"] == relevance)]
+    table = table[table["fname"].isin(list(row_of))]
     cutoffs = [int(name[3:]) for name in table if name.startswith("AP@")]
     found = []
     for level in ("class", "micro"):
@@ -200,7 +206,7 @@ def read_queries(
                 np.nan_to_num(own["R1"].to_numpy(float)).astype(int),
                 any_class=level == "micro",
                 counted_up_to=max(cutoffs) if level == "micro" else None,
-                relevance=own["relevance"].iloc[0] if len(own) else "class",
+                relevance=relevance,
             )
         )
     return found[0], found[1]

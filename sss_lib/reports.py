@@ -10,6 +10,7 @@ from sss_lib.tables import SYSTEM, heading, with_interval
 
 LEVELS = ["macro", "micro", "family", "class"]
 """In the order in which they are read."""
+BY_CLASS = "class, family, macro"
 
 
 def overview(scores: pd.DataFrame, *, protocol: str = "standard", relevance: str = "class") -> pd.DataFrame:
@@ -50,16 +51,28 @@ def overview(scores: pd.DataFrame, *, protocol: str = "standard", relevance: str
 
 
 def conventions(scores: pd.DataFrame) -> pd.DataFrame:
-    """What each score is divided by and where its ranks begin.
+    """What each kind of score is divided by, or where its ranks begin.
 
     Returns
     -------
     pd.DataFrame
-        relevance, protocol, metric, level, denominator, rank_base.
+        protocol, metric, relevance (the rules that have this in common), and what holds by class, family and
+        macro, and what for micro.
     """
-    found = scores.assign(level=np.where(scores["level"] == "micro", "micro", "class, family, macro"))
-    columns = ["relevance", "protocol", "metric", "level", "denominator", "rank_base"]
-    return found[columns].drop_duplicates().reset_index(drop=True)
+    found = scores.assign(
+        level=np.where(scores["level"] == "micro", "micro", BY_CLASS), by=_convention(scores)
+    )
+    keys = ["protocol", "metric", "relevance"]
+    wide = found.pivot_table(index=keys, columns="level", values="by", aggfunc="first", sort=False)
+    wide.columns.name = None
+    same = ["protocol", "metric", BY_CLASS, "micro"]
+    rules = wide.reset_index().groupby(same, sort=False)["relevance"].agg(", ".join).reset_index()
+    return rules[["protocol", "metric", "relevance", BY_CLASS, "micro"]]
+
+
+def _convention(scores: pd.DataFrame) -> pd.Series:
+    ranks = "ranks from " + scores["rank_base"].astype("string")
+    return ("over " + scores["denominator"]).where(scores["denominator"] != "", ranks)
 
 
 def protocol_differences(scores: pd.DataFrame, *, relevance: str = "class") -> pd.DataFrame:
@@ -78,8 +91,7 @@ def protocol_differences(scores: pd.DataFrame, *, relevance: str = "class") -> p
     """
     found = scores[scores["level"].isin(["macro", "micro"]) & (scores["relevance"] == relevance)].copy()
     found["n"] = found["n"].astype("string").fillna("-")
-    ranks = "ranks from " + found["rank_base"].astype("string")
-    found["rule"] = found["denominator"].where(found["denominator"] != "", ranks)
+    found["rule"] = _convention(found)
     keys = ["metric", "n", "level"]
     wide, rules = (
         found.pivot_table(index=keys, columns="protocol", values=values, aggfunc="first")
@@ -105,17 +117,15 @@ def by_relevance(scores: pd.DataFrame, n: int = 15, *, protocol: str = "standard
     Returns
     -------
     pd.DataFrame
-        The columns of `tables.SYSTEM`, a column a rule, and `loss` where a rule excludes the own uploader's
-        clips: the score by "class" less the score by that rule. Best system first.
+        The columns of `tables.SYSTEM`, and a column a rule. Best system first. Rules differ in the queries
+        that have an answer: what leaving out an uploader's clips costs is told by `statistics.losses`.
     """
     found = scores[(scores["level"] == "macro") & (scores["protocol"] == protocol) & (scores["n"] == n)]
     rules = list(dict.fromkeys(found["relevance"]))
     as_text = {name: found[name].astype("string").fillna("-") for name in SYSTEM}
     wide = found.assign(**as_text).pivot_table(index=SYSTEM, columns="relevance", values="value")[rules]
     wide.columns.name = None
-    wide = wide.reset_index().sort_values("class", ascending=False, kind="stable", ignore_index=True)
-    without = [rule for rule in rules if rule.startswith("class without ")]
-    return wide.assign(loss=wide["class"] - wide[without[0]]) if without else wide
+    return wide.reset_index().sort_values("class", ascending=False, kind="stable", ignore_index=True)
 
 
 def disagreements(

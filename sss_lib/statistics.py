@@ -76,7 +76,7 @@ def bootstrap_intervals(
     -------
     pd.DataFrame
         Columns metric, n, level, name, ci_low, ci_high. The ends are nan where all queries are of one unit:
-        nothing tells how another would have done.
+        nothing tells how another would have done. Nor do such classes add to the spread of a macro mean.
     """
     _require_options(n_draws, confidence)
     design = Design(class_wise, micro, labels, families, groups)
@@ -188,6 +188,52 @@ def compare(
         "p",
     ]
     return pd.DataFrame(rows, columns=columns).astype({"n": "Int64"})
+
+
+def losses(
+    systems: Mapping[str, tuple[Results, Results]],
+    labels: list[str],
+    *,
+    metric: str = "MAP",
+    n: int | None = 15,
+    level: str = "macro",
+    protocol: str | Protocol = "standard",
+    groups: np.ndarray | None = None,
+    n_draws: int = 2000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """What each system loses by another rule of what counts, such as without the query's own uploader.
+
+    Leaving clips out also shortens the corpus: a score by chance rises a little (`floors.chance` says by how
+    much), so that a loss is rather too small than too large.
+
+    Parameters
+    ----------
+    systems : mapping of str to pair of Results
+        Of the same queries, by the first rule and by the second. A query that has an answer by one of them
+        alone is left out of both, so that both are means of the same queries.
+    labels, metric, n, level, protocol, groups, n_draws, seed
+        As in `leaderboard`.
+
+    Returns
+    -------
+    pd.DataFrame
+        system, a column for each of the two rules, loss (the first less the second), its 95 % interval ci_low
+        and ci_high, and p of the permutation test; in the order of the systems.
+    """
+    rows, rules = [], ()
+    for system, (first, second) in systems.items():
+        rules = first[0].relevance, second[0].relevance
+        options = {"protocol": protocol, "groups": groups, "n_draws": n_draws, "seed": seed}
+        table = compare(first, second, labels, **options)
+        of_n = table["n"].isna() if n is None else table["n"] == n
+        found = table[(table["metric"] == metric) & of_n.fillna(False) & (table["level"] == level)]
+        if len(found) != 1:
+            raise ValueError(f"{system} has no one score with metric={metric!r}, n={n}, level={level!r}")
+        (row,) = found.to_dict("records")
+        values = (row[key] for key in ("a", "b", "difference", "ci_low", "ci_high", "p"))
+        rows.append((system, *values))
+    return pd.DataFrame(rows, columns=["system", *rules, "loss", "ci_low", "ci_high", "p"])
 
 
 def leaderboard(

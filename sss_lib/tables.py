@@ -199,5 +199,6 @@ def caption(collection, n: int, protocol: str | Protocol = "standard") -> str:
         f"{collection.name}: {len(collection)} clips, {n_classes} classes queried "
         f"({collection.n_unqueryable()} with a single clip skipped), relevance 'class', protocol "
         f"{protocol.name!r} (AP@N divided by {protocol.denominator}, ranks from {protocol.rank_base}); each "
-        f"model's best system by macro MAP@{n}, with 95 % bootstrap intervals over the queries"
+        f"model's best system by macro MAP@{n}, with 95 % bootstrap intervals over the queries; stars: below "
+        "the best by a paired permutation test with Holm's correction, * p < 0.05, ** p < 0.01, *** p < 0.001"
     )

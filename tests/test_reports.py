@@ -43,26 +43,27 @@ def test_the_overview_is_of_one_system(run):
 
 def test_conventions_name_what_each_number_was_divided_by(run):
     (queries, _), labels, families, _ = run
-    scores = pd.concat(metrics.summarise(*queries, labels, families, protocol=p) for p in metrics.PROTOCOLS)
-    found = reports.conventions(scores).set_index(["protocol", "metric", "level"])
-    others = "class, family, macro"
-    assert found.loc[("standard", "MAP", "micro"), "denominator"] == "min(N, R)"
-    assert found.loc[("paper", "MAP", others), "denominator"] == "min(N, n_c)"
-    assert found.loc[("paper", "MAP", "micro"), "denominator"] == "N"
-    assert found.loc[("paper", "MR1", "micro"), "rank_base"] == 0
-    assert found.loc[("standard", "MR1", others), "rank_base"] == 1
+    scores = [metrics.summarise(*queries, labels, families, protocol=p) for p in metrics.PROTOCOLS]
+    scores = pd.concat([*scores, scores[0].assign(relevance="leaf")])
+    columns = ["protocol", "metric", "relevance", "class, family, macro", "micro"]
+    assert reports.conventions(scores)[columns].to_numpy().tolist() == [
+        ["standard", "MAP", "class, leaf", "over min(N, R)", "over min(N, R)"],
+        ["standard", "MR1", "class, leaf", "ranks from 1", "ranks from 1"],
+        ["paper", "MAP", "class", "over min(N, n_c)", "over N"],
+        ["paper", "MR1", "class", "ranks from 0", "ranks from 0"],
+    ]
 
 
 def test_protocols_are_set_side_by_side_with_the_reason(run):
     (queries, _), labels, families, _ = run
     scores = pd.concat(metrics.summarise(*queries, labels, families, protocol=p) for p in metrics.PROTOCOLS)
     table = reports.protocol_differences(scores).set_index(["metric", "level"])
-    assert table.loc[("MAP", "micro"), "by"] == "min(N, R) | N"
+    assert table.loc[("MAP", "micro"), "by"] == "over min(N, R) | over N"
     assert table.loc[("MR1", "macro"), "by"] == "ranks from 1 | ranks from 0"
     assert table.loc[("MR1", "macro"), "difference"] == pytest.approx(-1)
 
 
-def test_each_system_has_its_score_by_every_rule_and_its_loss():
+def test_each_system_has_its_score_by_every_rule():
     rng = np.random.default_rng(1)
     x, has_label, labels, _ = reference.random_multilabel(rng, 40, 6, 3)
     clips = pd.DataFrame({"uploader": np.arange(40) // 4 % 5})
@@ -75,9 +76,8 @@ def test_each_system_has_its_score_by_every_rule_and_its_loss():
             parts.append(scores.assign(**system))
     scores = pd.concat(parts, ignore_index=True)
     table = reports.by_relevance(scores, 5)
-    assert {"class", "leaf", "any", "graded", "class without uploader", "loss"} <= set(table)
+    assert {"class", "leaf", "any", "graded", "class without uploader"} <= set(table)
     assert table["class"].is_monotonic_decreasing
-    np.testing.assert_allclose(table["loss"], table["class"] - table["class without uploader"])
 
 
 def test_disagreements_are_sorted_by_their_gap(run):
@@ -108,6 +108,8 @@ def test_queries_come_back_from_their_table(run):
             metrics.summarise(*q, labels, families, protocol=protocol) for q in (queries, back)
         )
         pd.testing.assert_frame_equal(found, expected)
+    with pytest.raises(ValueError, match="no queries by relevance 'leaf': there are those by 'class'"):
+        metrics.read_queries(table, fnames, labels, relevance="leaf")
     fewer = metrics.read_queries(table, fnames[:10], labels)
     assert fewer[1].query.max() < 10
     there = table["label"].max()

@@ -23,7 +23,10 @@ def test_a_preparation_that_changes_nothing_changes_no_name(windowed_model, word
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("peak+cut", "preparation 'cut' of peak is unknown: use one of windows, spread, truncate, crop, repeat"),
+        (
+            "peak+cut",
+            "preparation 'cut' of peak is unknown: use one of windows, spread, truncate, crop, repeat",
+        ),
         ("peak+paper", "peak does what the 2024 study did already"),
         ("duration+pad", "duration takes clips of any length: 'pad' means nothing for it"),
     ],

@@ -6,7 +6,7 @@ import reference
 import scipy.sparse
 import scipy.stats
 
-from sss_lib import metrics, statistics
+from sss_lib import metrics, relevance, statistics
 
 
 def per_query_of(scores, labels):
@@ -269,6 +269,24 @@ def test_the_leaderboard_is_sorted_and_says_how_stable_it_is():
         assert np.isnan(board["p_holm"][0])
         assert board["p_holm"][1] == 1
         assert board["p_holm"][2] == pytest.approx(2 * board["p"][2])
+
+
+def test_a_loss_is_over_the_queries_that_have_an_answer_by_both_rules():
+    """Class 0 is of one uploader, and can't be queried without them; of class 1 each clip has another."""
+    x = np.array([[0.0], [0.1], [5.0], [6.0], [5.1], [9.0]])
+    has_label = np.array([[1, 0], [1, 0], [0, 1], [0, 1], [0, 1], [0, 0]], bool)
+    rule = relevance.Relevance(groups=np.array([0, 0, 1, 2, 1, 3]), excluded="uploader")
+    both = [metrics.per_query(x, has_label, cutoffs=(2,), relevant=r) for r in (None, rule)]
+    (row,) = statistics.losses({"a": both}, ["a", "b"], n=2, n_draws=100).to_dict("records")
+    # Clips 2 and 4 find each other, then clip 3: both at once. Without each other clip 3 is first: still 1.
+    assert (row["class"], row["class without uploader"], row["loss"]) == (1, 1, 0)
+    x[5] = 5.5  # an unlabelled clip comes between
+    both = [metrics.per_query(x, has_label, cutoffs=(1,), relevant=r) for r in (None, rule)]
+    (row,) = statistics.losses({"a": both}, ["a", "b"], n=1, n_draws=100).to_dict("records")
+    assert (row["class"], row["class without uploader"]) == pytest.approx((2 / 3, 0))
+    assert row["loss"] == pytest.approx(2 / 3)
+    with pytest.raises(ValueError, match="a has no one score with metric='MAP', n=9"):
+        statistics.losses({"a": both}, ["a", "b"], n=9, n_draws=100)
 
 
 def test_systems_of_other_queries_are_refused():
