@@ -197,7 +197,7 @@ class JoinedZip(io.RawIOBase):
         self.n_bytes = self.tail_start + len(self.tail)
 
     def _directory(self) -> tuple[int, bytes]:
-        """How many files there are, and the bytes of the directory; `tail_start` is set to where it begins."""
+        """How many files there are, and the directory's bytes; `tail_start` is set to where it begins."""
         begin = max(self.starts[-1], self.n_bytes - (1 << 16) - 22)
         end = self._at(begin, self.n_bytes - begin)
         at = end.rfind(b"PK\5\6")

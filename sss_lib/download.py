@@ -242,7 +242,8 @@ def _receive(remote: Remote, part: Path, progress: bool, timeout_s: float) -> No
             size, n_bytes = 0, remote.n_bytes if response.length is None else response.length
             if response.headers.get_content_type() == "text/html":
                 raise FetchError("a web page came, not a file")
-            if n_bytes is None and remote.digest is None:
+            tells_its_end = n_bytes is not None or response.chunked
+            if not tells_its_end and remote.digest is None:
                 raise FetchError("nothing would tell when it is whole: state its n_bytes or its digest")
             if wrong := remote.difference(n_bytes):
                 _discard(part)

@@ -135,7 +135,7 @@ def write_opposite_infinities(path):
         (write_nothing, "is not a file"),
         (write_folder, "is not a file"),
         (write_text, "can't be decoded"),
-        (write_no_bytes, "can't be decoded"),
+        (write_no_bytes, "is empty: it has 0 bytes"),
         (write_no_samples, "is empty"),
         (write_one_sample, "no sample at 16000 Hz"),
         (write_not_a_number, "2 values that are not finite"),
