@@ -233,8 +233,24 @@ def to_frames(table: pa.Table) -> Frames:
     return Frames(table["fname"].to_pylist(), values, offsets - offsets[0], table["hop_s"][0].as_py())
 
 
+def _once(method):
+    """Let a method of Store make an artefact once: a grid asks for the same ones thousands of times."""
+
+    @functools.wraps(method)
+    def remembering(self, *args, **options):
+        about = ((name, tuple(o) if isinstance(o, list) else o) for name, o in options.items())
+        key = (method.__name__, args, *about)
+        if key not in self._made:
+            self._made[key] = method(self, *args, **options)
+        return self._made[key]
+
+    return remembering
+
+
 class Store:
     """The tree under a data folder: every path of every artefact is made here, and none is parsed back.
+
+    It remembers what it has handed out: once weights have come or changed, make a new one.
 
     Parameters
     ----------
@@ -244,6 +260,7 @@ class Store:
 
     def __init__(self, data_dir: str | Path):
         self.data_dir = Path(data_dir)
+        self._made: dict[tuple, Artefact] = {}
 
     def dataset(self, dataset: str, **inputs: str) -> Artefact:
         """Clips and labels of a dataset, written by notebook 00."""
@@ -255,6 +272,7 @@ class Store:
         """Folder of one model's frame embeddings: part files and failures.csv, written by notebook 01."""
         return self.data_dir / "embeddings" / dataset / model
 
+    @_once
     def frames(self, dataset: str, model: str) -> Artefact:
         """List of the parts that hold one model's frame embeddings, written by notebook 01."""
         from sss_lib.models import spec
@@ -265,12 +283,14 @@ class Store:
             path, spec(model).parameters(), {"dataset": self.dataset(dataset)}, modules, "01_extraction"
         )
 
+    @_once
     def embeddings(self, dataset: str, variant) -> Artefact:
         """Clip embeddings of a variant, written by notebook 02."""
         path = self.data_dir / "embeddings" / dataset / f"{variant.name}.parquet"
         inputs = {"frames": self.frames(dataset, variant.model)}
         return Artefact(path, variant.parameters(), inputs, ("processing",), "02_processing")
 
+    @_once
     def ranking(self, dataset: str, variant, search: str, *, top_n: int = 150) -> Artefact:
         """Ranking of a variant by one search, written by notebook 03."""
         path = self.data_dir / "similarity_rankings" / dataset / variant.name / f"{search}.parquet"
@@ -278,6 +298,7 @@ class Store:
         inputs = {"embeddings": self.embeddings(dataset, variant)}
         return Artefact(path, parameters, inputs, ("search", "processing"), "03_search")
 
+    @_once
     def scores(self, dataset: str, variant, search: str, *, cutoffs: Sequence[int] = (15, 150)) -> Artefact:
         """Tidy scores of a variant and search, written by notebook 04."""
         folder = self.data_dir / "evaluation_results" / dataset / variant.name

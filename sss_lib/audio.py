@@ -1,5 +1,6 @@
 """One decoder for every model: a file becomes one finite, mono, float32 waveform at the rate asked for."""
 
+import hashlib
 import os
 import re
 import shutil
@@ -240,3 +241,57 @@ def chunk(values: np.ndarray, size: int, hop: int, *, keep_partial: bool = True)
     padding = [(0, max(0, n_needed - len(values)))] + [(0, 0)] * (values.ndim - 1)
     windows = np.lib.stride_tricks.sliding_window_view(np.pad(values, padding), size, axis=0)[::hop]
     return np.moveaxis(windows[:n_windows], -1, 1).copy()
+
+
+def windows(wave: np.ndarray, size: int, *, long: str = "windows", short: str = "repeat") -> np.ndarray:
+    """Windows of a waveform for a network that takes just one length, at places that never vary.
+
+    Parameters
+    ----------
+    wave : np.ndarray [shape=(n_samples,)]
+        At least one sample.
+    size : int
+        Samples of a window.
+    long : str
+        Of a longer wave: "windows" gives all, one after the other, the last one moved back to end where the
+        wave ends; "truncate" the first; "crop" one at a place drawn with the wave itself as the seed.
+    short : str
+        Of a shorter wave: "repeat" repeats it until the window is full, "repeatpad" as often as it fits
+        whole, with zeros after that, and "pad" fills up with zeros.
+
+    Returns
+    -------
+    np.ndarray [shape=(n_windows, size)]
+
+    Raises
+    ------
+    ValueError
+        If `long` or `short` is unknown.
+
+    Examples
+    --------
+    >>> windows(np.arange(1, 6), 2)
+    array([[1, 2],
+           [3, 4],
+           [4, 5]])
+    >>> windows(np.arange(1, 6), 2, long="truncate")
+    array([[1, 2]])
+    >>> [windows(np.arange(1, 3), 5, short=how)[0] for how in ("repeat", "repeatpad", "pad")]
+    [array([1, 2, 1, 2, 1]), array([1, 2, 1, 2, 0]), array([1, 2, 0, 0, 0])]
+    """
+    if long not in ("windows", "truncate", "crop"):
+        raise ValueError(f"long {long!r} is unknown: use windows, truncate or crop")
+    if short not in ("repeat", "repeatpad", "pad"):
+        raise ValueError(f"short {short!r} is unknown: use repeat, repeatpad or pad")
+    if len(wave) < size:
+        n_repeated = {"repeat": size, "repeatpad": size // len(wave) * len(wave), "pad": len(wave)}[short]
+        return pad_to(np.resize(wave, n_repeated), size)[None]
+    last = len(wave) - size
+    if long == "truncate":
+        starts = [0]
+    elif long == "crop":
+        seed = int.from_bytes(hashlib.sha256(np.ascontiguousarray(wave).tobytes()).digest()[:8])
+        starts = [int(np.random.default_rng(seed).integers(last + 1))]
+    else:
+        starts = [*range(0, last, size), last]
+    return np.stack([wave[start : start + size] for start in starts])

@@ -1,200 +1,30 @@
-"""Experiments: variants, grids in YAML, and the command that runs them.
+"""Experiments: the systems of a grid on a dataset, and the command that runs them.
 
 `python -m sss_lib.experiment run notebooks/grids/mini.yaml` plans the notebooks that the grid needs, runs
 those whose results are not current, and prints the table of results.
 """
 
 import argparse
-import difflib
-import itertools
 import os
 import sys
-from collections.abc import Iterable, Mapping
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
-from sss_lib import models
 from sss_lib.artefacts import Artefact, Store
-from sss_lib.processing import AGGREGATIONS
-from sss_lib.search import SEARCHES
+from sss_lib.grid import NOTEBOOKS, Grid, Variant, read_grid, require_known
 
-NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
-
-
-@dataclass(frozen=True)
-class Variant:
-    """How clip embeddings are made: a model and its processing.
-
-    Attributes
-    ----------
-    model : str
-    aggregation : str
-        "mean", "max", "median" or "none".
-    n_components : int or None
-        Of PCA; None for no PCA.
-    normalize : bool
-        Whether the result has unit length.
-    pre_normalize : bool
-        Whether the input of PCA has, as in the CBMI 2024 code.
-    scale : bool
-        Whether every feature is scaled to [0, 1] first.
-
-    Examples
-    --------
-    >>> Variant("aisfx", "mean", 100).name
-    'aisfx-mean-pca100-l2'
-    """
-
-    model: str
-    aggregation: str = "mean"
-    n_components: int | None = None
-    normalize: bool = True
-    pre_normalize: bool = False
-    scale: bool = False
-
-    @property
-    def name(self) -> str:
-        """What its files are called."""
-        pca = "none" if self.n_components is None else self.n_components
-        parts = [self.model, self.aggregation, *(["minmax"] if self.scale else []), f"pca{pca}"]
-        return "-".join(
-            [*parts, "l2" if self.normalize else "raw", *(["prel2"] if self.pre_normalize else [])]
-        )
-
-    def parameters(self) -> dict:
-        """Its fields, as an artefact records them."""
-        return asdict(self)
+__all__ = ["NOTEBOOKS", "Grid", "Variant", "read_grid", "require_known"]
 
 
-@dataclass(frozen=True)
-class Grid:
-    """An experiment: every combination of these is run.
-
-    A model takes only what suits it: one embedding a clip needs no aggregation, scaling is for models that
-    declare it, and PCA can't have more components than there are dimensions or clips. `variants` says what is
-    left out and why.
-    """
-
-    models: tuple[str, ...]
-    datasets: tuple[str, ...] = ("mini",)
-    aggregations: tuple[str, ...] = ("mean",)
-    n_components: tuple[int | None, ...] = (None,)
-    normalize: tuple[bool, ...] = (True,)
-    pre_normalize: tuple[bool, ...] = (False,)
-    scale: tuple[bool, ...] = (True,)
-    searches: tuple[str, ...] = ("nns",)
-    cutoffs: tuple[int, ...] = (15, 150)
-
-    def __post_init__(self):
-        known = {
-            "models": list(models.catalogue()),
-            "aggregations": AGGREGATIONS,
-            "searches": list(SEARCHES),
-        }
-        for key, words in known.items():
-            for value in getattr(self, key):
-                require_known(value, words, f"{key} of the grid")
-        numbers = {"cutoffs": self.cutoffs, "n_components": [n for n in self.n_components if n is not None]}
-        for key, values in numbers.items():
-            if any(type(value) is not int or value < 1 for value in values):
-                raise ValueError(f"{key}={list(values)} of the grid: give whole numbers from 1")
-        for key in ("normalize", "pre_normalize", "scale"):
-            if not all(isinstance(value, bool) for value in getattr(self, key)):
-                raise ValueError(f"{key}={list(getattr(self, key))} of the grid: give true or false")
-        for key in (one.name for one in fields(self)):
-            if not getattr(self, key):
-                raise ValueError(f"{key} of the grid is empty: give at least one value")
-
-    def available(self) -> tuple["Grid", list[str]]:
-        """Grid of the models whose library is installed, and a sentence on each of the others."""
-        missing = {name: models.spec(name).missing() for name in self.models}
-        there = tuple(name for name in self.models if not missing[name])
-        sentences = [
-            f"{name} needs {library}, which is not installed" for name, library in missing.items() if library
-        ]
-        if not there:
-            raise ValueError(f"no model of the grid can run: {'; '.join(sentences)}")
-        return replace(self, models=there), sentences
-
-    def variants(self, n_clips: Mapping[str, int] | None = None) -> tuple[list[Variant], list[str]]:
-        """Variants to run, and a sentence on each combination that is left out.
-
-        Parameters
-        ----------
-        n_clips : mapping of str to int, optional
-            How many clips each model has embedded.
-        """
-        chosen: dict[Variant, None] = {}
-        left_out: dict[str, None] = {}
-        for name in self.models:
-            spec, n = models.spec(name), (n_clips or {}).get(name)
-            hows = [how for how in self.aggregations if how in spec.aggregations]
-            hows = hows if spec.hop_s else list(spec.aggregations)
-            if not hows:
-                left_out[
-                    f"{name} has several frames a clip: no aggregation {', '.join(self.aggregations)}"
-                ] = None
-            scales = self.scale if spec.scaled else (False,)
-            ways = itertools.product(scales, self.n_components, self.normalize, self.pre_normalize)
-            for scale, pca, l2, pre in ways:
-                if pca and pca > spec.dim:
-                    left_out[f"{name} has {spec.dim} dimensions: no PCA {pca}"] = None
-                elif pca and n and pca > n:
-                    left_out[f"{name} has embedded {n} clips: no PCA {pca}"] = None
-                else:
-                    chosen.update({Variant(name, how, pca, l2, pre, scale): None for how in hows})
-        if not chosen:
-            raise ValueError(f"nothing is left of the grid: {'; '.join(left_out)}")
-        return list(chosen), list(left_out)
-
-
-def read_grid(path: str | Path) -> Grid:
-    """Grid from a YAML file whose keys are the fields of `Grid`.
-
-    Raises
-    ------
-    ValueError
-        If a key or a value is unknown; the message has the nearest right word.
-    """
-    import yaml
-
-    path = Path(path)
-    if not path.is_file():
-        raise ValueError(f"grid {path} does not exist: the grids are in {NOTEBOOKS / 'grids'}")
-    try:
-        content = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path} is not plain YAML: {error}") from None
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} is not a mapping: give keys such as 'models: [aisfx]'")
-    keys = [f.name for f in fields(Grid)]
-    for key in content:
-        require_known(key, keys, f"the keys of {path.name}")
-    if "models" not in content:
-        raise ValueError(f"{path} has no 'models': name at least one of {', '.join(models.catalogue())}")
-    as_tuples = {k: tuple(v) if isinstance(v, list) else (v,) for k, v in content.items()}
-    return Grid(**as_tuples)
-
-
-def require_known(value: object, known: Iterable, what: str) -> None:
-    """Raise ValueError with the nearest known word if a value is not among the known ones."""
-    known = [str(k) for k in known]
-    if str(value) not in known:
-        near = difflib.get_close_matches(str(value), known, 1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ValueError(f"{value!r} is not among {what}: {hint}They are {', '.join(known)}")
-
-
-def variants_of(store: Store, dataset: str, grid: Grid) -> tuple[list[Variant], list[str]]:
-    """Variants of a grid that can be made of what its models have embedded, and what is left out."""
-    n_clips = {name: store.frames(dataset, name).metadata()["n_clips"] for name in grid.models}
-    return grid.variants(n_clips)
+def n_clips(store: Store, dataset: str, grid: Grid) -> dict[str, int]:
+    """How many clips each model of a grid has embedded; a model that has none yet isn't there."""
+    frames = {name: store.frames(dataset, name) for name in grid.models}
+    return {name: one.metadata()["n_clips"] for name, one in frames.items() if one.path.is_file()}
 
 
 def systems(store: Store, dataset: str, grid: Grid) -> list[tuple[Variant, str]]:
     """Every variant and search of a grid on a dataset."""
-    return list(itertools.product(variants_of(store, dataset, grid)[0], grid.searches))
+    return grid.systems(n_clips(store, dataset, grid))[0]
 
 
 def failures(store: Store, dataset: str, grid: Grid):

@@ -1,8 +1,9 @@
 """Run a model over a dataset: in parts that survive a killed run, in parallel, with every failure listed."""
 
-import functools
 import hashlib
+import json
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from sss_lib.dataset import Dataset
 
 PART_CLIPS = 64
 """Clips in one part file: what a killed run loses at most."""
+GROUP_CLIPS = 16
+"""Clips of a part that are embedded together: always the same ones, whoever does it."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,9 @@ def extract(
 
     A part whose clips, model and code are unchanged is kept. A clip that can't be embedded is listed in
     failures.csv with the reason, and the run goes on. A worker uses one thread, so that workers don't fight,
-    and the result depends neither on `n_jobs` nor on where an earlier run was killed.
+    and decodes the next clips while the model is at work; it holds few waves at a time, and
+    `audio.MAX_DURATION_S` bounds each. The result depends neither on `n_jobs` nor on where an earlier run was
+    killed.
 
     Parameters
     ----------
@@ -78,6 +83,7 @@ def extract(
     artefact : Artefact, optional
         The list of parts, with what it is made from (`Store.frames`).
     device : str
+        Where a torch model runs: "cpu", "cuda", or "auto" for a GPU if there is one.
 
     Returns
     -------
@@ -89,20 +95,20 @@ def extract(
     artefact = artefact or Artefact(out_dir / "parts.parquet", spec.parameters(), {}, spec.modules)
     parts = [_part(dataset, model, out_dir, start) for start in range(0, len(dataset), PART_CLIPS)]
     todo = [not part.is_current() for part in parts]
-    clips = [
-        (row.fname, row.path)
-        for start, new in zip(range(0, len(dataset), PART_CLIPS), todo, strict=True)
-        if new
-        for row in dataset.clips.iloc[start : start + PART_CLIPS].itertuples()
+    clips = list(zip(dataset.clips["fname"], dataset.clips["path"], strict=True))
+    groups = [
+        clips[start : min(start + GROUP_CLIPS, (i + 1) * PART_CLIPS)]
+        for i in np.flatnonzero(todo)
+        for start in range(i * PART_CLIPS, min((i + 1) * PART_CLIPS, len(clips)), GROUP_CLIPS)
     ]
     results = iter(
         tqdm(
-            _embed_all(clips, model, n_jobs, device),
+            _embed_all(groups, spec, n_jobs, device),
             desc=f"{model} on {dataset.name}",
-            total=len(clips),
+            total=sum(map(len, groups)),
             unit="clip",
             mininterval=0.5,
-            disable=not clips,
+            disable=not groups,
         )
     )
     for i in np.flatnonzero(todo):
@@ -206,37 +212,86 @@ def _write_part(part: Artefact, results: list[tuple[str, np.ndarray | str]], spe
     part.write(columns, n_clips=len(done), n_frames=len(values), failures=failures)
 
 
+Clip = tuple[str, str]
+"""fname and path."""
+Result = tuple[str, np.ndarray | str]
+"""fname, and its frames or the reason why it has none."""
+
+
 def _embed_all(
-    clips: list[tuple[str, str]], model: str, n_jobs: int, device: str
-) -> Iterator[tuple[str, np.ndarray | str]]:
-    """Each clip's fname with its frames, or with the reason why it has none, in the order given."""
-    if n_jobs == 1 or not clips:
-        yield from (_embed(fname, path, model, device) for fname, path in clips)
+    groups: list[list[Clip]], spec: models.ModelSpec, n_jobs: int, device: str
+) -> Iterator[Result]:
+    """Result of each clip, in the order given."""
+    if n_jobs == 1 or not groups:
+        for group in _decoding(groups, spec.rate_hz):
+            yield from _embed(group, spec, device)
         return
     import joblib
     from joblib.externals.loky import get_reusable_executor
 
     try:
         with joblib.parallel_config("loky", inner_max_num_threads=1):
-            work = (joblib.delayed(_embed)(fname, path, model, device) for fname, path in clips)
-            yield from joblib.Parallel(n_jobs, return_as="generator", batch_size=1)(work)
+            work = (joblib.delayed(_decode_and_embed)(group, spec, device) for group in groups)
+            for results in joblib.Parallel(n_jobs, return_as="generator", batch_size=1)(work):
+                yield from results
     finally:
         # The next model gets workers of its own: in one that has run PyTorch, TensorFlow can hang.
         get_reusable_executor().shutdown(wait=True)
 
 
-def _embed(fname: str, path: str, model: str, device: str) -> tuple[str, np.ndarray | str]:
-    extractor, threads = _loaded(model, device)
+def _decode_and_embed(group: list[Clip], spec: models.ModelSpec, device: str) -> list[Result]:
+    (decoding,) = _decoding([group], spec.rate_hz)
+    return _embed(decoding, spec, device)
+
+
+def _decoding(groups: list[list[Clip]], rate_hz: int) -> Iterator[list[tuple[str, Future]]]:
+    """Each group with its waves, or what went wrong with them; the next group's are decoded meanwhile."""
+    with ThreadPoolExecutor(1) as pool:
+        now: list[tuple[str, Future]] = []
+        for group in groups:
+            following = [(fname, pool.submit(audio.decode, path, rate_hz)) for fname, path in group]
+            if now:
+                yield now
+            now = following
+        if now:
+            yield now
+
+
+def _embed(group: list[tuple[str, Future]], spec: models.ModelSpec, device: str) -> list[Result]:
+    extractor, threads = _loaded(spec, device)
+    failed = {fname: decoded.exception() for fname, decoded in group if decoded.exception()}
+    good = [(fname, decoded.result()) for fname, decoded in group if fname not in failed]
+    with threads.limit(limits=1):
+        try:
+            embedded = dict(
+                zip((fname for fname, _ in good), extractor.embed(w for _, w in good), strict=True)
+            )
+        except Exception:  # one clip must not take its group along: each alone, to find it
+            embedded = {fname: _embed_one(wave, extractor) for fname, wave in good}
+    embedded |= {fname: _reason(error) for fname, error in failed.items()}
+    return [(fname, embedded[fname]) for fname, _ in group]
+
+
+def _embed_one(wave: np.ndarray, extractor: models.Extractor) -> np.ndarray | str:
     try:
-        with threads.limit(limits=1):
-            return fname, extractor(audio.decode(path, extractor.spec.rate_hz))
-    except ValueError as error:
-        return fname, str(error)
+        return extractor(wave)
     except Exception as error:  # one clip must not end the run, whatever a model does with it
-        return fname, f"{type(error).__name__}: {error}"
+        return _reason(error)
 
 
-@functools.lru_cache(maxsize=1)
-def _loaded(model: str, device: str) -> tuple[models.Extractor, threadpoolctl.ThreadpoolController]:
+def _reason(error: BaseException) -> str:
+    return str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+
+
+_last: dict[str, tuple[models.Extractor, threadpoolctl.ThreadpoolController]] = {}
+
+
+def _loaded(
+    spec: models.ModelSpec, device: str
+) -> tuple[models.Extractor, threadpoolctl.ThreadpoolController]:
     """Return the model, loaded once in a process, and what limits the threads of its libraries."""
-    return models.load(model, device), threadpoolctl.ThreadpoolController()
+    key = json.dumps([spec.parameters(), device])
+    if key not in _last:
+        _last.clear()
+        _last[key] = models.load(spec, device), threadpoolctl.ThreadpoolController()
+    return _last[key]

@@ -1,25 +1,19 @@
 """Run a grid: plan the notebooks that it needs, run those whose results are not current, list what failed."""
 
-import ast
+import functools
 import json
 import os
+import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from sss_lib import extraction
+from sss_lib import experiment, extraction
 from sss_lib.artefacts import Artefact, Store
-from sss_lib.experiment import (
-    NOTEBOOKS,
-    comparison_artefact,
-    failures,
-    read_grid,
-    require_known,
-    variants_of,
-)
+from sss_lib.grid import NOTEBOOKS, Variant, read_grid
+from sss_lib.notebook import code_digest, run_notebook
 
 WITHOUT_EFFECT = {"n_jobs"}
 """Parameters that change how long a notebook takes, and nothing else."""
@@ -48,96 +42,91 @@ class Task:
     outputs: tuple[Artefact, ...]
     files: tuple[Path, ...] = ()
 
+    @property
+    def key(self) -> str:
+        """What the log calls it."""
+        return f"{self.notebook}/{self.name}"
+
     def executed(self, runs_dir: Path) -> Path:
         """Path of the executed notebook."""
         return runs_dir / self.notebook / f"{self.name}.ipynb"
 
-    def is_current(self, runs_dir: Path) -> bool:
+    def recipe(self) -> dict:
+        """What it would run with today."""
+        parameters = {key: value for key, value in self.parameters.items() if key not in WITHOUT_EFFECT}
+        return {"parameters": parameters, "code": _code(self.notebook)}
+
+    def is_current(self, runs_dir: Path, log: "Log") -> bool:
         """Whether its last run ended well, with today's notebook, parameters and inputs, and all is there."""
-        try:
-            notebook = json.loads(self.executed(runs_dir).read_text())
-            about = notebook["metadata"]["papermill"]
-        except (
-            FileNotFoundError,
-            ValueError,
-            KeyError,
-            TypeError,
-        ):  # not run, or killed while it was written
-            return False
-        ran_with, would_run_with = (
-            {name: value for name, value in parameters.items() if name not in WITHOUT_EFFECT}
-            for parameters in (about["parameters"], json.loads(json.dumps(dict(self.parameters))))
-        )
+        entry = log.entries.get(self.key)
         return (
-            about["exception"] is None
-            and about["end_time"] is not None
-            and ran_with == would_run_with
-            and _code(notebook) == _code(json.loads((NOTEBOOKS / f"{self.notebook}.ipynb").read_text()))
+            entry is not None
+            and not entry["error"]
+            and entry["recipe"] == self.recipe()
+            and entry["executed"] == _state(self.executed(runs_dir))
             and all(output.is_current() for output in self.outputs)
             and all(file.is_file() for file in self.files)
         )
 
 
-def _code(notebook: dict) -> list[str]:
-    """Sources of the code cells, without the one that papermill injects."""
-    return [
-        "".join(cell["source"])
-        for cell in notebook["cells"]
-        if cell["cell_type"] == "code" and "injected-parameters" not in cell["metadata"].get("tags", [])
-    ]
+@functools.cache
+def _code(notebook: str) -> str:
+    return code_digest(NOTEBOOKS / f"{notebook}.ipynb")
 
 
-def notebook_parameters(notebook: str | Path) -> list[str]:
-    """Names assigned in the cell tagged `parameters`."""
-    for cell in json.loads(Path(notebook).read_text())["cells"]:
-        if "parameters" in cell["metadata"].get("tags", []):
-            body = ast.parse("".join(cell["source"])).body
-            return [node.targets[0].id for node in body if isinstance(node, ast.Assign)]
-    raise ValueError(
-        f"{notebook} has no cell tagged 'parameters': tag one, so that it can be run with others"
-    )
+def _state(path: Path) -> list[int] | None:
+    """Size and time of a file, by which a change shows; None if it isn't there."""
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return None
+    return [stat.st_size, stat.st_mtime_ns]
 
 
-def run_notebook(
-    notebook: str | Path, output: str | Path, parameters: Mapping[str, object], *, show_progress: bool = False
-) -> None:
-    """Execute a notebook through papermill, in the notebooks folder, with parameters that it must know.
+class Log:
+    """What has been run under a folder: a line a run, so that a killed one loses nothing that had ended.
 
     Parameters
     ----------
-    notebook, output : str or Path
-    parameters : mapping
-    show_progress : bool
-        Whether the notebook's own progress bars are shown on the terminal as it runs.
-
-    Raises
-    ------
-    ValueError
-        If a parameter is unknown to the notebook: papermill itself would ignore it.
-    papermill.PapermillExecutionError
-        If a cell fails; the executed notebook shows where.
+    path : Path
+        JSON lines.
     """
-    known = notebook_parameters(notebook)
-    for name in parameters:
-        require_known(name, known, f"the parameters of {Path(notebook).name}")
-    import papermill
-    import traitlets.config
 
-    Path(output).parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as sockets:
-        # Local sockets, where there are some: no port that a kernel beside this one could take meanwhile.
-        manager = {} if os.name == "nt" else {"transport": "ipc", "ip": os.path.join(sockets, "kernel")}
-        papermill.execute_notebook(
-            notebook,
-            output,
-            dict(parameters),
-            cwd=NOTEBOOKS,
-            progress_bar=False,
-            stderr_file=sys.stderr if show_progress else None,
-            coalesce_streams=True,
-            config=traitlets.config.Config({"KernelManager": manager}),
-            extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
-        )
+    def __init__(self, path: Path):
+        self.path = path
+        self.entries: dict[str, dict] = {}
+        if path.is_file():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                try:
+                    entry = json.loads(line)
+                    self.entries[entry["task"]] = entry
+                except (
+                    ValueError,
+                    KeyError,
+                    TypeError,
+                ):  # the line that was being written when it was killed
+                    continue
+
+    def add(self, task: Task, runs_dir: Path, seconds: float, error: str) -> None:
+        """Note that a task has ended, and how."""
+        entry = {
+            "task": task.key,
+            "recipe": json.loads(json.dumps(task.recipe())),
+            "executed": _state(task.executed(runs_dir)),
+            "seconds": round(seconds, 2),
+            "error": error,
+        }
+        self.entries[task.key] = entry
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write("\n" + json.dumps(entry))
+
+    def expected_s(self, task: Task) -> float | None:
+        """How long a task may take: as last time, else as others of its notebook; None if none has run."""
+        if task.key in self.entries:
+            return self.entries[task.key]["seconds"]
+        of_notebook = [e["seconds"] for key, e in self.entries.items() if key.startswith(task.notebook + "/")]
+        return statistics.median(of_notebook) if of_notebook else None
 
 
 @dataclass
@@ -169,52 +158,99 @@ class Runner:
         self.data_dir = os.path.relpath(self.store.data_dir, NOTEBOOKS)
         self.name = Path(self.dataset).resolve().name
         self.figures_dir = self.figures_root / self.name
+        self.runs_dir = self.store.runs_dir(self.name)
+        self.log = Log(self.runs_dir / "log.jsonl")
+        self.failed: set[str] = set()  # names of models and variants
+        self._systems_of, self._found = None, ([], [])
+        self.stages = {
+            "00_dataset": self._dataset_tasks,
+            "01_extraction": self._extraction_tasks,
+            "02_processing": self._processing_tasks,
+            "03_search": self._search_tasks,
+            "04_evaluation": self._evaluation_tasks,
+            "05_figures": self._figure_tasks,
+        }
+
+    def plan(self) -> dict[str, list[Task]]:
+        """Print what there is to do, and return the tasks to run as far as they are known now, by stage.
+
+        A stage's results may change, and then what follows from them is run too.
+        """
+        systems, left_out = self._systems()
+        n_variants = len({variant for variant, _ in systems})
+        print(
+            f"{self.grid_path.name} on {self.name}: {len(self.grid.models)} models, {n_variants} variants, "
+            f"{len(systems)} systems"
+        )
+        for sentence in self.left_out + left_out:
+            print(f"  left out: {sentence}")
+        todo = {}
+        for stage, tasks_of in self.stages.items():
+            tasks = tasks_of()
+            todo[stage] = [task for task in tasks if not task.is_current(self.runs_dir, self.log)]
+            state = "up to date" if not todo[stage] else f"{len(todo[stage])} to run"
+            print(f"  {stage:14}{len(tasks):6}  {state}")
+        if any(todo.values()):
+            print(self._expectation(todo))
+        return todo
 
     def run(self) -> bool:
         """Run what isn't current; return whether all of it ended well."""
+        from tqdm import tqdm
+
         begin = time.monotonic()
-        runs_dir = self.store.runs_dir(self.name)
-        for stage, parallel in (
-            (self._dataset_tasks, False),
-            (self._extraction_tasks, False),
-            (self._processing_tasks, True),
-            (self._search_tasks, True),
-            (self._evaluation_tasks, True),
-            (self._figure_tasks, False),
-        ):
-            tasks = stage()
-            todo = [task for task in tasks if not task.is_current(runs_dir)]
-            notebook = tasks[0].notebook
-            if not todo:
-                print(f"{notebook:14} {len(tasks):3} up to date")
-                continue
-            self._run_stage(notebook, todo, runs_dir, parallel)
-            if self.failures:
-                break
+        planned = self.plan()
+        n_planned = sum(map(len, planned.values()))
+        with tqdm(total=n_planned, unit="notebook", disable=not n_planned, mininterval=0.5) as bar:
+            for stage, tasks_of in self.stages.items():
+                if stage == "05_figures" and self.failures:
+                    break  # it would show only a part of the grid
+                self.store = Store(self.store.data_dir)  # which knows weights that have come meanwhile
+                todo = [task for task in tasks_of() if not task.is_current(self.runs_dir, self.log)]
+                bar.total += len(todo) - len(planned[stage])
+                bar.set_description(f"{stage:14}")
+                self._run_tasks(todo, bar, parallel=stage in ("02_processing", "03_search", "04_evaluation"))
+                if stage in self.failed:
+                    break  # without the dataset there is nothing to do
         self._report_failures()
-        print(f"{self.n_run} notebooks run in {time.monotonic() - begin:.0f} s; they are in {runs_dir}")
+        print(f"{self.n_run} notebooks run in {time.monotonic() - begin:.0f} s; they are in {self.runs_dir}")
         return not self.failures
 
-    def _run_stage(self, notebook: str, todo: list[Task], runs_dir: Path, parallel: bool) -> None:
+    def _expectation(self, todo: dict[str, list[Task]]) -> str:
+        """How long the run may take, as far as earlier runs tell."""
+        total_s, untold = 0.0, 0
+        for stage, tasks in todo.items():
+            seconds = [self.log.expected_s(task) for task in tasks]
+            at_a_time = 1 if stage in ("00_dataset", "01_extraction", "05_figures") else self.n_jobs
+            total_s += sum(one for one in seconds if one is not None) / at_a_time
+            untold += seconds.count(None)
+        known = f"about {total_s / 60:.0f} min" if total_s > 90 else f"about {total_s:.0f} s"
+        if not untold:
+            return f"  expected to take {known}, by earlier runs"
+        if not total_s:
+            return "  how long it takes, no earlier run tells"
+        return f"  expected to take {known}, by earlier runs, and {untold} notebooks that none tells of"
+
+    def _run_tasks(self, todo: list[Task], bar, *, parallel: bool) -> None:
         import joblib
-        from tqdm import tqdm
 
         if parallel:
             n_jobs = min(self.n_jobs + 1, len(todo))  # a kernel that starts leaves a core idle
-            work = (joblib.delayed(_attempt)(task, runs_dir, alone=n_jobs == 1) for task in todo)
-            results = joblib.Parallel(n_jobs, return_as="generator_unordered")(work)
-            results = tqdm(results, desc=f"{notebook:14}", total=len(todo), unit="notebook")
+            work = (joblib.delayed(_attempt)(task, self.runs_dir, alone=n_jobs == 1) for task in todo)
+            results = joblib.Parallel(n_jobs, return_as="generator_unordered")(work) if todo else ()
         else:  # the notebook uses all cores by itself, and shows how far it is
-            results = (_attempt(task, runs_dir, alone=True, show_progress=True) for task in todo)
-            print(f"{notebook:14} {', '.join(task.name for task in todo)}", flush=True)
-        for path, error in results:
+            results = (_attempt(task, self.runs_dir, alone=True, show_progress=True) for task in todo)
+        for task, seconds, error in results:
+            self.log.add(task, self.runs_dir, seconds, error)
             self.n_run += 1
+            bar.update()
             if error:
-                self.failures.append((path, error))
+                self.failures.append((task.executed(self.runs_dir), error))
+                self.failed |= {task.name, task.notebook} if task.notebook == "00_dataset" else {task.name}
 
     def report_failed_clips(self) -> None:
         """Print the clips that have no embedding, and why."""
-        failed = failures(self.store, self.name, self.grid)
+        failed = experiment.failures(self.store, self.name, self.grid)
         for model, clips in failed.groupby("model"):
             path = self.store.frames_dir(self.name, model) / "failures.csv"
             print(
@@ -227,6 +263,23 @@ class Runner:
     def _report_failures(self) -> None:
         for path, error in sorted(self.failures):
             print(f"\nFAILED {path}\n{error}", file=sys.stderr)
+        if self.failures:
+            print(
+                f"\n{len(self.failures)} of {self.n_run} notebooks FAILED, and what needs them was not run: "
+                "the paths above have the notebooks as far as they came",
+                file=sys.stderr,
+            )
+
+    def _systems(self) -> tuple[list[tuple[Variant, str]], list[str]]:
+        """Systems of the models that have not failed, and what is left out."""
+        working = tuple(name for name in self.grid.models if name not in self.failed)
+        if not working:
+            return [], []
+        grid = replace(self.grid, models=working)
+        known = experiment.n_clips(self.store, self.name, grid)
+        if (working, known) != self._systems_of:
+            self._systems_of, self._found = (working, known), grid.systems(known)
+        return self._found
 
     def _dataset_tasks(self) -> list[Task]:
         from sss_lib import dataset
@@ -247,41 +300,39 @@ class Runner:
         return tasks
 
     def _variant_tasks(self, notebook: str, outputs, **more: object) -> list[Task]:
+        """Return a task for each variant that hasn't failed, with the searches that the grid wants of it."""
         base = {"data_dir": self.data_dir, "dataset": self.name}
+        searches: dict[Variant, list[str]] = {}
+        for variant, search in self._systems()[0]:
+            searches.setdefault(variant, []).append(search)
         return [
-            Task(notebook, v.name, {**base, **v.parameters(), **more}, tuple(outputs(v)))
-            for v in self.variants
+            Task(
+                notebook,
+                variant.name,
+                {**base, **variant.parameters(), **({"searches": of_variant, **more} if more else {})},
+                tuple(outputs(variant, of_variant)),
+            )
+            for variant, of_variant in searches.items()
+            if variant.name not in self.failed
         ]
 
     def _processing_tasks(self) -> list[Task]:
-        self.variants, left_out = variants_of(self.store, self.name, self.grid)
-        left_out = self.left_out + left_out
-        n_searches = len(self.grid.searches)
-        print(
-            f"{self.grid_path.name} on {self.name}: {len(self.variants)} variants x {n_searches} searches = "
-            f"{len(self.variants) * n_searches} systems"
-        )
-        for sentence in left_out:
-            print(f"  left out: {sentence}")
-        return self._variant_tasks("02_processing", lambda v: [self.store.embeddings(self.name, v)])
+        return self._variant_tasks("02_processing", lambda v, _: [self.store.embeddings(self.name, v)])
 
     def _search_tasks(self) -> list[Task]:
         top_n = max(self.grid.cutoffs)
         return self._variant_tasks(
             "03_search",
-            lambda v: [self.store.ranking(self.name, v, s, top_n=top_n) for s in self.grid.searches],
-            searches=list(self.grid.searches),
+            lambda v, searches: [self.store.ranking(self.name, v, s, top_n=top_n) for s in searches],
             top_n=top_n,
         )
 
     def _evaluation_tasks(self) -> list[Task]:
+        cutoffs = self.grid.cutoffs
         return self._variant_tasks(
             "04_evaluation",
-            lambda v: [
-                self.store.scores(self.name, v, s, cutoffs=self.grid.cutoffs) for s in self.grid.searches
-            ],
-            searches=list(self.grid.searches),
-            cutoffs=list(self.grid.cutoffs),
+            lambda v, searches: [self.store.scores(self.name, v, s, cutoffs=cutoffs) for s in searches],
+            cutoffs=list(cutoffs),
         )
 
     def _figure_tasks(self) -> list[Task]:
@@ -291,20 +342,22 @@ class Runner:
             "dataset": self.name,
             "grid": os.path.relpath(self.grid_path, NOTEBOOKS),
         }
-        comparison = comparison_artefact(self.store, self.name, self.grid)
+        comparison = experiment.comparison_artefact(self.store, self.name, self.grid)
         names = comparison.metadata().get("figures", ()) if comparison.is_current() else ()
         figures = tuple(self.figures_dir / name for name in names)
         return [Task("05_figures", f"{self.name}-{self.grid_path.stem}", parameters, (comparison,), figures)]
 
 
-def _attempt(task: Task, runs_dir: Path, *, alone: bool, show_progress: bool = False) -> tuple[Path, str]:
-    """Run a task; return the path of the executed notebook and what went wrong, if anything did."""
+def _attempt(
+    task: Task, runs_dir: Path, *, alone: bool, show_progress: bool = False
+) -> tuple[Task, float, str]:
+    """Run a task; return it, the seconds that it took, and what went wrong, if anything did."""
     if not alone:  # in a worker process, one of several: a core each
         os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
-    path = task.executed(runs_dir)
+    begin, error = time.monotonic(), ""
     notebook = NOTEBOOKS / f"{task.notebook}.ipynb"
     try:
-        run_notebook(notebook, path, task.parameters, show_progress=show_progress)
-    except Exception as error:  # whatever it is, the other notebooks go on
-        return path, f"{type(error).__name__}: {error}"
-    return path, ""
+        run_notebook(notebook, task.executed(runs_dir), task.parameters, show_progress=show_progress)
+    except Exception as caught:  # whatever it is, the other notebooks go on
+        error = f"{type(caught).__name__}: {caught}"
+    return task, time.monotonic() - begin, error

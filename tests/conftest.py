@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from sss_lib import dataset
+from sss_lib import audio, dataset, models
+from sss_lib.models.catalogue import CATALOGUE
 
 RATE_HZ = 44100
 GROUND_TRUTH = """\
@@ -42,3 +43,18 @@ def collection(tmp_path):
     (folder / "ground_truth.csv").write_text(GROUND_TRUTH, encoding="utf-8")
     (folder / "classes.csv").write_text(CLASSES, encoding="utf-8")
     return folder
+
+
+@pytest.fixture
+def windowed_model():
+    """Name of a registered model that takes a tenth of a second at once, and gives its peak."""
+    models.register(
+        "peak",
+        lambda wave: [[abs(window).max()] for window in audio.windows(wave, 1600)],
+        rate_hz=16000,
+        dim=1,
+        hop_s=0.1,
+        window_s=0.1,
+    )
+    yield "peak"
+    del CATALOGUE["peak"]

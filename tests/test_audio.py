@@ -204,3 +204,31 @@ def test_windows_are_a_copy():
     values = np.arange(4.0)
     audio.chunk(values, size=2, hop=1)[:] = 9
     assert values.tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("n", [4, 5, 7, 8, 9, 12, 31])
+def test_windows_cover_a_long_wave_and_each_is_a_piece_of_it(n):
+    wave = np.arange(n)
+    found = audio.windows(wave, 4)
+    assert found.tolist() == [list(range(w[0], w[0] + 4)) for w in found]
+    assert set(found.ravel()) == set(wave)
+    assert len(found) == -(-n // 4)
+
+
+def test_a_crop_is_a_piece_of_the_wave_drawn_by_the_wave_alone():
+    rng = np.random.default_rng(0)
+    starts = set()
+    for _ in range(20):
+        wave = rng.permutation(100).astype(np.float32)
+        (crop,) = audio.windows(wave, 10, long="crop")
+        np.testing.assert_array_equal(crop, audio.windows(wave.copy(), 10, long="crop")[0])
+        start = wave.tolist().index(crop[0])
+        np.testing.assert_array_equal(crop, wave[start : start + 10])
+        starts.add(start)
+    assert len(starts) > 10
+
+
+@pytest.mark.parametrize("option", [{"long": "loop"}, {"short": "reflect"}])
+def test_windows_of_an_unknown_kind_are_refused(option):
+    with pytest.raises(ValueError, match="unknown: use"):
+        audio.windows(np.ones(3), 2, **option)

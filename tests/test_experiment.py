@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from sss_lib import experiment, runner
+from sss_lib import experiment, notebook
 from sss_lib.experiment import Grid, Variant
 
 
@@ -98,7 +98,7 @@ def test_an_unknown_notebook_parameter_is_refused(tmp_path):
     with pytest.raises(
         ValueError, match=r"'n_component' is not among the parameters of 02_processing\.ipynb: did you"
     ):
-        runner.run_notebook(
+        notebook.run_notebook(
             experiment.NOTEBOOKS / "02_processing.ipynb", tmp_path / "out.ipynb", {"n_component": 10}
         )
     assert not (tmp_path / "out.ipynb").exists()
@@ -116,3 +116,28 @@ def test_the_command_line_names_a_dataset_that_is_nowhere(tmp_path, capsys):
     code = experiment.main(["run", grid, "--dataset", "nosuch", "--data-dir", str(tmp_path)])
     assert code == 2
     assert "'nosuch' is neither a known dataset ('mini') nor a folder" in capsys.readouterr().err
+
+
+def test_long_and_short_audio_and_preprocessing_are_axes_of_the_grid(windowed_model):
+    grid = Grid(
+        (windowed_model, "duration"), long_audio=("default", "truncate"), short_audio=("repeat", "pad")
+    )
+    available, left_out = grid.available()
+    assert available.models == tuple(
+        windowed_model + way for way in ("", "+pad", "+truncate", "+truncate+pad")
+    )
+    assert left_out == [
+        f"duration takes clips of any length: '{word}' means nothing for it"
+        for word in ("repeat", "pad", "truncate")
+    ]
+    assert available.available() == (available, [])
+    with pytest.raises(
+        ValueError, match="'trunkate' is not among long_audio of the grid: did you mean 'trunc"
+    ):
+        Grid(("duration",), long_audio=("trunkate",))
+
+
+def test_what_the_study_did_is_left_out_where_it_is_what_is_done_anyway():
+    available, left_out = Grid(("duration", "vggish"), preprocessing=("standard", "paper")).available()
+    assert [name for name in available.models if name != "duration"] in ([], ["vggish", "vggish+paper"])
+    assert left_out[0] == "duration does what the 2024 study did already: leave out 'paper'"

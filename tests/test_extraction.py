@@ -1,6 +1,8 @@
 """Extraction keeps order, survives kills, lists failures, and computes nothing twice."""
 
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -15,8 +17,9 @@ ORDER = ["b", "007", "é", "1e5", "a"]
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch):
-    """Five clips make parts of two, two and one."""
+    """Five clips make parts of two, two and one, each clip a group of its own."""
     monkeypatch.setattr(extraction, "PART_CLIPS", 2)
+    monkeypatch.setattr(extraction, "GROUP_CLIPS", 1)
 
 
 @pytest.fixture
@@ -257,3 +260,26 @@ def test_extraction_into_a_store_is_current_until_the_dataset_changes(collection
     assert not frames.is_current()
     assert extraction.extract_to(store, tiny, "duration").n_new == 1
     assert frames.is_current()
+
+
+def test_a_clip_of_three_hours_does_not_exhaust_the_memory(tmp_path):
+    n_bytes = 3 * 3600 * 44100 * 2
+    path = tmp_path / "long.wav"
+    soundfile.write(path, np.zeros(0), 44100, subtype="PCM_16")
+    header = bytearray(path.read_bytes())
+    header[4:8] = (n_bytes + 36).to_bytes(4, "little")
+    header[40:44] = n_bytes.to_bytes(4, "little")
+    path.write_bytes(header)
+    with path.open("r+b") as file:
+        file.truncate(44 + n_bytes)  # silence that takes no room on the disk
+    code = (
+        "import resource, sys; from sss_lib import audio, models\n"
+        "wave = audio.decode(sys.argv[1], 44100)\n"
+        "print(len(models.load('logmel')(wave)), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    out = subprocess.run(
+        [sys.executable, "-c", code, path], capture_output=True, text=True, check=True
+    ).stdout
+    n_frames, kibibytes = map(int, out.split())
+    assert n_frames == 1
+    assert kibibytes < 2**20

@@ -2,16 +2,30 @@
 
 import difflib
 import importlib
-from collections.abc import Callable
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from sss_lib.models.catalogue import CATALOGUE, ModelSpec
+from sss_lib.models.batches import Batched
+from sss_lib.models.catalogue import CATALOGUE
+from sss_lib.models.spec import ModelSpec
 from sss_lib.models.weights import find
 
-__all__ = ["Extractor", "ModelSpec", "catalogue", "fetch", "load", "read_weights", "spec"]
+__all__ = [
+    "Extractor",
+    "ModelSpec",
+    "audit",
+    "catalogue",
+    "fetch",
+    "load",
+    "read_weights",
+    "register",
+    "spec",
+]
 
 
 def catalogue() -> dict[str, ModelSpec]:
@@ -28,16 +42,23 @@ def catalogue() -> dict[str, ModelSpec]:
 def spec(name: str) -> ModelSpec:
     """Row of the catalogue for a model.
 
+    Parameters
+    ----------
+    name : str
+        A model, such as "vggish"; with words behind it, such as "vggish+paper", the same with its audio
+        prepared otherwise (`ModelSpec.prepared`).
+
     Raises
     ------
     ValueError
-        If there is no such model; the message has the nearest name.
+        If there is no such model; the message has the nearest name. Or if a word doesn't suit it.
     """
+    name, *words = name.split("+")
     if name not in CATALOGUE:
         near = difflib.get_close_matches(name.lower(), CATALOGUE, 1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise ValueError(f"model {name!r} is not in the catalogue: {hint}It has {', '.join(CATALOGUE)}")
-    return CATALOGUE[name]
+    return CATALOGUE[name].prepared(*words)
 
 
 @dataclass(frozen=True)
@@ -48,7 +69,7 @@ class Extractor:
     ----------
     spec : ModelSpec
     network : callable
-        Waveform to frames, as the loader gave it.
+        Waveform to frames, as the loader gave it. Where it has a method `embed`, that takes many waves.
     """
 
     spec: ModelSpec
@@ -72,9 +93,27 @@ class Extractor:
         ValueError
             If the wave isn't a non-empty vector or the result isn't finite.
         """
+        return self.embed([wave])[0]
+
+    def embed(self, waves: Iterable[np.ndarray]) -> list[np.ndarray]:
+        """Frame embeddings of each wave, computed together where the network can; see `__call__`."""
+        prepared = map(self._prepare, waves)
+        if hasattr(self.network, "embed"):
+            embedded = self.network.embed(prepared)
+        else:
+            embedded = map(self.network, prepared)
+        return [self._check(frames) for frames in embedded]
+
+    def _prepare(self, wave: np.ndarray) -> np.ndarray:
         if np.ndim(wave) != 1 or not len(wave):
             raise ValueError(f"{self.spec.name} takes a non-empty mono waveform, not shape {np.shape(wave)}")
-        frames = np.asarray(self.network(np.ascontiguousarray(wave, np.float32)), np.float32)
+        wave = np.ascontiguousarray(wave, np.float32)
+        if self.spec.gain_db:
+            wave = np.clip(wave * np.float32(10 ** (self.spec.gain_db / 20)), -1, 1)
+        return wave
+
+    def _check(self, frames: np.ndarray) -> np.ndarray:
+        frames = np.asarray(frames, np.float32)
         if frames.ndim != 2 or frames.shape[1] != self.spec.dim or not len(frames):
             raise ValueError(
                 f"{self.spec.name} gave shape {frames.shape}, not (n_frames, {self.spec.dim}): mend its "
@@ -85,14 +124,14 @@ class Extractor:
         return frames
 
 
-def load(name: str, device: str = "cpu") -> Extractor:
+def load(name: str | ModelSpec, device: str = "cpu") -> Extractor:
     """Load a model of the catalogue.
 
     Parameters
     ----------
-    name : str
+    name : str or ModelSpec
     device : str
-        Where a torch model runs.
+        Where a torch model runs: "cpu", "cuda", or "auto" for a GPU if there is one.
 
     Returns
     -------
@@ -101,15 +140,75 @@ def load(name: str, device: str = "cpu") -> Extractor:
     Raises
     ------
     ValueError
-        If the model is unknown or its weights are not the published ones.
+        If the model is unknown or its weights are not the published ones, or if half precision is asked for
+        where there is no GPU.
     FileNotFoundError
         If its weights are missing.
     ImportError
         If a library that it needs is not installed; the message says how to install it.
     """
-    row = spec(name)
+    row = spec(name) if isinstance(name, str) else name
     loader = importlib.import_module(f"sss_lib.models.{row.loader}")
-    return Extractor(row, loader.load(row, device))
+    network = loader.load(row, device)
+    if row.half:
+        if not isinstance(network, Batched):
+            raise ValueError(f"{row.name}: half precision is for networks in PyTorch only")
+        network = replace(network, half=True)
+    return Extractor(row, network)
+
+
+def register(
+    name: str, network: Callable | None = None, *, rate_hz: int, dim: int, **about: object
+) -> Callable:
+    """Add an audio representation of your own to the catalogue, for as long as this Python runs.
+
+    Parameters
+    ----------
+    name : str
+        Letters, digits, ".", "_" and "-". Registering it again replaces it.
+    network : callable, optional
+        Wave float32 [n_samples] to frames [n_frames, dim]. Without it, decorates a function.
+    rate_hz : int
+    dim : int
+    **about
+        Other fields of `ModelSpec`; without `hop_s`, a clip has one embedding.
+
+    Returns
+    -------
+    callable
+        The network.
+
+    Raises
+    ------
+    ValueError
+        If the name isn't plain, or is that of a model that comes with the library.
+
+    Examples
+    --------
+    >>> @register("peak", rate_hz=16000, dim=1)
+    ... def peak(wave):
+    ...     return [[np.abs(wave).max()]]
+    >>> load("peak")(np.array([0.25, -0.5]))
+    array([[0.5]], dtype=float32)
+    >>> del CATALOGUE["peak"]
+    """
+    from sss_lib.models import own
+
+    if network is None:
+        return partial(register, name, rate_hz=rate_hz, dim=dim, **about)
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise ValueError(f"model name {name!r} is not plain: use letters, digits, '.', '_' and '-' only")
+    if name in CATALOGUE and CATALOGUE[name].loader != "own":
+        raise ValueError(f"model {name!r} comes with the library: choose another name for yours")
+    CATALOGUE[name] = own.row(name, network, {"rate_hz": rate_hz, "dim": dim, **about})
+    return network
+
+
+def audit(name: str, waves: Sequence[np.ndarray], device: str = "cpu") -> dict[str, float]:
+    """How much a model's embeddings differ by order, batch and worker; see `determinism.audit`."""
+    from sss_lib.models import determinism
+
+    return determinism.audit(name, waves, device)
 
 
 def read_weights(row: ModelSpec) -> Path:

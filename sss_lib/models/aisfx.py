@@ -5,42 +5,25 @@ The published pipeline, with the audio decoded by `sss_lib.audio`: 96 HTK mel ba
 A last patch that isn't full is dropped, unless it's the only one: then it is padded with zeros.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 
 from sss_lib import audio
-from sss_lib.models import read_weights
-from sss_lib.models.catalogue import ModelSpec
+from sss_lib.models import checkpoint, read_weights
+from sss_lib.models.batches import Batched
+from sss_lib.models.spec import ModelSpec
 from sss_lib.models.spectrogram import log_mel
 
 LOG_MEL_MAX = 9.457798957824707
 """Largest log-mel value of the training data, which the network's input is divided by."""
 PATCH, HOP = 100, 50
 CHANNELS = (1, 64, 128, 256, 512)
-BATCH = 16
 
 
-def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
+def load(spec: ModelSpec, device: str) -> Batched:
     """Network with the published weights: waveform to [n_frames, 512]."""
-    try:
-        import safetensors.torch
-        import torch
-    except ImportError as error:
-        raise ImportError(
-            f"{spec.name} needs {error.name}: install it with pip install -e .[torch]"
-        ) from None
-
-    network = build()
-    network.load_state_dict(safetensors.torch.load_file(read_weights(spec)), strict=True)
-    network.eval().to(device)
-
-    def embed(wave: np.ndarray) -> np.ndarray:
-        batches = torch.from_numpy(patches(wave)).split(BATCH)
-        with torch.inference_mode():
-            return torch.cat([network(batch.to(device)).cpu() for batch in batches]).numpy()
-
-    return embed
+    checkpoint.import_torch(spec)
+    path = read_weights(spec)
+    return Batched(patches, checkpoint.load_into(build(), checkpoint.read(path), path), device)
 
 
 def patches(wave: np.ndarray) -> np.ndarray:

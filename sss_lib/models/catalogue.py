@@ -1,100 +1,14 @@
 """The catalogue of audio representations: one row a model, and nothing about any of them anywhere else."""
 
-import importlib.util
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
-from sss_lib.models.weights import Weights, digest
-
-FRONT_ENDS = {
-    "aisfx": ("spectrogram",),
-    "descriptors": ("spectrogram",),
-    "essentia_graphs": ("essentia_import",),
-    "freesound": ("essentia_import",),
-    "openl3": ("essentia_import",),
-}
-"""Modules that a loader's embeddings depend on besides its own."""
-
-
-@dataclass(frozen=True)
-class ModelSpec:
-    """One audio representation: what it is, and what a run needs to know of it.
-
-    Attributes
-    ----------
-    name, display_name : str
-    loader : str
-        Module of `sss_lib.models` whose `load(spec, device)` gives the network.
-    rate_hz : int
-        Sample rate of the waveform it takes.
-    dim : int
-        Size of one embedding.
-    hop_s : float or None
-        Seconds between frame embeddings; None where a clip has one embedding.
-    modality : str
-        What it was trained on: A audio, I images, L language; "-" for no training.
-    objective, n_parameters, data_size : str
-        Training objective, parameters and training clips, as the paper's Table II prints them.
-    colour : str
-        Of its bars and points in every figure.
-    citation : str
-    requires : str
-        The library that its loader needs, if any: an extra of the same name installs it.
-    weights : Weights or None
-    options : mapping
-        What its loader needs to know besides, such as the names of a graph's nodes.
-    scaled : bool
-        Processing scales each of its features to [0, 1] over the collection first.
-    floor : bool
-        A floor that any representation must beat, not a contender.
-    """
-
-    name: str
-    display_name: str
-    loader: str
-    rate_hz: int
-    dim: int
-    hop_s: float | None
-    modality: str
-    objective: str
-    n_parameters: str
-    data_size: str
-    colour: str
-    citation: str
-    requires: str = ""
-    weights: Weights | None = None
-    options: Mapping[str, object] = field(default_factory=dict)
-    scaled: bool = False
-    floor: bool = False
-
-    @property
-    def aggregations(self) -> tuple[str, ...]:
-        """The ways to make one embedding of a clip's frames."""
-        return ("mean", "max", "median") if self.hop_s else ("none",)
-
-    @property
-    def modules(self) -> tuple[str, ...]:
-        """Modules of sss_lib whose code makes its embeddings."""
-        of_models = (self.loader, *FRONT_ENDS.get(self.loader, ()))
-        return ("audio", "extraction", *(f"models.{name}" for name in of_models))
-
-    def missing(self) -> str:
-        """Name of the library that it needs and that isn't installed; "" if it can run."""
-        return "" if not self.requires or importlib.util.find_spec(self.requires) else self.requires
-
-    def parameters(self) -> dict:
-        """What an artefact made with it records."""
-        return {
-            "model": self.name,
-            "weights": digest(self.weights) if self.weights else None,
-            "rate_hz": self.rate_hz,
-            "dim": self.dim,
-            "hop_s": self.hop_s,
-            "options": dict(self.options),
-        }
-
+from sss_lib.models.spec import ModelSpec
+from sss_lib.models.weights import Weights
 
 ESSENTIA_MODELS = "https://essentia.upf.edu/models"
+LOUDER = {
+    "paper": {"gain_db": 6.0},
+    "paper_differs": "6 dB louder, clipped at full scale: its loader's replay gain of 0 dB",
+}
+"""What the 2024 study's code did to the audio of the graphs that Essentia runs."""
 
 
 def _essentia_weights(path: str) -> Weights:
@@ -116,8 +30,11 @@ def _fsd_sinet(variant: str, name: str) -> ModelSpec:
         n_parameters="5M",
         data_size="51K",
         colour="#D55E00",
+        trained_on="FSD50K",
+        verified="stand-in graph with the published nodes and shapes",
         citation="Fonseca et al., Shift-invariance in sound event tagging with CNNs, arXiv:2107.00623",
         requires="essentia",
+        **LOUDER,
         weights=_essentia_weights(f"audio-event-recognition/fsd-sinet/fsd-sinet-{variant}-1"),
         options={
             "algorithm": "TensorflowPredictFSDSINet",
@@ -140,8 +57,11 @@ def _openl3(content: str, n_bands: int, dim: int) -> ModelSpec:
         n_parameters="5M",
         data_size="296K",
         colour="#56B4E9",
+        trained_on="AudioSet",
+        verified="stand-in graph; the mel front end against librosa and Essentia",
         citation="Cramer et al., Look, Listen, and Learn More, ICASSP 2019",
         requires="essentia",
+        **LOUDER,
         weights=_essentia_weights(f"feature-extractors/openl3/openl3-{content}-mel{n_bands}-emb{dim}-3"),
         options={"n_bands": n_bands},
     )
@@ -160,6 +80,8 @@ _ROWS = (
         n_parameters="4.7M",
         data_size="-",
         colour="#0072B2",
+        trained_on="commercial sound-effects libraries",
+        verified="real weights: equals the published package's output",
         citation="Ma and Lerch, Representation Learning for the Automatic Indexing of Sound Effects "
         "Libraries, ISMIR 2022",
         requires="torch",
@@ -182,9 +104,12 @@ _ROWS = (
         n_parameters="0.8M",
         data_size="200K",
         colour="#009E73",
+        trained_on="Million Song Dataset",
+        verified="real weights: equals the published network in TensorFlow",
         citation="Pons and Serra, musicnn: Pre-trained Convolutional Neural Networks for Music Audio "
         "Tagging, arXiv:1909.06654",
         requires="essentia",
+        **LOUDER,
         weights=Weights(
             file="msd-musicnn.pb",
             sha256="d55a43f628317525793f1ba125c6ff3e8a777a38c9ad3e63ceb80372718dd834",
@@ -205,6 +130,8 @@ _ROWS = (
         n_parameters="0",
         data_size="0",
         colour="#CC79A7",
+        trained_on="-",
+        verified="Essentia itself",
         citation="Bogdanov et al., Essentia: an audio analysis library for music information retrieval, "
         "ISMIR 2013",
         requires="essentia",
@@ -222,8 +149,11 @@ _ROWS = (
         n_parameters="62M",
         data_size="80M",
         colour="#F0E442",
+        trained_on="YouTube-8M, preliminary",
+        verified="stand-in graph with the published nodes and shapes",
         citation="Hershey et al., CNN architectures for large-scale audio classification, ICASSP 2017",
         requires="essentia",
+        **LOUDER,
         weights=_essentia_weights("feature-extractors/vggish/audioset-vggish-3"),
         options={"algorithm": "TensorflowPredictVGGish", "output": "model/vggish/embeddings"},
     ),
@@ -239,8 +169,11 @@ _ROWS = (
         n_parameters="4M",
         data_size="2M",
         colour="#7F7F00",
+        trained_on="AudioSet",
+        verified="stand-in graph with the published nodes and shapes",
         citation="Plakal and Ellis, YAMNet, github.com/tensorflow/models, 2020",
         requires="essentia",
+        **LOUDER,
         weights=_essentia_weights("audio-event-recognition/yamnet/audioset-yamnet-1"),
         options={
             "algorithm": "TensorflowPredictVGGish",
@@ -265,6 +198,8 @@ _ROWS = (
         n_parameters="0",
         data_size="0",
         colour="#E69F00",
+        trained_on="-",
+        verified="against SciPy",
         citation="this project: mean and standard deviation over time of 64 log-mel bands",
     ),
     ModelSpec(
@@ -279,6 +214,8 @@ _ROWS = (
         n_parameters="0",
         data_size="0",
         colour="#999999",
+        trained_on="-",
+        verified="by hand",
         citation="this project: logarithm of the length and of the level, the floor",
         floor=True,
     ),

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from sss_lib.models.catalogue import ModelSpec
+from sss_lib.models.spec import ModelSpec
 from sss_lib.models.spectrogram import log_mel
 
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from sss_lib import audio
 from sss_lib.models import read_weights
-from sss_lib.models.catalogue import ModelSpec
 from sss_lib.models.essentia_import import essentia_standard
+from sss_lib.models.spec import ModelSpec
 
 MIN_SAMPLES = 1024
 """Shorter waves are padded with zeros to this length, so that the front ends have a frame to work on."""

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from sss_lib import audio
-from sss_lib.models.catalogue import ModelSpec
 from sss_lib.models.essentia_import import essentia_standard
+from sss_lib.models.spec import ModelSpec
 
 STATISTICS = ("dmean", "dmean2", "dvar", "dvar2", "mean", "var")
 """Those of the study: mean and variance of a descriptor, of its first and of its second difference."""

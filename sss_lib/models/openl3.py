@@ -12,8 +12,8 @@ import numpy as np
 
 from sss_lib import audio
 from sss_lib.models import read_weights
-from sss_lib.models.catalogue import ModelSpec
 from sss_lib.models.essentia_import import essentia_standard
+from sss_lib.models.spec import ModelSpec
 
 RATE_HZ, FRAME, HOP, N_FRAMES = 48000, 2048, 242, 199
 RANGE_DB, FLOOR = 80.0, 1e-10

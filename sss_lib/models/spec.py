@@ -1,0 +1,190 @@
+"""What is known of an audio representation, and how long and short clips are made to fit it."""
+
+import importlib.util
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from sss_lib.models.weights import Weights, digest
+
+FRONT_ENDS = {
+    "aisfx": ("batches", "checkpoint", "spectrogram"),
+    "descriptors": ("spectrogram",),
+    "essentia_graphs": ("essentia_import",),
+    "freesound": ("essentia_import",),
+    "openl3": ("essentia_import",),
+}
+"""Modules that a loader's embeddings depend on besides its own."""
+
+LONG = {
+    "windows": "windows from the start, the last one ending where the clip ends",
+    "truncate": "the first window only",
+    "crop": "one window, at a place drawn with a seed from the clip itself",
+}
+"""What becomes of a clip longer than the network's window."""
+SHORT = {
+    "repeat": "the clip is repeated until the window is full",
+    "repeatpad": "the clip is repeated as often as it fits whole, then zeros fill the window",
+    "pad": "zeros fill the window",
+}
+"""What becomes of a clip shorter than the network's window."""
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One audio representation: what it is, and what a run needs to know of it.
+
+    Attributes
+    ----------
+    name, display_name : str
+    loader : str
+        Module of `sss_lib.models` whose `load(spec, device)` gives the network.
+    rate_hz : int
+        Sample rate of the waveform it takes.
+    dim : int
+        Size of one embedding.
+    hop_s : float or None
+        Seconds between frame embeddings; None where a clip has one embedding.
+    modality : str
+        What it was trained on: A audio, I images, L language; "-" for no training.
+    objective, n_parameters, data_size : str
+        Training objective, parameters and training clips, as the paper's Table II prints them.
+    colour : str
+        Of its bars and points in every figure.
+    citation : str
+    trained_on : str
+        The training data's names.
+    verified : str
+        Against what its output was checked, in words.
+    requires : str
+        The library that its loader needs, if any.
+    extra : str
+        The extra that installs that library, if it has another name.
+    weights : Weights or None
+    options : mapping
+        What its loader needs to know besides, such as the names of a graph's nodes.
+    window_s : float or None
+        Seconds of audio that the network takes at once; None where it takes any length.
+    long, short : str
+        What becomes of clips longer and shorter than the window, by default: see `LONG` and `SHORT`.
+    gain_db : float
+        Applied to the wave first, with clipping at full scale.
+    paper : mapping
+        Fields that have another value under `preprocessing="paper"`: what the 2024 study computed.
+    paper_differs : str
+        The same in words.
+    half : bool
+        A GPU computes in half precision.
+    scaled : bool
+        Processing scales each of its features to [0, 1] over the collection first.
+    network : callable or None
+        Of a model that `models.register` added: wave to frames.
+    floor : bool
+        A floor that any representation must beat, not a contender.
+    """
+
+    name: str
+    display_name: str
+    loader: str
+    rate_hz: int
+    dim: int
+    hop_s: float | None
+    modality: str
+    objective: str
+    n_parameters: str
+    data_size: str
+    colour: str
+    citation: str
+    trained_on: str = "-"
+    verified: str = ""
+    requires: str = ""
+    extra: str = ""
+    weights: Weights | None = None
+    options: Mapping[str, object] = field(default_factory=dict)
+    window_s: float | None = None
+    long: str = "windows"
+    short: str = "repeat"
+    gain_db: float = 0.0
+    paper: Mapping[str, object] = field(default_factory=dict)
+    paper_differs: str = ""
+    half: bool = False
+    scaled: bool = False
+    floor: bool = False
+    network: Callable | None = field(default=None, repr=False)
+
+    @property
+    def aggregations(self) -> tuple[str, ...]:
+        """The ways to make one embedding of a clip's frames."""
+        return ("mean", "max", "median") if self.hop_s else ("none",)
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """Modules of sss_lib whose code makes its embeddings."""
+        of_models = (self.loader, *FRONT_ENDS.get(self.loader, ()))
+        return ("audio", "extraction", *(f"models.{name}" for name in of_models))
+
+    def missing(self) -> str:
+        """Name of the library that it needs and that isn't installed; "" if it can run."""
+        return "" if not self.requires or importlib.util.find_spec(self.requires) else self.requires
+
+    def parameters(self) -> dict:
+        """What an artefact made with it records."""
+        return {
+            "model": self.name,
+            "weights": digest(self.weights) if self.weights else None,
+            "rate_hz": self.rate_hz,
+            "dim": self.dim,
+            "hop_s": self.hop_s,
+            "window_s": self.window_s,
+            "long": self.long,
+            "short": self.short,
+            "gain_db": self.gain_db,
+            "half": self.half,
+            "options": dict(self.options),
+        }
+
+    def prepared(self, *words: str) -> "ModelSpec":
+        """Return the model with its audio prepared otherwise, under a name that says so.
+
+        Parameters
+        ----------
+        *words : str
+            A key of `LONG`, a key of `SHORT`, "paper" for what the 2024 study computed, or "half" for half
+            precision on a GPU. What is so already, "default" and "standard" add nothing.
+
+        Raises
+        ------
+        ValueError
+            If a word is unknown, or means nothing for this model.
+
+        Examples
+        --------
+        >>> from sss_lib import models
+        >>> models.spec("vggish").prepared("paper").name
+        'vggish+paper'
+        """
+        changes: dict[str, dict] = {}
+        for word in words:
+            if word in LONG or word in SHORT:
+                if self.window_s is None:
+                    raise ValueError(f"{self.name} takes clips of any length: {word!r} means nothing for it")
+                changes[word] = {"long" if word in LONG else "short": word}
+            elif word == "paper":
+                if not self.paper:
+                    raise ValueError(f"{self.name} does what the 2024 study did already: leave out 'paper'")
+                changes[word] = dict(self.paper)
+            elif word == "half":
+                changes[word] = {"half": True}
+            elif word not in ("default", "standard"):
+                known = ", ".join([*LONG, *SHORT, "paper", "half", "default", "standard"])
+                raise ValueError(f"preparation {word!r} of {self.name} is unknown: use one of {known}")
+        new = {key: value for one in changes.values() for key, value in one.items()}
+        new = {key: value for key, value in new.items() if value != getattr(self, key)}
+        telling = [w for w, one in changes.items() if any(new[key] == one[key] for key in new.keys() & one)]
+        if not telling:
+            return self
+        return replace(
+            self,
+            name="+".join([self.name, *telling]),
+            display_name=f"{self.display_name} ({', '.join(telling)})",
+            **new,
+        )

@@ -1,0 +1,41 @@
+"""A model's name tells how its audio is prepared."""
+
+import re
+
+import numpy as np
+import pytest
+
+from sss_lib import models
+
+
+def test_a_model_prepared_otherwise_says_so_by_its_name_and_records_it(windowed_model):
+    plain, other = models.spec(windowed_model), models.spec(f"{windowed_model}+truncate+pad")
+    assert (other.long, other.short, other.name) == ("truncate", "pad", "peak+truncate+pad")
+    assert other.display_name == "peak (truncate, pad)"
+    assert plain.parameters() != other.parameters()
+
+
+@pytest.mark.parametrize("words", ["windows", "windows+repeat", "default+standard", "truncate+windows"])
+def test_a_preparation_that_changes_nothing_changes_no_name(windowed_model, words):
+    assert models.spec(f"{windowed_model}+{words}") == models.spec(windowed_model)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("peak+cut", "preparation 'cut' of peak is unknown: use one of windows, truncate, crop, repeat"),
+        ("peak+paper", "peak does what the 2024 study did already"),
+        ("duration+pad", "duration takes clips of any length: 'pad' means nothing for it"),
+    ],
+)
+def test_a_preparation_that_means_nothing_is_refused(windowed_model, name, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        models.spec(name)
+
+
+def test_the_paper_fed_essentias_graphs_twice_as_loud_and_clipped():
+    row, heard = models.spec("vggish+paper"), []
+    extractor = models.Extractor(row, lambda wave: heard.append(wave) or np.zeros((1, 128)))
+    extractor(np.array([0.1, -0.4, 0.6, -0.9]))
+    np.testing.assert_allclose(heard[0], [0.19953, -0.79810, 1, -1], atol=1e-5)
+    assert row.paper_differs
