@@ -1,18 +1,22 @@
 # make run    set up, then run the notebooks of a grid: figures, a table, executed notebooks
 # make test   set up, then run the tests
 # make models MODELS="a b"   download the weights of models by name; without names, list the models
+# make verify DATASET=...    is a copy of a collection whole, and what is in it?
+# make data DATASET=...      fetch a known collection: fsd50k, fsd50k-dev, esc50, urbansound8k
 # Every target sets up .venv first if it is missing or older than pyproject.toml.
 
 PYTHON ?= python3
 GRID ?= notebooks/grids/mini.yaml
 DATASET ?=
+QUERY ?=
+NAME ?=
 JOBS ?=
 MODELS ?=
 
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: setup run test models bench lint clean
+.PHONY: setup run test models data verify bench lint clean
 
 setup: $(READY)
 
@@ -25,13 +29,20 @@ $(READY): pyproject.toml
 
 run: $(READY)
 	@$(BIN)/python -m sss_lib.experiment run $(GRID) \
-		$(if $(DATASET),--dataset '$(DATASET)') $(if $(JOBS),--n-jobs $(JOBS))
+		$(if $(DATASET),--dataset '$(DATASET)') $(if $(QUERY),--query '$(QUERY)') \
+		$(if $(NAME),--name '$(NAME)') $(if $(JOBS),--n-jobs $(JOBS))
 
 test: $(READY)
 	@$(BIN)/python -m pytest
 
 models: $(READY)
 	@$(BIN)/python -m sss_lib.models $(MODELS)
+
+data: $(READY)
+	@$(BIN)/python -m sss_lib.collections $(DATASET)
+
+verify: $(READY)
+	@$(BIN)/python -m sss_lib.verification '$(or $(DATASET),mini)'
 
 bench: $(READY)
 	@$(BIN)/python tests/benchmarks/search_and_evaluation.py

@@ -2,7 +2,9 @@
 
 The library behind the numbered notebooks, in the order in which they use it:
 
-- `dataset`: clips, labels and families; load and verify a collection.
+- `dataset`: clips, labels and families; load a collection or a subset of it.
+- `collections`, `ground_truth`, `taxonomy`: known collections, tables of clips, vocabularies.
+- `verification`, `overview`: is a copy whole, and what is in it?
 - `audio`: decode a file to one mono waveform at a given rate; cut it into windows.
 - `models`: the catalogue of audio representations, and `load(name)` to get one.
 - `extraction`: run a model over a dataset: resumable, parallel, failures listed.
@@ -23,13 +25,19 @@ import importlib
 
 __version__ = "0.1.0"
 __all__ = [
+    "archives",
     "artefacts",
     "audio",
+    "collections",
+    "containers",
     "dataset",
+    "download",
     "experiment",
     "extraction",
+    "ground_truth",
     "metrics",
     "models",
+    "overview",
     "plots",
     "processing",
     "relevance",
@@ -37,6 +45,8 @@ __all__ = [
     "search",
     "statistics",
     "tables",
+    "taxonomy",
+    "verification",
 ]
 
 

@@ -32,6 +32,7 @@ __all__ = [
     "load",
     "name_of",
     "read",
+    "taxonomy_of",
     "verify",
     "write",
 ]
@@ -145,6 +146,14 @@ class Dataset:
         column = self.label_matrix[:, [self.labels.index(label)]].toarray().ravel()
         return pd.Series(column, index)
 
+    def require_labels(self) -> None:
+        """Raise DatasetError if no clip has a label: nothing would say which results are right."""
+        if not self.labels:
+            raise DatasetError(
+                f"{self.name} has no labels: nothing says which results are right, so none can be scored. "
+                "The rankings of 03 can be used; to evaluate, add a ground_truth.csv: fname,labels"
+            )
+
     def class_sizes(self) -> pd.Series:
         """Number of clips of each class, by label. A class needs two to be queried."""
         return pd.Series(np.asarray(self.label_matrix.sum(axis=0)).ravel(), self.labels, dtype=int)
@@ -233,14 +242,19 @@ def inspect(
     if known and (missing := known.missing(root)):
         folders = ", ".join(archive.folder for archive in missing)
         raise DatasetError(f"{root} lacks {folders} of {known.title}: {known.how_to_fetch}")
-    if known:
-        found, classes = known.read(root), known.taxonomy()
-    else:
-        found = ground_truth.of_folder(root)
-        classes = taxonomy.read(root / "classes.csv") if (root / "classes.csv").is_file() else None
+    found = known.read(root) if known else ground_truth.of_folder(root)
+    classes = taxonomy_of(name_or_folder, data_dir)
     own_name = known.name if known else root.resolve().name
     whole, problems = _of_ground_truth(own_name, found, classes, add_ancestors)
     return whole.subset(query, name) if query else dataclasses.replace(whole, name=name or own_name), problems
+
+
+def taxonomy_of(name_or_folder: str | Path, data_dir: str | Path | None = None) -> Taxonomy | None:
+    """Vocabulary of a known collection or of a folder; None if it has none."""
+    known, root = known_as(name_or_folder, data_dir)
+    if known:
+        return known.taxonomy()
+    return taxonomy.read(root / "classes.csv") if (root / "classes.csv").is_file() else None
 
 
 def known_as(
