@@ -1,6 +1,7 @@
 """Unpacking archives: zip, split zip and tar.gz, whole or not at all, and never outside their folder."""
 
 import contextlib
+import gzip
 import io
 import os
 import shutil
@@ -17,6 +18,12 @@ from sss_lib.download import is_full, locked
 
 BLOCK = 1 << 20
 _FULL = 2**32 - 1  # what a field of 32 bits holds if its value doesn't fit
+
+
+_DAMAGE = (
+    *(zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, struct.error, zlib.error, EOFError),
+    NotImplementedError,  # a method of compression that there isn't
+)
 
 
 class ArchiveError(ValueError):
@@ -59,7 +66,7 @@ def unpack(parts: Sequence[Path], folder: Path, *, progress: bool = True) -> Non
                 there = ", ".join(sorted(path.name for path in hidden.iterdir())[:3]) or "nothing"
                 raise ArchiveError(f"{parts[-1]} holds no folder {folder.name}, but {there}")
             os.replace(hidden / folder.name, folder)
-        except (zipfile.BadZipFile, tarfile.TarError, struct.error, zlib.error, EOFError) as error:
+        except _DAMAGE as error:
             raise ArchiveError(
                 f"{parts[-1]} is damaged ({error}): delete {'all parts' if parts[1:] else 'it'}, fetch again"
             ) from None
@@ -84,7 +91,7 @@ def _unpack_all(parts: list[Path], into: Path, progress: bool) -> None:
         require_space(into, total, f"unpack {parts[-1].name}")
     members = _zip_members(parts) if is_zip else _tar_members(parts[-1])
     with tqdm(desc=f"unpacking {parts[-1].name}", total=total, disable=not progress, **units) as bar:
-        for name, source in members:
+        for name, source, checksum in members:
             path = into.joinpath(*_safe(name, parts[-1]).parts)
             if source is None:
                 path.mkdir(parents=True, exist_ok=True)
@@ -94,10 +101,14 @@ def _unpack_all(parts: list[Path], into: Path, progress: bool) -> None:
                 file = path.open("xb")
             except FileExistsError:
                 raise ArchiveError(f"{parts[-1]} holds {name!r} twice: it isn't to be trusted") from None
+            found = 0
             with source, file:
                 while block := source.read(BLOCK):
+                    found = zlib.crc32(block, found)
                     file.write(block)
                     bar.update(len(block))
+            if checksum not in (None, found):  # zipfile itself doesn't look at a file that claims to be empty
+                raise zipfile.BadZipFile(f"{name!r} has another checksum")
 
 
 def n_unpacked_bytes(parts: Sequence[Path]) -> int:
@@ -136,8 +147,8 @@ def _safe(name: str, archive: Path) -> PurePosixPath:
     return path
 
 
-def _zip_members(parts: list[Path]) -> Iterator[tuple[str, BinaryIO | None]]:
-    """Name and content of each file, and name and None of each folder."""
+def _zip_members(parts: list[Path]) -> Iterator[tuple[str, BinaryIO | None, int | None]]:
+    """Name, content and CRC-32 of each file; the content of a folder is None."""
     with _opened(parts) as archive:
         for info in archive.infolist():
             kind = stat.S_IFMT(info.external_attr >> 16)
@@ -145,16 +156,18 @@ def _zip_members(parts: list[Path]) -> Iterator[tuple[str, BinaryIO | None]]:
                 raise ArchiveError(f"{parts[-1]} holds {info.filename!r}, a link or a device: not unpacked")
             if info.flag_bits & 1:
                 raise ArchiveError(f"{parts[-1]} holds {info.filename!r} encrypted: unpack it by hand")
-            yield info.orig_filename, None if info.is_dir() else archive.open(info)
+            yield info.orig_filename, None if info.is_dir() else archive.open(info), info.CRC
 
 
-def _tar_members(path: Path) -> Iterator[tuple[str, BinaryIO | None]]:
-    """Name and content of each file, and name and None of each folder, in one pass."""
-    with tarfile.open(path, "r|gz") as archive:
+def _tar_members(path: Path) -> Iterator[tuple[str, BinaryIO | None, None]]:
+    """Name and content of each file, in one pass; the content of a folder is None. There is no checksum."""
+    with gzip.open(path) as content, tarfile.open(fileobj=content, mode="r|") as archive:
         for member in archive:
             if not (member.isfile() or member.isdir()):
                 raise ArchiveError(f"{path} holds {member.name!r}, a link or a device: not unpacked")
-            yield member.name, archive.extractfile(member)
+            yield member.name, archive.extractfile(member), None
+        while content.read(BLOCK):  # to its end, where the checksum of the whole is
+            pass
 
 
 @contextlib.contextmanager

@@ -145,8 +145,9 @@ def size_of(url: str, *, timeout_s: float = 30.0) -> int | None:
     request = urllib.request.Request(url, headers=_HEADERS, method="HEAD")
     try:
         with urllib.request.build_opener(_Redirect).open(request, timeout=timeout_s) as response:
-            return response.length
-    except (OSError, http.client.HTTPException):
+            told = response.headers["Content-Length"]
+            return int(told) if told else None
+    except (OSError, ValueError, http.client.HTTPException):
         return None
 
 
