@@ -36,7 +36,7 @@ def glance(collection: Dataset, report: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"": numbers.keys(), "this collection": numbers.values()})
 
 
-def tree(collection: Dataset, classes: Taxonomy | None = None, *, depth: int = 3) -> str:
+def tree(collection: Dataset, classes: Taxonomy | None = None, *, depth: int = 4) -> str:
     """Families, their classes and the classes below them, each with its number of clips.
 
     Parameters
