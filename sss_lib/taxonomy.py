@@ -55,10 +55,11 @@ class Taxonomy:
         ['Dog', 'Animal']
         """
         found: dict[str, None] = {}
-        nearest = list(self.parents.get(label, ()))
+        nearest = dict.fromkeys(self.parents.get(label, ()))
         while nearest:
-            found.update(dict.fromkeys(nearest))
-            nearest = [above for one in nearest for above in self.parents[one] if above not in found]
+            found |= nearest
+            higher = (above for one in nearest for above in self.parents[one])
+            nearest = dict.fromkeys(above for above in higher if above not in found)
         return list(found)
 
     def complete(self, labels: Iterable[str]) -> list[str]:

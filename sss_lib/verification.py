@@ -218,9 +218,7 @@ def _sizes(dataset: "Dataset", known: Collection) -> list[Finding]:
 
 def _classes(dataset: "Dataset") -> list[Finding]:
     if not dataset.labels:
-        return [
-            Finding(NOTE, "labels", "none: the clips can be searched and heard, but nothing can be scored")
-        ]
+        return [Finding(NOTE, "labels", "none: the clips can be searched and heard, but not scored")]
     sizes = dataset.class_sizes()
     alone = sizes.index[sizes < 2].tolist()
     if not alone:
@@ -232,15 +230,10 @@ def _audio(clips: pd.DataFrame) -> list[Finding]:
     """What decoding the clips showed."""
     broken = clips[clips["problem"] != ""]
     sound = clips[clips["problem"] == ""]
-    findings = [
-        Finding(
-            WRONG,
-            "decoding",
-            f"{len(broken)} clips have no usable audio:\n{_some(broken['problem'], chr(10))}",
-        )
-        if len(broken)
-        else Finding(OK, "decoding", f"all {len(clips):,} clips, from the first sample to the last")
-    ]
+    findings = [Finding(OK, "decoding", f"all {len(clips):,} clips, from the first sample to the last")]
+    if len(broken):
+        says = f"{len(broken):,} of {len(clips):,} clips have no usable audio:\n"
+        findings = [Finding(WRONG, "decoding", says + _some(broken["problem"], "\n"))]
     if sound.empty:
         return findings
     lengths = sound["duration_s"]
@@ -265,9 +258,8 @@ def _audio(clips: pd.DataFrame) -> list[Finding]:
     ):
         level, says = (NOTE, f"{len(fnames)} clips {says}: {_some(fnames)}") if len(fnames) else (OK, "none")
         findings.append(Finding(level, what, says))
-    copies = [
-        group["fname"].tolist() for _, group in sound.groupby("wave_sha256", sort=False) if len(group) > 1
-    ]
+    same = sound.groupby("wave_sha256", sort=False)["fname"].agg(list)
+    copies = [fnames for fnames in same if len(fnames) > 1]
     says = f"{len(copies)} sounds stand more than once: {_some((' = '.join(c) for c in copies), '; ')}"
     findings.append(Finding(NOTE, "duplicates", says) if copies else Finding(OK, "duplicates", "none"))
     return findings
