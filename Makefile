@@ -3,6 +3,7 @@
 # make models MODELS="a b"   download the weights of models by name; without names, list the models
 # make verify DATASET=...    is a copy of a collection whole, and what is in it?
 # make data DATASET=...      fetch a known collection: fsd50k, fsd50k-dev, esc50, urbansound8k
+# make leaderboard   every score that was computed here: a table, and a page that opens in a browser
 # Every target sets up .venv first if it is missing or older than pyproject.toml.
 
 PYTHON ?= python3
@@ -16,7 +17,7 @@ MODELS ?=
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: setup run test models data verify bench lint clean
+.PHONY: setup run test models data verify leaderboard bench lint clean
 
 setup: $(READY)
 
@@ -43,6 +44,9 @@ data: $(READY)
 
 verify: $(READY)
 	@$(BIN)/python -m sss_lib.verification '$(or $(DATASET),mini)'
+
+leaderboard: $(READY)
+	@$(BIN)/python -m sss_lib.leaderboard
 
 bench: $(READY)
 	@$(BIN)/python tests/benchmarks/search_and_evaluation.py

@@ -11,10 +11,15 @@ The library behind the numbered notebooks, in the order in which they use it:
 - `artefacts`: where each result lives; atomic, self-describing reading and writing.
 - `processing`: frame embeddings to clip embeddings: aggregate, PCA, L2-normalise.
 - `search`: clip embeddings to rankings: inner product, cosine, Euclidean distance.
-- `relevance`: which results count for a query.
-- `metrics`: rankings to AP@N and R1, and their means by class, family, macro and micro.
-- `statistics`: bootstrap confidence intervals.
-- `tables`, `plots`: scores to readable tables and figures.
+- `relevance`: which results count for a query, and how much.
+- `protocols`: what AP is divided by, and where ranks begin.
+- `metrics`: rankings to AP@N, R1 and NDCG@N, and their means by class, family, macro and micro; made of
+  `measures` (the formulas), `scoring` (the pass over a ranking) and `queries` (what each query scored).
+- `floors`: chance, and the best that the labels allow.
+- `ties`: what the order of equal scores could change, and clips that are there twice.
+- `statistics`: intervals, paired tests, rank stability; `resampling` makes the draws.
+- `exchange`: TREC runs and qrels, npz embeddings, so that other tools can check the numbers.
+- `tables`, `reports`, `export`, `plots`: scores to readable tables, files and figures.
 - `experiment`: variants, and grids of them in YAML.
 - `runner`: runs the notebooks of a grid through papermill, those that are not up to date.
 
@@ -32,20 +37,30 @@ __all__ = [
     "containers",
     "dataset",
     "download",
+    "exchange",
     "experiment",
+    "export",
     "extraction",
+    "floors",
     "ground_truth",
+    "measures",
     "metrics",
     "models",
     "overview",
     "plots",
     "processing",
+    "protocols",
+    "queries",
     "relevance",
+    "reports",
+    "resampling",
     "runner",
+    "scoring",
     "search",
     "statistics",
     "tables",
     "taxonomy",
+    "ties",
     "verification",
 ]
 

@@ -169,6 +169,12 @@ def code_digest(modules: tuple[str, ...]) -> str:
     return digest.hexdigest()[:16]
 
 
+@functools.cache
+def file_digest(path: Path) -> str:
+    """Digest of a file that stays as it is."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
 @dataclass(frozen=True)
 class Frames:
     """Frame embeddings of many clips, one below the other.
@@ -299,20 +305,29 @@ class Store:
         return Artefact(path, parameters, inputs, ("search", "processing"), "03_search")
 
     @_once
-    def scores(self, dataset: str, variant, search: str, *, cutoffs: Sequence[int] = (15, 150)) -> Artefact:
+    def scores(
+        self,
+        dataset: str,
+        variant,
+        search: str,
+        *,
+        cutoffs: Sequence[int] = (15, 150),
+        exclude: str | None = "uploader",
+    ) -> Artefact:
         """Tidy scores of a variant and search, written by notebook 04."""
+        from sss_lib.relevance import ONTOLOGY
+
         folder = self.data_dir / "evaluation_results" / dataset / variant.name
         ranking = self.ranking(dataset, variant, search, top_n=max(cutoffs))
-        parameters = {**ranking.parameters, "cutoffs": list(cutoffs)}
-        inputs = {"ranking": ranking, "labels": self.dataset(dataset)}
-        modules = ("metrics", "processing", "relevance", "search", "statistics")
+        parameters = {**ranking.parameters, "cutoffs": list(cutoffs), "exclude": exclude}
+        inputs = {"ranking": ranking, "labels": self.dataset(dataset), "classes": file_digest(ONTOLOGY)}
+        modules = ("floors", "measures", "metrics", "processing", "protocols", "queries", "relevance")
+        modules += ("resampling", "scoring", "search", "statistics")
         return Artefact(folder / f"{search}.parquet", parameters, inputs, modules, "04_evaluation")
 
-    def per_query(
-        self, dataset: str, variant, search: str, *, cutoffs: Sequence[int] = (15, 150)
-    ) -> Artefact:
-        """AP and R1 of every query, beside the scores, written by notebook 04."""
-        scores = self.scores(dataset, variant, search, cutoffs=cutoffs)
+    def per_query(self, dataset: str, variant, search: str, **options: object) -> Artefact:
+        """AP and R1 of every query, beside the scores and with their options, written by notebook 04."""
+        scores = self.scores(dataset, variant, search, **options)
         return dataclasses.replace(scores, path=scores.path.with_name(f"{search}.queries.parquet"))
 
     def comparison(self, dataset: str, grid, systems: Iterable[tuple]) -> Artefact:
@@ -330,8 +345,19 @@ class Store:
             for variant, search in systems
         }
         path = self.data_dir / "evaluation_results" / dataset / "comparison.parquet"
-        modules = ("metrics", "models.catalogue", "plots", "relevance", "tables")
+        modules = ("export", "floors", "metrics", "models.catalogue", "plots.classes", "plots.style")
+        modules += ("plots.systems", "queries", "relevance", "reports", "resampling", "statistics", "tables")
         return Artefact(path, dataclasses.asdict(grid), inputs, modules, "05_figures")
+
+    def all_scores(self) -> list[Artefact]:
+        """Scores of whatever was evaluated, by path; their metadata has what made them."""
+        every = (self.data_dir / "evaluation_results").glob("*/*/*.parquet")
+        paths = sorted(path for path in every if not path.name.startswith("."))
+        return [Artefact(path, {}) for path in paths if not path.name.endswith(".queries.parquet")]
+
+    def leaderboard_path(self) -> Path:
+        """Every score that was ever computed."""
+        return self.data_dir / "evaluation_results" / "leaderboard.parquet"
 
     def runs_dir(self, dataset: str) -> Path:
         """Folder of the executed notebooks."""

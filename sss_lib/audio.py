@@ -254,7 +254,8 @@ def windows(wave: np.ndarray, size: int, *, long: str = "windows", short: str = 
         Samples of a window.
     long : str
         Of a longer wave: "windows" gives all, one after the other, the last one moved back to end where the
-        wave ends; "truncate" the first; "crop" one at a place drawn with the wave itself as the seed.
+        wave ends; "spread" three: at the start, in the middle and at the end; "truncate" the first; "crop"
+        one at a place drawn with the wave itself as the seed.
     short : str
         Of a shorter wave: "repeat" repeats it until the window is full, "repeatpad" as often as it fits
         whole, with zeros after that, and "pad" fills up with zeros.
@@ -274,13 +275,17 @@ def windows(wave: np.ndarray, size: int, *, long: str = "windows", short: str = 
     array([[1, 2],
            [3, 4],
            [4, 5]])
+    >>> windows(np.arange(1, 10), 2, long="spread")
+    array([[1, 2],
+           [4, 5],
+           [8, 9]])
     >>> windows(np.arange(1, 6), 2, long="truncate")
     array([[1, 2]])
     >>> [windows(np.arange(1, 3), 5, short=how)[0] for how in ("repeat", "repeatpad", "pad")]
     [array([1, 2, 1, 2, 1]), array([1, 2, 1, 2, 0]), array([1, 2, 0, 0, 0])]
     """
-    if long not in ("windows", "truncate", "crop"):
-        raise ValueError(f"long {long!r} is unknown: use windows, truncate or crop")
+    if long not in ("windows", "spread", "truncate", "crop"):
+        raise ValueError(f"long {long!r} is unknown: use windows, spread, truncate or crop")
     if short not in ("repeat", "repeatpad", "pad"):
         raise ValueError(f"short {short!r} is unknown: use repeat, repeatpad or pad")
     if len(wave) < size:
@@ -289,6 +294,8 @@ def windows(wave: np.ndarray, size: int, *, long: str = "windows", short: str = 
     last = len(wave) - size
     if long == "truncate":
         starts = [0]
+    elif long == "spread":
+        starts = [0, last // 2, last]
     elif long == "crop":
         seed = int.from_bytes(hashlib.sha256(np.ascontiguousarray(wave).tobytes()).digest()[:8])
         starts = [int(np.random.default_rng(seed).integers(last + 1))]

@@ -51,6 +51,41 @@ def read_scores(store: Store, dataset: str, grid: Grid):
     return pd.concat([one.read().to_pandas() for one in scores], ignore_index=True)
 
 
+def read_results(store: Store, dataset: str, grid: Grid, chosen, collection) -> dict:
+    """Per-query results of some systems of a grid, by model, of the clips of a collection.
+
+    Parameters
+    ----------
+    store : Store
+    dataset : str
+    grid : Grid
+    chosen : pd.DataFrame
+        One system a model, from `tables.best_systems`.
+    collection : Dataset
+        Of the clips that every model has embedded.
+
+    Returns
+    -------
+    dict of str to (PerQuery, PerQuery)
+        Class-wise and micro.
+    """
+    found = {}
+    for variant, search in systems(store, dataset, grid):
+        own = chosen[(chosen["model"] == variant.model) & (chosen["search"] == search)]
+        ways = own.astype(object).where(own.notna(), None).to_dict("records")
+        if any(all(row[key] == value for key, value in variant.parameters().items()) for row in ways):
+            found[variant.model] = results_of(store, dataset, variant, search, grid.cutoffs, collection)
+    return {model: found[model] for model in chosen["model"]}
+
+
+def results_of(store: Store, dataset: str, variant: Variant, search: str, cutoffs, collection) -> tuple:
+    """Per-query results, class-wise and micro, of one system and the clips of a collection."""
+    from sss_lib.queries import read_queries
+
+    table = store.per_query(dataset, variant, search, cutoffs=cutoffs).read().to_pandas()
+    return read_queries(table, collection.clips["fname"].tolist(), collection.labels)
+
+
 def n_cores() -> int:
     """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -28,9 +28,10 @@ class Ranking:
     Attributes
     ----------
     neighbours : np.ndarray [shape=(n_queries, n), dtype=int32]
-        Rows of the corpus. A query is never among its own results.
+        Rows of the corpus. A query is never among its own results. -1 where its corpus has no more clips,
+        which happens only where groups are left out.
     scores : np.ndarray [shape=(n_queries, n), dtype=float32]
-        Euclidean distance for nns (smaller is better); inner product or cosine otherwise.
+        Euclidean distance for nns (smaller is better); inner product or cosine otherwise; nan beside -1.
     ties : str
         How equal scores are ordered.
     """
@@ -40,7 +41,14 @@ class Ranking:
     ties: str = "row order"
 
 
-def rank(x: np.ndarray, search: str = "nns", top_n: int = 150, queries: np.ndarray | None = None) -> Ranking:
+def rank(
+    x: np.ndarray,
+    search: str = "nns",
+    top_n: int = 150,
+    queries: np.ndarray | None = None,
+    *,
+    groups: np.ndarray | None = None,
+) -> Ranking:
     """Exact ranking of the corpus for each query, the query itself left out by its row.
 
     Equal scores are in row order; identical clips always have equal scores. Scores are computed in float32:
@@ -56,6 +64,8 @@ def rank(x: np.ndarray, search: str = "nns", top_n: int = 150, queries: np.ndarr
         Results a query, at most n_clips - 1.
     queries : np.ndarray [shape=(n_queries,), dtype=int], optional
         Rows of the corpus that query it; by default all.
+    groups : np.ndarray [shape=(n_clips,), dtype=int], optional
+        Clips of the query's own group are left out of its results, as by one uploader.
 
     Returns
     -------
@@ -79,7 +89,7 @@ def rank(x: np.ndarray, search: str = "nns", top_n: int = 150, queries: np.ndarr
     if len(x) < 2:
         raise ValueError(f"a corpus of {len(x)} clip(s) can't be searched: it takes two")
     rows = np.arange(len(x)) if queries is None else np.asarray(queries)
-    similarities = Similarities(x, search)
+    similarities = Similarities(x, search, groups)
     top_n = min(top_n, len(x) - 1)
 
     def best_of_block(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -88,8 +98,11 @@ def rank(x: np.ndarray, search: str = "nns", top_n: int = 150, queries: np.ndarr
         return found, np.take_along_axis(similarity, found, axis=1)
 
     found, similarity = zip(*in_threads(best_of_block, blocks(rows)), strict=True)
-    neighbours = np.concatenate(found)
-    return Ranking(neighbours, similarities.to_scores(rows, neighbours, np.concatenate(similarity)))
+    neighbours, similarity = np.concatenate(found), np.concatenate(similarity)
+    absent = np.isneginf(similarity)
+    scores = similarities.to_scores(rows, neighbours, similarity)
+    neighbours[absent], scores[absent] = -1, np.nan
+    return Ranking(neighbours, scores)
 
 
 class Similarities:
@@ -99,6 +112,8 @@ class Similarities:
     ----------
     x : np.ndarray [shape=(n_clips, dim)]
     search : str
+    groups : np.ndarray [shape=(n_clips,), dtype=int], optional
+        Clips of one group are out of each other's reach.
 
     Examples
     --------
@@ -107,19 +122,23 @@ class Similarities:
            [  2., -inf,   4.]], dtype=float32)
     """
 
-    def __init__(self, x: np.ndarray, search: str):
-        self.search = search
+    def __init__(self, x: np.ndarray, search: str, groups: np.ndarray | None = None):
+        if groups is not None and len(groups) != len(x):
+            raise ValueError(f"{len(groups)} groups don't match {len(x)} clips: give each clip its group")
+        self.search, self.groups = search, groups
         # Identical vectors are multiplied once, so that no rounding parts them.
         first, self.group = unique_rows(x)
         self.distinct = len(first) == len(x)
         self.left, self.right = inner_product_form(x[first], search)
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
-        """Similarity of these rows to all: float32 [n_rows, n_clips], -inf of each to itself."""
+        """Similarity of these rows to all: float32 [n_rows, n_clips], -inf to itself and its group."""
         similarity = self.left[self.group[rows]] @ self.right.T
         if not self.distinct:
             similarity = similarity[:, self.group]
         similarity[np.arange(len(rows)), rows] = -np.inf
+        if self.groups is not None:
+            similarity[self.groups[rows][:, None] == self.groups] = -np.inf
         return similarity
 
     def to_scores(self, rows: np.ndarray, neighbours: np.ndarray, similarity: np.ndarray) -> np.ndarray:

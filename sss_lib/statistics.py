@@ -1,37 +1,72 @@
-"""How sure the scores are: bootstrap confidence intervals over the queries."""
+"""How sure the scores are: bootstrap intervals, paired tests, and whether a ranking of systems would stand.
+
+All of it draws the queries anew, and leaves the corpus as it is. The unit that is drawn is a clip with all
+its queries or, where `groups` are given, all clips of one group, such as an uploader: clips of one origin are
+alike, so that drawing them one by one promises too much.
+"""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import scipy.sparse
 
-from sss_lib.metrics import PerQuery, levels
+from sss_lib import protocols
+from sss_lib.metrics import summarise
+from sss_lib.protocols import Protocol
+from sss_lib.queries import Key, Queries
+from sss_lib.resampling import Design, Means
+
+Results = tuple[Queries, Queries]
+"""Class-wise and micro per-query results, from `scoring.per_query` or `queries.read_queries`."""
+
+
+@dataclass(frozen=True)
+class Paired:
+    """How much better one system is than another on the same queries.
+
+    Attributes
+    ----------
+    difference : float
+        Mean of the first minus mean of the second.
+    ci_low, ci_high : float
+    p : float
+        Two-sided: how often a draw is on the other side of no difference, twice.
+    """
+
+    difference: float
+    ci_low: float
+    ci_high: float
+    p: float
 
 
 def bootstrap_intervals(
-    class_wise: PerQuery,
-    micro: PerQuery,
+    class_wise: Queries,
+    micro: Queries,
     labels: list[str],
     families: Mapping[str, str] | None = None,
     *,
-    protocol: str = "standard",
-    n_draws: int = 1000,
+    protocol: str | Protocol = "standard",
+    groups: np.ndarray | None = None,
+    n_draws: int = 2000,
     confidence: float = 0.95,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Percentile bootstrap intervals of every mean that `metrics.summarise` gives.
 
-    Each draw takes as many clips as there are, with replacement, as queries; the corpus stays. The queries of
-    one clip stay together, whatever its classes. A class that a draw leaves out is left out of that draw's
-    macro mean. With few queries a class these intervals are optimistic.
+    Each draw takes as many units as there are, with replacement. The mean of g drawn units varies less than
+    that of g new ones, and with few units much less: a class's draws are spread about its mean by
+    sqrt(g / (g - 1)) to mend that (Hesterberg 2015 on narrowness bias). A class that a draw misses keeps its
+    mean, so that an interval is about the score that it belongs to.
 
     Parameters
     ----------
-    class_wise, micro : PerQuery
+    class_wise, micro : Queries
         From `metrics.per_query`.
     labels, families, protocol
         As in `metrics.summarise`.
+    groups : np.ndarray [shape=(n_clips,), dtype=int], optional
+        Group of each clip, from `relevance.group_codes`.
     n_draws : int
     confidence : float
         Between 0 and 1.
@@ -40,55 +75,363 @@ def bootstrap_intervals(
     Returns
     -------
     pd.DataFrame
-        Columns metric, n, level, name, ci_low, ci_high.
+        Columns metric, n, level, name, ci_low, ci_high. The ends are nan where all queries are of one unit:
+        nothing tells how another would have done.
     """
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence={confidence} is not between 0 and 1: use 0.95 for 95 %")
-    if n_draws < 2:
-        raise ValueError(f"n_draws={n_draws} is too few for an interval: use 1000")
-    n_clips = int(max(class_wise.query.max(initial=-1), micro.query.max(initial=-1))) + 1
-    weights = _draws(np.unique(micro.query), n_clips, n_draws, seed)
-    tail = 100 * (1 - confidence) / 2
-    groups = levels(labels, families)
-    micro_scores = micro.scores(protocol)
+    _require_options(n_draws, confidence)
+    design = Design(class_wise, micro, labels, families, groups)
+    weights = design.drawn_weights(n_draws, seed)
+    lowest = {"MR1": protocols.named(protocol).rank_base}
     rows = []
-    for (metric, n), scores in class_wise.scores(protocol).items():
-        of_class = _class_means(class_wise, scores, len(labels), weights)
-        of_micro = micro_scores[metric, n]
-        valid = np.isfinite(of_micro)
-        draws_of_micro = weights[micro.query[valid]]
-        with np.errstate(invalid="ignore"):
-            micro_draws = of_micro[valid] @ draws_of_micro / draws_of_micro.sum(axis=0)
-        means = [(level, name, _nanmean(of_class[members])) for level, name, members in groups]
-        for level, name, draws in [*means, ("micro", "all", micro_draws)]:
-            draws = draws[np.isfinite(draws)]
-            if len(draws):
-                rows.append((metric, n, level, name, *np.percentile(draws, [tail, 100 - tail])))
+    for key, scores in _both(class_wise, micro, protocol).items():
+        means = Means(design, scores)
+        ends = _percentiles(means.drawn(weights), confidence)
+        ends = np.clip(ends, lowest.get(key[0], 0), np.inf if key[0] == "MR1" else 1)
+        ends[:, ~means.has_spread] = np.nan
+        found = zip(design.levels, means.observed, *ends, strict=True)
+        rows += [(*key, *level, *interval) for level, value, *interval in found if np.isfinite(value)]
     columns = ["metric", "n", "level", "name", "ci_low", "ci_high"]
     return pd.DataFrame(rows, columns=columns).astype({"n": "Int64"})
 
 
-def _draws(queries: np.ndarray, n_clips: int, n_draws: int, seed: int) -> np.ndarray:
-    """How often each clip is drawn in each draw: float32 [n_clips, n_draws]."""
-    rng = np.random.default_rng(seed)
-    weights = np.zeros((n_clips, n_draws), np.float32)
-    for draw in range(n_draws):
-        drawn = queries[rng.integers(len(queries), size=len(queries))]
-        weights[:, draw] = np.bincount(drawn, minlength=n_clips)
-    return weights
+def summary(
+    class_wise: Queries,
+    micro: Queries,
+    labels: list[str],
+    families: Mapping[str, str] | None = None,
+    *,
+    protocol: str | Protocol = "standard",
+    groups: np.ndarray | None = None,
+    n_draws: int = 2000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Scores with their 95 % intervals: `metrics.summarise` and `bootstrap_intervals` side by side.
+
+    Returns
+    -------
+    pd.DataFrame
+        As `metrics.summarise`, with ci_low and ci_high over queries and, if groups are given, group_ci_low
+        and group_ci_high over groups (nan if not).
+    """
+    of = (class_wise, micro, labels, families)
+    options = {"protocol": protocol, "n_draws": n_draws, "seed": seed}
+    keys = ["metric", "n", "level", "name"]
+    table = summarise(*of, protocol=protocol)
+    table = table.merge(bootstrap_intervals(*of, **options), on=keys, validate="one_to_one")
+    if groups is None:
+        return table.assign(group_ci_low=np.nan, group_ci_high=np.nan)
+    by_group = bootstrap_intervals(*of, **options, groups=groups)
+    by_group = by_group.rename(columns={end: f"group_{end}" for end in ("ci_low", "ci_high")})
+    return table.merge(by_group, on=keys, validate="one_to_one")
 
 
-def _class_means(class_wise: PerQuery, scores: np.ndarray, n_labels: int, weights: np.ndarray) -> np.ndarray:
-    """Mean score of each class in each draw; nan where no query of it was drawn: [n_labels, n_draws]."""
-    valid = np.isfinite(scores)
-    at = class_wise.label[valid], class_wise.query[valid]
-    shape = (n_labels, len(weights))
-    sums = scipy.sparse.csr_array((scores[valid].astype(np.float32), at), shape) @ weights
-    counts = scipy.sparse.csr_array((np.ones(valid.sum(), np.float32), at), shape) @ weights
-    return np.divide(sums, counts, out=np.full(sums.shape, np.nan, np.float32), where=counts > 0)
+def compare(
+    results_a: Results,
+    results_b: Results,
+    labels: list[str],
+    families: Mapping[str, str] | None = None,
+    *,
+    protocol: str | Protocol = "standard",
+    groups: np.ndarray | None = None,
+    n_draws: int = 2000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Every mean of two systems on the same queries: the difference, its interval, and two tests.
+
+    Parameters
+    ----------
+    results_a, results_b : pairs of Queries
+        Of the same queries in the same order.
+    labels, families, protocol, groups, n_draws, confidence, seed
+        As in `bootstrap_intervals`.
+
+    Returns
+    -------
+    pd.DataFrame
+        metric, n, level, name, a, b, difference (a - b), ci_low, ci_high, p_bootstrap, and p of the
+        permutation test: in each draw, every unit's two systems change places or not. Correct it with `holm`
+        before looking for the smallest.
+
+    Raises
+    ------
+    ValueError
+        If the queries are not the same.
+    """
+    _require_options(n_draws, confidence)
+    _require_same_queries([results_a, results_b])
+    design = Design(*results_a, labels, families, groups)
+    weights, signs = design.drawn_weights(n_draws, seed), design.drawn_signs(n_draws, seed)
+    of_a, of_b = _both(*results_a, protocol), _both(*results_b, protocol)
+    rows = []
+    for key in of_a:
+        answered = np.isfinite(of_a[key] - of_b[key])
+        a, b = (Means(design, np.where(answered, scores[key], np.nan)) for scores in (of_a, of_b))
+        difference = Means(design, of_a[key] - of_b[key])
+        drawn = difference.drawn(weights)
+        ends = _percentiles(drawn, confidence)
+        ends[:, ~difference.has_spread] = np.nan
+        columns = (a.observed, b.observed, difference.observed, *ends, _share_beyond(drawn))
+        found = zip(design.levels, *columns, difference.permutation_p(signs), strict=True)
+        rows += [(*key, *level, *values) for level, *values in found if np.isfinite(values[0])]
+    columns = [
+        "metric",
+        "n",
+        "level",
+        "name",
+        "a",
+        "b",
+        "difference",
+        "ci_low",
+        "ci_high",
+        "p_bootstrap",
+        "p",
+    ]
+    return pd.DataFrame(rows, columns=columns).astype({"n": "Int64"})
 
 
-def _nanmean(values: np.ndarray) -> np.ndarray:
-    present = np.isfinite(values)
-    sums, counts = np.where(present, values, 0).sum(axis=0, dtype=np.float64), present.sum(axis=0)
-    return np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
+def leaderboard(
+    systems: Mapping[str, Results],
+    labels: list[str],
+    *,
+    metric: str = "MAP",
+    n: int | None = 15,
+    level: str = "macro",
+    protocol: str | Protocol = "standard",
+    groups: np.ndarray | None = None,
+    n_draws: int = 2000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Systems from best to worst, and how far the order would stand with other queries of the same kind.
+
+    Parameters
+    ----------
+    systems : mapping of str to pair of Queries
+        Of the same queries in the same order.
+    labels : list of str
+    metric, n : str, int or None
+        ("MAP", 15) or ("MR1", None): of MR1 the smallest is best.
+    level : str
+        "macro" or "micro".
+    protocol, groups, n_draws, confidence, seed
+        As in `bootstrap_intervals`.
+
+    Returns
+    -------
+    pd.DataFrame
+        system, value, rank; rank_low and rank_high, between which its rank is in that share of the draws;
+        share_first; difference from the best system, p of the permutation test against it, and p_holm,
+        corrected for so many comparisons. The last three are nan for the best.
+    """
+    _require_options(n_draws, confidence)
+    _require_same_queries(list(systems.values()))
+    design = Design(*next(iter(systems.values())), labels, None, groups)
+    if (level, "all") not in design.levels or level == "class":
+        raise ValueError(f"level {level!r} has no leaderboard: use macro or micro")
+    at = design.levels.index((level, "all"))
+    scores = {name: _both(*results, protocol) for name, results in systems.items()}
+    if (metric, n) not in (known := next(iter(scores.values()))):
+        there = ", ".join(f"({a!r}, {b})" for a, b in known)
+        raise ValueError(f"metric={metric!r}, n={n} was not scored: use one of {there}")
+    scores = {name: of_system[metric, n] for name, of_system in scores.items()}
+    answered = np.isfinite(sum(scores.values()))
+    weights, signs = design.drawn_weights(n_draws, seed), design.drawn_signs(n_draws, seed)
+    means = {name: Means(design, np.where(answered, values, np.nan)) for name, values in scores.items()}
+    table = pd.DataFrame({"system": list(systems), "value": [m.observed[at] for m in means.values()]})
+    worse = 1 if metric == "MR1" else -1
+    drawn = worse * np.array([m.drawn(weights)[at] for m in means.values()])
+    ranks = 1 + (drawn[:, None, :] > drawn[None, :, :]).sum(axis=1)
+    low, high = np.percentile(ranks, _tails(confidence), axis=1, method="inverted_cdf")
+    table = table.assign(
+        rank_low=low.astype(int), rank_high=high.astype(int), share_first=(ranks == 1).mean(1)
+    )
+    table = table.iloc[np.argsort(worse * table["value"], kind="stable")].reset_index(drop=True)
+    table.insert(2, "rank", (worse * table["value"]).rank(method="min").astype(int))
+    best = table["system"].iloc[0]
+    table["difference"] = table["value"] - table["value"].iloc[0]
+    table["p"] = [
+        np.nan if name == best else Means(design, scores[name] - scores[best]).permutation_p(signs)[at]
+        for name in table["system"]
+    ]
+    table.loc[0, "difference"] = np.nan
+    table["p_holm"] = holm(table["p"])
+    return table
+
+
+def paired_bootstrap(
+    scores_a: np.ndarray,
+    scores_b: np.ndarray,
+    *,
+    groups: np.ndarray | None = None,
+    n_draws: int = 2000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> Paired:
+    """Mean difference of two systems' scores on the same queries, with its interval and a p-value.
+
+    Parameters
+    ----------
+    scores_a, scores_b : np.ndarray [shape=(n_queries,)]
+        A query that is nan in either is left out.
+    groups : np.ndarray [shape=(n_queries,), dtype=int], optional
+        Queries that are drawn together.
+    n_draws, confidence, seed
+        As in `bootstrap_intervals`.
+
+    Examples
+    --------
+    >>> found = paired_bootstrap(np.array([0.5, 0.6, 0.7]), np.array([0.4, 0.5, 0.6]))
+    >>> round(found.difference, 9)
+    0.1
+    """
+    _require_options(n_draws, confidence)
+    design, means = _one_mean(scores_a, scores_b, groups)
+    drawn = means.drawn(design.drawn_weights(n_draws, seed))
+    low, high = np.where(means.has_spread[-1], _percentiles(drawn, confidence)[:, -1], np.nan)
+    p = _share_beyond(drawn)[-1]
+    return Paired(float(means.observed[-1]), float(low), float(high), float(p))
+
+
+def macro_difference(
+    scores_a: np.ndarray,
+    scores_b: np.ndarray,
+    label: np.ndarray,
+    query: np.ndarray,
+    *,
+    groups: np.ndarray | None = None,
+    n_draws: int = 2000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> Paired:
+    """Difference of two macro means over the same class-wise queries, with its interval and a p-value.
+
+    Parameters
+    ----------
+    scores_a, scores_b : np.ndarray [shape=(n_queries,)]
+        A query that is nan in either is left out.
+    label, query : np.ndarray [shape=(n_queries,), dtype=int]
+        Class and clip of each query.
+    groups, n_draws, confidence, seed
+        As in `bootstrap_intervals`.
+
+    Examples
+    --------
+    One class gains 0.2 in each of its three queries, the other nothing in its one.
+
+    >>> label, query = np.array([0, 0, 0, 1]), np.arange(4)
+    >>> found = macro_difference(np.array([0.2, 0.3, 0.4, 0.5]), np.array([0, 0.1, 0.2, 0.5]), label, query)
+    >>> round(found.difference, 9)
+    0.1
+    """
+    _require_options(n_draws, confidence)
+    difference = np.asarray(scores_a, float) - np.asarray(scores_b, float)
+    class_wise = Queries(np.asarray(query), np.asarray(label), np.ones(len(difference), int))
+    nobody = Queries(*np.empty((3, 0), int))
+    labels = [str(i) for i in range(int(np.max(label, initial=-1)) + 1)]
+    design = Design(class_wise, nobody, labels, None, groups)
+    means = Means(design, difference)
+    at = design.levels.index(("macro", "all"))
+    drawn = means.drawn(design.drawn_weights(n_draws, seed))
+    low, high = np.where(means.has_spread[at], _percentiles(drawn, confidence)[:, at], np.nan)
+    return Paired(float(means.observed[at]), float(low), float(high), float(_share_beyond(drawn)[at]))
+
+
+def paired_permutation(
+    scores_a: np.ndarray,
+    scores_b: np.ndarray,
+    *,
+    groups: np.ndarray | None = None,
+    n_draws: int = 2000,
+    seed: int = 0,
+) -> float:
+    """Two-sided p-value of a mean difference: how often it is as large if each pair's order were a coin's.
+
+    All orders are tried if they are no more than `n_draws`; else as many are drawn, and the observed one is
+    counted among them, so that p is never 0.
+
+    Examples
+    --------
+    Of the eight ways to turn three equal differences, two are as extreme: all one way, or all the other.
+
+    >>> paired_permutation(np.array([0.5, 0.6, 0.7]), np.array([0.4, 0.5, 0.6]))
+    0.25
+    """
+    _require_options(n_draws)
+    design, means = _one_mean(scores_a, scores_b, groups)
+    return float(means.permutation_p(design.drawn_signs(n_draws, seed))[-1])
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """Holm's correction: p-values such that any below alpha is a find with error rate alpha over them all.
+
+    nan stays, and doesn't count as a test.
+
+    Examples
+    --------
+    >>> holm(np.array([0.01, 0.04, 0.03, np.nan]))
+    array([0.03, 0.06, 0.06,  nan])
+    """
+    p = np.asarray(p, float)
+    adjusted = np.full(len(p), np.nan)
+    order = np.argsort(p)[: np.isfinite(p).sum()]
+    steps = p[order] * np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1)
+    return adjusted
+
+
+def _one_mean(scores_a: np.ndarray, scores_b: np.ndarray, groups) -> tuple[Design, Means]:
+    """Design and mean of the differences of paired scores: one cell."""
+    scores_a, scores_b = np.asarray(scores_a, float), np.asarray(scores_b, float)
+    if scores_a.shape != scores_b.shape or scores_a.ndim != 1:
+        raise ValueError(
+            f"scores of shapes {scores_a.shape} and {scores_b.shape} are not pairs: give both of each query"
+        )
+    differences = scores_a - scores_b
+    answered = np.flatnonzero(np.isfinite(differences))
+    if not len(answered):
+        raise ValueError(f"none of {len(differences)} queries has a score in both systems")
+    nobody = Queries(*np.empty((3, 0), int))
+    everybody = Queries(answered, np.full(len(answered), -1), np.ones(len(answered), int))
+    design = Design(nobody, everybody, [], None, groups)
+    return design, Means(design, differences[answered])
+
+
+def _both(class_wise: Queries, micro: Queries, protocol: str | Protocol) -> dict[Key, np.ndarray]:
+    """Scores of the class-wise queries and then of the micro ones, by metric and cutoff."""
+    of_micro = micro.scores(protocol)
+    return {k: np.concatenate([v, of_micro[k]]) for k, v in class_wise.scores(protocol).items()}
+
+
+def _tails(confidence: float) -> list[float]:
+    return [50 * (1 - confidence), 50 * (1 + confidence)]
+
+
+def _percentiles(drawn: np.ndarray, confidence: float) -> np.ndarray:
+    """Ends of the interval of each level: [2, n_levels]."""
+    return np.percentile(drawn, _tails(confidence), axis=1)
+
+
+def _share_beyond(drawn: np.ndarray) -> np.ndarray:
+    """Two-sided p-value: twice the share of draws, with one added, that is not on the side of most."""
+    n_draws = drawn.shape[1]
+    fewer = np.minimum((drawn <= 0).sum(axis=1), (drawn >= 0).sum(axis=1))
+    return np.minimum(2 * (fewer + 1) / (n_draws + 1), 1)
+
+
+def _require_options(n_draws: int, confidence: float = 0.95) -> None:
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence={confidence} is not between 0 and 1: use 0.95 for 95 %")
+    if n_draws < 2:
+        raise ValueError(f"n_draws={n_draws} is too few to judge by: use 2000")
+
+
+def _require_same_queries(systems: list[Results]) -> None:
+    for class_wise, micro in systems[1:]:
+        for own, first in zip((class_wise, micro), systems[0], strict=True):
+            same = np.array_equal(own.query, first.query) and np.array_equal(own.label, first.label)
+            if not same:
+                raise ValueError(
+                    f"systems with {len(first.query)} and {len(own.query)} queries are not paired: "
+                    "take the queries of the clips that all of them have"
+                )

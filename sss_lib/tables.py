@@ -1,14 +1,17 @@
 """Scores to tables that a person reads."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
-from sss_lib import models
+from sss_lib import export, models, protocols
+from sss_lib.protocols import Protocol
 
 SYSTEM = ["model", "aggregation", "scale", "n_components", "normalize", "pre_normalize", "search"]
 """The columns that tell one system from another."""
 
-CHANCE = "Chance"
+CHANCE, CEILING = "Chance", "Ceiling (labels)"
 
 
 def select(
@@ -18,31 +21,33 @@ def select(
     *,
     level: str = "macro",
     protocol: str = "standard",
+    relevance: str = "class",
 ) -> pd.DataFrame:
-    """Rows of one metric at one level under one protocol.
+    """Rows of one metric at one level under one protocol, by one rule of what counts.
 
     Parameters
     ----------
     scores : pd.DataFrame
         Tidy scores.
     metric : str
-        "MAP" or "MR1".
+        "MAP", "MR1" or "NDCG".
     n : int or None
         Cutoff; None for MR1.
+    level, protocol, relevance : str
 
     Raises
     ------
     ValueError
         If there is no such row; the message says what there is.
     """
-    found = scores[
-        (scores["metric"] == metric) & (scores["level"] == level) & (scores["protocol"] == protocol)
-    ]
+    wanted = {"metric": metric, "level": level, "protocol": protocol, "relevance": relevance}
+    found = scores[np.logical_and.reduce([scores[key] == value for key, value in wanted.items()])]
     found = found[found["n"].isna() if n is None else (found["n"] == n).fillna(False).astype(bool)]
     if found.empty:
-        there = scores[["protocol", "metric", "n", "level"]].drop_duplicates().to_string(index=False)
+        there = scores[["relevance", "protocol", "metric", "n", "level"]].drop_duplicates()
         raise ValueError(
-            f"no score with metric={metric}, n={n}, level={level}, protocol={protocol}; there is\n{there}"
+            f"no score with metric={metric}, n={n}, level={level}, protocol={protocol}, "
+            f"relevance={relevance}; there is\n{there.to_string(index=False)}"
         )
     return found
 
@@ -98,20 +103,27 @@ def describe_system(row: pd.Series) -> str:
 def comparison(
     scores: pd.DataFrame,
     chance: pd.DataFrame,
+    ceiling: pd.DataFrame | None = None,
     *,
     cutoffs: tuple[int, int] = (15, 150),
     protocol: str = "standard",
+    p: Mapping[str, float] | None = None,
 ) -> pd.DataFrame:
-    """The form of the paper's Table II: each model's best system, then chance, which any must beat.
+    """The form of the paper's Table II: each model's best system, between the ceiling and chance.
 
     Parameters
     ----------
     scores : pd.DataFrame
         Tidy scores of the systems that ran.
     chance : pd.DataFrame
-        Of the same dataset, from `metrics.chance`.
+        Of the same dataset, from `floors.chance`.
+    ceiling : pd.DataFrame, optional
+        From `floors.ceiling`.
     cutoffs : tuple of int
     protocol : str
+    p : mapping of str to float, optional
+        By model, of its difference from the best in MAP at the first cutoff, corrected for so many
+        comparisons: stars mark it (see `export.marks`).
 
     Returns
     -------
@@ -132,8 +144,13 @@ def comparison(
             "Data": spec.data_size,
             "Dim": str(spec.dim if pd.isna(system["n_components"]) else int(system["n_components"])),
         }
-        rows.append(row | _measures(own, cutoffs, protocol))
+        row |= _measures(own, cutoffs, protocol)
+        (mark,) = export.marks([(p or {}).get(system["model"], np.nan)])
+        row[heading("MAP", cutoffs[0])] += f" {mark}".rstrip()
+        rows.append(row)
     blank = dict.fromkeys(list(rows[0])[1:7], "-")
+    if ceiling is not None:
+        rows.insert(0, {"System": CEILING, **blank} | _measures(ceiling, cutoffs, protocol))
     rows.append({"System": CHANCE + " (expected)", **blank} | _measures(chance, cutoffs, protocol))
     return pd.DataFrame(rows)
 
@@ -142,48 +159,45 @@ def _measures(scores: pd.DataFrame, cutoffs: tuple[int, int], protocol: str) -> 
     values = {}
     for metric, n in [*(("MAP", n) for n in cutoffs), ("MR1", None)]:
         (row,) = select(scores, metric, n, protocol=protocol).to_dict("records")
-        digits = 1 if n is None else 3
-        text = f"{row['value']:.{digits}f}"
-        if np.isfinite(row.get("ci_low", np.nan)):
-            text += f" [{row['ci_low']:.{digits}f}, {row['ci_high']:.{digits}f}]"
-        values[metric if n is None else f"{metric}@{n}"] = text
+        values[heading(metric, n)] = with_interval(row)
     return values
 
 
-def protocol_differences(scores: pd.DataFrame) -> pd.DataFrame:
-    """Macro and micro scores under both protocols side by side, and the paper's minus the standard's.
+def heading(metric: str, n: int | None) -> str:
+    """Column of a metric: MAP@15, MR1."""
+    return metric if pd.isna(n) else f"{metric}@{n}"
 
-    Parameters
-    ----------
-    scores : pd.DataFrame
-        Tidy scores of one system under both protocols.
 
-    Returns
-    -------
-    pd.DataFrame
-        metric, n, level, standard, paper, difference.
+def with_interval(row: Mapping[str, object]) -> str:
+    """Value of a score, and in brackets its interval if it has one.
+
+    Examples
+    --------
+    >>> with_interval({"metric": "MAP", "value": 0.25, "ci_low": 0.2, "ci_high": 0.3})
+    '0.250 [0.200, 0.300]'
     """
-    found = scores[scores["level"].isin(["macro", "micro"])].copy()
-    found["n"] = found["n"].astype("string").fillna("-")
-    wide = found.pivot_table(index=["metric", "n", "level"], columns="protocol", values="value")
-    wide["difference"] = wide["paper"] - wide["standard"]
-    wide.columns.name = None
-    return wide.reset_index()[["metric", "n", "level", "standard", "paper", "difference"]]
+    digits = 1 if row["metric"] == "MR1" else 3
+    text = f"{row['value']:.{digits}f}"
+    if np.isfinite(row.get("ci_low", np.nan)):
+        text += f" [{row['ci_low']:.{digits}f}, {row['ci_high']:.{digits}f}]"
+    return text
 
 
-def caption(collection, n: int, protocol: str = "standard") -> str:
-    """What a table of comparison shows, in a sentence.
+def caption(collection, n: int, protocol: str | Protocol = "standard") -> str:
+    """What a table of comparison shows, and by which conventions, in a sentence.
 
     Parameters
     ----------
     collection : Dataset
     n : int
         The cutoff that the best system is chosen by.
-    protocol : str
+    protocol : str or Protocol
     """
+    protocol = protocols.named(protocol)
     n_classes = len(collection.labels) - collection.n_unqueryable()
     return (
         f"{collection.name}: {len(collection)} clips, {n_classes} classes queried "
-        f"({collection.n_unqueryable()} with a single clip skipped), protocol {protocol!r}; each model's "
-        f"best system by macro MAP@{n}, with 95 % bootstrap intervals over the queries"
+        f"({collection.n_unqueryable()} with a single clip skipped), relevance 'class', protocol "
+        f"{protocol.name!r} (AP@N divided by {protocol.denominator}, ranks from {protocol.rank_base}); each "
+        f"model's best system by macro MAP@{n}, with 95 % bootstrap intervals over the queries"
     )

@@ -53,10 +53,10 @@ def sort_key(query, other, search):
     raise ValueError(f"search must be one of {SEARCHES}, not {search!r}")
 
 
-def rank_others(x, query, search):
-    """Indices of all clips but the query (left out by index), best match first, ties by row order."""
+def rank_others(x, query, search, groups=None):
+    """Indices of all clips but the query (left out by index) and its group, best first, ties by row order."""
     rows = np.asarray(x, dtype=np.float64).tolist()
-    others = [i for i in range(len(rows)) if i != query]
+    others = [i for i in range(len(rows)) if i != query and (groups is None or groups[i] != groups[query])]
     keys = {i: sort_key(rows[query], rows[i], search) for i in others}
     return sorted(others, key=lambda i: keys[i])  # sorted() is stable
 
@@ -122,6 +122,20 @@ def micro_relevance(ranking, query, has_label):
     return [any(q and r for q, r in zip(has_label[query], has_label[i], strict=False)) for i in ranking]
 
 
+def deepest_shared(query_labels, result_labels, depths):
+    """Gain of a result: depth of the deepest class that it shares with the query, 0 if they share none."""
+    return max((d for q, r, d in zip(query_labels, result_labels, depths, strict=True) if q and r), default=0)
+
+
+def ndcg(gains, n):
+    """NDCG@N: sum of gain_k / log2(1 + k) over ranks k <= N, over that of the gains in descending order."""
+
+    def discounted(ordered):
+        return math.fsum(gain / math.log2(1 + k) for k, gain in enumerate(ordered[:n], start=1))
+
+    return discounted(gains) / discounted(sorted(gains, reverse=True))
+
+
 def make_row(metric, n, level, name, value, n_queries, n_skipped):
     """One row of the result of `evaluate`."""
     return {
@@ -151,7 +165,44 @@ def split_skipped(values):
     return kept, len(values) - len(kept)
 
 
-def evaluate(x, label_matrix, labels, families, search, cutoffs, protocol):
+def evaluate_otherwise(x, label_matrix, labels, families, search, cutoffs, protocol, kind, depths, groups):
+    """Rows as `evaluate` by another rule: any shared class counts ("any"), or by its depth ("graded").
+
+    Every clip scores once, as in micro; a class's value is the mean over its clips.
+    """
+    has_label = [[bool(v) for v in clip] for clip in np.asarray(label_matrix).tolist()]
+    queries = [i for i, clip in enumerate(has_label) if any(clip)]
+    rankings = {query: rank_others(x, query, search, groups) for query in queries}
+    measures = (
+        [("MAP", n) for n in cutoffs] + [("MR1", None)] if kind == "any" else [("NDCG", n) for n in cutoffs]
+    )
+    rows = []
+    for metric, n in measures:
+        of_query = {}
+        for query in queries:
+            if kind == "any":
+                relevance = micro_relevance(rankings[query], query, has_label)
+                of_query[query] = query_value(relevance, metric, n, protocol, micro_denominator)
+            else:
+                gains = [deepest_shared(has_label[query], has_label[i], depths) for i in rankings[query]]
+                of_query[query] = ndcg(gains, n) if any(gains) else None
+        of_class = [
+            split_skipped([of_query[q] for q in queries if has_label[q][c]]) for c in range(len(labels))
+        ]
+        for label, (kept, skipped) in zip(labels, of_class, strict=True):
+            if kept:
+                rows.append(make_row(metric, n, "class", label, mean(kept), len(kept), skipped))
+        for family in sorted(set(families.values())):
+            members = [of_class[c] for c, label in enumerate(labels) if families.get(label) == family]
+            rows.append(pooled_row(metric, n, "family", family, members))
+        rows.append(pooled_row(metric, n, "macro", ALL, of_class))
+        kept, skipped = split_skipped([of_query[q] for q in queries])
+        if kept:
+            rows.append(make_row(metric, n, "micro", ALL, mean(kept), len(kept), skipped))
+    return [row for row in rows if row is not None]
+
+
+def evaluate(x, label_matrix, labels, families, search, cutoffs, protocol, groups=None):
     """Rows of MAP@N for each cutoff, then MR1, by class, family, macro and micro; no row without a value.
 
     Class value: mean over its queries. Family and macro: mean over the classes that have a value, `n_queries`
@@ -163,7 +214,7 @@ def evaluate(x, label_matrix, labels, families, search, cutoffs, protocol):
         raise ValueError(f"protocol must be one of {PROTOCOLS}, not {protocol!r}")
     has_label = [[bool(v) for v in clip] for clip in np.asarray(label_matrix).tolist()]
     n_clips = len(has_label)
-    rankings = [rank_others(x, query, search) for query in range(n_clips)]
+    rankings = [rank_others(x, query, search, groups) for query in range(n_clips)]
 
     family_names = []
     for label in labels:

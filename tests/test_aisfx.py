@@ -70,7 +70,7 @@ def test_the_number_of_processes_changes_nothing(mini, tmp_path):
 
 def test_the_embedded_models_stand_in_order_above_chance(mini, tmp_path):
     """Of the embedded sounds aiSFX finds more than log-mel statistics, those more than length and level."""
-    from sss_lib import artefacts, extraction, metrics, processing, statistics
+    from sss_lib import artefacts, extraction, floors, metrics, processing, statistics
 
     macro = {}
     for name, aggregation, normalize in (
@@ -86,7 +86,7 @@ def test_the_embedded_models_stand_in_order_above_chance(mini, tmp_path):
         intervals = statistics.bootstrap_intervals(*queries, mini.labels)
         row = intervals[(intervals["metric"] == "MAP") & (intervals["level"] == "macro")]
         macro[name] = row["ci_low"].item(), row["ci_high"].item()
-    chance = metrics.chance(mini.label_matrix, mini.labels, cutoffs=(15,))
+    chance = floors.chance(mini.label_matrix, mini.labels, cutoffs=(15,))
     floor = chance.loc[(chance["metric"] == "MAP") & (chance["level"] == "macro"), "value"].item()
     assert macro["aisfx"][0] > macro["logmel"][1]  # not even the intervals meet
     assert macro["logmel"][0] > macro["duration"][1]

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sss_lib import audio, dataset, experiment, metrics, models, processing, tables
+from sss_lib import audio, dataset, experiment, floors, metrics, models, processing, tables
 from sss_lib.artefacts import Store, to_matrix
 
 NOTEBOOKS = sorted(experiment.NOTEBOOKS.glob("*.ipynb"))
@@ -85,7 +85,8 @@ def test_a_grid_runs_from_sounds_to_figures(small_run):
         *(f"duration-none-pcanone-{scale}" for scale in ("l2", "raw")),
     }
     names = {path.name for path in (folder / "figures" / "my sounds").iterdir()}
-    assert names == {
+    tables_too = {f"{n}.{s}" for n in ("comparison", "stability", "relevance") for s in ("tex", "md", "csv")}
+    assert names == tables_too | {
         f"{n}.{s}" for n in ("ladder", "processing", "families", "classes") for s in ("svg", "png")
     } - {
         "families.svg",
@@ -128,7 +129,7 @@ def test_clips_without_an_embedding_are_told_at_the_end_and_left_out_of_chance(s
     comparison = experiment.comparison_artefact(store, "my sounds", design).read().to_pandas()
     everything = dataset.read(store.dataset("my sounds"))
     embedded = everything.select([fname for fname in everything.clips["fname"] if fname != "broken"])
-    chance = metrics.chance(embedded.label_matrix, embedded.labels, cutoffs=(3, 10))
+    chance = floors.chance(embedded.label_matrix, embedded.labels, cutoffs=(3, 10))
     (expected,) = tables.select(chance, "MAP", 3)["value"]
     assert comparison.iloc[-1]["System"] == "Chance (expected)"
     assert comparison.iloc[-1]["MAP@3"] == f"{expected:.3f}"

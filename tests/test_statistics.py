@@ -1,7 +1,10 @@
+import itertools
+
 import numpy as np
 import pytest
 import reference
 import scipy.sparse
+import scipy.stats
 
 from sss_lib import metrics, statistics
 
@@ -25,6 +28,12 @@ def test_equal_queries_leave_nothing_to_chance():
     assert interval(table, "macro") == interval(table, "micro") == (0.5, 0.5)
 
 
+def test_ends_stay_where_scores_can_be():
+    table = statistics.bootstrap_intervals(*per_query_of([0.0, 1.0], [0, 0]), ["a"])
+    assert interval(table, "macro") == (0, 1)
+    assert interval(table, "macro", metric="MR1") == (1, 1)
+
+
 def test_one_class_has_the_interval_of_a_mean():
     scores = np.random.default_rng(0).random(400)
     low, high = interval(statistics.bootstrap_intervals(*per_query_of(scores, [0] * 400), ["a"]), "micro")
@@ -33,29 +42,38 @@ def test_one_class_has_the_interval_of_a_mean():
     assert high == pytest.approx(scores.mean() + error, abs=0.006)
 
 
-def test_draws_equal_a_loop_that_evaluates_each_of_them():
-    """The same draws, each class's mean and the macro mean taken by a plain loop."""
+def plain_macro(of_class, groups, drawn):
+    """Macro mean of one draw by a loop: each class spread by sqrt(g / (g - 1)), or kept if it is missed."""
+    means = []
+    for queries in of_class:
+        units = {groups[q] for q, _ in queries}
+        own = [s for unit in drawn for q, s in queries if groups[q] == unit]
+        observed = np.mean([s for _, s in queries])
+        spread = np.sqrt(len(units) / (len(units) - 1)) if len(units) > 1 else 1
+        means.append(observed + spread * (np.mean(own) - observed) if own else observed)
+    return np.mean(means)
+
+
+@pytest.mark.parametrize("by_group", [False, True])
+def test_draws_equal_a_loop_that_evaluates_each_of_them(by_group):
     rng = np.random.default_rng(1)
     _, has_label, labels, families = reference.random_multilabel(rng, 30, 6, 3)
     class_wise, micro = metrics.per_query(
         rng.normal(size=(30, 3)), scipy.sparse.csr_array(has_label), cutoffs=(5,)
     )
-    table = statistics.bootstrap_intervals(class_wise, micro, labels, families, n_draws=50)
-    n_clips = int(micro.query.max()) + 1
-    weights = statistics._draws(np.unique(micro.query), n_clips, 50, 0)
+    groups = np.arange(30) // 3 if by_group else np.arange(30)
+    table = statistics.bootstrap_intervals(
+        class_wise, micro, labels, families, n_draws=50, groups=groups if by_group else None
+    )
     ap = class_wise.scores("standard")["MAP", 5]
-    macro = []
-    for w in weights.T:
-        means = []
-        for c in range(len(labels)):
-            drawn = [
-                (w[q], s)
-                for q, c2, s in zip(class_wise.query, class_wise.label, ap, strict=True)
-                if c2 == c and w[q] > 0 and np.isfinite(s)
-            ]
-            if drawn:
-                means.append(sum(k * s for k, s in drawn) / sum(k for k, _ in drawn))
-        macro.append(np.mean(means))
+    queries = list(zip(class_wise.query.tolist(), class_wise.label.tolist(), ap.tolist(), strict=True))
+    of_class = [[(q, s) for q, c, s in queries if c == label and np.isfinite(s)] for label in range(6)]
+    of_class = [own for own in of_class if own]
+    units = np.unique(groups[micro.query])
+    draws = np.random.default_rng(0)
+    macro = [
+        plain_macro(of_class, groups, units[draws.integers(len(units), size=len(units))]) for _ in range(50)
+    ]
     assert interval(table, "macro") == pytest.approx(tuple(np.percentile(macro, [2.5, 97.5])), abs=1e-6)
 
 
@@ -66,16 +84,43 @@ def test_intervals_repeat_with_the_seed_and_move_without_it():
     assert not first.equals(other)
 
 
-def test_the_interval_covers_the_true_mean_about_as_often_as_it_says():
+def coverage(sizes, true_means, *, n_trials=300, similar=0.0, group_size=1, by_group=False):
+    """How often the macro interval holds the true mean; scores in a group correlate by `similar`."""
     rng = np.random.default_rng(3)
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    groups = np.arange(len(labels)) // group_size
+    names = [str(c) for c in range(len(sizes))]
     covered = 0
-    for _ in range(200):
-        low, high = interval(
-            statistics.bootstrap_intervals(*per_query_of(rng.random(60), [0] * 60), ["a"], n_draws=300),
-            "micro",
+    for seed in range(n_trials):
+        shared, own = rng.normal(size=groups.max() + 1)[groups], rng.normal(size=len(labels))
+        scores = true_means[labels] + 0.1 * (similar**0.5 * shared + (1 - similar) ** 0.5 * own)
+        table = statistics.bootstrap_intervals(
+            *per_query_of(scores, labels), names, n_draws=300, groups=groups if by_group else None, seed=seed
         )
-        covered += low <= 0.5 <= high
-    assert 0.90 <= covered / 200 <= 0.99
+        low, high = interval(table, "macro")
+        covered += low <= true_means.mean() <= high
+    return covered / n_trials
+
+
+# Three hundred trials have a standard error of 0.013 at 0.95.
+def test_the_macro_interval_covers_as_often_as_it_says_even_with_small_classes():
+    sizes = np.array([2] * 14 + [3] * 10 + [4] * 8 + [8] * 6 + [20] * 3 + [100])
+    true_means = np.where(sizes < 5, 0.3, 0.6)  # small classes are harder: dropping one would shift the mean
+    assert 0.91 <= coverage(sizes, true_means) <= 0.985
+
+
+def test_with_alike_clips_only_the_interval_by_group_covers():
+    sizes, true_means = np.full(10, 30), np.linspace(0.3, 0.7, 10)
+    clustered = {"similar": 0.6, "group_size": 5}
+    assert coverage(sizes, true_means, **clustered) < 0.85
+    assert 0.91 <= coverage(sizes, true_means, by_group=True, **clustered) <= 0.985
+
+
+def test_a_class_by_one_uploader_has_no_interval_over_uploaders():
+    queries = per_query_of([0.1, 0.9, 0.2, 0.4], [0, 0, 1, 1])
+    table = statistics.bootstrap_intervals(*queries, ["a", "b"], groups=np.array([0, 0, 1, 2]))
+    assert np.isnan(interval(table, "class", "a")).all()
+    assert np.isfinite(interval(table, "class", "b")).all()
 
 
 def test_every_score_has_an_interval_that_holds_for_its_level():
@@ -97,3 +142,143 @@ def test_every_score_has_an_interval_that_holds_for_its_level():
 def test_options_without_sense_are_refused(option, value):
     with pytest.raises(ValueError, match=f"{option}={value}"):
         statistics.bootstrap_intervals(*per_query_of([0.5], [0]), ["a"], **{option: value})
+
+
+def test_a_permutation_test_of_few_queries_counts_every_order():
+    differences = np.array([3.0, 2.0, 2.0, -1.0])
+    totals = [np.dot(turn, differences) for turn in itertools.product((1, -1), repeat=4)]
+    expected = np.mean(np.abs(totals) >= 6)
+    assert statistics.paired_permutation(differences, np.zeros(4)) == expected
+
+
+def test_the_permutation_test_agrees_with_scipy():
+    rng = np.random.default_rng(5)
+    a, b = rng.random(12), rng.random(12)
+    found = scipy.stats.permutation_test(
+        (a, b), lambda a, b: np.mean(a - b), permutation_type="samples", n_resamples=np.inf
+    )
+    assert statistics.paired_permutation(a, b, n_draws=5000) == pytest.approx(found.pvalue)  # all 4,096
+    assert statistics.paired_permutation(a, b, n_draws=4000) == pytest.approx(found.pvalue, abs=0.04)  # drawn
+
+
+def test_the_paired_bootstrap_agrees_with_scipy():
+    rng = np.random.default_rng(6)
+    a = rng.random(300)
+    b = a - 0.05 + 0.1 * rng.normal(size=300)
+    found = statistics.paired_bootstrap(a, b, n_draws=9999)
+    theirs = scipy.stats.bootstrap((a - b,), np.mean, method="percentile", random_state=1).confidence_interval
+    assert found.difference == pytest.approx(np.mean(a - b))
+    assert (found.ci_low, found.ci_high) == pytest.approx((theirs.low, theirs.high), abs=0.001)
+    assert found.p < 0.001
+    assert statistics.paired_bootstrap(a, a[::-1]).p > 0.5
+
+
+@pytest.mark.parametrize("test", ["bootstrap", "permutation"])
+def test_systems_that_are_equally_good_differ_as_rarely_as_p_says(test):
+    rng = np.random.default_rng(7)
+    finds = 0
+    for seed in range(400):
+        a, b = rng.random(60), rng.random(60)
+        if test == "bootstrap":
+            p = statistics.paired_bootstrap(a, b, n_draws=300, seed=seed).p
+        else:
+            p = statistics.paired_permutation(a, b, n_draws=300, seed=seed)
+        finds += p < 0.05
+    assert 0.02 <= finds / 400 <= 0.085  # standard error 0.011
+
+
+def test_pairs_that_are_grouped_turn_together():
+    differences = np.array([1.0, 1.0, 1.0, 1.0])
+    assert statistics.paired_permutation(differences, np.zeros(4)) == 2 / 16
+    assert statistics.paired_permutation(differences, np.zeros(4), groups=np.array([0, 0, 1, 1])) == 2 / 4
+
+
+def test_a_query_without_a_score_in_either_system_is_left_out():
+    a, b = np.array([0.5, np.nan, 0.7, 0.9]), np.array([0.4, 0.1, np.nan, 0.6])
+    assert statistics.paired_bootstrap(a, b).difference == pytest.approx((0.1 + 0.3) / 2)
+    with pytest.raises(ValueError, match="none of 2 queries has a score in both"):
+        statistics.paired_bootstrap(np.array([1, np.nan]), np.array([np.nan, 1]))
+
+
+def test_holm_by_hand():
+    """Sorted 0.01, 0.02, 0.04, times 3, 2, 1; none may fall below the one before."""
+    np.testing.assert_allclose(statistics.holm([0.04, 0.01, 0.02]), [0.04, 0.03, 0.04])
+    np.testing.assert_allclose(statistics.holm([0.6, 0.9]), [1, 1])
+
+
+def two_systems(seed=8, n=60):
+    """Per-query results of two embeddings of the same clips, one of them of the classes themselves."""
+    rng = np.random.default_rng(seed)
+    _, has_label, labels, families = reference.random_multilabel(rng, n, 6, 3)
+    has_label = scipy.sparse.csr_array(has_label)
+    good = has_label.toarray() + 0.4 * rng.normal(size=has_label.shape)
+    both = [metrics.per_query(x, has_label, cutoffs=(5,)) for x in (good, rng.normal(size=(n, 3)))]
+    return *both, labels, families
+
+
+def test_comparing_gives_the_difference_of_every_mean():
+    a, b, labels, families = two_systems()
+    table = statistics.compare(a, b, labels, families, n_draws=200)
+    of_a, of_b = (metrics.summarise(*queries, labels, families) for queries in (a, b))
+    keys = ["metric", "n", "level", "name"]
+    both = of_a.merge(of_b, on=keys, suffixes=("_a", "_b")).merge(table, on=keys, validate="one_to_one")
+    assert len(both) == len(of_a) == len(table)
+    np.testing.assert_allclose(both["value_a"], both["a"])
+    np.testing.assert_allclose(both["value_a"] - both["value_b"], both["difference"])
+    macro = table[(table["metric"] == "MAP") & (table["level"] == "macro")].iloc[0]
+    assert macro["ci_low"] > 0
+    assert macro["p"] < 0.01
+    assert macro["p_bootstrap"] < 0.01
+
+
+def test_a_macro_permutation_turns_all_queries_of_a_clip_together():
+    a, b, labels, families = two_systems(n=10)
+    table = statistics.compare(a, b, labels, families, n_draws=5000)
+    (p,) = table.loc[(table["metric"] == "MAP") & (table["level"] == "macro"), "p"]
+    gap = a[0].scores("standard")["MAP", 5] - b[0].scores("standard")["MAP", 5]
+    clips = np.unique(a[1].query)
+    assert 2 ** len(clips) <= 5000  # so that every way is tried
+
+    def macro(signs):
+        turned = gap * signs[np.searchsorted(clips, a[0].query)]
+        of_class = [turned[(a[0].label == c) & np.isfinite(turned)] for c in range(len(labels))]
+        return np.mean([own.mean() for own in of_class if len(own)])
+
+    signs = np.array(list(itertools.product((1, -1), repeat=len(clips))))
+    totals = np.array([macro(row) for row in signs])
+    assert p == np.mean(np.abs(totals) >= abs(totals[0]) - 1e-9)
+
+
+def test_a_system_doesnt_differ_from_itself():
+    a, _, labels, families = two_systems()
+    table = statistics.compare(a, a, labels, families, n_draws=100)
+    assert (table["difference"] == 0).all()
+    assert (table["p"] == 1).all()
+    assert (table["p_bootstrap"] == 1).all()
+
+
+def test_the_leaderboard_is_sorted_and_says_how_stable_it_is():
+    a, b, labels, _ = two_systems()
+    systems = {"random": b, "good": a, "again": a}
+    for metric, n in (("MAP", 5), ("MR1", None)):
+        board = statistics.leaderboard(systems, labels, metric=metric, n=n, n_draws=200)
+        assert board["system"].tolist() == ["good", "again", "random"]
+        assert board["rank"].tolist() == [1, 1, 3]
+        assert board["share_first"][0] == board["share_first"][1] > 0.95
+        assert board["rank_low"].tolist()[2] == 3
+        assert np.isnan(board["p_holm"][0])
+        assert board["p_holm"][1] == 1
+        assert board["p_holm"][2] == pytest.approx(2 * board["p"][2])
+
+
+def test_systems_of_other_queries_are_refused():
+    a, _, labels, families = two_systems()
+    other, *_ = two_systems(n=50)
+    with pytest.raises(ValueError, match="queries are not paired"):
+        statistics.compare(a, other, labels, families)
+    with pytest.raises(ValueError, match="metric='MAP', n=7 was not scored: use one of"):
+        statistics.leaderboard({"a": a}, labels, n=7)
+    with pytest.raises(ValueError, match="level 'class' has no leaderboard"):
+        statistics.leaderboard({"a": a}, labels, n=5, level="class")
+    with pytest.raises(ValueError, match="3 groups don't cover clip"):
+        statistics.bootstrap_intervals(*a, labels, groups=np.zeros(3, int))

@@ -1,13 +1,20 @@
 import pandas as pd
 import pytest
 
-from sss_lib import tables
+from sss_lib import reports, tables
 
 
 def scores_of(*rows):
     """Tidy macro MAP@15 of systems: (model, n_components, search, value)."""
     system = {"aggregation": "mean", "normalize": True, "pre_normalize": False, "scale": False}
-    score = {"protocol": "standard", "metric": "MAP", "n": 15, "level": "macro", "name": "all"}
+    score = {
+        "protocol": "standard",
+        "relevance": "class",
+        "metric": "MAP",
+        "n": 15,
+        "level": "macro",
+        "name": "all",
+    }
     table = pd.DataFrame(
         [{"model": m, "n_components": c, "search": s, "value": v, **system, **score} for m, c, s, v in rows]
     )
@@ -41,9 +48,9 @@ def test_of_systems_keeps_systems_with_and_without_pca_apart():
 
 
 def test_protocols_are_set_side_by_side():
-    standard = scores_of(("aisfx", None, "nns", 0.5))
+    standard = scores_of(("aisfx", None, "nns", 0.5)).assign(denominator="min(N, R)", rank_base=pd.NA)
     both = pd.concat([standard, standard.assign(protocol="paper", value=0.3)])
-    (row,) = tables.protocol_differences(both).to_dict("records")
+    (row,) = reports.protocol_differences(both).to_dict("records")
     assert (row["standard"], row["paper"], row["difference"]) == pytest.approx((0.5, 0.3, -0.2))
 
 
@@ -55,7 +62,7 @@ def test_the_comparison_shows_each_best_system_and_chance():
         "scale": False,
         "search": "nns",
     }
-    about = {"protocol": "standard", "level": "macro", "name": "all"}
+    about = {"protocol": "standard", "relevance": "class", "level": "macro", "name": "all"}
     rows = [
         {
             "model": m,

@@ -9,7 +9,7 @@ def main(names: list[str]) -> int:
     """Download the weights of each model named; return the exit code."""
     if not names:
         for name, row in models.catalogue().items():
-            print(f"{name:28}{row.display_name:32}{row.weights.licence if row.weights else 'no weights'}")
+            print(f"{name:37}{row.display_name:32}{row.weights.licence if row.weights else 'no weights'}")
     failed = 0
     for name in names:
         try:

@@ -1,6 +1,8 @@
 """Checkpoints of PyTorch networks: read without running what is in them, and matched name by name."""
 
+import importlib
 import pickle
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +14,8 @@ def import_torch(spec: ModelSpec):
     try:
         import safetensors.torch
         import torch
+
+        importlib.import_module(spec.requires)
     except ImportError as error:
         raise ImportError(
             f"{spec.name} needs {error.name}: install it with pip install -e .[torch]"
@@ -36,7 +40,8 @@ def read(path: str | Path) -> dict:
     try:
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        mapped = zipfile.is_zipfile(path)  # then only what is used of a large file is read
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
         reason = str(error).partition("GLOBAL ")[2].partition(" ")[0].partition("\n")[0]
         wants = f"it asks for {reason}" if reason else "it holds more than tensors and plain values"
@@ -57,6 +62,17 @@ def under(state: Mapping, prefix: str) -> dict:
     {'conv': 1}
     """
     return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+
+
+def without(state: Mapping, *prefixes: str) -> dict:
+    """Entries but those whose name begins with one of the prefixes.
+
+    Examples
+    --------
+    >>> without({"audio.conv": 1, "text.conv": 2, "head": 3}, "text.", "head")
+    {'audio.conv': 1}
+    """
+    return {name: value for name, value in state.items() if not name.startswith(prefixes)}
 
 
 def load_into(network, state: Mapping, source: str | Path):

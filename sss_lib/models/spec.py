@@ -6,17 +6,23 @@ from dataclasses import dataclass, field, replace
 
 from sss_lib.models.weights import Weights, digest
 
+_KALDI = ("batches", "checkpoint", "kaldi", "spectrogram")
 FRONT_ENDS = {
     "aisfx": ("batches", "checkpoint", "spectrogram"),
+    "beats": _KALDI,
+    "cavmae": _KALDI,
     "descriptors": ("spectrogram",),
     "essentia_graphs": ("essentia_import",),
     "freesound": ("essentia_import",),
+    "imagebind": _KALDI,
     "openl3": ("essentia_import",),
+    "spectrogram_transformer": _KALDI,
 }
 """Modules that a loader's embeddings depend on besides its own."""
 
 LONG = {
     "windows": "windows from the start, the last one ending where the clip ends",
+    "spread": "three windows: at the start, in the middle and at the end",
     "truncate": "the first window only",
     "crop": "one window, at a place drawn with a seed from the clip itself",
 }

@@ -35,6 +35,29 @@ def power_spectrogram(wave: np.ndarray, *, size: int, hop: int) -> np.ndarray:
     return spectrum.real**2 + spectrum.imag**2
 
 
+def triangles(places: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Heights of triangles at places: each rises from its edge to one at the next and falls to the one after.
+
+    Parameters
+    ----------
+    places : np.ndarray [shape=(n_places,)]
+    edges : np.ndarray [shape=(n_triangles + 2,)]
+
+    Returns
+    -------
+    np.ndarray [shape=(n_places, n_triangles)]
+
+    Examples
+    --------
+    >>> triangles(np.array([0, 0.5, 1, 2, 3]), np.array([0, 1, 3, 5])).T
+    array([[0. , 0.5, 1. , 0.5, 0. ],
+           [0. , 0. , 0. , 0.5, 1. ]])
+    """
+    rising = (places[:, None] - edges[:-2]) / np.diff(edges)[:-1]
+    falling = (edges[2:] - places[:, None]) / np.diff(edges)[1:]
+    return np.clip(np.minimum(rising, falling), 0, None)
+
+
 @functools.lru_cache
 def mel_filterbank(*, rate_hz: int, size: int, n_bands: int) -> np.ndarray:
     """HTK mel bands from 0 Hz to the Nyquist frequency, each summing to one.
@@ -61,9 +84,7 @@ def mel_filterbank(*, rate_hz: int, size: int, n_bands: int) -> np.ndarray:
     """
     mel = 1127 * np.log1p(np.arange(size // 2 + 1) * rate_hz / size / 700)
     edges = np.linspace(0, mel[-1], n_bands + 2)
-    rising = (mel[:, None] - edges[:-2]) / np.diff(edges)[:-1]
-    falling = (edges[2:] - mel[:, None]) / np.diff(edges)[1:]
-    bank = np.clip(np.minimum(rising, falling), 0, None)
+    bank = triangles(mel, edges)
     if not bank.any(axis=0).all():
         n_empty = np.count_nonzero(~bank.any(axis=0))
         raise ValueError(

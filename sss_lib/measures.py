@@ -1,0 +1,93 @@
+"""Measures of a ranking, from which of its results are relevant: AP@N, first relevant rank, NDCG@N."""
+
+import numpy as np
+
+
+def average_precision(relevance: np.ndarray, n_relevant: np.ndarray, n: int) -> np.ndarray:
+    """Sum of the precisions at the ranks of the relevant results among the first n, over `n_relevant`.
+
+    Parameters
+    ----------
+    relevance : np.ndarray [shape=(n_queries, n_results), dtype=bool]
+        Whether each result is relevant, best result first. May be shorter or longer than n.
+    n_relevant : np.ndarray [shape=(n_queries,)]
+        What to divide by: min(n, R) for the standard AP@N.
+    n : int
+        Cutoff.
+
+    Returns
+    -------
+    np.ndarray [shape=(n_queries,), dtype=float64]
+        Between 0 and 1 if `n_relevant` is min(n, R).
+
+    Examples
+    --------
+    Relevant results at ranks 1 and 3, and two relevant clips in all: (1/1 + 2/3) / 2.
+
+    >>> average_precision(np.array([[True, False, True, False]]), np.array([2]), 4)
+    array([0.83333333])
+    """
+    if n < 1:
+        raise ValueError(f"cutoff n={n} is below 1")
+    (sums,) = precision_sums(relevance, (n,))
+    return sums / n_relevant
+
+
+def first_relevant_rank(relevance: np.ndarray) -> np.ndarray:
+    """Rank, from 1, of the first relevant result; 0 where there is none among the results.
+
+    Examples
+    --------
+    >>> first_relevant_rank(np.array([[False, True], [False, False]]))
+    array([2, 0])
+    """
+    return np.where(relevance.any(axis=1), relevance.argmax(axis=1) + 1, 0)
+
+
+def ndcg(gains: np.ndarray, most: np.ndarray, n: int) -> np.ndarray:
+    """Gains of the first n results, that at rank k over log2(1 + k), over the most that they could sum to.
+
+    Parameters
+    ----------
+    gains : np.ndarray [shape=(n_queries, n_results)]
+        Best result first.
+    most : np.ndarray [shape=(n_queries,)]
+        The same sum for the best order of the corpus, above 0.
+    n : int
+        Cutoff.
+
+    Returns
+    -------
+    np.ndarray [shape=(n_queries,), dtype=float64]
+
+    Examples
+    --------
+    The better of two results comes second: (1 + 2 / log2(3)) / (2 + 1 / log2(3)).
+
+    >>> ndcg(np.array([[1, 2]]), np.array([2 + 1 / np.log2(3)]), 2).round(4)
+    array([0.8597])
+    """
+    if n < 1:
+        raise ValueError(f"cutoff n={n} is below 1")
+    return discounted(gains, n) / most
+
+
+def discounted(gains: np.ndarray, n: int) -> np.ndarray:
+    """DCG@n: the sum of the gains of the first n results, that at rank k over log2(1 + k)."""
+    gains = gains[:, :n]
+    return gains @ (1 / np.log2(np.arange(2, gains.shape[1] + 2)))
+
+
+def precision_sums(relevance: np.ndarray, cutoffs: tuple[int, ...]) -> list[np.ndarray]:
+    """Sum over the relevant results up to each cutoff of the precision at their rank."""
+    query, position = np.nonzero(relevance[:, : max(cutoffs)])
+    starts = np.searchsorted(query, np.arange(len(relevance)))
+    n_hits_so_far = np.arange(1, len(query) + 1) - starts[query]
+    precision = n_hits_so_far / (position + 1)
+    return [np.bincount(query, precision * (position < n), len(relevance)) for n in cutoffs]
+
+
+def best_discounted(at_least: np.ndarray, n: int) -> np.ndarray:
+    """DCG@n of the best order, of how many clips have each gain or more: gain g counts g times."""
+    discounts = np.concatenate([[0], np.cumsum(1 / np.log2(np.arange(2, n + 2)))])
+    return discounts[np.minimum(at_least, n)].sum(axis=0)

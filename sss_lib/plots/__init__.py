@@ -1,0 +1,35 @@
+"""One function per kind of figure: each draws into an Axes and returns it. One look for all."""
+
+from sss_lib.plots.classes import (
+    class_bars,
+    class_differences,
+    co_occurrence,
+    confusion_heatmap,
+    embedding_map,
+    families_of_best,
+    family_dots,
+    family_heatmap,
+)
+from sss_lib.plots.style import COLUMN, PAGE, STYLE, save, use_style
+from sss_lib.plots.systems import cost, ladder, macro_against_micro, pca_curves, processing_grid
+
+__all__ = [
+    "COLUMN",
+    "PAGE",
+    "STYLE",
+    "class_bars",
+    "class_differences",
+    "co_occurrence",
+    "confusion_heatmap",
+    "cost",
+    "embedding_map",
+    "families_of_best",
+    "family_dots",
+    "family_heatmap",
+    "ladder",
+    "macro_against_micro",
+    "pca_curves",
+    "processing_grid",
+    "save",
+    "use_style",
+]

@@ -1,0 +1,176 @@
+"""What the scores of one run say, as tables: overview, conventions, differences, losses, disagreements."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from sss_lib.queries import Queries
+from sss_lib.tables import SYSTEM, heading, with_interval
+
+LEVELS = ["macro", "micro", "family", "class"]
+"""In the order in which they are read."""
+
+
+def overview(scores: pd.DataFrame, *, protocol: str = "standard", relevance: str = "class") -> pd.DataFrame:
+    """Scores of one system to read: macro and micro, then families and classes, the best first.
+
+    Parameters
+    ----------
+    scores : pd.DataFrame
+        Tidy scores of one system, from `metrics.evaluate` or read from a file.
+    protocol, relevance : str
+
+    Returns
+    -------
+    pd.DataFrame
+        level, name, queries, and a column a metric, with intervals in brackets where there are some.
+
+    Raises
+    ------
+    ValueError
+        If there are no such scores.
+    """
+    found = scores[(scores["protocol"] == protocol) & (scores["relevance"] == relevance)]
+    if found.empty:
+        raise ValueError(f"no score with protocol={protocol}, relevance={relevance}")
+    keys = ["level", "name"]
+    if found.duplicated(["metric", "n", *keys]).any():
+        raise ValueError("these are scores of more than one system: select one")
+    headings = [heading(metric, n) for metric, n in zip(found["metric"], found["n"], strict=True)]
+    texts = [with_interval(row) for row in found.to_dict("records")]
+    found = found.assign(heading=headings, text=texts)
+    columns = list(dict.fromkeys(headings))
+    first = found[found["heading"] == columns[0]].set_index(keys)
+    wide = found.pivot_table(index=keys, columns="heading", values="text", aggfunc="first")[columns]
+    wide.insert(0, "queries", first["n_queries"])
+    wide.columns.name = None
+    wide = wide.assign(place=wide.index.get_level_values("level").map(LEVELS.index), value=-first["value"])
+    return wide.sort_values(["place", "value"], kind="stable").drop(columns=["place", "value"]).reset_index()
+
+
+def conventions(scores: pd.DataFrame) -> pd.DataFrame:
+    """What each score is divided by and where its ranks begin.
+
+    Returns
+    -------
+    pd.DataFrame
+        relevance, protocol, metric, level, denominator, rank_base.
+    """
+    found = scores.assign(level=np.where(scores["level"] == "micro", "micro", "class, family, macro"))
+    columns = ["relevance", "protocol", "metric", "level", "denominator", "rank_base"]
+    return found[columns].drop_duplicates().reset_index(drop=True)
+
+
+def protocol_differences(scores: pd.DataFrame, *, relevance: str = "class") -> pd.DataFrame:
+    """Macro and micro scores under both protocols side by side, and the paper's minus the standard's.
+
+    Parameters
+    ----------
+    scores : pd.DataFrame
+        Tidy scores of one system under both protocols.
+    relevance : str
+
+    Returns
+    -------
+    pd.DataFrame
+        metric, n, level, standard, paper, difference, and both denominators or first ranks.
+    """
+    found = scores[scores["level"].isin(["macro", "micro"]) & (scores["relevance"] == relevance)].copy()
+    found["n"] = found["n"].astype("string").fillna("-")
+    ranks = "ranks from " + found["rank_base"].astype("string")
+    found["rule"] = found["denominator"].where(found["denominator"] != "", ranks)
+    keys = ["metric", "n", "level"]
+    wide, rules = (
+        found.pivot_table(index=keys, columns="protocol", values=values, aggfunc="first")
+        for values in ("value", "rule")
+    )
+    wide = wide.assign(
+        difference=wide["paper"] - wide["standard"], by=rules["standard"] + " | " + rules["paper"]
+    )
+    wide.columns.name = None
+    return wide.reset_index()[[*keys, "standard", "paper", "difference", "by"]]
+
+
+def by_relevance(scores: pd.DataFrame, n: int = 15, *, protocol: str = "standard") -> pd.DataFrame:
+    """Macro score of each system by every rule of what counts: MAP@n, or NDCG@n where gains are graded.
+
+    Parameters
+    ----------
+    scores : pd.DataFrame
+        Tidy scores of some systems.
+    n : int
+    protocol : str
+
+    Returns
+    -------
+    pd.DataFrame
+        The columns of `tables.SYSTEM`, a column a rule, and `loss` where a rule excludes the own uploader's
+        clips: the score by "class" less the score by that rule. Best system first.
+    """
+    found = scores[(scores["level"] == "macro") & (scores["protocol"] == protocol) & (scores["n"] == n)]
+    rules = list(dict.fromkeys(found["relevance"]))
+    as_text = {name: found[name].astype("string").fillna("-") for name in SYSTEM}
+    wide = found.assign(**as_text).pivot_table(index=SYSTEM, columns="relevance", values="value")[rules]
+    wide.columns.name = None
+    wide = wide.reset_index().sort_values("class", ascending=False, kind="stable", ignore_index=True)
+    without = [rule for rule in rules if rule.startswith("class without ")]
+    return wide.assign(loss=wide["class"] - wide[without[0]]) if without else wide
+
+
+def disagreements(
+    results_a: tuple[Queries, Queries],
+    results_b: tuple[Queries, Queries],
+    fnames: Sequence[str],
+    labels: Sequence[str],
+    *,
+    metric: str = "MAP",
+    n: int | None = 15,
+    level: str = "class",
+    protocol: str = "standard",
+) -> pd.DataFrame:
+    """Queries of two systems, those that they disagree on most first.
+
+    Parameters
+    ----------
+    results_a, results_b : pairs of Queries
+        Class-wise and micro, from `metrics.per_query` or `metrics.read_queries`.
+    fnames, labels : sequence of str
+    metric, n : str, int or None
+        ("MAP", 15) or ("MR1", None).
+    level : str
+        "class" or "micro".
+    protocol : str
+
+    Returns
+    -------
+    pd.DataFrame
+        fname, label ("" for micro), a, b, gap (a - b: of AP above 0 where the first is better, of R1 below).
+
+    Raises
+    ------
+    ValueError
+        If the level has no queries, or the metric wasn't scored.
+    """
+    if level not in ("class", "micro"):
+        raise ValueError(f"level {level!r} has no queries: use class or micro")
+    of_query = [_scores(results[level == "micro"], metric, n, protocol) for results in (results_a, results_b)]
+    both = of_query[0].merge(of_query[1], on=["query", "label"], suffixes=("_a", "_b"))
+    about: Mapping[str, object] = {
+        "fname": [fnames[i] for i in both["query"]],
+        "label": [labels[c] if c >= 0 else "" for c in both["label"]],
+        "a": both["score_a"],
+        "b": both["score_b"],
+        "gap": both["score_a"] - both["score_b"],
+    }
+    table = pd.DataFrame(about)
+    return table.iloc[np.argsort(-table["gap"].abs(), kind="stable")].reset_index(drop=True)
+
+
+def _scores(queries: Queries, metric: str, n: int | None, protocol: str) -> pd.DataFrame:
+    scores = queries.scores(protocol)
+    if (metric, n) not in scores:
+        there = ", ".join(map(str, scores))
+        raise ValueError(f"metric={metric!r}, n={n} was not scored: use one of {there}")
+    columns = {"query": queries.query, "label": queries.label, "score": scores[metric, n]}
+    return pd.DataFrame(columns).dropna()

@@ -1,0 +1,136 @@
+"""Draws of queries and the means that they give, for the bootstrap and the permutation test."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import scipy.sparse
+
+from sss_lib.metrics import levels
+from sss_lib.queries import Queries
+
+
+class Design:
+    """Which unit and which mean each query belongs to: a cell is a class, or all micro queries.
+
+    Parameters
+    ----------
+    class_wise, micro : Queries
+    labels : list of str
+    families : mapping of str to str, optional
+    groups : np.ndarray [shape=(n_clips,), dtype=int], optional
+        Group of each clip; by default each is its own.
+
+    Attributes
+    ----------
+    levels : list of (str, str)
+        Level and name of each mean: classes, families, macro, micro.
+    """
+
+    def __init__(
+        self,
+        class_wise: Queries,
+        micro: Queries,
+        labels: list[str],
+        families: Mapping[str, str] | None = None,
+        groups: np.ndarray | None = None,
+    ):
+        self.n_cells = len(labels) + 1
+        self.cell = np.concatenate([class_wise.label, np.full(len(micro.query), len(labels))])
+        clip = np.concatenate([class_wise.query, micro.query])
+        if groups is not None and len(clip) and len(groups) <= clip.max():
+            raise ValueError(f"{len(groups)} groups don't cover clip {clip.max()}: give each clip its group")
+        _, self.unit = np.unique(clip if groups is None else np.asarray(groups)[clip], return_inverse=True)
+        self.n_units = int(self.unit.max(initial=-1)) + 1
+        found = [*levels(labels, families), ("micro", "all", np.array([len(labels)]))]
+        self.levels = [(level, name) for level, name, _ in found]
+        self.members = [members for *_, members in found]
+
+    def matrix(self, values: np.ndarray, where: np.ndarray) -> scipy.sparse.csr_array:
+        """Sums of values by cell and unit: float32 [n_cells, n_units]."""
+        at = self.cell[where], self.unit[where]
+        matrix = scipy.sparse.coo_array((values[where], at), (self.n_cells, self.n_units)).tocsr()
+        return matrix.astype(np.float32)
+
+    def drawn_weights(self, n_draws: int, seed: int) -> np.ndarray:
+        """How often each unit is drawn in each draw: float32 [n_units, n_draws]."""
+        rng = np.random.default_rng(seed)
+        weights = np.empty((self.n_units, n_draws), np.float32)
+        for draw in range(n_draws):
+            drawn = rng.integers(self.n_units, size=self.n_units)
+            weights[:, draw] = np.bincount(drawn, minlength=self.n_units)
+        return weights
+
+    def drawn_signs(self, n_draws: int, seed: int) -> np.ndarray:
+        """Whether each unit's systems change places in each draw, 1 or -1: float32 [n_units, n_draws].
+
+        Every way there is, if those are no more than the draws.
+        """
+        if 2**self.n_units <= n_draws:
+            turned = np.arange(2**self.n_units) >> np.arange(self.n_units)[:, None] & 1
+        else:
+            rng = np.random.default_rng(seed)
+            turned = rng.integers(2, size=(self.n_units, n_draws), dtype=np.int8)
+        return 1 - 2 * turned.astype(np.float32)
+
+
+class Means:
+    """Mean scores of a design's levels, as observed and in draws.
+
+    Parameters
+    ----------
+    design : Design
+    scores : np.ndarray [shape=(n_queries,)]
+        Of the class-wise queries, then of the micro ones; nan where there is none.
+
+    Attributes
+    ----------
+    observed : np.ndarray [shape=(n_levels,)]
+        nan where no query has a score.
+    has_spread : np.ndarray [shape=(n_levels,), dtype=bool]
+        Whether any of its classes has queries of two units.
+    """
+
+    def __init__(self, design: Design, scores: np.ndarray):
+        answered = np.isfinite(scores)
+        self.sums = design.matrix(scores, answered)
+        self.counts = design.matrix(np.ones(len(scores)), answered)
+        cells, n_cells = design.cell[answered], design.n_cells
+        self.n_queries = np.bincount(cells, minlength=n_cells)
+        sums = np.bincount(cells, scores[answered], n_cells)
+        self.of_cell = np.divide(sums, self.n_queries, out=np.full(n_cells, np.nan), where=self.n_queries > 0)
+        self.members = [members[self.n_queries[members] > 0] for members in design.members]
+        n_units = np.diff(self.counts.indptr)
+        self.spread = np.sqrt(n_units / np.maximum(n_units - 1, 1))
+        self.has_spread = np.array([(n_units[members] > 1).any() for members in self.members])
+        self.observed = self._of_levels(self.of_cell[:, None])[:, 0]
+
+    def drawn(self, weights: np.ndarray) -> np.ndarray:
+        """Means in each draw of units: float64 [n_levels, n_draws]."""
+        sums, counts = self.sums @ weights, self.counts @ weights
+        of_cell = self.of_cell[:, None].astype(np.float32)
+        missed = counts == 0
+        counts[missed] = 1
+        sums /= counts
+        sums -= of_cell
+        sums[missed] = 0
+        sums *= self.spread[:, None].astype(np.float32)
+        return self._of_levels(sums) + self.observed[:, None]
+
+    def permutation_p(self, signs: np.ndarray) -> np.ndarray:
+        """How often turned differences have a mean as large as the observed, by level: [n_levels]."""
+        n_queries = np.maximum(self.n_queries, 1)[:, None]
+        turned = np.abs(self._of_levels((self.sums @ signs) / n_queries))
+        observed = np.abs(self.observed)[:, None]
+        n_extreme = np.count_nonzero(turned >= observed * (1 - 1e-5) - 1e-7, axis=1)
+        if signs.shape[1] == 2 ** len(signs):  # all of them, the observed one among them
+            return n_extreme / signs.shape[1]
+        return (n_extreme + 1) / (signs.shape[1] + 1)
+
+    def _of_levels(self, of_cell: np.ndarray) -> np.ndarray:
+        means = [
+            of_cell[members].mean(axis=0, dtype=np.float64)
+            if len(members)
+            else np.full(of_cell.shape[1], np.nan)
+            for members in self.members
+        ]
+        return np.array(means)

@@ -1,0 +1,115 @@
+"""The study's claims are judged by intervals of effects between systems that differ in one thing only."""
+
+import numpy as np
+import pytest
+
+from sss_lib import claims, statistics
+from sss_lib.experiment import Grid, Variant
+
+RNG = np.random.default_rng(0)
+LABEL = np.repeat(np.arange(20), 25)
+QUERY = np.arange(500) % 400
+SYSTEMS = Grid(
+    ("aisfx", "logmel"),
+    aggregations=("mean", "max"),
+    n_components=(None, 100),
+    normalize=(True, False),
+    searches=("nns", "mips", "mcss"),
+).systems()[0]
+
+
+def names(pairs):
+    return [tuple(f"{variant.name}/{search}" for variant, search in pair) for pair in pairs]
+
+
+def test_pairs_differ_in_the_one_thing_and_searches_are_compared_on_raw_embeddings():
+    pairs = claims.by_search("nns", "mips")(SYSTEMS)
+    assert len(pairs) == 6  # two aggregations of aisfx and logmel, each with PCA and without, raw
+    assert ("aisfx-mean-pca100-raw/nns", "aisfx-mean-pca100-raw/mips") in names(pairs)
+    pairs = claims.by_field("aggregation", "max", "mean")(SYSTEMS)
+    assert len(pairs) == 12
+    assert all(a.replace("-max-", "-mean-") == b for a, b in names(pairs))
+    pairs = claims.by_field("n_components", 100, None)(SYSTEMS)
+    assert len(pairs) == 18
+    assert all(a.replace("pca100", "pcanone") == b for a, b in names(pairs))
+    assert claims.by_field("aggregation", "median", "mean")(SYSTEMS) == []
+
+
+def test_models_of_two_modalities_are_all_compared():
+    chosen = [(Variant(name), "nns") for name in ("aisfx", "vggish", "openl3-env-mel256-emb512", "duration")]
+    pairs = claims.by_modality("A", "A&I")(chosen)
+    assert [(a[0].model, b[0].model) for a, b in pairs] == [
+        ("aisfx", "openl3-env-mel256-emb512"),
+        ("vggish", "openl3-env-mel256-emb512"),
+    ]
+
+
+def scores_where(gain):
+    """Scores of systems: noise of the query, and what a system gains; some queries have no answer."""
+    noise = RNG.uniform(0.2, 0.6, len(LABEL))
+    noise[:7] = np.nan
+    return lambda system: noise + gain(*system) + RNG.normal(0, 0.01, len(LABEL))
+
+
+@pytest.mark.parametrize(
+    ("gain", "effect", "verdict"), [(0.1, 0.1, "holds"), (-0.1, -0.1, "fails"), (0.0, 0.0, "open")]
+)
+def test_a_claim_of_more_holds_fails_or_is_open(gain, effect, verdict):
+    def gains(variant, search):
+        return gain if search == "nns" else 0.0
+
+    (claim,) = [c for c in claims.PROCESSING if "inner product" in c.words]
+    row = claims.check([claim], SYSTEMS, scores_where(gains), LABEL, QUERY).iloc[0]
+    assert row["effect"] == pytest.approx(effect, abs=0.005)
+    assert row["verdict"] == verdict
+    assert row["ci_low"] < row["effect"] < row["ci_high"]
+
+
+@pytest.mark.parametrize(("gain", "verdict"), [(0.0, "holds"), (0.05, "fails"), (-0.05, "fails")])
+def test_a_claim_of_as_much_is_a_claim_of_equivalence(gain, verdict):
+    def gains(variant, search):
+        return gain if variant.aggregation == "max" else 0.0
+
+    (claim,) = [c for c in claims.PROCESSING if c.words.startswith("Maximum")]
+    row = claims.check([claim], SYSTEMS, scores_where(gains), LABEL, QUERY).iloc[0]
+    assert row["verdict"] == verdict
+    assert row["in words"].startswith(
+        f"{row['effect']:+.3f} [{row['ci_low']:+.3f}, {row['ci_high']:+.3f}] over 12"
+    )
+
+
+@pytest.mark.parametrize(
+    ("says", "low", "high", "verdict"),
+    [
+        ("not less", -0.019, 0.3, "holds"),
+        ("not less", -0.021, 0.3, "open"),
+        ("not less", -0.3, -0.021, "fails"),
+        ("more", 0.0, 0.1, "holds"),
+        ("more", np.nan, np.nan, "open"),
+        ("as much", 0.01, 0.03, "open"),
+    ],
+)
+def test_an_interval_bears_a_claim_out_only_if_all_of_it_does(says, low, high, verdict):
+    assert claims.judge(says, low, high) == verdict
+
+
+def test_a_claim_without_a_pair_is_not_tested():
+    found = claims.check(claims.MODALITIES, SYSTEMS, scores_where(lambda *_: 0), LABEL, QUERY)
+    assert found["verdict"].tolist() == ["not tested", "not tested"]
+    assert found["effect"].isna().all()
+
+
+def test_the_macro_difference_is_the_mean_of_the_classes_differences_and_its_interval_a_loops():
+    a, b = RNG.random(500), RNG.random(500)
+    found = statistics.macro_difference(a, b, LABEL, QUERY, n_draws=400)
+    by_class = [(a - b)[c == LABEL].mean() for c in range(20)]
+    assert found.difference == pytest.approx(np.mean(by_class))
+    rng, drawn = np.random.default_rng(1), []
+    for _ in range(400):
+        weights = np.bincount(rng.integers(400, size=400), minlength=400)[QUERY]
+        drawn.append(
+            np.mean([np.average((a - b)[c == LABEL], weights=weights[c == LABEL]) for c in range(20)])
+        )
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    assert found.ci_low == pytest.approx(low, abs=0.012)
+    assert found.ci_high == pytest.approx(high, abs=0.012)

@@ -1,0 +1,56 @@
+"""Shares of classes among the first results, against loops."""
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+from sss_lib import confusion, search
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.fixture
+def found():
+    """Ranking and labels of 40 random clips; one class has no clip."""
+    has = RNG.random((40, 6)) < 0.3
+    has[:, 5] = False
+    return search.rank(RNG.normal(size=(40, 3)), top_n=20).neighbours, has
+
+
+@pytest.mark.parametrize("n", [1, 7, 20])
+def test_shares_equal_those_of_a_loop(found, n):
+    neighbours, has = found
+    table = confusion.between_classes(neighbours, scipy.sparse.csr_array(has), list("abcdef"), n)
+    for i, a in enumerate("abcdef"):
+        for j, b in enumerate("abcdef"):
+            results = [has[r, j] for q in np.flatnonzero(has[:, i]) for r in neighbours[q, :n]]
+            expected = np.mean(results) if results else np.nan
+            np.testing.assert_allclose(table.loc[a, b], expected)
+
+
+def test_related_classes_are_no_confusion(found):
+    neighbours, has = found
+    table = confusion.between_classes(neighbours, scipy.sparse.csr_array(has), list("abcdef"))
+    related = np.eye(6, dtype=bool)
+    related[0] = True
+    worst = confusion.most_confused(table, related, 4)
+    assert (worst["query"] != worst["results"]).all()
+    assert "a" not in set(worst["query"])
+    assert worst["share"].is_monotonic_decreasing
+    off = table.to_numpy()[~related & np.isfinite(table)]
+    assert worst["share"].tolist() == sorted(off, reverse=True)[:4]
+
+
+def test_classes_that_share_a_clip_occur_together(found):
+    _, has = found
+    together = confusion.occur_together(scipy.sparse.csr_array(has))
+    expected = [[i == j or bool((has[:, i] & has[:, j]).any()) for j in range(6)] for i in range(6)]
+    assert together.tolist() == expected
+
+
+def test_labels_of_other_clips_are_refused(found):
+    neighbours, has = found
+    with pytest.raises(
+        ValueError, match="40 rankings and 6 labels don't fit a label matrix of 39 clips and 6"
+    ):
+        confusion.between_classes(neighbours, scipy.sparse.csr_array(has[1:]), list("abcdef"))

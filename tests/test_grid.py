@@ -1,0 +1,157 @@
+"""Grids: what is run, what is left out and why, and mistakes that name the mend."""
+
+import dataclasses
+import re
+
+import pytest
+
+from sss_lib import experiment
+from sss_lib.experiment import Grid, Variant
+
+
+@pytest.mark.parametrize(
+    ("variant", "name"),
+    [
+        (Variant("aisfx", "max", 100, True), "aisfx-max-pca100-l2"),
+        (Variant("logmel", "none", None, False), "logmel-none-pcanone-raw"),
+        (Variant("aisfx", "mean", 50, False, True), "aisfx-mean-pca50-raw-prel2"),
+    ],
+)
+def test_a_variant_is_named_by_its_fields(variant, name):
+    assert variant.name == name
+
+
+def test_different_variants_have_different_names():
+    grid = Grid(
+        ("aisfx",),
+        aggregations=("mean", "max"),
+        n_components=(None, 10),
+        normalize=(True, False),
+        pre_normalize=(True, False),
+    )
+    variants, _ = grid.variants()
+    assert len({variant.name for variant in variants}) == len(variants) == 16
+
+
+def test_a_grid_leaves_out_what_cannot_be_and_says_so():
+    grid = Grid(("aisfx", "duration"), aggregations=("mean", "max"), n_components=(None, 100))
+    variants, left_out = grid.variants({"aisfx": 231})
+    assert [v.name for v in variants] == [
+        "aisfx-mean-pcanone-l2",
+        "aisfx-max-pcanone-l2",
+        "aisfx-mean-pca100-l2",
+        "aisfx-max-pca100-l2",
+        "duration-none-pcanone-l2",
+    ]
+    assert left_out == ["duration has 2 dimensions: no PCA 100"]
+
+
+def test_pca_beyond_the_number_of_clips_is_left_out():
+    variants, left_out = Grid(("aisfx",), n_components=(None, 100)).variants({"aisfx": 20})
+    assert [v.n_components for v in variants] == [None]
+    assert left_out == ["aisfx has embedded 20 clips: no PCA 100"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("modles: [aisfx]", "'modles' is not among the keys of grid.yaml: did you mean 'models'?"),
+        ("models: [aisfxx]", "did you mean 'aisfx'?"),
+        ("models: [aisfx]\nsearches: [mip]", "did you mean 'mips'?"),
+        ("models: []", "models of the grid is empty"),
+        ("models: [aisfx]\ncutoffs: [0]", "cutoffs=[0] of the grid: give whole numbers from 1"),
+        ("models: [aisfx]\ncutoffs: []", "cutoffs of the grid is empty"),
+        ("models: [aisfx]\nn_components: ['100']", "n_components=['100'] of the grid"),
+        ("models: [aisfx]\nn_components: none", "n_components=['none'] of the grid"),
+        ("models: [aisfx]\nnormalize: [maybe]", "normalize=['maybe'] of the grid: give true or false"),
+        ("models: [aisfx]\naggregations: [avg]", "'avg' is not among aggregations of the grid"),
+        ("searches: [nns]", "has no 'models'"),
+        ("- aisfx", "is not a mapping"),
+        ("models: !!python/object/apply:os.system ['true']", "could not determine a constructor"),
+    ],
+)
+def test_a_grid_with_a_mistake_names_the_mend(tmp_path, text, message):
+    path = tmp_path / "grid.yaml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        experiment.read_grid(path)
+
+
+def test_a_grid_of_which_nothing_is_left_is_refused():
+    with pytest.raises(ValueError, match="nothing is left of the grid: duration has 2 dimensions"):
+        Grid(("duration",), n_components=(100,)).variants()
+    with pytest.raises(ValueError, match="aisfx has several frames a clip: no aggregation none"):
+        Grid(("aisfx",), aggregations=("none",)).variants()
+
+
+def test_a_missing_grid_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"nowhere.yaml does not exist: the grids are in"):
+        experiment.read_grid(tmp_path / "nowhere.yaml")
+
+
+def test_every_committed_grid_can_be_read():
+    for path in sorted((experiment.NOTEBOOKS / "grids").glob("*.yaml")):
+        grid = experiment.read_grid(path)
+        assert grid.variants()[0], path
+        assert dataclasses.asdict(grid)
+
+
+def test_long_and_short_audio_and_preprocessing_are_axes_of_the_grid(windowed_model):
+    grid = Grid(
+        (windowed_model, "duration"), long_audio=("default", "truncate"), short_audio=("repeat", "pad")
+    )
+    available, left_out = grid.available()
+    assert available.models == tuple(
+        windowed_model + way for way in ("", "+pad", "+truncate", "+truncate+pad")
+    )
+    assert left_out == [
+        f"duration takes clips of any length: '{word}' means nothing for it"
+        for word in ("repeat", "pad", "truncate")
+    ]
+    assert available.available() == (available, [])
+    with pytest.raises(
+        ValueError, match="'trunkate' is not among long_audio of the grid: did you mean 'trunc"
+    ):
+        Grid(("duration",), long_audio=("trunkate",))
+
+
+def test_what_the_study_did_is_left_out_where_it_is_what_is_done_anyway():
+    available, left_out = Grid(("duration", "vggish"), preprocessing=("standard", "paper")).available()
+    assert [name for name in available.models if name != "duration"] in ([], ["vggish", "vggish+paper"])
+    assert left_out[0] == "duration does what the 2024 study did already: leave out 'paper'"
+
+
+def test_rules_include_and_exclude_systems():
+    grid = Grid(
+        ("aisfx", "logmel", "duration"),
+        aggregations=("mean", "max"),
+        normalize=(True, False),
+        searches=("nns", "mips"),
+        include=({"model": ["aisfx", "log*"], "normalize": True},),
+        exclude=({"aggregation": "max", "search": "mips"}, {"model": "logmel", "search": "nns"}),
+    )
+    found, left_out = grid.systems()
+    assert [f"{variant.name}/{search}" for variant, search in found] == [
+        "aisfx-mean-pcanone-l2/nns",
+        "aisfx-mean-pcanone-l2/mips",
+        "aisfx-max-pcanone-l2/nns",
+        "logmel-none-pcanone-l2/mips",
+    ]
+    assert left_out == ["12 systems, by the rules include and exclude"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ({"modle": "aisfx"}, "'modle' is not among the words of a rule of the grid: did you mean 'model'?"),
+        ("aisfx", "rule 'aisfx' of the grid is not a mapping: give, say, model: aisfx"),
+    ],
+)
+def test_a_rule_with_a_mistake_names_the_mend(rule, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Grid(("aisfx",), exclude=(rule,))
+
+
+def test_rules_that_leave_nothing_are_refused():
+    with pytest.raises(ValueError, match="nothing is left of the grid: 1 systems, by the rules"):
+        Grid(("logmel",), exclude=({"model": "logmel"},)).systems()

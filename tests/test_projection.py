@@ -1,0 +1,42 @@
+"""Maps keep what is near near, and are the same each time."""
+
+import numpy as np
+import pytest
+
+from sss_lib import projection
+
+RNG = np.random.default_rng(0)
+BLOBS = np.concatenate([RNG.normal(centre, 0.1, (20, 8)) for centre in (-3, 0, 3)])
+
+
+@pytest.mark.parametrize("how", projection.METHODS)
+def test_groups_stay_together_and_the_map_is_the_same_each_time(how):
+    points = projection.project(BLOBS, how)
+    np.testing.assert_array_equal(points, projection.project(BLOBS, how))
+    distance = np.linalg.norm(points[:, None] - points[None], axis=2)
+    np.fill_diagonal(distance, np.inf)
+    assert (distance.argmin(axis=1) // 20 == np.arange(60) // 20).all()
+    assert points.std(axis=0).max() == pytest.approx(1)
+    np.testing.assert_allclose(points.mean(axis=0), 0, atol=1e-5)
+
+
+def test_pca_equals_scikit_learns_up_to_sign():
+    decomposition = pytest.importorskip("sklearn.decomposition")
+    expected = decomposition.PCA(2, svd_solver="full").fit_transform(BLOBS)
+    points = projection.project(BLOBS, "pca")
+    expected /= expected.std(axis=0).max()
+    np.testing.assert_allclose(np.abs(points), np.abs(expected), atol=1e-5)
+
+
+def test_one_dimension_and_equal_clips_make_a_map():
+    assert projection.project(np.arange(5.0)[:, None], "pca")[:, 1].tolist() == [0] * 5
+    assert np.isfinite(projection.project(np.zeros((5, 3)), "pca")).all()
+
+
+@pytest.mark.parametrize(
+    ("x", "how", "message"),
+    [(BLOBS, "umap", "'umap' is unknown: use one of tsne, pca"), (BLOBS[:2], "pca", "2 clips make no map")],
+)
+def test_what_makes_no_map_is_refused(x, how, message):
+    with pytest.raises(ValueError, match=message):
+        projection.project(x, how)

@@ -1,0 +1,77 @@
+"""What was published is read as it was printed, and what was measured is judged by its interval."""
+
+import pandas as pd
+import pytest
+
+from sss_lib import models, published
+from sss_lib.tables import SYSTEM
+
+
+def test_the_tables_of_the_paper_name_the_same_models():
+    assert (
+        list(published.table2().index) == list(published.figure2().index) == list(published.systems().index)
+    )
+    assert len(published.table2()) == 14
+
+
+def test_every_family_mean_lies_where_the_table_has_it():
+    """Macro MAP@15 is a mean over classes, so that it lies among the means of the families."""
+    families, macro = published.figure2(), published.table2()["map_at_15"]
+    assert (families.min(axis=1) < macro + 0.005).all()
+    assert (families.max(axis=1) > macro - 0.005).all()
+
+
+def test_every_model_of_the_paper_is_in_the_catalogue():
+    for system in published.systems()["system"]:
+        assert models.spec(system)
+
+
+@pytest.fixture
+def scores():
+    """Scores of YAMNet: published are 0.27, 0.15 and 25."""
+    system = dict(zip(SYSTEM, ["yamnet", "mean", False, 100, True, True, "nns"], strict=True))
+    measured = [
+        ("MAP", 15, 0.31, 0.28, 0.33),
+        ("MAP", 150, 0.14, 0.13, 0.144),
+        ("MR1", None, 25.2, 24.0, 26.1),
+    ]
+    rows = [
+        {
+            "protocol": protocol,
+            "metric": metric,
+            "n": n,
+            "level": "macro",
+            "name": "all",
+            "relevance": "class",
+        }
+        | {"value": value - worse, "ci_low": low - worse, "ci_high": high - worse}
+        | {**system, "aggregation": how}
+        for metric, n, value, low, high in measured
+        for protocol in ("standard", "paper")
+        for how, worse in (("mean", 0.0), ("max", 0.02 if metric == "MAP" else 0.0))
+    ]
+    return pd.DataFrame(rows).astype({"n": "Int64", "n_components": "Int64"})
+
+
+def test_a_number_agrees_if_its_interval_reaches_the_published_one_give_or_take_rounding(scores):
+    found = published.check(scores).set_index("metric")
+    assert found["published"].to_dict() == {"MAP@15": 0.27, "MAP@150": 0.15, "MR1": 25}
+    assert found["measured"].to_dict() == {"MAP@15": 0.31, "MAP@150": 0.14, "MR1": 25.2}
+    assert found["verdict"].to_dict() == {"MAP@15": "higher", "MAP@150": "lower", "MR1": "agrees"}
+    assert found["difference"]["MAP@15"] == pytest.approx(0.04)
+    assert "6 dB" in found["known deviations"]["MAP@15"]
+
+
+def test_just_within_the_rounding_agrees(scores):
+    wide = scores.assign(ci_low=scores["ci_low"].mask(scores["metric"] == "MAP", 0.2749))
+    assert published.check(wide).set_index("metric")["verdict"]["MAP@15"] == "agrees"
+
+
+def test_with_the_papers_preprocessing_the_deviation_is_gone(scores):
+    found = published.check(scores.assign(model="yamnet+paper"))
+    assert found["system"].unique().tolist() == ["yamnet+paper"]
+    assert (found["known deviations"] == "").all()
+
+
+def test_models_that_the_paper_does_not_have_are_not_checked(scores):
+    assert published.check(scores.assign(model="aisfx")).empty

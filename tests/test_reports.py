@@ -1,0 +1,115 @@
+import numpy as np
+import pandas as pd
+import pytest
+import reference
+
+from sss_lib import metrics, relevance, reports, statistics
+
+
+@pytest.fixture(scope="module")
+def run():
+    """Two systems' per-query results, and the labels, families and fnames."""
+    rng = np.random.default_rng(0)
+    x, has_label, labels, families = reference.random_multilabel(rng, 40, 6, 3)
+    queries = [metrics.per_query(x[:, :dim], has_label, cutoffs=(5,)) for dim in (3, 1)]
+    return queries, labels, families, [f"clip{i}" for i in range(40)]
+
+
+def test_the_overview_opens_with_the_headline_and_puts_the_best_first(run):
+    (queries, _), labels, families, _ = run
+    scores = metrics.summarise(*queries, labels, families)
+    intervals = statistics.bootstrap_intervals(*queries, labels, families, n_draws=50)
+    scores = scores.merge(intervals, on=["metric", "n", "level", "name"])
+    table = reports.overview(scores)
+    assert list(table) == ["level", "name", "queries", "MAP@5", "MR1"]
+    assert table["level"].tolist()[:2] == ["macro", "micro"]
+    assert list(dict.fromkeys(table["level"])) == ["macro", "micro", "family", "class"]
+    classes = table.loc[table["level"] == "class", "MAP@5"].str[:5].astype(float)
+    assert classes.is_monotonic_decreasing
+    (row,) = scores[(scores["metric"] == "MAP") & (scores["level"] == "macro")].to_dict("records")
+    expected = f"{row['value']:.3f} [{row['ci_low']:.3f}, {row['ci_high']:.3f}]"
+    assert table["MAP@5"][0] == expected
+    assert table["queries"][0] == row["n_queries"]
+
+
+def test_the_overview_is_of_one_system(run):
+    (queries, _), labels, families, _ = run
+    scores = metrics.summarise(*queries, labels, families)
+    with pytest.raises(ValueError, match="more than one system"):
+        reports.overview(pd.concat([scores, scores]))
+    with pytest.raises(ValueError, match="no score with protocol=paper"):
+        reports.overview(scores, protocol="paper")
+
+
+def test_conventions_name_what_each_number_was_divided_by(run):
+    (queries, _), labels, families, _ = run
+    scores = pd.concat(metrics.summarise(*queries, labels, families, protocol=p) for p in metrics.PROTOCOLS)
+    found = reports.conventions(scores).set_index(["protocol", "metric", "level"])
+    others = "class, family, macro"
+    assert found.loc[("standard", "MAP", "micro"), "denominator"] == "min(N, R)"
+    assert found.loc[("paper", "MAP", others), "denominator"] == "min(N, n_c)"
+    assert found.loc[("paper", "MAP", "micro"), "denominator"] == "N"
+    assert found.loc[("paper", "MR1", "micro"), "rank_base"] == 0
+    assert found.loc[("standard", "MR1", others), "rank_base"] == 1
+
+
+def test_protocols_are_set_side_by_side_with_the_reason(run):
+    (queries, _), labels, families, _ = run
+    scores = pd.concat(metrics.summarise(*queries, labels, families, protocol=p) for p in metrics.PROTOCOLS)
+    table = reports.protocol_differences(scores).set_index(["metric", "level"])
+    assert table.loc[("MAP", "micro"), "by"] == "min(N, R) | N"
+    assert table.loc[("MR1", "macro"), "by"] == "ranks from 1 | ranks from 0"
+    assert table.loc[("MR1", "macro"), "difference"] == pytest.approx(-1)
+
+
+def test_each_system_has_its_score_by_every_rule_and_its_loss():
+    rng = np.random.default_rng(1)
+    x, has_label, labels, _ = reference.random_multilabel(rng, 40, 6, 3)
+    clips = pd.DataFrame({"uploader": np.arange(40) // 4 % 5})
+    parts = []
+    for model, dim in (("aisfx", 1), ("logmel", 3)):
+        system = {"model": model, "aggregation": "mean", "scale": False, "n_components": pd.NA}
+        system |= {"normalize": True, "pre_normalize": False, "search": "nns"}
+        for rule in relevance.definitions(labels, clips, "uploader"):
+            scores = metrics.evaluate(x[:, :dim], has_label, labels, cutoffs=(5,), relevant=rule)
+            parts.append(scores.assign(**system))
+    scores = pd.concat(parts, ignore_index=True)
+    table = reports.by_relevance(scores, 5)
+    assert {"class", "leaf", "any", "graded", "class without uploader", "loss"} <= set(table)
+    assert table["class"].is_monotonic_decreasing
+    np.testing.assert_allclose(table["loss"], table["class"] - table["class without uploader"])
+
+
+def test_disagreements_are_sorted_by_their_gap(run):
+    (a, b), labels, _, fnames = run
+    for level in ("class", "micro"):
+        table = reports.disagreements(a, b, fnames, labels, n=5, level=level)
+        assert table["gap"].abs().is_monotonic_decreasing
+        np.testing.assert_allclose(table["gap"], table["a"] - table["b"])
+        kind = a[level == "micro"]
+        assert len(table) == np.isfinite(kind.scores("standard")["MAP", 5]).sum()
+    row = table.iloc[0]
+    at = a[1].query.tolist().index(fnames.index(row["fname"]))
+    assert row["a"] == a[1].scores("standard")["MAP", 5][at]
+    ranks = reports.disagreements(a, b, fnames, labels, metric="MR1", n=None)
+    assert ranks["a"].min() >= 1
+    with pytest.raises(ValueError, match="level 'macro' has no queries"):
+        reports.disagreements(a, b, fnames, labels, n=5, level="macro")
+    with pytest.raises(ValueError, match="metric='MAP', n=15 was not scored"):
+        reports.disagreements(a, b, fnames, labels)
+
+
+def test_queries_come_back_from_their_table(run):
+    (queries, _), labels, families, fnames = run
+    table = metrics.queries_table(*queries, fnames, labels)
+    back = metrics.read_queries(table, fnames, labels)
+    for protocol in metrics.PROTOCOLS:
+        expected, found = (
+            metrics.summarise(*q, labels, families, protocol=protocol) for q in (queries, back)
+        )
+        pd.testing.assert_frame_equal(found, expected)
+    fewer = metrics.read_queries(table, fnames[:10], labels)
+    assert fewer[1].query.max() < 10
+    there = table["label"].max()
+    with pytest.raises(ValueError, match=f"queries of class '{there}', which is not among the 5 labels"):
+        metrics.read_queries(table, fnames, [label for label in labels if label != there])

@@ -1,0 +1,133 @@
+"""What has been run is known after a kill, and what is to be run is known before."""
+
+import json
+
+import pytest
+
+from sss_lib.artefacts import Store
+from sss_lib.experiment import main
+from sss_lib.runner import Log, Runner, Task
+
+TASK = Task("02_processing", "a-mean", {"model": "a", "n_jobs": 2}, ())
+
+
+@pytest.fixture
+def executed(tmp_path):
+    """Folder of runs in which the task has ended well, with its log."""
+    log = Log(tmp_path / "log.jsonl")
+    path = TASK.executed(tmp_path)
+    path.parent.mkdir()
+    path.write_text("an executed notebook")
+    log.add(TASK, tmp_path, 3.0, "")
+    return tmp_path
+
+
+def test_a_run_that_ended_well_is_current_in_a_log_read_again(executed):
+    assert TASK.is_current(executed, Log(executed / "log.jsonl"))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Task("02_processing", "a-mean", {"model": "b", "n_jobs": 2}, ()),
+        Task("03_search", "a-mean", {"model": "a"}, ()),
+        Task("02_processing", "a-max", {"model": "a"}, ()),
+    ],
+)
+def test_another_task_is_not(executed, other):
+    assert not other.is_current(executed, Log(executed / "log.jsonl"))
+
+
+def test_the_number_of_workers_does_not_matter(executed):
+    other = Task("02_processing", "a-mean", {"model": "a", "n_jobs": 1}, ())
+    assert other.is_current(executed, Log(executed / "log.jsonl"))
+
+
+def test_a_run_whose_notebook_was_changed_or_is_gone_is_not_current(executed):
+    TASK.executed(executed).write_text("another notebook")
+    assert not TASK.is_current(executed, Log(executed / "log.jsonl"))
+    TASK.executed(executed).unlink()
+    assert not TASK.is_current(executed, Log(executed / "log.jsonl"))
+
+
+def test_a_run_that_failed_is_not_current(executed):
+    log = Log(executed / "log.jsonl")
+    log.add(TASK, executed, 1.0, "ValueError: no")
+    assert not TASK.is_current(executed, Log(executed / "log.jsonl"))
+
+
+def test_a_line_cut_short_by_a_kill_spoils_neither_the_lines_before_nor_after(executed):
+    path = executed / "log.jsonl"
+    with path.open("a") as file:
+        file.write('\n{"task": "02_processing/b", "rec')
+    other = Task("03_search", "c", {}, ())
+    other.executed(executed).parent.mkdir()
+    other.executed(executed).write_text("")
+    Log(path).add(other, executed, 1.0, "")
+    log = Log(path)
+    assert set(log.entries) == {TASK.key, other.key}
+    assert TASK.is_current(executed, log)
+
+
+def test_a_task_is_expected_to_take_as_long_as_last_time_or_as_others_of_its_notebook(executed):
+    log = Log(executed / "log.jsonl")
+    other = Task("02_processing", "b-mean", {}, ())
+    log.add(other, executed, 5.0, "")
+    assert log.expected_s(TASK) == 3
+    assert log.expected_s(Task("02_processing", "c-mean", {}, ())) == 4
+    assert log.expected_s(Task("03_search", "c-mean", {}, ())) is None
+
+
+@pytest.fixture
+def runner(collection, tmp_path):
+    grid = tmp_path / "grid.yaml"
+    grid.write_text("models: [logmel, duration]\nn_components: [null, 4]\nsearches: [nns, mips]")
+    return Runner(grid, str(collection), Store(tmp_path / "data"), tmp_path / "figures", 2)
+
+
+def test_a_plan_says_what_is_run_before_anything_is(runner, capsys, tmp_path):
+    planned = {stage: len(tasks) for stage, tasks in runner.plan().items()}
+    assert planned == {
+        "00_dataset": 1,
+        "01_extraction": 2,
+        "02_processing": 3,
+        "03_search": 3,
+        "04_evaluation": 3,
+        "05_figures": 1,
+    }
+    out = capsys.readouterr().out
+    assert "grid.yaml on tiny: 2 models, 3 variants, 6 systems" in out
+    assert "left out: duration has 2 dimensions: no PCA 4" in out
+    assert "how long it takes, no earlier run tells" in out
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_plan_tells_how_long_it_takes_as_far_as_earlier_runs_tell(runner, capsys):
+    runner.log.add(Task("02_processing", "x", {}, ()), runner.runs_dir, 10.0, "")
+    runner.plan()
+    assert "about 15 s, by earlier runs, and 10 notebooks that none tells of" in capsys.readouterr().out
+
+
+def test_what_does_not_need_a_failed_notebook_is_run_and_what_needs_it_is_not(
+    collection, tmp_path, monkeypatch, capsys
+):
+    def attempt(task, runs_dir, **_):
+        return task, 1.0, "ValueError: no" if task.key == "02_processing/logmel-none-pcanone-l2" else ""
+
+    monkeypatch.setattr("sss_lib.runner._attempt", attempt)
+    grid = tmp_path / "grid.yaml"
+    grid.write_text("models: [logmel, duration]\nn_components: [null, 2]")
+    data = ["--data-dir", str(tmp_path / "data"), "--figures-dir", str(tmp_path / "figures")]
+    assert main(["run", str(grid), "--dataset", str(collection), "--n-jobs", "1", *data]) == 1
+    lines = (tmp_path / "data" / "runs" / "tiny" / "log.jsonl").read_text().split("\n")
+    ran = [json.loads(line)["task"] for line in lines if line]
+    assert len(ran) == 13
+    assert {key for key in ran if key.startswith(("03", "04", "05"))} == {
+        f"{stage}/{name}"
+        for stage in ("03_search", "04_evaluation")
+        for name in ("logmel-none-pca2-l2", "duration-none-pcanone-l2", "duration-none-pca2-l2")
+    }
+    error = capsys.readouterr().err
+    path = tmp_path / "data" / "runs" / "tiny" / "02_processing" / "logmel-none-pcanone-l2.ipynb"
+    assert f"FAILED {path}\nValueError: no" in error
+    assert "1 of 13 notebooks FAILED, and what needs them was not run" in error
