@@ -13,6 +13,7 @@ QUERY ?=
 NAME ?=
 JOBS ?=
 MODELS ?=
+export DATASET QUERY NAME
 
 BIN := .venv/bin
 READY := .venv/ready
@@ -30,8 +31,8 @@ $(READY): pyproject.toml
 
 run: $(READY)
 	@$(BIN)/python -m sss_lib.experiment run $(GRID) \
-		$(if $(DATASET),--dataset '$(DATASET)') $(if $(QUERY),--query '$(QUERY)') \
-		$(if $(NAME),--name '$(NAME)') $(if $(JOBS),--n-jobs $(JOBS))
+		$(if $(DATASET),--dataset "$$DATASET") $(if $(QUERY),--query "$$QUERY") \
+		$(if $(NAME),--name "$$NAME") $(if $(JOBS),--n-jobs $(JOBS))
 
 test: $(READY)
 	@$(BIN)/python -m pytest
@@ -43,7 +44,7 @@ data: $(READY)
 	@$(BIN)/python -m sss_lib.collections $(DATASET)
 
 verify: $(READY)
-	@$(BIN)/python -m sss_lib.verification '$(or $(DATASET),mini)'
+	@$(BIN)/python -m sss_lib.verification "$${DATASET:-mini}"
 
 leaderboard: $(READY)
 	@$(BIN)/python -m sss_lib.leaderboard

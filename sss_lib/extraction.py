@@ -181,7 +181,9 @@ def extract_to(store: Store, dataset: Dataset, model: str, n_jobs: int = 1, devi
 def _part(dataset: Dataset, model: str, out_dir: Path, start: int) -> Artefact:
     """The part that begins at a clip; its input is the content of its clips, and no other clip."""
     digest, chosen = hashlib.sha256(), slice(start, start + PART_CLIPS)
-    if "sha256" in dataset.clips:  # and the problem, which may vanish once ffmpeg is installed
+    if {"sha256", "problem"} <= set(
+        dataset.clips
+    ):  # and the problem, which may vanish once ffmpeg is installed
         contents = dataset.clips["sha256"].iloc[chosen] + dataset.clips["problem"].iloc[chosen]
     else:
         contents = map(_content_digest, dataset.clips["path"].iloc[chosen])

@@ -177,7 +177,7 @@ def _parts(known: Collection, root: Path) -> list[Finding]:
         elif remote.digest is None:
             n_unknown += 1
         elif wrong := remote.difference(remote.path.stat().st_size, download.digest_of(remote.path, "md5")):
-            mend = f"delete it and run `make data DATASET={known.name}`"
+            mend = "what was unpacked was checked then; delete it, or that folder too, and `make data` again"
             findings.append(Finding(WRONG, "parts", f"{remote.path} {wrong}: {mend}"))
         else:
             n_right += 1
