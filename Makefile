@@ -11,6 +11,7 @@ GRID ?= notebooks/grids/mini.yaml
 DATASET ?=
 QUERY ?=
 NAME ?=
+ANCESTORS ?=
 JOBS ?=
 MODELS ?=
 export DATASET QUERY NAME
@@ -32,7 +33,7 @@ $(READY): pyproject.toml
 run: $(READY)
 	@$(BIN)/python -m sss_lib.experiment run $(GRID) \
 		$(if $(DATASET),--dataset "$$DATASET") $(if $(QUERY),--query "$$QUERY") \
-		$(if $(NAME),--name "$$NAME") $(if $(JOBS),--n-jobs $(JOBS))
+		$(if $(NAME),--name "$$NAME") $(if $(ANCESTORS),--add-ancestors) $(if $(JOBS),--n-jobs $(JOBS))
 
 test: $(READY)
 	@$(BIN)/python -m pytest
