@@ -5,6 +5,7 @@ The library behind the numbered notebooks, in the order in which they use it:
 - `dataset`: clips, labels and families; load a collection or a subset of it.
 - `collections`, `ground_truth`, `taxonomy`: known collections, tables of clips, vocabularies.
 - `verification`, `overview`: is a copy whole, and what is in it?
+- `download`, `archives`: files from the web, resumed and checked; unpacked whole or not at all.
 - `audio`: decode a file to one mono waveform at a given rate; cut it into windows.
 - `models`: the catalogue of audio representations, and `load(name)` to get one.
 - `extraction`: run a model over a dataset: resumable, parallel, failures listed.
@@ -57,6 +58,7 @@ __all__ = [
     "runner",
     "scoring",
     "search",
+    "split_zip",
     "statistics",
     "tables",
     "taxonomy",

@@ -135,8 +135,9 @@ class Dataset:
             raise DatasetError(f"query {query!r} doesn't say true or false of each clip: compare a column")
         if not chosen.any():
             raise DatasetError(f"query {query!r} is true of none of the {len(self)} clips of {self.name}")
-        name = name or name_of(self.name, query)
-        return _assemble(name, self.clips[chosen].reset_index(drop=True), self.families)
+        return _assemble(
+            name_of(self.name, query, name), self.clips[chosen].reset_index(drop=True), self.families
+        )
 
     def _has(self, label: str, index: pd.Index) -> pd.Series:
         if label not in self.labels:
@@ -246,7 +247,9 @@ def inspect(
     classes = taxonomy_of(name_or_folder, data_dir)
     own_name = known.name if known else root.resolve().name
     whole, problems = _of_ground_truth(own_name, found, classes, add_ancestors)
-    return whole.subset(query, name) if query else dataclasses.replace(whole, name=name or own_name), problems
+    if query:
+        return whole.subset(query, name), problems
+    return dataclasses.replace(whole, name=name_of(own_name, name=name)), problems
 
 
 def taxonomy_of(name_or_folder: str | Path, data_dir: str | Path | None = None) -> Taxonomy | None:
@@ -269,12 +272,21 @@ def known_as(
 def name_of(name_or_folder: str | Path, query: str | None = None, name: str | None = None) -> str:
     """Name that `load` gives a dataset.
 
+    Raises
+    ------
+    DatasetError
+        If it can't be the name of a file, or a subset would have that of the whole.
+
     Examples
     --------
     >>> name_of("sounds/birds"), name_of("mini", "licence == 'CC0-1.0'")
     ('birds', 'mini-2b5e4a')
     """
     own = str(name_or_folder) if str(name_or_folder) in KNOWN else Path(name_or_folder).resolve().name
+    if name and (name != os.path.basename(name) or name.startswith(".") or "\\" in name):
+        raise DatasetError(f"name {name!r} would be no name of a file: leave out / and \\, and a leading dot")
+    if query and name == own:
+        raise DatasetError(f"a subset of {own!r} needs a name of its own, or it would take that one's place")
     return name or (f"{own}-{hashlib.sha256(query.encode()).hexdigest()[:6]}" if query else own)
 
 

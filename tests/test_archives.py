@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from sss_lib import archives
-from sss_lib.archives import ArchiveError, JoinedZip, unpack
+from sss_lib.archives import ArchiveError, unpack
+from sss_lib.split_zip import JoinedZip
 
 FSD50K = Path(__file__).parent / "data" / "fsd50k"
 EVAL = [FSD50K / "FSD50K.eval_audio.z01", FSD50K / "FSD50K.eval_audio.zip"]

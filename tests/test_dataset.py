@@ -359,6 +359,17 @@ def test_a_query_without_sense_is_refused(collection, query, message):
         dataset.load(collection, query=query)
 
 
+@pytest.mark.parametrize("name", ["../x", "a/b", "..", ".x", "a\\b"])
+def test_a_name_that_is_none_of_a_file_is_refused(collection, name):
+    with pytest.raises(dataset.DatasetError, match="would be no name of a file"):
+        dataset.load(collection, name=name)
+
+
+def test_a_subset_cannot_take_the_place_of_the_whole(collection):
+    with pytest.raises(dataset.DatasetError, match="a subset of 'tiny' needs a name of its own"):
+        dataset.load(collection, query='@has("Dog")', name="tiny")
+
+
 def test_a_written_subset_reads_back_and_leaves_the_whole_alone(collection, tmp_path):
     store, tiny = Store(tmp_path), dataset.load(collection)
     some = dataset.load(collection, query='@has("Dog")')
