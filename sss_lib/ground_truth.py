@@ -53,12 +53,9 @@ def of_csv(ground_truth_csv: str | Path, files: Mapping[str, Path], audio_dir: s
     if not Path(ground_truth_csv).is_file():
         raise DatasetError(f"ground truth {ground_truth_csv} does not exist: it needs columns fname,labels")
     try:
-        clips = read_csv(ground_truth_csv)
+        clips = read_csv(ground_truth_csv, needs=("fname", "labels"))
     except DatasetError as error:
-        raise DatasetError(f'{error}. Quote the labels of a clip: bark_01,"Bark,Dog,Animal"') from None
-    for column in ("fname", "labels"):
-        if column not in clips:
-            raise DatasetError(f"{ground_truth_csv} has columns {', '.join(clips)}, but no {column!r}")
+        raise DatasetError(f'{error}. A line is like this: bark_01,"Bark,Dog,Animal"') from None
     if clips.empty:
         raise DatasetError(f"{ground_truth_csv} lists no clip: give it one line a file")
     clips["labels"] = [[label.strip() for label in row.split(",")] for row in clips["labels"]]
@@ -174,16 +171,26 @@ def _is_audio(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in AUDIO_SUFFIXES and not name.startswith(".")
 
 
-def read_csv(path: str | Path, **options: object) -> pd.DataFrame:
-    """Table of strings; no column becomes an index, and no line may have more cells than the header."""
+def read_csv(path: str | Path, needs: Iterable[str] = (), **options: object) -> pd.DataFrame:
+    """Table of strings; no column becomes an index, and no line may have more cells than the header.
+
+    Raises
+    ------
+    DatasetError
+        If there is no such table, or it lacks a column that is needed.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            return pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False, **options)
+            table = pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False, **options)
     except FileNotFoundError:
         raise DatasetError(f"{path} does not exist") from None
     except (ValueError, pd.errors.ParserWarning) as error:
         raise DatasetError(f"{path} is not a table in CSV: {error}") from None
+    for column in needs:
+        if column not in table:
+            raise DatasetError(f"{path} has columns {', '.join(table)}, but no {column!r}")
+    return table
 
 
 def complaint(items: Iterable[object], what: str) -> list[str]:

@@ -412,6 +412,13 @@ def test_a_category_that_the_table_lacks_is_named(esc50_copy, data_dir):
         dataset.load("esc50", data_dir)
 
 
+def test_a_table_of_another_form_is_told_with_its_columns(esc50_copy, data_dir):
+    table = esc50_copy / "meta" / "esc50.csv"
+    table.write_text(table.read_text().replace("filename,", "file,"))
+    with pytest.raises(DatasetError, match=r"esc50\.csv has columns file, fold, .*, but no 'filename'"):
+        dataset.load("esc50", data_dir)
+
+
 def test_urbansound8k_reads_from_its_folds(data_dir):
     top = data_dir / "urbansound8k" / "UrbanSound8K"
     (top / "metadata").mkdir(parents=True)

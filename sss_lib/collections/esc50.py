@@ -18,7 +18,7 @@ def read(root: Path) -> GroundTruth:
     split is the fold, src_file the Freesound recording that a clip is cut from: several clips may share one.
     """
     audio_dir, table = root / TOP / "audio", root / TOP / "meta" / "esc50.csv"
-    clips = ground_truth.read_csv(table)
+    clips = ground_truth.read_csv(table, needs=("filename", "category", "fold", "target", "esc10"))
     clips = clips.assign(
         fname=[Path(name).stem for name in clips["filename"]],
         labels=mapped.labels(clips["category"], CLASSES),

@@ -31,7 +31,7 @@ def read(root: Path) -> GroundTruth:
     split is the fold, fsID the Freesound recording that a clip is cut from: many clips may share one.
     """
     audio_dir, table = root / TOP / "audio", root / TOP / "metadata" / "UrbanSound8K.csv"
-    clips = ground_truth.read_csv(table)
+    clips = ground_truth.read_csv(table, needs=("slice_file_name", "class", "fold", "classID"))
     clips = clips.assign(
         fname=[Path(name).stem for name in clips["slice_file_name"]],
         labels=mapped.labels(clips["class"], CLASSES),
