@@ -1,19 +1,25 @@
 # make run    set up, then run the notebooks of a grid: figures, a table, executed notebooks
 # make test   set up, then run the tests
 # make models MODELS="a b"   download the weights of models by name; without names, list the models
+# make verify DATASET=...    is a copy of a collection whole, and what is in it?
+# make data DATASET=...      fetch a known collection: fsd50k, fsd50k-dev, esc50, urbansound8k
 # make leaderboard   every score that was computed here: a table, and a page that opens in a browser
 # Every target sets up .venv first if it is missing or older than pyproject.toml.
 
 PYTHON ?= python3
 GRID ?= notebooks/grids/mini.yaml
 DATASET ?=
+QUERY ?=
+NAME ?=
+ANCESTORS ?=
 JOBS ?=
 MODELS ?=
+export DATASET QUERY NAME
 
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: setup run test models leaderboard bench lint clean
+.PHONY: setup run test models data verify leaderboard bench lint clean
 
 setup: $(READY)
 
@@ -26,13 +32,20 @@ $(READY): pyproject.toml
 
 run: $(READY)
 	@$(BIN)/python -m sss_lib.experiment run $(GRID) \
-		$(if $(DATASET),--dataset '$(DATASET)') $(if $(JOBS),--n-jobs $(JOBS))
+		$(if $(DATASET),--dataset "$$DATASET") $(if $(QUERY),--query "$$QUERY") \
+		$(if $(NAME),--name "$$NAME") $(if $(ANCESTORS),--add-ancestors) $(if $(JOBS),--n-jobs $(JOBS))
 
 test: $(READY)
 	@$(BIN)/python -m pytest
 
 models: $(READY)
 	@$(BIN)/python -m sss_lib.models $(MODELS)
+
+data: $(READY)
+	@$(BIN)/python -m sss_lib.collections $(DATASET)
+
+verify: $(READY)
+	@$(BIN)/python -m sss_lib.verification "$${DATASET:-mini}"
 
 leaderboard: $(READY)
 	@$(BIN)/python -m sss_lib.leaderboard

@@ -2,7 +2,10 @@
 
 The library behind the numbered notebooks, in the order in which they use it:
 
-- `dataset`: clips, labels and families; load and verify a collection.
+- `dataset`: clips, labels and families; load a collection or a subset of it.
+- `collections`, `ground_truth`, `taxonomy`: known collections, tables of clips, vocabularies.
+- `verification`, `overview`: is a copy whole, and what is in it?
+- `download`, `archives`: files from the web, resumed and checked; unpacked whole or not at all.
 - `audio`: decode a file to one mono waveform at a given rate; cut it into windows.
 - `models`: the catalogue of audio representations, and `load(name)` to get one.
 - `extraction`: run a model over a dataset: resumable, parallel, failures listed.
@@ -28,17 +31,23 @@ import importlib
 
 __version__ = "0.1.0"
 __all__ = [
+    "archives",
     "artefacts",
     "audio",
+    "collections",
+    "containers",
     "dataset",
+    "download",
     "exchange",
     "experiment",
     "export",
     "extraction",
     "floors",
+    "ground_truth",
     "measures",
     "metrics",
     "models",
+    "overview",
     "plots",
     "processing",
     "protocols",
@@ -49,9 +58,12 @@ __all__ = [
     "runner",
     "scoring",
     "search",
+    "split_zip",
     "statistics",
     "tables",
+    "taxonomy",
     "ties",
+    "verification",
 ]
 
 

@@ -271,7 +271,8 @@ class Store:
     def dataset(self, dataset: str, **inputs: str) -> Artefact:
         """Clips and labels of a dataset, written by notebook 00."""
         path = self.data_dir / "datasets" / f"{dataset}.parquet"
-        return Artefact(path, {"dataset": dataset}, inputs, ("dataset", "audio"), "00_dataset")
+        modules = ("audio", "containers", "dataset", "verification")
+        return Artefact(path, {"dataset": dataset}, inputs, modules, "00_dataset")
 
     def frames_dir(self, dataset: str, model: str) -> Path:
         """Folder of one model's frame embeddings: part files and failures.csv, written by notebook 01."""

@@ -1,12 +1,27 @@
 """One decoder for every model: a file becomes one finite, mono, float32 waveform at the rate asked for."""
 
 import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
 from pathlib import Path
 
 import numpy as np
 
+from sss_lib import containers
+
 MAX_DURATION_S = 30.0
 """Clips are cut to this length before any model sees them: the longest clip of FSD50K."""
+SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".au", ".caf", ".w64")
+"""Of files that libsndfile reads."""
+FFMPEG_SUFFIXES = (".m4a", ".mp4", ".aac", ".wma", ".webm")
+"""Of files for which ffmpeg must be installed."""
+RATES_HZ = (100, 2_000_000)
+"""Sample rates outside are taken for damage."""
+BLOCK_FRAMES = 1 << 18
+FFMPEG_TIMEOUT_S = 300
 
 
 class AudioError(ValueError):
@@ -19,7 +34,8 @@ def decode(path: str | Path, rate_hz: int, *, max_duration_s: float | None = MAX
     Parameters
     ----------
     path : str or Path
-        Any format that libsndfile reads (wav, flac, ogg, mp3, aiff, ...).
+        Any format that libsndfile reads (wav, flac, ogg, opus, mp3, aiff, ...); if ffmpeg is installed, any
+        that it reads (m4a, wma, ...). What the file is counts, not its suffix.
     rate_hz : int
         Sample rate of the result. Resampling is soxr's very high quality.
     max_duration_s : float or None
@@ -33,26 +49,9 @@ def decode(path: str | Path, rate_hz: int, *, max_duration_s: float | None = MAX
     Raises
     ------
     AudioError
-        If the file can't be read, is empty, or holds values that are not finite.
+        If the file can't be read, is empty, ends early, or holds values that are not finite.
     """
-    import soundfile
-
-    path = Path(path)
-    if not path.is_file():
-        raise AudioError(f"{path} is not a file: check the audio folder and the fname in the ground truth")
-    if _is_cut_short(path):
-        raise AudioError(f"{path} is cut short: its end is missing. Copy it again.")
-    try:
-        with soundfile.SoundFile(path) as file:
-            native_hz = file.samplerate
-            n_frames = -1 if max_duration_s is None else round(max_duration_s * native_hz)
-            channels = file.read(n_frames, dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise AudioError(f"{path} can't be decoded: {error.error_string} Copy or convert it again.") from None
-    if not np.isfinite(channels).all():
-        raise AudioError(
-            f"{path} holds {np.count_nonzero(~np.isfinite(channels))} values that are not finite"
-        )
+    channels, native_hz = read(path, max_duration_s=max_duration_s)
     wave = channels.mean(axis=1, dtype=np.float32)
     if native_hz != rate_hz and len(wave):
         import soxr
@@ -63,20 +62,134 @@ def decode(path: str | Path, rate_hz: int, *, max_duration_s: float | None = MAX
     return wave
 
 
-def _is_cut_short(path: Path) -> bool:
-    """Whether the end of a RIFF, AIFF or Ogg file is missing: libsndfile reads on without a word."""
-    n_bytes = path.stat().st_size
-    with open(path, "rb") as file:
-        head = file.read(8)
-        file.seek(max(0, n_bytes - 65536 - 282))  # no page of Ogg is longer
-        tail = file.read()
-    if head[:4] == b"OggS":
-        last_page = tail.rfind(b"OggS")
-        return not tail[last_page + 5] & 4  # the flag "end of stream"
-    order = {b"RIFF": "little", b"FORM": "big"}.get(head[:4])
-    n_promised = int.from_bytes(head[4:], order) if order else 0
-    # 0 and all ones: written as a stream, so that the header doesn't know.
-    return n_promised not in (0, 0xFFFFFFFF) and n_promised + 8 > n_bytes
+def read(path: str | Path, *, max_duration_s: float | None = None) -> tuple[np.ndarray, int]:
+    """Samples of every channel of an audio file at its own rate, and that rate in Hz.
+
+    Returns
+    -------
+    channels : np.ndarray [shape=(n_samples, n_channels), dtype=float32]
+    rate_hz : int
+
+    Raises
+    ------
+    AudioError
+        See `decode`.
+    """
+    import soundfile
+
+    path = Path(path)
+    try:
+        _require_whole(path)
+        try:
+            file = soundfile.SoundFile(path)
+        except soundfile.LibsndfileError as error:
+            channels, rate_hz = _read_with_ffmpeg(path, max_duration_s, error.error_string)
+        else:
+            with file:
+                channels, rate_hz = _read_blocks(file, path, max_duration_s), file.samplerate
+    except soundfile.LibsndfileError as error:
+        raise AudioError(f"{path} can't be decoded: {error.error_string} Copy or convert it again.") from None
+    except OSError as error:
+        raise AudioError(f"{path} can't be read: {error.strerror or error}") from None
+    if not len(channels):
+        raise AudioError(f"{path} is empty: it has no sample")
+    if not np.isfinite(channels).all():
+        n = np.count_nonzero(~np.isfinite(channels))
+        raise AudioError(f"{path} holds {n} values that are not finite: convert it again")
+    return channels, rate_hz
+
+
+def duration_s(path: str | Path) -> float:
+    """Length in seconds by the file's own account: quick, and nan where it can't be told."""
+    import soundfile
+
+    try:
+        about = soundfile.info(path)
+        return about.frames / about.samplerate
+    except (soundfile.LibsndfileError, OSError):
+        try:
+            channels, rate_hz = read(path)
+            return len(channels) / rate_hz
+        except AudioError:
+            return np.nan
+
+
+def ffmpeg() -> str | None:
+    """Path of ffmpeg, installed as a program or as the Python package imageio-ffmpeg; None if it isn't."""
+    if found := shutil.which("ffmpeg"):
+        return found
+    try:
+        import imageio_ffmpeg
+
+        return imageio_ffmpeg.get_ffmpeg_exe()
+    except (ImportError, RuntimeError):
+        return None
+
+
+def needs_ffmpeg(path: str | Path) -> bool:
+    """Whether a file, by its suffix, can only be read if ffmpeg is installed."""
+    return os.path.splitext(path)[1].lower() in FFMPEG_SUFFIXES
+
+
+def _read_blocks(file, path: Path, max_duration_s: float | None) -> np.ndarray:
+    """Return the samples block by block: a damaged header must not say how much memory is taken."""
+    if not RATES_HZ[0] <= file.samplerate <= RATES_HZ[1]:
+        raise AudioError(f"{path} says that it has {file.samplerate} samples a second: its header is damaged")
+    n_wanted = np.inf if max_duration_s is None else round(max_duration_s * file.samplerate)
+    blocks, n_frames = [], 0
+    while n_frames < n_wanted:
+        block = file.read(int(min(BLOCK_FRAMES, n_wanted - n_frames)), dtype="float32", always_2d=True)
+        if not len(block):
+            break
+        blocks.append(block)
+        n_frames += len(block)
+    if n_frames < min(n_wanted, file.frames) and not _is_estimate(file, path):
+        raise AudioError(f"{path} is cut short: it has {n_frames} of {file.frames} samples. Copy it again.")
+    return np.concatenate(blocks) if blocks else np.empty((0, file.channels), np.float32)
+
+
+def _is_estimate(file, path: Path) -> bool:
+    """Whether the number of samples that libsndfile promises isn't the file's own count."""
+    return (file.format == "MP3" or "MPEG" in file.subtype) and not containers.counts_frames(path)
+
+
+def _read_with_ffmpeg(path: Path, max_duration_s: float | None, reason: str) -> tuple[np.ndarray, int]:
+    """Return what ffmpeg decodes without complaint, all channels at the file's own rate."""
+    import soundfile
+
+    program = ffmpeg()
+    if program is None:
+        raise AudioError(
+            f"{path} can't be decoded: {reason} Convert it, or install ffmpeg, which reads more formats."
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        decoded = os.path.join(folder, "decoded.w64")
+        only_files = ["-protocol_whitelist", "file"]  # a playlist in disguise must not reach the network
+        length = [] if max_duration_s is None else ["-t", str(max_duration_s)]
+        command = [program, "-nostdin", "-v", "error", *only_files, "-i", f"file:{path}", "-map", "0:a:0"]
+        command += [*length, "-c:a", "pcm_f32le", "-y", decoded]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=FFMPEG_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            raise AudioError(f"{path} took ffmpeg more than {FFMPEG_TIMEOUT_S} s: given up") from None
+        if done.returncode or done.stderr.strip():  # it decodes what it can, and only says what it can't
+            said = re.sub(r"^\[.*?\] ", "", done.stderr.strip().partition("\n")[0]) or "nothing"
+            mend = "Copy or convert it again."
+            raise AudioError(f"{path} can't be decoded: {reason} ffmpeg says: {said}. {mend}")
+        with soundfile.SoundFile(decoded) as file:
+            return _read_blocks(file, path, max_duration_s), file.samplerate
+
+
+def _require_whole(path: Path) -> None:
+    """Raise AudioError if there is no file, or its end is missing: libsndfile reads on without a word."""
+    if path.is_symlink() and not path.exists():
+        raise AudioError(f"{path} is a link to {os.readlink(path)}, which does not exist")
+    if not path.is_file():
+        raise AudioError(f"{path} is not a file: check the audio folder and the fname in the ground truth")
+    if not path.stat().st_size:
+        raise AudioError(f"{path} is empty: it has 0 bytes. Copy it again.")
+    if containers.is_cut_short(path):
+        raise AudioError(f"{path} is cut short: its end is missing. Copy it again.")
 
 
 def pad_to(wave: np.ndarray, n_samples: int) -> np.ndarray:

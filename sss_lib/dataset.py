@@ -1,10 +1,11 @@
-"""Clips, labels and families: load a collection, check that the copy is whole, keep it as a table."""
+"""Clips, labels and families: load a collection or a subset of it, keep it as a table."""
 
+import dataclasses
 import difflib
 import hashlib
 import json
-import warnings
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,16 +13,32 @@ import numpy as np
 import pandas as pd
 import scipy.sparse
 
+from sss_lib import audio, ground_truth, taxonomy
 from sss_lib.artefacts import Artefact
+from sss_lib.collections import CATALOGUE, Collection, collection
+from sss_lib.ground_truth import COLUMNS, DatasetError, GroundTruth, complaint
+from sss_lib.taxonomy import Taxonomy
+from sss_lib.verification import verify
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".opus")
-KNOWN = ("mini",)
+__all__ = [
+    "KNOWN",
+    "Dataset",
+    "DatasetError",
+    "fetch",
+    "fingerprint",
+    "from_folder",
+    "inspect",
+    "known_as",
+    "load",
+    "name_of",
+    "read",
+    "taxonomy_of",
+    "verify",
+    "write",
+]
+
+KNOWN = tuple(CATALOGUE)
 """Names that `load` knows; anything else is a folder."""
-COLUMNS = ("fname", "path", "labels", "split", "uploader", "licence")
-
-
-class DatasetError(ValueError):
-    """A collection whose audio and ground truth don't fit together; the message names what and the mend."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +96,65 @@ class Dataset:
         clips = self.clips.iloc[rows].reset_index(drop=True)
         return Dataset(self.name, clips, self.labels, self.label_matrix[rows], self.families)
 
+    def subset(self, query: str, name: str | None = None) -> "Dataset":
+        """Return the dataset of the clips that satisfy a pandas query, with the classes that these have.
+
+        Parameters
+        ----------
+        query : str
+            On the columns of `clips`, and `duration_s`, which is read from the files if it isn't a column.
+            `@has("Dog")` is true of the clips with that label.
+        name : str, optional
+            By default the own name with a digest of the query.
+
+        Raises
+        ------
+        DatasetError
+            If the query can't be computed, isn't true or false of each clip, or isn't true of any.
+
+        Examples
+        --------
+        >>> mini = load("mini")
+        >>> mini.subset('@has("Dog") and licence == "CC-BY-SA-3.0"', "dogs").labels
+        ['Animal', 'Bark', 'Dog', 'Domestic_animals_and_pets']
+        """
+        clips = self.clips
+        if "duration_s" in query and "duration_s" not in clips:
+            clips = clips.assign(duration_s=[audio.duration_s(path) for path in clips["path"]])
+        known = {"has": lambda label: self._has(label, clips.index)}
+        try:
+            chosen = clips.eval(query, local_dict=known, engine="python")
+        except DatasetError:
+            raise
+        except Exception as error:  # whatever pandas or Python make of it
+            raise DatasetError(
+                f"query {query!r} can't be computed ({type(error).__name__}: {error}). "
+                f"The columns are {', '.join(clips)}; all but numbers are text"
+            ) from None
+        if not (isinstance(chosen, pd.Series) and chosen.dtype == bool):
+            raise DatasetError(f"query {query!r} doesn't say true or false of each clip: compare a column")
+        if not chosen.any():
+            raise DatasetError(f"query {query!r} is true of none of the {len(self)} clips of {self.name}")
+        return _assemble(
+            name_of(self.name, query, name), self.clips[chosen].reset_index(drop=True), self.families
+        )
+
+    def _has(self, label: str, index: pd.Index) -> pd.Series:
+        if label not in self.labels:
+            near = difflib.get_close_matches(label, self.labels, 1)
+            hint = f": did you mean {near[0]!r}?" if near else ""
+            raise DatasetError(f"{label!r} is not among the labels of {self.name}{hint}")
+        column = self.label_matrix[:, [self.labels.index(label)]].toarray().ravel()
+        return pd.Series(column, index)
+
+    def require_labels(self) -> None:
+        """Raise DatasetError if no clip has a label: nothing would say which results are right."""
+        if not self.labels:
+            raise DatasetError(
+                f"{self.name} has no labels: nothing says which results are right, so none can be scored. "
+                "The rankings of 03 can be used; to evaluate, add a ground_truth.csv: fname,labels"
+            )
+
     def class_sizes(self) -> pd.Series:
         """Number of clips of each class, by label. A class needs two to be queried."""
         return pd.Series(np.asarray(self.label_matrix.sum(axis=0)).ravel(), self.labels, dtype=int)
@@ -88,49 +164,139 @@ class Dataset:
         return int((self.class_sizes() < 2).sum())
 
 
-def load(name_or_folder: str | Path, data_dir: str | Path | None = None) -> Dataset:
-    """Dataset from a known name or from a folder that holds audio/ and ground_truth.csv.
+def load(
+    name_or_folder: str | Path,
+    data_dir: str | Path | None = None,
+    *,
+    query: str | None = None,
+    name: str | None = None,
+    add_ancestors: bool = False,
+) -> Dataset:
+    """Dataset from a known name, fetched if it isn't there, or from a folder.
 
     Parameters
     ----------
     name_or_folder : str or Path
-        "mini", the embedded collection, or a folder. A folder may also hold classes.csv
-        (label,parents,family): its vocabulary and families.
+        One of `KNOWN`, or a folder (see `ground_truth.of_folder`): with audio files and a table
+        fname,labels; with one folder of audio files a class; or with audio files alone, without labels.
+        A folder may also hold classes.csv (label,family and parents): its vocabulary.
     data_dir : str or Path, optional
-        Where the known collections are; by default the data folder of this checkout.
+        Where the known collections are, or are to be; by default the data folder of this checkout.
+    query : str, optional
+        Only the clips that satisfy it: see `Dataset.subset`.
+    name : str, optional
+        Of the dataset; by default that of the collection or folder, with a digest of the query if any.
+    add_ancestors : bool
+        Whether each clip gets the ancestors of its labels, by the vocabulary.
 
     Returns
     -------
     Dataset
+
+    Raises
+    ------
+    DatasetError
+        If audio and ground truth don't fit together: a listed clip without a file, a file that is not listed,
+        a repeated fname, a clip without labels, a label outside the vocabulary, ...
+    OSError
+        If a known collection can't be fetched.
     """
-    data_dir = Path(data_dir) if data_dir else Path(__file__).parent.parent / "data"
-    if str(name_or_folder) in KNOWN:
-        folder, classes = data_dir / name_or_folder, data_dir / "ontology" / "fsd50k_classes.csv"
-        if not folder.is_dir():
-            raise DatasetError(f"{folder}, the dataset {name_or_folder!r}, does not exist: check data_dir")
-    else:
-        folder = Path(name_or_folder)
-        classes = folder / "classes.csv"
-        if not folder.is_dir():
-            known = ", ".join(map(repr, KNOWN))
-            raise DatasetError(
-                f"{str(name_or_folder)!r} is neither a known dataset ({known}) nor a folder: "
-                "give a folder that holds audio/ and ground_truth.csv"
-            )
-    return from_folder(
-        folder / "audio",
-        folder / "ground_truth.csv",
-        read_families(classes) if classes.is_file() else None,
-        name=folder.resolve().name,
-    )
+    fetch(name_or_folder, data_dir)
+    dataset, problems = inspect(name_or_folder, data_dir, query=query, name=name, add_ancestors=add_ancestors)
+    if problems:
+        raise DatasetError("\n".join(problems))
+    return dataset
+
+
+def fetch(name_or_folder: str | Path, data_dir: str | Path | None = None, **options: object) -> None:
+    """Download, check and unpack what is missing of a known collection, see `collections.collection`."""
+    known, root = known_as(name_or_folder, data_dir)
+    if known:
+        collection.fetch(known, root, **options)
+
+
+def inspect(
+    name_or_folder: str | Path,
+    data_dir: str | Path | None = None,
+    *,
+    query: str | None = None,
+    name: str | None = None,
+    add_ancestors: bool = False,
+) -> tuple[Dataset, list[str]]:
+    """Return the dataset of the clips that can be used, and a sentence on each thing that doesn't fit.
+
+    Nothing is fetched. See `load`.
+
+    Raises
+    ------
+    DatasetError
+        If there is nothing to use at all.
+    """
+    known, root = known_as(name_or_folder, data_dir)
+    if not root.is_dir():
+        raise DatasetError(
+            f"{root}, the dataset {known.name!r}, does not exist: check data_dir, or {known.how_to_fetch}"
+            if known
+            else f"{str(name_or_folder)!r} is neither a known dataset ({', '.join(map(repr, KNOWN))}) nor a "
+            "folder: give a folder that holds audio files"
+        )
+    if known and (missing := known.missing(root)):
+        folders = ", ".join(archive.folder for archive in missing)
+        raise DatasetError(f"{root} lacks {folders} of {known.title}: {known.how_to_fetch}")
+    found = known.read(root) if known else ground_truth.of_folder(root)
+    classes = taxonomy_of(name_or_folder, data_dir)
+    own_name = known.name if known else root.resolve().name
+    whole, problems = _of_ground_truth(own_name, found, classes, add_ancestors)
+    if query:
+        return whole.subset(query, name), problems
+    return dataclasses.replace(whole, name=name_of(own_name, name=name)), problems
+
+
+def taxonomy_of(name_or_folder: str | Path, data_dir: str | Path | None = None) -> Taxonomy | None:
+    """Vocabulary of a known collection or of a folder; None if it has none."""
+    known, root = known_as(name_or_folder, data_dir)
+    if known:
+        return known.taxonomy()
+    return taxonomy.read(root / "classes.csv") if (root / "classes.csv").is_file() else None
+
+
+def known_as(
+    name_or_folder: str | Path, data_dir: str | Path | None = None
+) -> tuple[Collection | None, Path]:
+    """Return the collection of a known name and its folder; or None, and the folder that was named."""
+    if known := CATALOGUE.get(str(name_or_folder)):
+        return known, Path(data_dir or Path(__file__).parent.parent / "data") / known.folder
+    return None, Path(name_or_folder)
+
+
+def name_of(name_or_folder: str | Path, query: str | None = None, name: str | None = None) -> str:
+    """Name that `load` gives a dataset.
+
+    Raises
+    ------
+    DatasetError
+        If it can't be the name of a file, or a subset would have that of the whole.
+
+    Examples
+    --------
+    >>> name_of("sounds/birds"), name_of("mini", "licence == 'CC0-1.0'")
+    ('birds', 'mini-2b5e4a')
+    """
+    own = str(name_or_folder) if str(name_or_folder) in KNOWN else Path(name_or_folder).resolve().name
+    if name and (name != os.path.basename(name) or name.startswith(".") or "\\" in name):
+        raise DatasetError(f"name {name!r} would be no name of a file: leave out / and \\, and a leading dot")
+    if query and name == own:
+        raise DatasetError(f"a subset of {own!r} needs a name of its own, or it would take that one's place")
+    return name or (f"{own}-{hashlib.sha256(query.encode()).hexdigest()[:6]}" if query else own)
 
 
 def from_folder(
     audio_dir: str | Path,
     ground_truth_csv: str | Path,
-    families: Mapping[str, str] | None = None,
+    families: Mapping[str, str] | Taxonomy | None = None,
     *,
     name: str | None = None,
+    add_ancestors: bool = False,
 ) -> Dataset:
     """Dataset from a folder of audio files and a ground truth in FSD50K's form.
 
@@ -140,88 +306,50 @@ def from_folder(
         Holds one file a clip, named {fname}.{suffix}; see AUDIO_SUFFIXES.
     ground_truth_csv : str or Path
         Columns fname and labels (comma-joined, with ancestors); others are kept.
-    families : mapping of str to str, optional
+    families : mapping of str to str, or Taxonomy, optional
         Every label of the vocabulary to its family ("" for none). A label outside it is an error.
     name : str, optional
         By default the name of the folder around `audio_dir`.
+    add_ancestors : bool
+        Whether each clip gets the ancestors of its labels, by the taxonomy.
 
     Raises
     ------
     DatasetError
-        Missing folder or ground truth, a listed clip without a file, a file that is not listed,
-        a repeated fname, a clip without labels, a label outside the vocabulary.
+        As from `load`.
     """
-    audio_dir, ground_truth_csv = Path(audio_dir), Path(ground_truth_csv)
-    if not audio_dir.is_dir():
-        raise DatasetError(f"audio folder {audio_dir} does not exist: give the folder that holds the clips")
-    if not ground_truth_csv.is_file():
-        raise DatasetError(f"ground truth {ground_truth_csv} does not exist: it needs columns fname,labels")
-    try:
-        clips = _read_csv(ground_truth_csv)
-    except DatasetError as error:
-        raise DatasetError(f'{error}. Quote the labels of a clip: bark_01,"Bark,Dog,Animal"') from None
-    for column in ("fname", "labels"):
-        if column not in clips:
-            raise DatasetError(f"{ground_truth_csv} has columns {', '.join(clips)}, but no {column!r}")
-    _refuse(clips.loc[clips["fname"].duplicated(), "fname"], f"fnames stand twice in {ground_truth_csv}")
-    if clips.empty:
-        raise DatasetError(f"{ground_truth_csv} lists no clip: give it one line a file")
-    clips["labels"] = [[label.strip() for label in row.split(",")] for row in clips["labels"]]
-    unlabelled = ["" in row for row in clips["labels"]]
-    _refuse(clips.loc[unlabelled, "fname"], f"clips have no label in {ground_truth_csv}")
+    files = ground_truth.audio_files(audio_dir)
+    found = ground_truth.of_csv(ground_truth_csv, files, audio_dir)
+    if families is not None and not isinstance(families, Taxonomy):
+        families = Taxonomy(dict.fromkeys(families, ()), families)
+    name = name or Path(audio_dir).resolve().parent.name
+    dataset, problems = _of_ground_truth(name, found, families, add_ancestors)
+    if problems:
+        raise DatasetError("\n".join(problems))
+    return dataset
 
-    files = audio_files(audio_dir)
-    _refuse(
-        [fname for fname in clips["fname"] if fname not in files],
-        f"clips have no file in {audio_dir}: an fname is the file's name without its suffix",
-    )
-    listed = set(clips["fname"])
-    _refuse(
-        [fname for fname in files if fname not in listed],
-        f"files are absent from {ground_truth_csv}: add a line for each, or move the file away",
-    )
 
-    clips["path"] = [str(files[fname]) for fname in clips["fname"]]
-    for column in ("split", "uploader", "licence"):
-        if column not in clips:
-            clips[column] = ""
-    clips = clips[[*COLUMNS, *(column for column in clips if column not in COLUMNS)]]
-    if families is not None:
-        unknown = sorted({label for row in clips["labels"] for label in row} - set(families))
-        nearest = {label: difflib.get_close_matches(label, families, 1) for label in unknown[:3]}
+def _of_ground_truth(
+    name: str, found: GroundTruth, classes: Taxonomy | None, add_ancestors: bool
+) -> tuple[Dataset, list[str]]:
+    """Return the dataset, and a sentence on each thing that doesn't fit."""
+    clips, problems = found.clips, list(found.problems)
+    if add_ancestors and classes is None:
+        raise DatasetError(
+            f"{name} has no vocabulary that would tell ancestors: add classes.csv, label,parents"
+        )
+    if classes is not None:
+        unknown = sorted({label for row in clips["labels"] for label in row} - set(classes.families))
+        nearest = {label: difflib.get_close_matches(label, classes.families, 1) for label in unknown[:3]}
         hints = ", ".join(f"{label} (nearest: {near[0]})" for label, near in nearest.items() if near)
-        _refuse(unknown, f"labels are outside the vocabulary of {len(families)} classes. {hints}")
-    return _assemble(name or audio_dir.resolve().parent.name, clips, families or {})
-
-
-def audio_files(audio_dir: str | Path) -> dict[str, Path]:
-    """Audio files of a folder by fname (the name without its suffix), in sorted order.
-
-    Raises
-    ------
-    DatasetError
-        If two files share an fname.
-    """
-    paths = sorted(
-        path
-        for path in Path(audio_dir).iterdir()
-        if path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".")
-    )
-    files = {path.stem: path for path in paths}
-    if len(files) < len(paths):
-        twice = sorted({p.stem for p in paths if files[p.stem] != p})
-        _refuse(twice, f"fnames have two files in {audio_dir}: keep one of each")
-    return files
-
-
-def read_families(classes_csv: str | Path) -> dict[str, str]:
-    """Family of each label of a vocabulary: columns label and family; "" where a label has none."""
-    classes = _read_csv(classes_csv)
-    for column in ("label", "family"):
-        if column not in classes:
-            raise DatasetError(f"{classes_csv} has columns {', '.join(classes)}, but no {column!r}")
-    _refuse(classes.loc[classes["label"].duplicated(), "label"], f"labels stand twice in {classes_csv}")
-    return dict(zip(classes["label"], classes["family"], strict=True))
+        n_classes = len(classes.families)
+        problems += complaint(unknown, f"labels are outside the vocabulary of {n_classes} classes. {hints}")
+    if add_ancestors:
+        clips = clips.assign(labels=[classes.complete(row) for row in clips["labels"]])
+    absent = {column: "" for column in ("split", "uploader", "licence") if column not in clips}
+    clips = clips.assign(**absent)
+    clips = clips[[*COLUMNS, *(column for column in clips if column not in COLUMNS)]]
+    return _assemble(name, clips, classes.families if classes else {}), problems
 
 
 def fingerprint(dataset: Dataset) -> str:
@@ -229,61 +357,29 @@ def fingerprint(dataset: Dataset) -> str:
     digest = hashlib.sha256(dataset.clips.drop(columns="path").to_csv(index=False).encode())
     digest.update(json.dumps(dataset.families, sort_keys=True).encode())
     for path in dataset.clips["path"]:
-        status = Path(path).stat()
-        digest.update(f"{status.st_size} {status.st_mtime_ns}\n".encode())
-    return digest.hexdigest()
-
-
-def verify(dataset: Dataset) -> pd.DataFrame:
-    """Decode every clip and say what is in it: one row a clip, in dataset order.
-
-    Returns
-    -------
-    pd.DataFrame
-        fname, duration_s, rate_hz, n_channels, rms_db (of full scale; -inf for silence), sha256 of
-        the file, and problem ("" for a clip that decodes).
-    """
-    import soundfile
-    from tqdm import tqdm
-
-    from sss_lib import audio
-
-    rows = []
-    for fname, path in tqdm(
-        zip(dataset.clips["fname"], dataset.clips["path"], strict=True),
-        desc=f"verifying {dataset.name}",
-        total=len(dataset),
-        unit="clip",
-        mininterval=0.5,
-    ):
-        row = {"fname": fname, "duration_s": np.nan, "rate_hz": 0, "n_channels": 0, "rms_db": np.nan}
-        row |= {"sha256": "", "problem": ""}
         try:
-            row["sha256"] = hashlib.sha256(Path(path).read_bytes()).hexdigest()
-            info = soundfile.info(path)
-            wave = audio.decode(path, info.samplerate, max_duration_s=None)
-            level = float(np.sqrt(np.mean(np.square(wave, dtype=np.float64))))
-            row |= {"duration_s": len(wave) / info.samplerate, "rate_hz": info.samplerate}
-            row |= {"n_channels": info.channels, "rms_db": 20 * np.log10(level) if level else -np.inf}
-        except (audio.AudioError, soundfile.LibsndfileError, OSError) as error:
-            row["problem"] = str(error)
-        rows.append(row)
-    return pd.DataFrame(rows)
+            status = os.stat(path)
+        except OSError as error:  # a link to nothing: listed among the failures, when it is decoded
+            digest.update(f"{error.strerror}\n".encode())
+        else:
+            digest.update(f"{status.st_size} {status.st_mtime_ns}\n".encode())
+    if any(audio.needs_ffmpeg(path) for path in dataset.clips["path"]):
+        digest.update(f"ffmpeg: {audio.ffmpeg() is not None}".encode())
+    return digest.hexdigest()
 
 
 def write(artefact: Artefact, dataset: Dataset, report: pd.DataFrame) -> None:
     """Write the dataset's table with the verification report's columns beside it."""
     if artefact.path.is_file():
-        before, now = Path(read(artefact).clips["path"][0]).parent, Path(dataset.clips["path"][0]).parent
-        if before.resolve() != now.resolve():
+        before, now = _folder(read(artefact)), _folder(dataset)
+        if not (before.is_relative_to(now) or now.is_relative_to(before)):
             raise DatasetError(
-                f"{dataset.name!r} is the dataset in {before.resolve()}, and now that in {now.resolve()}: "
+                f"{dataset.name!r} is the dataset in {before}, and now that in {now}: "
                 f"rename one of the folders, or delete {artefact.path} to forget the first"
             )
     told_twice = [column for column in report if column != "fname" and column in dataset.clips]
     table = dataset.clips.drop(columns=["path", *told_twice]).merge(report, on="fname", validate="one_to_one")
-    root = artefact.path.parent
-    table.insert(1, "path", [str(_relative(path, root)) for path in dataset.clips["path"]])
+    table.insert(1, "path", _relative(dataset.clips["path"], artefact.path.parent))
     columns = {column: table[column].tolist() for column in table}
     artefact.write(columns, name=dataset.name, n_clips=len(table), families=dataset.families)
 
@@ -291,43 +387,35 @@ def write(artefact: Artefact, dataset: Dataset, report: pd.DataFrame) -> None:
 def read(artefact: Artefact) -> Dataset:
     """Dataset from the table that `write` wrote."""
     clips = pd.DataFrame(artefact.read().to_pydict())
-    root = artefact.path.parent
-    clips["path"] = [str(root / path) for path in clips["path"]]
+    root = str(artefact.path.parent)
+    clips["path"] = [os.path.join(root, path) for path in clips["path"]]
     about = artefact.metadata()
     return _assemble(about["name"], clips, about["families"])
 
 
-def _read_csv(path: str | Path) -> pd.DataFrame:
-    """Table of strings; no column becomes an index, and no line may have more cells than the header."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            return pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False)
-    except (ValueError, pd.errors.ParserWarning) as error:
-        raise DatasetError(f"{path} is not a table in CSV: {error}") from None
+def _folder(dataset: Dataset) -> Path:
+    """Return the folder that holds all clips."""
+    parents = {os.path.dirname(path) for path in dataset.clips["path"]}
+    return Path(os.path.commonpath([os.path.realpath(parent) for parent in parents]))
 
 
-def _relative(path: str, root: Path) -> Path:
-    """Path as seen from a folder where both lie in one tree, so that the tree can be moved."""
-    path, root = Path(path).resolve(), root.resolve()
-    return Path("..") / path.relative_to(root.parent) if path.is_relative_to(root.parent) else path
+def _relative(paths: Iterable[str], root: Path) -> list[str]:
+    """Paths as seen from a folder, where both lie in one tree, so that the tree can be moved."""
+    root, seen = root.resolve(), {}
+    for folder in {os.path.dirname(path) for path in paths}:
+        found = Path(folder).resolve()
+        inside = found.is_relative_to(root.parent)
+        seen[folder] = str(Path("..") / found.relative_to(root.parent) if inside else found)
+    return [os.path.join(seen[os.path.dirname(path)], os.path.basename(path)) for path in paths]
 
 
 def _assemble(name: str, clips: pd.DataFrame, families: Mapping[str, str]) -> Dataset:
     labels = sorted({label for row in clips["labels"] for label in row})
     column = {label: i for i, label in enumerate(labels)}
-    indices = [np.unique([column[label] for label in row]) for row in clips["labels"]]
-    indptr = np.concatenate([[0], np.cumsum([len(row) for row in indices])])
-    indices = np.concatenate(indices) if indices else np.empty(0, int)
+    rows = [sorted({column[label] for label in row}) for row in clips["labels"]]
+    indptr = np.cumsum([0, *map(len, rows)])
+    indices = np.array([i for row in rows for i in row], int)
     shape = (len(clips), len(labels))
     matrix = scipy.sparse.csr_array((np.ones(len(indices), bool), indices, indptr), shape=shape)
     known = {label: families[label] for label in labels if families.get(label)}
     return Dataset(name, clips, labels, matrix, known)
-
-
-def _refuse(items: object, what: str) -> None:
-    """Raise DatasetError if there are any items, naming their number and the first few."""
-    items = list(items)
-    if items:
-        first = ", ".join(map(repr, items[:3])) + (", ..." if len(items) > 3 else "")
-        raise DatasetError(f"{len(items)} {what} ({first})")

@@ -130,6 +130,9 @@ def main(arguments: list[str] | None = None) -> int:
     run = commands.add_parser("run", help="run the notebooks of a grid")
     run.add_argument("grid", type=Path, help="YAML file, such as notebooks/grids/mini.yaml")
     run.add_argument("--dataset", help="name or folder, in place of the grid's datasets")
+    run.add_argument("--query", help="only clips of which this is true: see dataset.Dataset.subset")
+    run.add_argument("--name", help="what the dataset is called in all that is written")
+    run.add_argument("--add-ancestors", action="store_true", help="of every label, by the vocabulary")
     run.add_argument("--data-dir", type=Path, default=NOTEBOOKS.parent / "data")
     run.add_argument("--figures-dir", type=Path, default=NOTEBOOKS.parent / "figures")
     run.add_argument("--n-jobs", type=int, default=n_cores(), help="notebooks or clips at a time")
@@ -140,11 +143,19 @@ def main(arguments: list[str] | None = None) -> int:
 
     try:
         grid, _ = read_grid(options.grid).available()
+        given = {"query": options.query, "name": options.name, "add_ancestors": options.add_ancestors}
+        choice = {key: value for key, value in given.items() if value}
         for dataset in [options.dataset] if options.dataset else grid.datasets:
             store = Store(options.data_dir)
-            runner = Runner(options.grid, dataset, store, options.figures_dir, options.n_jobs)
+            runner = Runner(options.grid, dataset, store, options.figures_dir, options.n_jobs, choice)
             if not runner.run():
                 return 1
+            if not runner.is_labelled:
+                print(
+                    f"\n{runner.name} has no labels: nothing says which results are right, so none is scored"
+                )
+                runner.report_failed_clips()
+                continue
             comparison = comparison_artefact(store, runner.name, grid)
             print(f"\n{comparison.metadata()['caption']}\n")
             table = comparison.read().to_pandas()
@@ -152,7 +163,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(table.drop(columns=about_model).to_string(index=False))
             print(f"\nFigures: {runner.figures_dir}")
             runner.report_failed_clips()
-    except ValueError as error:
+    except (ValueError, OSError) as error:  # bad input, or a dataset that can't be fetched
         print(f"error: {error}", file=sys.stderr)
         return 2
     except BrokenProcessPool as error:

@@ -180,12 +180,15 @@ def extract_to(store: Store, dataset: Dataset, model: str, n_jobs: int = 1, devi
 
 def _part(dataset: Dataset, model: str, out_dir: Path, start: int) -> Artefact:
     """The part that begins at a clip; its input is the content of its clips, and no other clip."""
-    clips = dataset.clips.iloc[start : start + PART_CLIPS]
-    digest = hashlib.sha256()
-    has_digests = "sha256" in clips
-    for row in clips.itertuples():
-        content = row.sha256 if has_digests else _content_digest(row.path)
-        digest.update(f"{row.fname} {content}\n".encode())
+    digest, chosen = hashlib.sha256(), slice(start, start + PART_CLIPS)
+    if {"sha256", "problem"} <= set(
+        dataset.clips
+    ):  # and the problem, which may vanish once ffmpeg is installed
+        contents = dataset.clips["sha256"].iloc[chosen] + dataset.clips["problem"].iloc[chosen]
+    else:
+        contents = map(_content_digest, dataset.clips["path"].iloc[chosen])
+    for fname, content in zip(dataset.clips["fname"].iloc[chosen], contents, strict=True):
+        digest.update(f"{fname} {content}\n".encode())
     path = out_dir / f"part-{start // PART_CLIPS:05d}.parquet"
     spec = models.spec(model)
     return Artefact(path, spec.parameters(), {"clips": digest.hexdigest()}, spec.modules, "01_extraction")

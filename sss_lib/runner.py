@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from sss_lib import experiment, extraction, models
+from sss_lib import dataset, experiment, extraction, models
 from sss_lib.artefacts import Artefact, Store
 from sss_lib.grid import NOTEBOOKS, Variant, read_grid
 from sss_lib.notebook import code_digest, run_notebook
@@ -143,6 +143,8 @@ class Runner:
         Gets a folder of figures for each dataset.
     n_jobs : int
         Notebooks, or clips of one notebook, at a time.
+    choice : mapping
+        What else `dataset.load` is given: query, name, add_ancestors.
     """
 
     grid_path: Path
@@ -150,13 +152,15 @@ class Runner:
     store: Store
     figures_root: Path
     n_jobs: int
+    choice: Mapping[str, object] = field(default_factory=dict)
     failures: list[tuple[Path, str]] = field(default_factory=list)
     n_run: int = 0
 
     def __post_init__(self):
         self.grid, self.left_out = read_grid(self.grid_path).available()
         self.data_dir = os.path.relpath(self.store.data_dir, NOTEBOOKS)
-        self.name = Path(self.dataset).resolve().name
+        self.name = dataset.name_of(self.dataset, self.choice.get("query"), self.choice.get("name"))
+        self.is_labelled = True
         self.figures_dir = self.figures_root / self.name
         self.runs_dir = self.store.runs_dir(self.name)
         self.log = Log(self.runs_dir / "log.jsonl")
@@ -282,12 +286,11 @@ class Runner:
         return self._found
 
     def _dataset_tasks(self) -> list[Task]:
-        from sss_lib import dataset
-
-        found = dataset.load(self.dataset, self.store.data_dir)
+        found = dataset.load(self.dataset, self.store.data_dir, **self.choice)
+        self.is_labelled = bool(found.labels)
         source = dataset.fingerprint(found)
         given = self.dataset if self.dataset in dataset.KNOWN else os.path.relpath(self.dataset, NOTEBOOKS)
-        parameters = {"data_dir": self.data_dir, "dataset": given}
+        parameters = {"data_dir": self.data_dir, "dataset": given, **self.choice}
         return [Task("00_dataset", self.name, parameters, (self.store.dataset(self.name, source=source),))]
 
     def _extraction_tasks(self) -> list[Task]:
@@ -329,6 +332,8 @@ class Runner:
         )
 
     def _evaluation_tasks(self) -> list[Task]:
+        if not self.is_labelled:
+            return []
         cutoffs = self.grid.cutoffs
         return self._variant_tasks(
             "04_evaluation",
@@ -337,6 +342,8 @@ class Runner:
         )
 
     def _figure_tasks(self) -> list[Task]:
+        if not self.is_labelled:
+            return []
         parameters = {
             "data_dir": self.data_dir,
             "figures_dir": os.path.relpath(self.figures_dir, NOTEBOOKS),

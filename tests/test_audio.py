@@ -1,7 +1,10 @@
 """Decoding against waves written here; windows against a loop."""
 
 import itertools
+import os
 import re
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -135,7 +138,7 @@ def write_opposite_infinities(path):
         (write_nothing, "is not a file"),
         (write_folder, "is not a file"),
         (write_text, "can't be decoded"),
-        (write_no_bytes, "can't be decoded"),
+        (write_no_bytes, "is empty: it has 0 bytes"),
         (write_no_samples, "is empty"),
         (write_one_sample, "no sample at 16000 Hz"),
         (write_not_a_number, "2 values that are not finite"),
@@ -232,3 +235,205 @@ def test_a_crop_is_a_piece_of_the_wave_drawn_by_the_wave_alone():
 def test_windows_of_an_unknown_kind_are_refused(option):
     with pytest.raises(ValueError, match="unknown: use"):
         audio.windows(np.ones(3), 2, **option)
+
+
+# odd files, against ffmpeg's own decoding
+
+FFMPEG = audio.ffmpeg()
+ODD = {
+    "8k.wav": ["-ar", "8000"],
+    "192k.wav": ["-ar", "192000"],
+    "u8.wav": ["-c:a", "pcm_u8"],
+    "s24.wav": ["-c:a", "pcm_s24le"],
+    "s32.wav": ["-c:a", "pcm_s32le"],
+    "f64.wav": ["-c:a", "pcm_f64le"],
+    "mulaw.wav": ["-c:a", "pcm_mulaw"],
+    "ima adpcm.wav": ["-c:a", "adpcm_ima_wav"],
+    "ms adpcm.wav": ["-c:a", "adpcm_ms"],
+    "six.wav": ["-ac", "6"],
+    "x.aiff": [],
+    "x.au": ["-c:a", "pcm_s16be"],
+    "x.caf": ["-c:a", "pcm_s16le"],
+    "x.w64": ["-c:a", "pcm_s16le"],
+    "x.flac": [],
+    "s24.flac": ["-sample_fmt", "s32"],
+    "x.ogg": ["-c:a", "libvorbis"],
+    "x.opus": ["-c:a", "libopus"],
+    "x.mp3": ["-c:a", "libmp3lame"],
+    "variable.mp3": ["-c:a", "libmp3lame", "-q:a", "2"],
+    "no header.mp3": ["-c:a", "libmp3lame", "-write_xing", "0"],
+    "mono 22k.mp3": ["-c:a", "libmp3lame", "-ar", "22050", "-ac", "1"],
+    "mp3 within.wav": ["-c:a", "libmp3lame", "-f", "wav"],
+    "tags.mp3": [
+        "-c:a",
+        "libmp3lame",
+        "-metadata",
+        "title=é" * 500,
+        "-id3v2_version",
+        "3",
+        "-write_id3v1",
+        "1",
+    ],
+}
+WITH_FFMPEG = {
+    "x.m4a": ["-c:a", "aac"],
+    "alac.m4a": ["-c:a", "alac"],
+    "x.aac": ["-c:a", "aac"],
+    "x.wma": ["-c:a", "wmav2"],
+    "x.webm": ["-c:a", "libopus"],
+    "flac within.oga": ["-c:a", "flac", "-f", "ogg"],
+}
+
+
+def run_ffmpeg(*arguments):
+    command = [FFMPEG, "-nostdin", "-v", "error", "-y", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, check=True).stdout
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory):
+    """Folder of one second of two different tones and a little noise, as every kind of file."""
+    if FFMPEG is None:
+        pytest.skip("needs ffmpeg")
+    folder = tmp_path_factory.mktemp("odd")
+    noise = np.random.default_rng(0).normal(0, 0.02, (44100, 2))
+    waves = np.stack([sine(44100, 44100, 440), sine(44100, 44100, 660)], axis=1) + noise
+    soundfile.write(folder / "source.wav", waves, 44100, subtype="FLOAT")
+    for name, options in (ODD | WITH_FFMPEG).items():
+        run_ffmpeg("-i", folder / "source.wav", *options, folder / name)
+    return folder
+
+
+def as_ffmpeg_decodes(path, n_channels):
+    raw = run_ffmpeg("-i", path, "-map", "0:a:0", "-c:a", "pcm_f32le", "-f", "f32le", "-")
+    return np.frombuffer(raw, np.float32).reshape(-1, n_channels)
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_an_odd_file_is_decoded_as_ffmpeg_does_without_it(odd, name, monkeypatch):
+    monkeypatch.setattr(audio, "ffmpeg", lambda: None)
+    channels, rate_hz = audio.read(odd / name)
+    expected = as_ffmpeg_decodes(odd / name, channels.shape[1])
+    assert channels.shape == expected.shape
+    np.testing.assert_allclose(channels, expected, atol=2e-3)
+    assert len(audio.decode(odd / name, 16000)) == pytest.approx(len(expected) / rate_hz * 16000, abs=1)
+
+
+@pytest.mark.parametrize("name", WITH_FFMPEG)
+def test_what_libsndfile_cannot_read_ffmpeg_does(odd, name):
+    channels, rate_hz = audio.read(odd / name)
+    assert channels.shape[1] == 2
+    assert len(channels) / rate_hz == pytest.approx(1, abs=0.06)  # some formats pad
+    wave = audio.decode(odd / name, 44100)[4410:-6000]
+    source = audio.decode(odd / "source.wav", 44100)
+    lag = np.correlate(source, wave, "valid").argmax()
+    assert np.corrcoef(source[lag : lag + len(wave)], wave)[0, 1] > 0.98
+    if "alac" in name:
+        np.testing.assert_allclose(channels, soundfile.read(odd / "source.wav")[0], atol=2**-15)
+
+
+@pytest.mark.parametrize("name", ["x.m4a", "x.wma"])
+def test_without_ffmpeg_the_reason_says_what_would_help(odd, name, monkeypatch):
+    monkeypatch.setattr(audio, "ffmpeg", lambda: None)
+    with pytest.raises(audio.AudioError, match=f"{name} can't be decoded: .*or install ffmpeg, which"):
+        audio.decode(odd / name, 16000)
+
+
+def test_no_file_cut_short_is_silently_short(odd, tmp_path):
+    """At every cut, each kind is refused, or gives all samples that the whole file does."""
+    for name in ODD | WITH_FFMPEG:
+        content, whole = (odd / name).read_bytes(), len(audio.read(odd / name)[0])
+        for n_bytes in (len(content) // 10, len(content) // 2, len(content) - 1000, len(content) - 1):
+            (tmp_path / name).write_bytes(content[:n_bytes])
+            try:
+                n_samples = len(audio.read(tmp_path / name)[0])
+            except audio.AudioError:
+                continue
+            assert n_samples == whole, (name, n_bytes)
+
+
+@pytest.mark.parametrize("name", ["x.wav", "x.mp3", "x.flac", "x.ogg", "x.txt.wav"])
+def test_what_a_file_is_counts_and_not_its_suffix(odd, tmp_path, name):
+    for kind in ("u8.wav", "x.flac", "x.mp3", "x.ogg"):
+        shutil.copy(odd / kind, tmp_path / name)
+        np.testing.assert_array_equal(audio.read(tmp_path / name)[0], audio.read(odd / kind)[0])
+
+
+def test_a_link_is_followed_and_a_broken_one_named(tmp_path):
+    soundfile.write(tmp_path / "x.wav", [0.5] * 10, 44100)
+    (tmp_path / "link.wav").symlink_to("x.wav")
+    assert audio.decode(tmp_path / "link.wav", 44100).tolist() == [0.5] * 10
+    (tmp_path / "x.wav").unlink()
+    with pytest.raises(audio.AudioError, match=r"link\.wav is a link to x\.wav, which does not exist"):
+        audio.decode(tmp_path / "link.wav", 44100)
+    (tmp_path / "round.wav").symlink_to("round.wav")
+    with pytest.raises(audio.AudioError, match=r"round\.wav"):
+        audio.decode(tmp_path / "round.wav", 44100)
+
+
+def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+    path = tmp_path / "x.wav"
+    soundfile.write(path, [0.5] * 10, 44100)
+    path.chmod(0)
+    if os.access(path, os.R_OK):  # root reads everything: a stand-in
+
+        def refuse(_):
+            raise PermissionError(13, "Permission denied", str(path))
+
+        monkeypatch.setattr(audio.containers, "is_cut_short", refuse)
+    with pytest.raises(audio.AudioError, match=r"x\.wav can't be read: Permission denied"):
+        audio.decode(path, 44100)
+
+
+def test_the_longest_name_that_a_file_system_takes_is_read(tmp_path):
+    path = tmp_path / ("é" * 125 + ".wav")  # 254 bytes
+    soundfile.write(path, [0.5] * 10, 44100)
+    assert audio.decode(path, 44100).tolist() == [0.5] * 10
+
+
+def test_a_header_that_promises_too_much_costs_no_memory(tmp_path):
+    """A FLAC of ten samples that claims to have 2^36 - 1 at 655,350 Hz."""
+    soundfile.write(tmp_path / "x.flac", [0.5] * 10, 44100)
+    content = bytearray((tmp_path / "x.flac").read_bytes())
+    content[21:26] = b"\xff" * 5
+    (tmp_path / "x.flac").write_bytes(content)
+    with pytest.raises(audio.AudioError, match=r"x\.flac"):
+        audio.decode(tmp_path / "x.flac", 44100, max_duration_s=None)
+
+
+def test_a_playlist_in_disguise_reads_no_other_file(odd, tmp_path):
+    (tmp_path / "x.m4a").write_text(f"#EXTM3U\n#EXTINF:1,\n{odd / 'x.aac'}\n#EXT-X-ENDLIST\n")
+    with pytest.raises(audio.AudioError, match=r"x\.m4a can't be decoded"):
+        audio.decode(tmp_path / "x.m4a", 44100)
+
+
+def test_the_length_is_told_without_decoding_where_that_is_possible(odd):
+    assert audio.duration_s(odd / "x.flac") == 1
+    assert audio.duration_s(odd / "192k.wav") == 1
+    assert audio.duration_s(odd / "x.m4a") == pytest.approx(1, abs=0.06)
+    assert np.isnan(audio.duration_s(odd / "nowhere.wav"))
+
+
+@pytest.mark.parametrize("suffix", ["wav", "aiff", "flac", "ogg", "opus", "mp3", "caf", "w64"])
+def test_mutated_files_are_decoded_or_refused_and_nothing_else(odd, tmp_path, suffix, monkeypatch):
+    monkeypatch.setattr(audio, "ffmpeg", lambda: None)
+    name = "s24.wav" if suffix == "wav" else f"x.{suffix}"
+    whole, rng = (odd / name).read_bytes(), np.random.default_rng(0)
+    path, refused = tmp_path / name, 0
+    for i in range(120):
+        content = bytearray(whole)
+        within = 200 if i % 2 else len(content)  # the header, or anywhere
+        for at in rng.integers(0, within, 1 + rng.integers(10)):
+            content[at] = rng.integers(256)
+        if i % 5 == 0:
+            at = rng.integers(len(content))
+            content[at:at] = rng.bytes(100)
+        path.write_bytes(content[: rng.integers(1, len(content))] if i % 7 == 0 else content)
+        try:
+            wave = audio.decode(path, 16000)
+        except audio.AudioError as error:
+            refused += str(path) in str(error)
+        else:
+            assert np.isfinite(wave).all()
+            assert 0 < len(wave) <= 30 * 16000
+    assert refused > 10

@@ -101,13 +101,15 @@ def test_audio_files_of_every_kind_count_and_other_files_do_not(collection):
 
 @pytest.mark.parametrize("name", ["nowhere", "Mini", "datasets/mini"])
 def test_an_unknown_name_says_what_would_do(tmp_path, name):
-    with pytest.raises(dataset.DatasetError, match=f"{name}.*neither a known dataset .'mini'. nor a folder"):
+    with pytest.raises(dataset.DatasetError, match=f"{name}.*neither a known .*'esc50'.* nor a folder"):
         dataset.load(name, tmp_path)
 
 
 def test_a_missing_audio_folder_is_named(collection):
     shutil.rmtree(collection / "audio")
-    with pytest.raises(dataset.DatasetError, match=re.escape(f"{collection / 'audio'} does not exist")):
+    with pytest.raises(
+        dataset.DatasetError, match=re.escape(f"5 clips have no file in {collection / 'audio'}")
+    ):
         dataset.load(collection)
 
 
@@ -165,7 +167,7 @@ def test_two_files_of_one_fname_are_refused(collection):
 
 def test_a_vocabulary_without_families_is_refused(collection):
     edit(collection, "label,parents,family", "label,parents,kind", "classes.csv")
-    with pytest.raises(dataset.DatasetError, match=r"classes.csv has columns .*kind, but no 'family'"):
+    with pytest.raises(dataset.DatasetError, match=r"classes.csv: it has columns .*kind, but no 'family'"):
         dataset.load(collection)
 
 
@@ -294,6 +296,128 @@ def test_a_path_without_a_file_is_reported(collection, is_folder):
     if is_folder:
         path.mkdir()
     assert "007.wav" in dataset.verify(tiny)["problem"].iloc[1]
+
+
+# Subsets
+
+
+@pytest.mark.parametrize(
+    ("query", "fnames"),
+    [
+        ("uploader == 'ann'", ["b", "é"]),
+        ("uploader != ''", ["b", "007", "é", "1e5"]),
+        ('@has("Dog")', ["b", "1e5"]),
+        ('@has("Dog") and not @has("Rain")', ["b"]),
+        ('@has("Cat") or uploader.isin(["cas"])', ["007", "1e5"]),
+        ("duration_s > 0.25", ["b", "é", "a"]),
+        ("0.15 < duration_s < 0.35", ["1e5", "a"]),
+        ("fname.str.startswith('0')", ["007"]),
+    ],
+)
+def test_a_subset_has_the_clips_of_which_the_query_is_true(collection, query, fnames):
+    assert dataset.load(collection, query=query).clips["fname"].tolist() == fnames
+
+
+def test_a_subset_has_its_own_classes_matrix_and_name(collection):
+    tiny = dataset.load(collection)
+    some = tiny.subset("uploader == 'ann'", "ann's")
+    assert some.name == "ann's"
+    assert some.clips.index.tolist() == [0, 1]
+    assert some.labels == ["Animal", "Dog", "Rain"]
+    assert some.label_matrix.toarray().astype(int).tolist() == [[1, 1, 0], [0, 0, 1]]
+    assert some.families == {"Animal": "Living", "Dog": "Living"}
+    assert some.n_unqueryable() == 3  # each class is left with one clip
+
+
+def test_a_subset_is_named_after_its_query_so_that_two_never_meet(collection):
+    names = {dataset.load(collection, query=f"uploader == '{who}'").name for who in ("ann", "ben")}
+    assert len(names) == 2
+    assert all(re.fullmatch(r"tiny-[0-9a-f]{6}", name) for name in names)
+    query = "uploader == 'ann'"
+    assert dataset.load(collection, query=query).name == dataset.name_of(collection, query)
+    assert (
+        dataset.load(collection, query=query, name="x").name == dataset.name_of(collection, query, "x") == "x"
+    )
+    assert dataset.load(collection, name="y").name == "y"
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("uploader == 'eve'", "is true of none of the 5 clips of tiny"),
+        ("uploade == 'ann'", r"can't be computed .*The columns are fname, path, labels, split, uploader"),
+        ("uploader ==", "can't be computed"),
+        ("uploader > 5", "all but numbers are text"),
+        ("uploader", "doesn't say true or false of each clip"),
+        ("1 == 1", "doesn't say true or false of each clip"),
+        ('@has("Dgo")', r"'Dgo' is not among the labels of tiny: did you mean 'Dog'\?"),
+        ("@nothing", "can't be computed"),
+    ],
+)
+def test_a_query_without_sense_is_refused(collection, query, message):
+    with pytest.raises(dataset.DatasetError, match=message):
+        dataset.load(collection, query=query)
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "..", ".x", "a\\b"])
+def test_a_name_that_is_none_of_a_file_is_refused(collection, name):
+    with pytest.raises(dataset.DatasetError, match="would be no name of a file"):
+        dataset.load(collection, name=name)
+
+
+def test_a_subset_cannot_take_the_place_of_the_whole(collection):
+    with pytest.raises(dataset.DatasetError, match="a subset of 'tiny' needs a name of its own"):
+        dataset.load(collection, query='@has("Dog")', name="tiny")
+
+
+def test_a_written_subset_reads_back_and_leaves_the_whole_alone(collection, tmp_path):
+    store, tiny = Store(tmp_path), dataset.load(collection)
+    some = dataset.load(collection, query='@has("Dog")')
+    for one in (tiny, some):
+        dataset.write(store.dataset(one.name), one, dataset.verify(one))
+    assert_same(dataset.read(store.dataset(tiny.name)), tiny)
+    assert_same(dataset.read(store.dataset(some.name)), some)
+
+
+def test_a_dataset_without_labels_is_written_and_read(collection, tmp_path):
+    for file in ("ground_truth.csv", "classes.csv"):
+        (collection / file).unlink()
+    bare, artefact = dataset.load(collection), Store(tmp_path).dataset("tiny")
+    dataset.write(artefact, bare, dataset.verify(bare))
+    assert_same(dataset.read(artefact), bare)
+    assert dataset.read(artefact).clips["labels"].tolist() == [[]] * 5
+
+
+def test_links_keep_their_own_names(collection, tmp_path):
+    """A clip may be a link into a store whose names mean nothing, as of git-annex."""
+    path = collection / "audio" / "b.wav"
+    (tmp_path / "store").mkdir()
+    path.rename(tmp_path / "store" / "0c1d")
+    path.symlink_to(tmp_path / "store" / "0c1d")
+    (collection / "audio" / "a.wav").unlink()
+    (collection / "audio" / "a.wav").symlink_to("nowhere")
+    tiny, artefact = dataset.load(collection), Store(tmp_path / "data").dataset("tiny")
+    assert dataset.fingerprint(tiny)
+    dataset.write(artefact, tiny, dataset.verify(tiny))
+    again = dataset.read(artefact)
+    assert [Path(path).name for path in again.clips["path"]] == [f"{fname}.wav" for fname in ORDER]
+    assert "a.wav is a link to nowhere" in again.clips["problem"].tolist()[-1]
+
+
+def test_ffmpeg_counts_only_where_a_clip_needs_it(collection, monkeypatch):
+    def prints():
+        tiny = dataset.load(collection)
+        with monkeypatch.context() as patch:
+            patch.setattr(dataset.audio, "ffmpeg", lambda: None)
+            without = dataset.fingerprint(tiny)
+            patch.setattr(dataset.audio, "ffmpeg", lambda: "/usr/bin/ffmpeg")
+            return without, dataset.fingerprint(tiny)
+
+    without, with_ffmpeg = prints()
+    assert without == with_ffmpeg
+    (collection / "audio" / "b.wav").rename(collection / "audio" / "b.m4a")
+    without, with_ffmpeg = prints()
+    assert without != with_ffmpeg
 
 
 # The mini collection

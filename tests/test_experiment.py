@@ -14,4 +14,4 @@ def test_the_command_line_names_a_dataset_that_is_nowhere(tmp_path, capsys):
     grid = str(experiment.NOTEBOOKS / "grids" / "mini.yaml")
     code = experiment.main(["run", grid, "--dataset", "nosuch", "--data-dir", str(tmp_path)])
     assert code == 2
-    assert "'nosuch' is neither a known dataset ('mini') nor a folder" in capsys.readouterr().err
+    assert "'nosuch' is neither a known dataset ('mini', 'fsd50k', " in capsys.readouterr().err

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from papermill import PapermillExecutionError
 
 from sss_lib import audio, dataset, experiment, floors, metrics, models, processing, tables
 from sss_lib.artefacts import Store, to_matrix
+from sss_lib.notebook import run_notebook
 
 NOTEBOOKS = sorted(experiment.NOTEBOOKS.glob("*.ipynb"))
 CLIPS = 12
@@ -234,3 +236,63 @@ def test_a_failing_notebook_is_named_and_the_others_run(small_run, capsys):
         assert "1 of 12 embeddings are not finite" in error
     finally:
         bad.path.write_bytes(kept)
+
+
+@pytest.fixture(scope="module")
+def bare_run(tmp_path_factory, mini):
+    """A grid over six clips without labels, one of them broken: its folder and its arguments."""
+    folder = tmp_path_factory.mktemp("bare")
+    (folder / "recordings").mkdir()
+    for path in mini.clips["path"].iloc[:5]:
+        shutil.copy(path, folder / "recordings")
+    (folder / "recordings" / "broken.wav").write_text("not a sound")
+    grid = folder / "small.yaml"
+    grid.write_text("models: [duration]\nsearches: [nns]\ncutoffs: [3]\n")
+    arguments = ["run", str(grid), "--dataset", str(folder / "recordings")]
+    arguments += ["--data-dir", str(folder / "data"), "--figures-dir", str(folder / "figures")]
+    return folder, arguments
+
+
+def test_clips_without_labels_are_embedded_and_ranked_and_not_scored(bare_run, capsys):
+    folder, arguments = bare_run
+    assert experiment.main(arguments) == 0
+    told = capsys.readouterr()
+    assert "recordings has no labels: nothing says which results are right" in told.out
+    assert "1 clips FAILED in duration" in told.err
+    (ranking,) = (folder / "data" / "similarity_rankings").rglob("nns.parquet")
+    assert len(pd.read_parquet(ranking)) == 5
+    assert not (folder / "data" / "evaluation_results").exists()
+    assert not (folder / "figures").exists()
+
+
+def test_evaluating_clips_without_labels_says_why_it_cannot(bare_run):
+    folder, arguments = bare_run
+    assert experiment.main(arguments) == 0
+    variant = experiment.Variant("duration", "none")
+    parameters = {**variant.parameters(), "data_dir": str(folder / "data"), "dataset": "recordings"}
+    with pytest.raises(PapermillExecutionError, match=r"recordings has no labels: .*add a ground_truth"):
+        run_notebook(experiment.NOTEBOOKS / "04_evaluation.ipynb", folder / "04.ipynb", parameters)
+
+
+def test_a_subset_goes_through_every_stage_under_its_own_name(small_run, capsys):
+    folder, _, arguments = small_run
+    grid = folder / "one.yaml"
+    grid.write_text("models: [duration]\nsearches: [nns]\ncutoffs: [3]\n")
+    query = 'not @has("Hi-hat") or fname == "100053"'
+    chosen = [*arguments[:1], str(grid), *arguments[2:], "--query", query, "--name", "few"]
+    assert experiment.main(chosen) == 0
+    store = Store(folder / "data")
+    collection = dataset.read(store.dataset("few"))
+    whole = dataset.read(store.dataset("my sounds"))
+    assert 0 < len(collection) < len(whole)
+    assert collection.class_sizes()["Hi-hat"] == 1
+    variant = experiment.Variant("duration", "none")
+    stored = store.embeddings("few", variant).read()["fname"].to_pylist()
+    assert stored == [fname for fname in collection.clips["fname"] if fname != "broken"]
+    scores = store.scores("few", variant, "nns", cutoffs=(3,)).read().to_pandas()
+    row = scores[(scores["level"] == "macro") & (scores["metric"] == "MAP")].iloc[0]
+    sizes = collection.select(stored).class_sizes()
+    assert sizes["Hi-hat"] == 1  # so that no class-wise query is made for it
+    assert "Hi-hat" not in set(scores.loc[scores["level"] == "class", "name"].where(scores["n_queries"] > 0))
+    assert row["n_skipped"] > 0
+    assert "few: " in capsys.readouterr().out

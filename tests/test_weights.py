@@ -1,7 +1,6 @@
 """Weights are found, held to their digest, and downloaded whole or not at all, whatever the server does."""
 
 import hashlib
-import http.server
 import json
 import os
 import re
@@ -12,85 +11,18 @@ import time
 import urllib.error
 import urllib.request
 
-import numpy as np
 import pytest
+from webserver import BLOCK, CONTENT, OTHER, Site
 
-from sss_lib.models import download, weights
-from sss_lib.models.download import FetchError, fetch
+from sss_lib import download
+from sss_lib.download import FetchError
+from sss_lib.models import weights
+from sss_lib.models.download import fetch
 from sss_lib.models.weights import Weights, find
-
-BLOCK = 1 << 16  # what the library reads at once: what came before a break is known to the byte
-CONTENT = np.random.default_rng(0).bytes(4 * BLOCK)
-OTHER = np.random.default_rng(1).bytes(4 * BLOCK)
 
 
 def sha256(content):
     return hashlib.sha256(content).hexdigest()
-
-
-class Site:
-    """A server of one resource at 127.0.0.1, good unless told otherwise; `requests` is what it was asked."""
-
-    def __init__(self):
-        self.content, self.etag, self.modified = CONTENT, '"one"', None
-        self.ranges = True  # heeds Range
-        self.if_range = True  # heeds If-Range
-        self.statuses = []  # of the next answers, if not the good one
-        self.breaks = []  # after how many bytes the next answers break off
-        self.breaks_always = None
-        self.headers = {}  # in place of its own; None leaves one out
-        self.holding = None  # an Event that it waits for before each answer's last byte
-        self.requests, self.served = [], []
-        site = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                site.answer(self)
-
-            def log_message(self, *_):
-                pass
-
-        class Server(http.server.ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, *_):  # a client that is killed is no news
-                pass
-
-        self.server = Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/x.pt"
-        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
-
-    def close(self):
-        if self.holding:
-            self.holding.set()
-        self.server.shutdown()
-        self.server.server_close()
-
-    def answer(self, handler):
-        asked = {key: handler.headers[key] for key in ("Range", "If-Range") if handler.headers[key]}
-        self.requests.append(asked)
-        status, start, body = 200, 0, self.content
-        unchanged = asked.get("If-Range") in (None, self.etag, self.modified) or not self.if_range
-        if self.ranges and "Range" in asked and unchanged:
-            start = int(re.fullmatch(r"bytes=(\d+)-", asked["Range"])[1])
-            status, body = (206, body[start:]) if start < len(body) else (416, b"")
-        if self.statuses:
-            status, body = self.statuses.pop(0), b"<p>no</p>"
-        headers = {"Content-Length": str(len(body)), "ETag": self.etag, "Last-Modified": self.modified}
-        if status == 206:
-            headers["Content-Range"] = f"bytes {start}-{len(self.content) - 1}/{len(self.content)}"
-        handler.send_response(status)
-        for key, value in (headers | self.headers).items():
-            if value is not None:
-                handler.send_header(key, value)
-        handler.end_headers()
-        n = self.breaks.pop(0) if self.breaks else self.breaks_always
-        body = body if n is None else body[:n]
-        self.served.append(len(body))
-        handler.wfile.write(body[:-1])
-        if self.holding:
-            self.holding.wait(10)
-        handler.wfile.write(body[-1:])
 
 
 @pytest.fixture
@@ -260,9 +192,11 @@ def test_a_published_digest_goes_before_a_recorded_one(cache):
 @pytest.fixture
 def hashed(monkeypatch):
     """Names of the files that were hashed."""
-    names, real = [], weights.sha256_of
+    names, real = [], download.digest_of
     for module in (weights, download):
-        monkeypatch.setattr(module, "sha256_of", lambda path: names.append(path.name) or real(path))
+        monkeypatch.setattr(
+            module, "digest_of", lambda path, *how: names.append(path.name) or real(path, *how)
+        )
     return names
 
 
@@ -333,8 +267,8 @@ def test_a_download_is_whole_recorded_and_made_once(site, cache, hashed, digest)
 
 
 def test_the_name_is_given_only_after_the_check(site, cache, monkeypatch):
-    real, seen = weights.sha256_of, []
-    monkeypatch.setattr(download, "sha256_of", lambda path: seen.append(visible(cache)) or real(path))
+    real, seen = download.digest_of, []
+    monkeypatch.setattr(download, "digest_of", lambda *how: seen.append(visible(cache)) or real(*how))
     get(described(site.url))
     assert seen == [["x.pt.part", "x.pt.part.json"]]
 
@@ -556,7 +490,7 @@ def test_a_wrong_size_is_refused_before_its_bytes_come_and_ends_an_earlier_part(
 @pytest.mark.parametrize("known", [{}, {"sha256": None, "n_bytes": len(CONTENT)}])
 def test_a_length_that_is_not_told_needs_something_else_known(site, known):
     site.headers = {"Content-Length": None}
-    with pytest.raises(FetchError, match="add n_bytes to the catalogue"):
+    with pytest.raises(FetchError, match="state its n_bytes or its digest"):
         get(described(site.url, sha256=None))
     assert get(described(site.url, **known)).read_bytes() == CONTENT
 
@@ -601,6 +535,17 @@ def test_no_connection_names_the_address_and_the_path(site, cache, pauses):
     assert pauses == [1, 2]
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs the file that is always full")
+def test_a_full_disk_is_told_at_once_and_not_taken_for_a_broken_line(site, cache, pauses):
+    cache.mkdir()
+    (cache / "x.pt.part").symlink_to("/dev/full")
+    with pytest.raises(FetchError, match=r"the disk is full: .* has no room for the rest of x\.pt"):
+        get(described(site.url), retries=5, backoff_s=1)
+    assert len(site.requests) == 1
+    assert pauses == []
+    assert not (cache / "x.pt").exists()
+
+
 def test_a_silent_server_is_given_up(site):
     site.holding = threading.Event()
     begin = time.monotonic()
@@ -640,11 +585,12 @@ def test_a_redirect_from_https_to_http_is_refused():
 
 CODE = """
 import sys
-from sss_lib.models import download, weights
+from sss_lib.models import weights
+from sss_lib.models.download import fetch
 row = weights.Weights("x.pt", "MIT", "a page", sys.argv[1], sys.argv[2])
 print("ready", flush=True)
 sys.stdin.readline()
-print(download.fetch("net", row, allow_http=True), flush=True)
+print(fetch("net", row, allow_http=True), flush=True)
 """
 
 

@@ -255,7 +255,7 @@ def fetch(name: str, **options: object) -> Path | None:
     ----------
     name : str
     **options
-        See `download.fetch`: progress, retries, ...
+        See `sss_lib.download.fetch`: progress, retries, ...
 
     Returns
     -------

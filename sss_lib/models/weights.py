@@ -11,12 +11,11 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sss_lib.artefacts import replacing
+from sss_lib.download import Remote, digest_of, locked, write_json
 
 WEIGHTS_DIR = Path(__file__).parent.parent.parent / "data" / "models"
 """The folder of the weights that come with the repository."""
@@ -129,26 +128,25 @@ def find(name: str, weights: Weights) -> Path:
     state = state_of(path)
     entry = {} if own else _entries().get(weights.file, {})
     unchanged = state.items() <= entry.items()
-    sha256 = entry["sha256"] if unchanged else sha256_of(path)
-    if wrong := difference(weights, state["n_bytes"], sha256):
+    sha256 = entry["sha256"] if unchanged else digest_of(path)
+    if wrong := remote_of(name, weights).difference(state["n_bytes"], sha256):
         raise ValueError(f"{path}, the weights of {name}, {wrong}: delete it and {get}")
     if not (own or unchanged):
         record(weights, state, sha256)
     return path
 
 
-def difference(weights: Weights, n_bytes: int | None, sha256: str | None = None) -> str:
-    """Return how size and digest differ from those of the weights, in words: "" if they don't."""
-    if n_bytes is not None and weights.n_bytes not in (None, n_bytes):
-        return f"has {n_bytes} bytes, not {weights.n_bytes}"
-    expected = digest(weights)
-    if None in (sha256, expected) or sha256 == expected:
-        return ""
-    if weights.sha256:
-        return f"has sha256 {sha256}, not {expected}"
+def remote_of(name: str, weights: Weights) -> Remote:
+    """What is known of a model's weights before they come, the digest of their first use included."""
     entry = f"entry {weights.file!r} of {cache_dir() / LOCK}"
-    return (
-        f"has sha256 {sha256}, not {expected} as when first used (to accept the change, delete the {entry})"
+    first_use = f" as when first used (to accept the change, delete the {entry})"
+    return Remote(
+        weights.url or "",
+        path_of(weights),
+        f"the weights of {name}",
+        weights.n_bytes,
+        digest(weights),
+        note="" if weights.sha256 else first_use,
     )
 
 
@@ -180,12 +178,6 @@ def state_of(path: Path) -> dict[str, int]:
     return {"n_bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns, "ctime_ns": stat.st_ctime_ns}
 
 
-def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def digest_of(path: str | Path) -> str:
     """Digest of a user's own file, or of all files of a folder and their names.
 
@@ -210,28 +202,3 @@ def digest_of(path: str | Path) -> str:
 @functools.cache
 def _sha256_of(path: Path, *state: int) -> str:
     return sha256_of(path)
-
-
-def write_json(path: Path, value: dict) -> None:
-    """Write a JSON file, atomically."""
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Keep other processes out of the block; the system lets them in when this one ends, however it ends."""
-    with path.with_name(f".{path.name}.lock").open("ab") as file:
-        if os.name == "nt":
-            import msvcrt
-
-            acquired = False
-            while not acquired:
-                with contextlib.suppress(OSError):  # after ten seconds
-                    msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
-                    acquired = True
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -3,6 +3,7 @@
 from sss_lib.plots.classes import (
     class_bars,
     class_differences,
+    co_occurrence,
     confusion_heatmap,
     embedding_map,
     families_of_best,
@@ -18,6 +19,7 @@ __all__ = [
     "STYLE",
     "class_bars",
     "class_differences",
+    "co_occurrence",
     "confusion_heatmap",
     "cost",
     "embedding_map",

@@ -163,3 +163,22 @@ def embedding_map(points: np.ndarray, groups: list[str], ax: Axes) -> Axes:
     ax.spines[:].set_visible(False)
     ax.legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
+
+
+def co_occurrence(together: pd.DataFrame, ax: Axes) -> Axes:
+    """Share of the clips of each row's class that have the column's class too.
+
+    Parameters
+    ----------
+    together : pd.DataFrame [shape=(n, n)]
+        From `overview.co_occurrence`.
+    ax : Axes
+    """
+    image = ax.imshow(together, cmap="cividis", vmin=0, vmax=1)
+    numbers = range(1, len(together) + 1)
+    labels = [f"{plain(label)[:28]}  {i}" for i, label in zip(numbers, together.index, strict=True)]
+    ax.set_xticks(range(len(together)), numbers, fontsize=7)
+    ax.set_yticks(range(len(together)), labels, fontsize=7)
+    ax.set(ylabel="of the clips of this class ...", xlabel="... the share that has that one too")
+    ax.figure.colorbar(image, ax=ax, label="share of clips", shrink=0.7)
+    return ax

@@ -1,0 +1,111 @@
+"""Files of audio by their own headers: is the end of one missing? Decoders read on without a word."""
+
+from pathlib import Path
+from typing import BinaryIO
+
+UNKNOWN_SIZES = (0, 2**32 - 1)
+"""What the header of a file holds that was written as a stream."""
+
+
+def is_cut_short(path: str | Path) -> bool:
+    """Whether the end of a file is missing, as far as its format tells.
+
+    wav (also RF64 and W64), aiff, au and caf tell their size, Ogg marks its last page, and mp3 is a chain of
+    frames of known length: cut between two of these it can't be told from a whole one.
+    """
+    n_bytes = Path(path).stat().st_size
+    with open(path, "rb") as file:
+        head = file.read(64)
+        if head[:4] == b"OggS":
+            return not _has_last_page(file, n_bytes)
+        if head[:3] == b"ID3" or _mp3_frame_bytes(head[:4]):
+            return _has_broken_frame(file, n_bytes)
+        return _n_promised_bytes(head, file) > n_bytes
+
+
+def counts_frames(path: str | Path) -> bool:
+    """Whether an mp3 has a header that counts its frames; without one its length is an estimate."""
+    with open(path, "rb") as file:
+        file.seek(_id3_bytes(file.read(10)))
+        head = file.read(4096)
+    return b"Xing" in head or b"Info" in head
+
+
+def _n_promised_bytes(head: bytes, file: BinaryIO) -> int:
+    """Size of a file by its own header; 0 if it doesn't say."""
+    kind = head[:4]
+    if kind in (b"RIFF", b"FORM"):
+        size = int.from_bytes(head[4:8], "little" if kind == b"RIFF" else "big")
+        return 0 if size in UNKNOWN_SIZES else size + 8
+    if kind == b"RF64":
+        return int.from_bytes(head[20:28], "little") + 8
+    if kind == b"riff":  # W64
+        return int.from_bytes(head[16:24], "little")
+    if kind == b".snd":
+        offset, size = (int.from_bytes(head[i : i + 4], "big") for i in (4, 8))
+        return 0 if size in UNKNOWN_SIZES else offset + size
+    at = 8 if kind == b"caff" else 0
+    while at:  # the chunks of caf follow one another
+        file.seek(at)
+        chunk = file.read(12)
+        size = int.from_bytes(chunk[4:], "big", signed=True)
+        if len(chunk) < 12 or size < 0:
+            break
+        at += 12 + size
+    return at
+
+
+def _has_last_page(file: BinaryIO, n_bytes: int) -> bool:
+    """Whether Ogg's last page is whole and marked as the last."""
+    file.seek(max(0, n_bytes - 65536 - 282))  # no page is longer
+    tail = file.read()
+    page = tail[tail.rfind(b"OggS") :]
+    n_segments = page[26] if len(page) > 26 else 256
+    n_page = 27 + n_segments + sum(page[27 : 27 + n_segments])
+    return n_page <= len(page) and bool(page[5] & 4)
+
+
+def _has_broken_frame(file: BinaryIO, n_bytes: int) -> bool:
+    """Whether the last frame of an mp3 isn't whole."""
+    file.seek(0)
+    at = _id3_bytes(file.read(10))
+    while at < n_bytes:
+        file.seek(at)
+        n_frame = _mp3_frame_bytes(file.read(4))
+        if not n_frame:  # tags may follow
+            return False
+        at += n_frame
+    return at > n_bytes
+
+
+def _id3_bytes(head: bytes) -> int:
+    """Size of the tag that an mp3 begins with."""
+    if head[:3] != b"ID3" or len(head) < 10:
+        return 0
+    size = 0
+    for seven_bits in head[6:10]:
+        size = size << 7 | seven_bits & 127
+    return 10 + size + (10 if head[5] & 16 else 0)  # a footer
+
+
+def _mp3_frame_bytes(header: bytes) -> int:
+    """Size of the frame of MPEG layer III that a header of four bytes begins; 0 if it is no such header.
+
+    Examples
+    --------
+    >>> _mp3_frame_bytes(bytes([0xFF, 0xFB, 0x90, 0x00]))  # 128 kbit/s at 44.1 kHz: 144 * 128000 / 44100
+    417
+    """
+    if len(header) < 4 or header[0] != 255 or header[1] & 0b11100110 != 0b11100010:
+        return 0
+    version, bitrate, rate = header[1] >> 3 & 3, header[2] >> 4, header[2] >> 2 & 3
+    if version == 1 or bitrate in (0, 15) or rate == 3:
+        return 0
+    first = version == 3  # MPEG 1, not 2 or 2.5
+    kbits = _KBITS_1[bitrate] if first else _KBITS_2[bitrate]
+    rate_hz = (44100, 48000, 32000)[rate] // {3: 1, 2: 2, 0: 4}[version]
+    return (144_000 if first else 72_000) * kbits // rate_hz + (header[2] >> 1 & 1)
+
+
+_KBITS_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+_KBITS_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)

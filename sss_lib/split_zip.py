@@ -1,0 +1,145 @@
+"""Split zips: their parts, read as one archive. Python's zipfile alone knows archives of one part only."""
+
+import io
+import os
+import struct
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO
+
+BLOCK = 1 << 20
+_FULL = 2**32 - 1  # what a field of 32 bits holds if its value doesn't fit
+
+
+class ArchiveError(ValueError):
+    """An archive that is damaged, incomplete or unsafe; nothing of it has been unpacked."""
+
+
+class JoinedZip(io.RawIOBase):
+    """The parts of a split zip as one archive to read from, without a joined copy on the disk.
+
+    The directory of a split zip says of each file in which part it begins, and where in that part. Here the
+    parts follow one another, and a directory that counts from the first byte takes the place of that one
+    (in the Zip64 form, since the whole may exceed 4 GB).
+
+    Parameters
+    ----------
+    files : sequence of file objects
+        .z01, .z02, ..., and .zip last, open for reading.
+
+    Raises
+    ------
+    ArchiveError
+        If they are not all the parts of one archive.
+    """
+
+    def __init__(self, files: Sequence[BinaryIO]):
+        self.files, self.last = files, files[-1].name
+        self.starts, self.n_bytes, self.position = [], 0, 0
+        for file in files:
+            self.starts.append(self.n_bytes)
+            self.n_bytes += os.fstat(file.fileno()).st_size
+        self.tail, self.tail_start = b"", self.n_bytes  # the directory, once it is known
+        n_files, directory = self._directory()
+        entries = b"".join(self._joined_entries(directory))
+        self.tail = entries + _end_of_directory(n_files, len(entries), self.tail_start)
+        self.n_bytes = self.tail_start + len(self.tail)
+
+    def _directory(self) -> tuple[int, bytes]:
+        """How many files there are, and the directory's bytes; `tail_start` is set to where it begins."""
+        begin = max(self.starts[-1], self.n_bytes - (1 << 16) - 22)
+        end = self._at(begin, self.n_bytes - begin)
+        at = end.rfind(b"PK\5\6")
+        if at < 0:
+            raise ArchiveError(f"{self.last} is no zip, or its end is missing: delete it and fetch it again")
+        part, first, _, n_files, size, offset = struct.unpack_from("<4H2L", end, at + 4)
+        if at >= 20 and end[at - 20 : at - 16] == b"PK\6\7":
+            part, offset = struct.unpack_from("<LQ", end, at - 16)
+            record = self._at(self._start(part) + offset, 56)
+            part, first, _, n_files, size, offset = struct.unpack_from("<2L4Q", record, 16)
+        if part + 1 != len(self.files):
+            raise ArchiveError(
+                f"{self.last} is the last of {part + 1} parts, but {len(self.files)} are given"
+            )
+        self.tail_start = self._start(first) + offset
+        return n_files, self._at(self.tail_start, size)
+
+    def _start(self, part: int) -> int:
+        if part >= len(self.starts):
+            raise ArchiveError(f"{self.last} speaks of part {part + 1}, but {len(self.starts)} are given")
+        return self.starts[part]
+
+    def _joined_entries(self, directory: bytes) -> Iterator[bytes]:
+        """Entries of the directory with offsets from the first byte of the first part."""
+        at = 0
+        while at < len(directory):
+            fields = list(struct.unpack_from("<4s6H3L5H2L", directory, at))
+            if fields[0] != b"PK\1\2":
+                raise ArchiveError(f"the directory in {self.last} is damaged: fetch all parts again")
+            n_name, n_extra, n_comment = fields[10:13]
+            name = directory[at + 46 : at + 46 + n_name]
+            extra = directory[at + 46 + n_name : at + 46 + n_name + n_extra]
+            at += 46 + n_name + n_extra + n_comment
+            large, others = _split_extra(extra)
+            # Each is there only if its own field has no room for it: size, compressed size, offset, part.
+            for i, code, full in ((9, "Q", _FULL), (8, "Q", _FULL), (16, "Q", _FULL), (13, "L", 65535)):
+                if fields[i] == full and large:
+                    (fields[i],) = struct.unpack_from(f"<{code}", large)
+                    large = large[struct.calcsize(code) :]
+            offset = self._start(fields[13]) + fields[16]
+            others = struct.pack("<2H3Q", 1, 24, fields[9], fields[8], offset) + others
+            fields[8] = fields[9] = fields[16] = _FULL
+            fields[11:14] = len(others), 0, 0
+            yield struct.pack("<4s6H3L5H2L", *fields) + name + others
+
+    def _at(self, start: int, size: int) -> bytes:
+        self.seek(start)
+        return b"".join(iter(lambda: self.read(min(BLOCK, start + size - self.position)), b""))
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def seekable(self) -> bool:
+        """Yes."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move to an offset from the start, from here or from the end."""
+        origin = {io.SEEK_SET: 0, io.SEEK_CUR: self.position, io.SEEK_END: self.n_bytes}[whence]
+        self.position = origin + offset
+        return self.position
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Fill a buffer with what follows in one part, or in the directory; return how many bytes."""
+        if self.position >= self.tail_start and self.tail:
+            found = self.tail[self.position - self.tail_start :][: len(buffer)]
+        else:
+            i = max(i for i, start in enumerate(self.starts) if start <= self.position)
+            self.files[i].seek(self.position - self.starts[i])
+            end = self.starts[i + 1] if i + 1 < len(self.starts) else self.n_bytes
+            end = min(end, self.tail_start) if self.tail else end
+            found = self.files[i].read(min(len(buffer), end - self.position))
+        buffer[: len(found)] = found
+        self.position += len(found)
+        return len(found)
+
+
+def _split_extra(extra: bytes) -> tuple[bytes, bytes]:
+    """Return the large numbers among the extra fields of a directory's entry, and the other fields."""
+    large, others, at = b"", b"", 0
+    while at + 4 <= len(extra):
+        kind, size = struct.unpack_from("<2H", extra, at)
+        if kind == 1:
+            large = extra[at + 4 : at + 4 + size]
+        else:
+            others += extra[at : at + 4 + size]
+        at += 4 + size
+    return large, others
+
+
+def _end_of_directory(n_files: int, size: int, start: int) -> bytes:
+    """Return the records that end a zip of one part, in the Zip64 form."""
+    record = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, n_files, n_files, size, start)
+    locator = struct.pack("<4sLQL", b"PK\6\7", 0, start + size, 1)
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 65535, 65535, _FULL, _FULL, 0)
+    return record + locator + end

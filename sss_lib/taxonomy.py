@@ -1,0 +1,106 @@
+"""The classes of a vocabulary: which class is a kind of which, and the family that each belongs to."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from sss_lib.ground_truth import DatasetError, read_csv, refuse
+
+
+@dataclass(frozen=True)
+class Taxonomy:
+    """A vocabulary with its hierarchy.
+
+    Attributes
+    ----------
+    parents : mapping of str to tuple of str
+        Every label of the vocabulary to its parents, () for a root.
+    families : mapping of str to str
+        Every label to its family, "" for none.
+
+    Raises
+    ------
+    DatasetError
+        If a parent isn't a label of the vocabulary, or a label is its own ancestor.
+    """
+
+    parents: Mapping[str, tuple[str, ...]]
+    families: Mapping[str, str]
+
+    def __post_init__(self):
+        unknown = {parent for found in self.parents.values() for parent in found} - set(self.parents)
+        refuse(sorted(unknown), "parents are not among the labels: give each a line of its own")
+        done: set[str] = set()
+        for label in self.parents:
+            self._refuse_cycle(label, (), done)
+
+    def _refuse_cycle(self, label: str, below: tuple[str, ...], done: set[str]) -> None:
+        if label in below:
+            chain = " > ".join([*below[below.index(label) :], label])
+            raise DatasetError(f"{label!r} is its own ancestor ({chain}): take one of these parents out")
+        if label not in done:
+            for parent in self.parents[label]:
+                self._refuse_cycle(parent, (*below, label), done)
+            done.add(label)
+
+    def ancestors(self, label: str) -> list[str]:
+        """Parents of a label, their parents and so on, each once, the nearest first.
+
+        Examples
+        --------
+        >>> kinds = Taxonomy({"Bark": ("Dog",), "Dog": ("Animal",), "Animal": ()}, {})
+        >>> kinds.ancestors("Bark")
+        ['Dog', 'Animal']
+        """
+        found: dict[str, None] = {}
+        nearest = dict.fromkeys(self.parents.get(label, ()))
+        while nearest:
+            found |= nearest
+            higher = (above for one in nearest for above in self.parents[one])
+            nearest = dict.fromkeys(above for above in higher if above not in found)
+        return list(found)
+
+    def complete(self, labels: Iterable[str]) -> list[str]:
+        """Labels followed by those of their ancestors that are not among them.
+
+        Examples
+        --------
+        >>> kinds = Taxonomy({"Bark": ("Dog",), "Dog": ("Animal",), "Animal": (), "Rain": ()}, {})
+        >>> kinds.complete(["Bark", "Rain"])
+        ['Bark', 'Rain', 'Dog', 'Animal']
+        """
+        labels = list(labels)
+        return list(dict.fromkeys([*labels, *(above for one in labels for above in self.ancestors(one))]))
+
+
+def read(classes_csv: str | Path) -> Taxonomy:
+    """Taxonomy from a table with the columns label, family and, if there is a hierarchy, parents.
+
+    A label with several parents has them joined by commas, in quotes. The column may be called `parent`.
+
+    Raises
+    ------
+    DatasetError
+        If a column is missing, a label stands twice, a parent is unknown, or parents form a circle.
+    """
+    try:
+        return Taxonomy(*columns(read_csv(classes_csv)))
+    except DatasetError as error:
+        raise DatasetError(f"{classes_csv}: {error}") from None
+
+
+def columns(classes: pd.DataFrame) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
+    """Parents and family of each label of a table (see `read`)."""
+    for column in ("label", "family"):
+        if column not in classes:
+            raise DatasetError(f"it has columns {', '.join(classes)}, but no {column!r}")
+    refuse(classes.loc[classes["label"].duplicated(), "label"], "labels stand twice")
+    above = next((name for name in ("parents", "parent") if name in classes), None)
+    cells = classes[above] if above else [""] * len(classes)
+    parents = [tuple(name.strip() for name in cell.split(",") if name.strip()) for cell in cells]
+    return (
+        dict(zip(classes["label"], parents, strict=True)),
+        dict(zip(classes["label"], classes["family"], strict=True)),
+    )

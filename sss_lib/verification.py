@@ -1,0 +1,298 @@
+"""Is a copy of a collection whole, and what is in it? `python -m sss_lib.verification DATASET` says it.
+
+Every clip is decoded from its first sample to its last; the archives it came from, its labels and its class
+sizes are compared with what was published. What would falsify a result is WRONG and ends with exit code 1;
+what is worth knowing is a note.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from sss_lib import audio, download
+from sss_lib.collections.collection import PARTS_DIR, Collection, receipts
+from sss_lib.ground_truth import DatasetError
+
+if TYPE_CHECKING:
+    from sss_lib.dataset import Dataset
+
+CLIPPED_RUN = 3
+"""A clip counts as clipped if so many samples in a row are at full scale."""
+FULL_SCALE = 0.999
+SILENCE = 1e-4
+"""A clip counts as silent if no sample is louder: -80 dB of full scale."""
+OK, NOTE, WRONG = "ok", "note", "WRONG"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found.
+
+    Attributes
+    ----------
+    level : str
+        "ok", "note" or "WRONG".
+    what, says : str
+    """
+
+    level: str
+    what: str
+    says: str
+
+    def __str__(self) -> str:
+        return f"  {self.level:6}{self.what:12}{self.says}".replace("\n", "\n" + 20 * " ")
+
+
+@dataclass(frozen=True)
+class Report:
+    """All findings on a copy of a collection; printed, a page to read."""
+
+    title: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is WRONG."""
+        return all(finding.level != WRONG for finding in self.findings)
+
+    def __str__(self) -> str:
+        n_wrong = sum(finding.level == WRONG for finding in self.findings)
+        result = f"{n_wrong} of {len(self.findings)} checks found something WRONG" if n_wrong else "whole"
+        return "\n".join([self.title, *map(str, self.findings), f"Result: {result}"])
+
+
+def verify(dataset: "Dataset", n_jobs: int = -1) -> pd.DataFrame:
+    """Decode every clip and say what is in it: one row a clip, in dataset order.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    n_jobs : int
+        Threads; -1 for one a core.
+
+    Returns
+    -------
+    pd.DataFrame
+        fname, duration_s, rate_hz, n_channels, rms_db (of full scale; -inf for silence), peak, clipped,
+        sha256 of the file and of its audio (wave_sha256), and problem ("" for a clip that decodes).
+    """
+    import joblib
+    from tqdm import tqdm
+
+    work = (joblib.delayed(_examine)(path) for path in dataset.clips["path"])
+    rows = joblib.Parallel(n_jobs, prefer="threads", return_as="generator", batch_size=8)(work)
+    about = {"desc": f"verifying {dataset.name}", "unit": "clip", "mininterval": 0.5}
+    report = pd.DataFrame(tqdm(rows, total=len(dataset), **about), columns=list(_ROW))
+    report.insert(0, "fname", dataset.clips["fname"].to_numpy())
+    return report
+
+
+_ROW = {
+    **{"duration_s": np.nan, "rate_hz": 0, "n_channels": 0, "rms_db": np.nan, "peak": np.nan},
+    **{"clipped": False, "sha256": "", "wave_sha256": "", "problem": ""},
+}
+
+
+def _examine(path: str) -> dict:
+    row = dict(_ROW)
+    with contextlib.suppress(OSError):  # decoding says why
+        row["sha256"] = download.digest_of(Path(path))
+    try:
+        channels, rate_hz = audio.read(path)
+    except audio.AudioError as error:
+        return row | {"problem": str(error)}
+    level = float(np.sqrt(np.mean(np.square(channels.mean(axis=1), dtype=np.float64))))
+    content = hashlib.sha256(f"{rate_hz} {channels.shape[1]} ".encode())
+    content.update(np.ascontiguousarray(channels))
+    return row | {
+        "duration_s": len(channels) / rate_hz,
+        "rate_hz": rate_hz,
+        "n_channels": channels.shape[1],
+        "rms_db": 20 * np.log10(level) if level else -np.inf,
+        "peak": float(np.abs(channels).max()),
+        "clipped": _is_clipped(channels),
+        "wave_sha256": content.hexdigest(),
+    }
+
+
+def _is_clipped(channels: np.ndarray) -> bool:
+    """Whether a channel stays at full scale for several samples."""
+    run = full = np.abs(channels) >= FULL_SCALE
+    for _ in range(CLIPPED_RUN - 1):
+        run = run[1:] & full[: len(run) - 1]
+    return bool(run.any())
+
+
+def report_on(
+    dataset: "Dataset",
+    clips: pd.DataFrame,
+    *,
+    problems: Iterable[str] = (),
+    known: Collection | None = None,
+    root: Path | None = None,
+) -> Report:
+    """Report on a dataset whose clips have been decoded.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    clips : pd.DataFrame
+        From `verify`.
+    problems : iterable of str
+        What doesn't fit together (see `dataset.inspect`).
+    known : Collection, optional
+        What it should be; None for a subset or a folder of one's own.
+    root : Path, optional
+        The folder of that collection.
+    """
+    findings = [
+        *(_parts(known, root) if known and root else []),
+        *(Finding(WRONG, "tables", sentence) for sentence in problems),
+        *(_sizes(dataset, known) if known and known.expected else []),
+        *_classes(dataset),
+        *_audio(clips),
+    ]
+    title = f"{dataset.name}: {len(dataset):,} clips"
+    if known:
+        title += f" of {known.title} ({known.source}; {known.licence})"
+    return Report(title, tuple(findings))
+
+
+def _parts(known: Collection, root: Path) -> list[Finding]:
+    """Compare the archives that are still here with what was published, byte by byte."""
+    n_right, n_unknown, absent, findings = 0, 0, [], []
+    noted = receipts(root / PARTS_DIR)
+    for remote in known.remotes(root):
+        file = remote.path.name
+        if not remote.path.is_file():
+            absent.append(f"{file} ({'was right when unpacked' if file in noted else 'never seen'})")
+        elif remote.digest is None:
+            n_unknown += 1
+        elif wrong := remote.difference(remote.path.stat().st_size, download.digest_of(remote.path, "md5")):
+            mend = "what was unpacked was checked then; delete it, or that folder too, and `make data` again"
+            findings.append(Finding(WRONG, "parts", f"{remote.path} {wrong}: {mend}"))
+        else:
+            n_right += 1
+    if n_right:
+        findings.append(
+            Finding(OK, "parts", f"{n_right} of {len(known.remotes(root))} have the published md5")
+        )
+    if n_unknown:
+        findings.append(Finding(NOTE, "parts", f"{n_unknown} without a published md5"))
+    if absent:
+        findings.append(Finding(NOTE, "parts", f"no longer here: {', '.join(absent)}"))
+    return findings
+
+
+def _sizes(dataset: "Dataset", known: Collection) -> list[Finding]:
+    """Compare the numbers of clips, classes and labels with those published."""
+    expected, sizes = known.expected(), dataset.class_sizes()
+    findings = [
+        Finding(OK if n == right else WRONG, what, f"{n:,}" + ("" if n == right else f", not {right:,}"))
+        for what, n, right in (
+            ("clips", len(dataset), expected.n_clips),
+            ("classes", len(dataset.labels), expected.n_classes),
+            ("labels", int(sizes.sum()), expected.n_labels),
+        )
+    ]
+    if expected.class_sizes:
+        names = sorted({*expected.class_sizes, *sizes.index})
+        here = {name: int(sizes.get(name, 0)) for name in names}
+        other = [name for name in names if here[name] != expected.class_sizes.get(name, 0)]
+        says = [f"{name} has {here[name]} clips, not {expected.class_sizes.get(name, 0)}" for name in other]
+        findings.append(
+            Finding(WRONG, "class sizes", f"{len(other)} classes differ: {_some(says, '; ')}")
+            if other
+            else Finding(OK, "class sizes", f"all {len(names)} as published")
+        )
+    return findings
+
+
+def _classes(dataset: "Dataset") -> list[Finding]:
+    if not dataset.labels:
+        return [Finding(NOTE, "labels", "none: the clips can be searched and heard, but not scored")]
+    sizes = dataset.class_sizes()
+    alone = sizes.index[sizes < 2].tolist()
+    if not alone:
+        return [Finding(OK, "queries", f"all {len(sizes)} classes have two clips or more")]
+    return [Finding(NOTE, "queries", f"{len(alone)} of {len(sizes)} classes have one clip: {_some(alone)}")]
+
+
+def _audio(clips: pd.DataFrame) -> list[Finding]:
+    """What decoding the clips showed."""
+    broken = clips[clips["problem"] != ""]
+    sound = clips[clips["problem"] == ""]
+    findings = [Finding(OK, "decoding", f"all {len(clips):,} clips, from the first sample to the last")]
+    if len(broken):
+        says = f"{len(broken):,} of {len(clips):,} clips have no usable audio:\n"
+        findings = [Finding(WRONG, "decoding", says + _some(broken["problem"], "\n"))]
+    if sound.empty:
+        return findings
+    lengths = sound["duration_s"]
+    findings.append(
+        Finding(
+            OK,
+            "durations",
+            f"{lengths.sum() / 3600:.2f} h in all; a clip has {lengths.min():.2f} to {lengths.max():.2f} s, "
+            f"half of them {lengths.median():.1f} s or less",
+        )
+    )
+    rates = ", ".join(f"{rate:,} Hz ({n:,})" for rate, n in sound["rate_hz"].value_counts().items())
+    channels = ", ".join(f"{n} ({many:,})" for n, many in sound["n_channels"].value_counts().items())
+    findings.append(Finding(OK, "formats", f"sample rates: {rates}; channels: {channels}"))
+    long = sound.loc[lengths > audio.MAX_DURATION_S, "fname"]
+    silent = sound.loc[sound["peak"] < SILENCE, "fname"]
+    clipped = sound.loc[sound["clipped"], "fname"]
+    for what, fnames, says in (
+        ("long", long, f"are longer than {audio.MAX_DURATION_S:g} s: models hear only so much"),
+        ("silent", silent, "hold nothing louder than -80 dB of full scale"),
+        ("clipped", clipped, f"stay at full scale for {CLIPPED_RUN} samples or more"),
+    ):
+        level, says = (NOTE, f"{len(fnames)} clips {says}: {_some(fnames)}") if len(fnames) else (OK, "none")
+        findings.append(Finding(level, what, says))
+    same = sound.groupby("wave_sha256", sort=False)["fname"].agg(list)
+    copies = [fnames for fnames in same if len(fnames) > 1]
+    says = f"{len(copies)} sounds stand more than once: {_some((' = '.join(c) for c in copies), '; ')}"
+    findings.append(Finding(NOTE, "duplicates", says) if copies else Finding(OK, "duplicates", "none"))
+    return findings
+
+
+def _some(items: Iterable[str], separator: str = ", ", n: int = 5) -> str:
+    items = list(items)
+    more = [f"and {len(items) - n} more"] if len(items) > n else []
+    return separator.join([*items[:n], *more])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Verify a dataset and print the report: exit code 0 if it is whole, 1 if not, 2 if it can't be found."""
+    from sss_lib import dataset as datasets
+
+    parser = argparse.ArgumentParser(prog="python -m sss_lib.verification", description=__doc__)
+    parser.add_argument("dataset", help=f"{', '.join(datasets.KNOWN)}, or a folder")
+    parser.add_argument("--data-dir", type=Path, help="holds the known collections")
+    options = parser.parse_args(arguments)
+    known, root = datasets.known_as(options.dataset, options.data_dir)
+    try:
+        dataset, problems = datasets.inspect(options.dataset, options.data_dir)
+    except DatasetError as error:
+        if not root.is_dir():
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+        parts = _parts(known, root) if known else []
+        report = Report(str(options.dataset), (*parts, Finding(WRONG, "tables", str(error))))
+    else:
+        report = report_on(dataset, verify(dataset), problems=problems, known=known, root=root)
+    print(report)
+    return 0 if report.is_whole else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

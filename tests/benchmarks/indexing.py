@@ -1,0 +1,69 @@
+"""How long a folder of many small files takes: to load, to verify, and until extraction shows progress.
+
+python tests/benchmarks/indexing.py [N_FILES]; 100,000 files of 0.1 s by default, in a temporary folder.
+"""
+
+import contextlib
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from sss_lib import dataset, extraction
+from sss_lib.artefacts import Store
+
+
+def main(n_files: int = 100_000) -> None:
+    """Print wall and processor time of each step, and the most memory taken so far."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "many"
+        (root / "audio").mkdir(parents=True)
+        soundfile.write(root / "one.wav", np.random.default_rng(0).uniform(-0.3, 0.3, 2205), 22050)
+        content = (root / "one.wav").read_bytes()
+        (root / "one.wav").unlink()
+        rows = ["fname,labels"]
+        for i in range(n_files):
+            (root / "audio" / f"{i:06d}.wav").write_bytes(content)
+            rows.append(f'{i:06d},"class{i % 50},all"')
+        (root / "ground_truth.csv").write_text("\n".join(rows))
+        artefact = Store(folder).dataset("many")
+
+        clock = Clock()
+        many = dataset.load(root)
+        dataset.fingerprint(many)
+        clock.tell(f"load {n_files:,} files")
+        report = dataset.verify(many)
+        clock.tell("verify: hash and decode every one")
+        dataset.write(artefact, many, report)
+        clock.tell("write the table")
+
+        def stop(*_):
+            clock.tell("read it and plan the extraction, until the first clip")
+            yield from ()
+
+        many = dataset.read(artefact)
+        extraction._embed_all = stop
+        with contextlib.suppress(StopIteration):
+            extraction.extract_to(Store(folder), many, "duration")
+
+
+class Clock:
+    """Tells the time since it last did."""
+
+    def __init__(self):
+        self.wall_s, self.cpu_s = time.monotonic(), time.process_time()
+
+    def tell(self, what: str) -> None:
+        """Print it."""
+        wall_s, cpu_s = time.monotonic() - self.wall_s, time.process_time() - self.cpu_s
+        most_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(f"{what:56}{wall_s:7.1f} s, processor {cpu_s:6.1f} s, {most_mb:5.0f} MB so far", flush=True)
+        self.__init__()
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
