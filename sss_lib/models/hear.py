@@ -17,7 +17,7 @@ import numpy as np
 
 from sss_lib import audio
 from sss_lib.models.spec import ModelSpec
-from sss_lib.models.weights import digest_of
+from sss_lib.models.weights import content_digest
 
 PREFIX = "hear:"
 PROBES_S = 2.0, audio.MAX_DURATION_S
@@ -50,7 +50,7 @@ def spec_of(name: str) -> ModelSpec:
     module, path = found[1], str(Path(found[2]).absolute()) if found[2] else ""
     imported = _imported(module)
     files = {"code": getattr(imported, "__file__", None), "weights": path}
-    digests = {what: digest_of(file) for what, file in files.items() if file}
+    digests = {what: content_digest(file) for what, file in files.items() if file}
     if _CODE.setdefault(module, digests.get("code")) != digests.get("code"):  # edited since it was imported
         importlib.reload(imported)
         _CODE[module] = digests["code"]

@@ -15,7 +15,7 @@ import numpy as np
 from sss_lib import audio
 from sss_lib.models import pe_audio
 from sss_lib.models.spec import ModelSpec
-from sss_lib.models.weights import digest_of
+from sss_lib.models.weights import content_digest
 
 
 def _any_length(dim: int, hop_s: float) -> dict:
@@ -130,7 +130,7 @@ def spec_of_folder(path: str | Path) -> ModelSpec:
         options={
             "folder": str(folder),
             "model_type": config.model_type,
-            "digests": [[file.name, digest_of(file)] for file in files],
+            "digests": [[file.name, content_digest(file)] for file in files],
         },
         **fields(config, extractor),
     )

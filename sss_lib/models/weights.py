@@ -178,7 +178,7 @@ def state_of(path: Path) -> dict[str, int]:
     return {"n_bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns, "ctime_ns": stat.st_ctime_ns}
 
 
-def digest_of(path: str | Path) -> str:
+def content_digest(path: str | Path) -> str:
     """Digest of a user's own file, or of all files of a folder and their names.
 
     Hashed again only where size or times have changed since this process last did it.
@@ -201,4 +201,4 @@ def digest_of(path: str | Path) -> str:
 
 @functools.cache
 def _sha256_of(path: Path, *state: int) -> str:
-    return sha256_of(path)
+    return digest_of(path)
