@@ -45,6 +45,8 @@ class Batched:
         "cpu", "cuda", ... or "auto": a GPU if there is one.
     half : bool
         Whether the GPU computes in half precision.
+    batch : int or None
+        Inputs at once, for networks that need much memory; None for what suits the device.
 
     Raises
     ------
@@ -56,6 +58,7 @@ class Batched:
     network: object
     device: str = "cpu"
     half: bool = False
+    batch: int | None = None
 
     def __post_init__(self):
         import torch
@@ -86,7 +89,7 @@ class Batched:
         return [np.concatenate(of_wave) for of_wave in frames.values()]
 
     def _batches(self, waves: Iterable[np.ndarray]) -> Iterator[tuple[list[int], list[np.ndarray]]]:
-        size = BATCH[self.device.partition(":")[0]]
+        size = self.batch or BATCH[self.device.partition(":")[0]]
         owners: list[int] = []
         batch: list[np.ndarray] = []
         for owner, wave in enumerate(waves):
