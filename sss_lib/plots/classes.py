@@ -132,7 +132,7 @@ def confusion_heatmap(table: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
     table : pd.DataFrame
         Share of results, a row a class of the query, a column a class of the result.
     """
-    image = ax.imshow(table, cmap="Blues", vmin=0, vmax=1, aspect="equal", interpolation="nearest")
+    image = ax.imshow(table, cmap="Blues", vmin=0, aspect="equal", interpolation="nearest")
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_ticks(range(len(table)), [plain(name) for name in table.index], fontsize=6)
     ax.tick_params(axis="x", rotation=90, length=0)
