@@ -1,5 +1,6 @@
 """Draws of queries and the means that they give, for the bootstrap and the permutation test."""
 
+import functools
 from collections.abc import Mapping
 
 import numpy as np
@@ -53,12 +54,7 @@ class Design:
 
     def drawn_weights(self, n_draws: int, seed: int) -> np.ndarray:
         """How often each unit is drawn in each draw: float32 [n_units, n_draws]."""
-        rng = np.random.default_rng(seed)
-        weights = np.empty((self.n_units, n_draws), np.float32)
-        for draw in range(n_draws):
-            drawn = rng.integers(self.n_units, size=self.n_units)
-            weights[:, draw] = np.bincount(drawn, minlength=self.n_units)
-        return weights
+        return _drawn_weights(self.n_units, n_draws, seed)
 
     def drawn_signs(self, n_draws: int, seed: int) -> np.ndarray:
         """Whether each unit's systems change places in each draw, 1 or -1: float32 [n_units, n_draws].
@@ -134,3 +130,14 @@ class Means:
             for members in self.members
         ]
         return np.array(means)
+
+
+@functools.lru_cache(maxsize=2)
+def _drawn_weights(n_units: int, n_draws: int, seed: int) -> np.ndarray:
+    """See `Design.drawn_weights`; kept, as many tables are made from the same draws."""
+    rng = np.random.default_rng(seed)
+    weights = np.empty((n_units, n_draws), np.float32)
+    for draw in range(n_draws):
+        weights[:, draw] = np.bincount(rng.integers(n_units, size=n_units), minlength=n_units)
+    weights.flags.writeable = False
+    return weights
