@@ -8,7 +8,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sss_lib import audio, dataset, experiment, floors, metrics, models, processing, tables
+from sss_lib import (
+    audio,
+    dataset,
+    exchange,
+    experiment,
+    floors,
+    metrics,
+    models,
+    processing,
+    runner,
+    search,
+    tables,
+)
 from sss_lib.artefacts import Store, to_matrix
 
 NOTEBOOKS = sorted(experiment.NOTEBOOKS.glob("*.ipynb"))
@@ -234,3 +246,16 @@ def test_a_failing_notebook_is_named_and_the_others_run(small_run, capsys):
         assert "1 of 12 embeddings are not finite" in error
     finally:
         bad.path.write_bytes(kept)
+
+
+def test_evaluation_writes_what_other_tools_read(small_run, tmp_path):
+    folder, *_ = small_run
+    variant = experiment.Variant("logmel", "none", 5, False)
+    parameters = {"data_dir": str(folder / "data"), "dataset": "my sounds", **variant.parameters()}
+    parameters |= {"searches": ["nns"], "cutoffs": [3, 10], "export_dir": str(tmp_path / "exported")}
+    runner.run_notebook(experiment.NOTEBOOKS / "04_evaluation.ipynb", tmp_path / "04.ipynb", parameters)
+    fnames, x = exchange.read_npz(tmp_path / "exported" / f"my sounds-{variant.name}.npz")
+    ranking = exchange.read_run(tmp_path / "exported" / f"my sounds-{variant.name}-nns.run", fnames)
+    np.testing.assert_array_equal(ranking.neighbours, search.rank(x, "nns", top_n=10).neighbours)
+    qrels = exchange.read_qrels(tmp_path / "exported" / "my sounds.qrels")
+    assert set(qrels["query"]) <= set(fnames)
