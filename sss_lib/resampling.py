@@ -1,5 +1,6 @@
 """Draws of queries and the means that they give, for the bootstrap and the permutation test."""
 
+import functools
 from collections.abc import Mapping
 
 import numpy as np
@@ -53,15 +54,7 @@ class Design:
 
     def drawn_weights(self, n_draws: int, seed: int) -> np.ndarray:
         """How often each unit is drawn in each draw: float32 [n_units, n_draws]."""
-        rng = np.random.default_rng(seed)
-        weights = np.empty((self.n_units, n_draws), np.float32)
-        at_once = max(1, 2**20 // max(self.n_units, 1))
-        for start in range(0, n_draws, at_once):
-            draws = np.arange(min(at_once, n_draws - start))[:, None]
-            drawn = rng.integers(self.n_units, size=(len(draws), self.n_units)) + draws * self.n_units
-            counts = np.bincount(drawn.ravel(), minlength=len(draws) * self.n_units)
-            weights[:, start : start + len(draws)] = counts.reshape(len(draws), self.n_units).T
-        return weights
+        return _drawn_weights(self.n_units, n_draws, seed)
 
     def drawn_signs(self, n_draws: int, seed: int) -> np.ndarray:
         """Whether each unit's systems change places in each draw, 1 or -1: float32 [n_units, n_draws].
@@ -137,3 +130,18 @@ class Means:
             for members in self.members
         ]
         return np.array(means)
+
+
+@functools.lru_cache(maxsize=2)
+def _drawn_weights(n_units: int, n_draws: int, seed: int) -> np.ndarray:
+    """See `Design.drawn_weights`; kept, as many tables are made from the same draws."""
+    rng = np.random.default_rng(seed)
+    weights = np.empty((n_units, n_draws), np.float32)
+    at_once = max(1, 2**20 // max(n_units, 1))
+    for start in range(0, n_draws, at_once):
+        draws = np.arange(min(at_once, n_draws - start))[:, None]
+        drawn = rng.integers(n_units, size=(len(draws), n_units)) + draws * n_units
+        counts = np.bincount(drawn.ravel(), minlength=len(draws) * n_units)
+        weights[:, start : start + len(draws)] = counts.reshape(len(draws), n_units).T
+    weights.flags.writeable = False
+    return weights

@@ -9,7 +9,18 @@ import pandas as pd
 import pytest
 from papermill import PapermillExecutionError
 
-from sss_lib import audio, dataset, experiment, floors, metrics, models, processing, tables
+from sss_lib import (
+    audio,
+    dataset,
+    exchange,
+    experiment,
+    floors,
+    metrics,
+    models,
+    processing,
+    search,
+    tables,
+)
 from sss_lib.artefacts import Store, to_matrix
 from sss_lib.notebook import run_notebook
 
@@ -296,3 +307,16 @@ def test_a_subset_goes_through_every_stage_under_its_own_name(small_run, capsys)
     assert "Hi-hat" not in set(scores.loc[scores["level"] == "class", "name"].where(scores["n_queries"] > 0))
     assert row["n_skipped"] > 0
     assert "few: " in capsys.readouterr().out
+
+
+def test_evaluation_writes_what_other_tools_read(small_run, tmp_path):
+    folder, *_ = small_run
+    variant = experiment.Variant("logmel", "none", 5, False)
+    parameters = {"data_dir": str(folder / "data"), "dataset": "my sounds", **variant.parameters()}
+    parameters |= {"searches": ["nns"], "cutoffs": [3, 10], "export_dir": str(tmp_path / "exported")}
+    run_notebook(experiment.NOTEBOOKS / "04_evaluation.ipynb", tmp_path / "04.ipynb", parameters)
+    fnames, x = exchange.read_npz(tmp_path / "exported" / f"my sounds-{variant.name}.npz")
+    ranking = exchange.read_run(tmp_path / "exported" / f"my sounds-{variant.name}-nns.run", fnames)
+    np.testing.assert_array_equal(ranking.neighbours, search.rank(x, "nns", top_n=10).neighbours)
+    qrels = exchange.read_qrels(tmp_path / "exported" / "my sounds.qrels")
+    assert set(qrels["query"]) <= set(fnames)
