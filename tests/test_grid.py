@@ -21,6 +21,13 @@ def test_a_variant_is_named_by_its_fields(variant, name):
     assert variant.name == name
 
 
+@pytest.mark.parametrize(("model", "declares"), [("freesound", True), ("logmel", False)])
+def test_a_variant_is_scaled_if_its_model_declares_so_and_nothing_else_is_said(model, declares):
+    assert Variant(model, "none").parameters()["scale"] is declares
+    assert Variant(model, "none") == Variant(model, "none", scale=declares)
+    assert Variant(model, "none", scale=not declares).scale is not declares
+
+
 def test_different_variants_have_different_names():
     grid = Grid(
         ("aisfx",),
