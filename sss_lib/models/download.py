@@ -14,6 +14,7 @@ from sss_lib.models.weights import (
     Weights,
     difference,
     find,
+    implausible,
     locked,
     path_of,
     record,
@@ -91,7 +92,7 @@ def fetch(
                 f"or put the file at {path} by hand"
             ) from None
         sha256 = sha256_of(part)
-        if wrong := difference(weights, part.stat().st_size, sha256):
+        if wrong := difference(weights, part.stat().st_size, sha256) or implausible(weights, part):
             _discard(part)
             raise ValueError(
                 f"{weights.url}, the weights of {name}, {wrong}: what came is deleted; try again later, or "
