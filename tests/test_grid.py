@@ -125,7 +125,7 @@ def test_long_and_short_audio_and_preprocessing_are_axes_of_the_grid(windowed_mo
 def test_what_the_study_did_is_left_out_where_it_is_what_is_done_anyway():
     available, left_out = Grid(("duration", "vggish"), preprocessing=("standard", "paper")).available()
     assert [name for name in available.models if name != "duration"] in ([], ["vggish", "vggish+paper"])
-    assert left_out[0] == "duration does what the 2024 study did already: leave out 'paper'"
+    assert left_out[0] == "duration has no other preparation for the paper: leave out 'paper'"
 
 
 def test_rules_include_and_exclude_systems():
