@@ -16,10 +16,15 @@ def _graph(options: dict[str, object], differs: str, **in_paper: object) -> dict
     }
 
 
-def _patches(patch_s: float, **options: object) -> dict[str, object]:
-    """Fields of a graph whose patches Essentia cuts."""
-    options = {**options, "patch_s": patch_s, "last_patch": "half", "min_s": 0.0}
+def _patches(**options: object) -> dict[str, object]:
+    """Fields of a graph that takes patches of Essentia's bands."""
+    options = {"input": "model/Placeholder", "channel": 1, "peak": False, **options}
+    options |= {"last_patch": "half", "min_s": 0.0}
     return _graph(options, "a last patch that isn't full dropped", last_patch="full")
+
+
+VGGISH = {"front_end": "TensorflowInputVGGish", "frame": 400, "hop": 160, "patch": 96, "patch_hop": 93}
+"""Of VGGish and YAMNet: frames in samples, patches in frames."""
 
 
 def _essentia_weights(path: str) -> Weights:
@@ -47,10 +52,15 @@ def _fsd_sinet(variant: str, name: str) -> ModelSpec:
         requires="essentia",
         weights=_essentia_weights(f"audio-event-recognition/fsd-sinet/fsd-sinet-{variant}-1"),
         **_patches(
-            101 * 220 / 22050,
-            algorithm="TensorflowPredictFSDSINet",
+            front_end="TensorflowInputFSDSINet",
+            frame=660,
+            hop=220,
+            patch=101,
+            patch_hop=50,
+            input="x",
             output="model/global_max_pooling1d/Max",
-            normalize=True,
+            channel=3,
+            peak=True,
         ),
     )
 
@@ -129,13 +139,14 @@ _ROWS = (
             licence="ISC",
             source="the wheel musicnn 0.1.0 on PyPI, musicnn/MSD_musicnn",
         ),
-        options={
-            "algorithm": "TensorflowPredictMusiCNN",
-            "output": "model/penultimate",
-            "patch_s": 187 * 256 / 16000,
-            "last_patch": "half",
-            "min_s": 0.0,
-        },
+        options=_patches(
+            front_end="TensorflowInputMusiCNN",
+            frame=512,
+            hop=256,
+            patch=187,
+            patch_hop=93,
+            output="model/penultimate",
+        )["options"],
     ),
     ModelSpec(
         name="freesound",
@@ -174,7 +185,7 @@ _ROWS = (
         citation="Hershey et al., CNN architectures for large-scale audio classification, ICASSP 2017",
         requires="essentia",
         weights=_essentia_weights("feature-extractors/vggish/audioset-vggish-3"),
-        **_patches(0.96, algorithm="TensorflowPredictVGGish", output="model/vggish/embeddings"),
+        **_patches(**VGGISH, output="model/vggish/embeddings"),
     ),
     ModelSpec(
         name="yamnet",
@@ -193,7 +204,7 @@ _ROWS = (
         citation="Plakal and Ellis, YAMNet, github.com/tensorflow/models, 2020",
         requires="essentia",
         weights=_essentia_weights("audio-event-recognition/yamnet/audioset-yamnet-1"),
-        **_patches(0.96, algorithm="TensorflowPredictVGGish", input="melspectrogram", output="embeddings"),
+        **_patches(**VGGISH, input="melspectrogram", output="embeddings"),
     ),
     _fsd_sinet("vgg41-tlpf", "41 TLPF"),
     _fsd_sinet("vgg42-aps", "42 APS"),

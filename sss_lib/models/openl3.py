@@ -12,12 +12,11 @@ from collections.abc import Callable
 import numpy as np
 
 from sss_lib import audio
-from sss_lib.models.essentia_import import graph_algorithm
+from sss_lib.models.essentia_import import graph
 from sss_lib.models.spec import ModelSpec
 
 RATE_HZ, FRAME, HOP, N_FRAMES = 48000, 2048, 242, 199
 RANGE_DB, FLOOR = 80.0, 1e-10
-BATCH = 60
 
 
 def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
@@ -26,24 +25,13 @@ def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
     Of the options, `n_bands` and `centred` are those of `patches`, and `min_s` is what shorter clips are
     padded to with zeros, in seconds.
     """
-    predict = graph_algorithm(
-        spec, "TensorflowPredict", inputs=["melspectrogram"], outputs=["embeddings"], squeeze=False
-    )
-    from essentia import Pool
-
+    network = graph(spec, "melspectrogram", "embeddings", squeeze=False)
     n_bands, centred = spec.options["n_bands"], spec.options["centred"]
     n_min = round(spec.options["min_s"] * RATE_HZ)
 
     def embed(wave: np.ndarray) -> np.ndarray:
         spectrograms = patches(audio.pad_to(wave, n_min), n_bands, centred=centred)
-        rows = []
-        for start in range(0, len(spectrograms), BATCH):
-            pool = Pool()
-            batch = spectrograms[start : start + BATCH]
-            # The graph takes [n, bands, frames, 1]; Essentia reads only what lies in one piece.
-            pool.set("melspectrogram", np.ascontiguousarray(batch.transpose(0, 2, 1)[..., None]))
-            rows.append(predict(pool)["embeddings"].reshape(len(batch), spec.dim))
-        return np.concatenate(rows)
+        return network(spectrograms.transpose(0, 2, 1)[..., None])  # [n, bands, frames, 1]
 
     return embed
 
