@@ -10,7 +10,7 @@ import re
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +45,8 @@ class Remote:
         Of the digest: "sha256" or "md5".
     note : str
         What a message says after a wrong digest.
+    flaw : callable
+        Why a file can't be the right one, in words: "" if it can.
 
     Examples
     --------
@@ -59,6 +61,7 @@ class Remote:
     digest: str | None = None
     algorithm: str = "sha256"
     note: str = ""
+    flaw: Callable[[Path], str] = lambda path: ""
 
     def difference(self, n_bytes: int | None, digest: str | None = None) -> str:
         """Return how a size and a digest differ from those expected, in words: "" if they don't."""
@@ -127,7 +130,7 @@ def fetch(
                 f"or put the file at {path} by hand"
             ) from None
         digest = digest_of(part, remote.algorithm)
-        if wrong := remote.difference(part.stat().st_size, digest):
+        if wrong := remote.difference(part.stat().st_size, digest) or remote.flaw(part):
             _discard(part)
             raise ValueError(
                 f"{remote.url}, {remote.what}, {wrong}: what came is deleted; try again later, or "

@@ -88,10 +88,18 @@ def extract(
     Returns
     -------
     Report
+
+    Raises
+    ------
+    FileNotFoundError
+        If the model's weights are missing.
+    ValueError
+        If they are not the right ones, or no clip can be embedded.
     """
     from tqdm import tqdm
 
     out_dir, spec = Path(out_dir), models.spec(model)
+    models.read_weights(spec)  # before workers start, and before an artefact is to record their digest
     artefact = artefact or Artefact(out_dir / "parts.parquet", spec.parameters(), {}, spec.modules)
     parts = [_part(dataset, model, out_dir, start) for start in range(0, len(dataset), PART_CLIPS)]
     todo = [not part.is_current() for part in parts]
@@ -174,6 +182,7 @@ def part_files(artefact: Artefact) -> tuple[Path, ...]:
 
 def extract_to(store: Store, dataset: Dataset, model: str, n_jobs: int = 1, device: str = "cpu") -> Report:
     """`extract` into the place where the store keeps this model's frames."""
+    models.read_weights(models.spec(model))
     artefact = store.frames(dataset.name, model)
     return extract(dataset, model, artefact.path.parent, n_jobs, artefact=artefact, device=device)
 

@@ -33,8 +33,8 @@ class Variant:
         Whether the result has unit length.
     pre_normalize : bool
         Whether the input of PCA has, as in the CBMI 2024 code.
-    scale : bool
-        Whether every feature is scaled to [0, 1] first.
+    scale : bool, optional
+        Whether every feature is scaled to [0, 1] first; by default if the model declares it.
 
     Examples
     --------
@@ -47,7 +47,11 @@ class Variant:
     n_components: int | None = None
     normalize: bool = True
     pre_normalize: bool = False
-    scale: bool = False
+    scale: bool | None = None
+
+    def __post_init__(self):
+        if self.scale is None:
+            object.__setattr__(self, "scale", models.spec(self.model).scaled)
 
     @property
     def name(self) -> str:

@@ -53,6 +53,7 @@ def rank(
 
     Equal scores are in row order; identical clips always have equal scores. Scores are computed in float32:
     what they resolve is about 1e-7 of the largest squared length (nns: from the mean of all clips).
+    Embeddings too large or too small for that are first scaled by a power of two, which changes no ranking.
 
     Parameters
     ----------
@@ -74,8 +75,8 @@ def rank(
     Raises
     ------
     ValueError
-        If the search is unknown, `top_n` < 1, there are fewer than two clips, or a value isn't finite or
-        beyond what float32 can square.
+        If the search is unknown, `top_n` < 1, there are fewer than two clips, a value isn't finite, or a
+        score is beyond what float32 can hold.
 
     Examples
     --------
@@ -129,7 +130,8 @@ class Similarities:
         # Identical vectors are multiplied once, so that no rounding parts them.
         first, self.group = unique_rows(x)
         self.distinct = len(first) == len(x)
-        self.left, self.right = inner_product_form(x[first], search)
+        self.exponent = excess_exponent(x)
+        self.left, self.right = inner_product_form(np.ldexp(x[first], -self.exponent), search)
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
         """Similarity of these rows to all: float32 [n_rows, n_clips], -inf to itself and its group."""
@@ -142,14 +144,44 @@ class Similarities:
         return similarity
 
     def to_scores(self, rows: np.ndarray, neighbours: np.ndarray, similarity: np.ndarray) -> np.ndarray:
-        """Scores in the terms of the search: distances for nns, the similarity itself otherwise."""
-        if self.search != "nns":
+        """Scores in the terms of the search: distances for nns, the similarity itself otherwise.
+
+        Raises ValueError if one is beyond what float32 can hold.
+        """
+        if self.search == "mcss":
             return similarity
-        left = self.left[self.group[rows]]
-        square = np.einsum("ij,ij->i", left, left, dtype=np.float64) - 1  # the last column of left is one
+        if self.search == "mips":
+            return _scaled(similarity, 2 * self.exponent)
+        left = self.left[self.group[rows], :-1]  # without the column of ones
+        square = np.einsum("ij,ij->i", left, left, dtype=np.float64)
         distance = np.sqrt(np.maximum(square[:, None] - 2 * similarity, 0)).astype(np.float32)
         distance[self.group[neighbours] == self.group[rows][:, None]] = 0
-        return distance
+        return _scaled(distance, self.exponent)
+
+
+def excess_exponent(x: np.ndarray) -> int:
+    """Return the power of two to divide by, so that float32 can square the largest value and add many up.
+
+    Examples
+    --------
+    >>> excess_exponent(np.array([[-3.0, 1e12]])), excess_exponent(np.array([[2.0**60]]))
+    (0, 11)
+    """
+    exponent = int(np.frexp(np.abs(x).max(initial=0))[1])
+    return exponent - int(np.clip(exponent, -50, 50))
+
+
+def _scaled(scores: np.ndarray, exponent: int) -> np.ndarray:
+    """Scores times a power of two; ValueError if float32 can't hold one."""
+    with np.errstate(over="ignore", under="ignore"):
+        scaled = np.ldexp(scores, exponent)
+    beyond = np.isinf(scaled) & np.isfinite(scores)
+    if beyond.any():
+        raise ValueError(
+            f"a score of {scores[beyond][0]:.3g} x 2**{exponent} is beyond float32: scale the embeddings "
+            "towards 1 first"
+        )
+    return scaled
 
 
 def best(similarity: np.ndarray, n: int) -> np.ndarray:
@@ -243,9 +275,6 @@ def inner_product_form(x: np.ndarray, search: str) -> tuple[np.ndarray, np.ndarr
     """
     require_known_search(search)
     require_finite(x, "embeddings")
-    largest = float(np.abs(x).max(initial=0))
-    if largest and not 1e-15 < largest < 1e15:
-        raise ValueError(f"the largest value of the embeddings is {largest:.3g}: scale them towards 1 first")
     if search == "mips":
         left = right = x
     elif search == "mcss":

@@ -1,8 +1,10 @@
 """Extraction keeps order, survives kills, lists failures, and computes nothing twice."""
 
+import hashlib
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,6 +13,8 @@ import soundfile
 
 from sss_lib import artefacts, audio, dataset, extraction, models
 from sss_lib.artefacts import Artefact, Store
+from sss_lib.models import weights
+from sss_lib.models.catalogue import CATALOGUE
 
 ORDER = ["b", "007", "é", "1e5", "a"]
 
@@ -33,6 +37,39 @@ def read(folder):
 
 def digests(folder):
     return Artefact(folder / "parts.parquet", {}).read().to_pydict()["digest"]
+
+
+@pytest.fixture
+def held(tmp_path, monkeypatch):
+    """Model whose weights nobody published a digest of, and the place for them."""
+    url = "https://example.org/held.pt"
+    row = replace(
+        models.spec("logmel"), name="held", weights=weights.Weights("held.pt", "MIT", "a page", url=url)
+    )
+    monkeypatch.setitem(CATALOGUE, "held", row)
+    monkeypatch.setenv("SSS_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "cache").mkdir()
+    return tmp_path / "cache" / "held.pt"
+
+
+def test_weights_put_there_by_hand_are_recorded_by_the_first_extraction(collection, tmp_path, held):
+    held.write_bytes(b"\x80 weights")
+    sounds, store = dataset.load(collection), Store(tmp_path / "data")
+    store.dataset(sounds.name).write({"fname": ORDER})
+    reports = [extraction.extract_to(store, sounds, "held") for _ in range(2)]
+    assert [report.n_new for report in reports] == [5, 0]
+    digest = hashlib.sha256(held.read_bytes()).hexdigest()
+    frames = store.frames(sounds.name, "held")
+    assert frames.is_current()
+    for path in (frames.path, *extraction.part_files(frames)):
+        assert Artefact(path, {}).metadata()["recipe"]["parameters"]["weights"] == digest
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_missing_weights_are_told_before_any_clip_is_decoded(collection, out_dir, held, n_jobs):
+    with pytest.raises(FileNotFoundError, match=r"held\.pt, the weights of held, is missing"):
+        extraction.extract(dataset.load(collection), "held", out_dir, n_jobs)
+    assert not out_dir.exists()
 
 
 def write_times(folder):

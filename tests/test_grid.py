@@ -21,6 +21,13 @@ def test_a_variant_is_named_by_its_fields(variant, name):
     assert variant.name == name
 
 
+@pytest.mark.parametrize(("model", "declares"), [("freesound", True), ("logmel", False)])
+def test_a_variant_is_scaled_if_its_model_declares_so_and_nothing_else_is_said(model, declares):
+    assert Variant(model, "none").parameters()["scale"] is declares
+    assert Variant(model, "none") == Variant(model, "none", scale=declares)
+    assert Variant(model, "none", scale=not declares).scale is not declares
+
+
 def test_different_variants_have_different_names():
     grid = Grid(
         ("aisfx",),
@@ -118,7 +125,7 @@ def test_long_and_short_audio_and_preprocessing_are_axes_of_the_grid(windowed_mo
 def test_what_the_study_did_is_left_out_where_it_is_what_is_done_anyway():
     available, left_out = Grid(("duration", "vggish"), preprocessing=("standard", "paper")).available()
     assert [name for name in available.models if name != "duration"] in ([], ["vggish", "vggish+paper"])
-    assert left_out[0] == "duration does what the 2024 study did already: leave out 'paper'"
+    assert left_out[0] == "duration has no other preparation for the paper: leave out 'paper'"
 
 
 def test_rules_include_and_exclude_systems():

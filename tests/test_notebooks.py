@@ -148,6 +148,28 @@ def test_clips_without_an_embedding_are_told_at_the_end_and_left_out_of_chance(s
     assert comparison.iloc[-1]["MAP@3"] == f"{expected:.3f}"
 
 
+@pytest.mark.parametrize(("pre_normalize", "scale"), [(False, False), (True, False), (True, True)])
+def test_the_curve_of_variance_is_that_of_what_pca_is_given(small_run, pre_normalize, scale):
+    folder, *_ = small_run
+    cells = json.loads((experiment.NOTEBOOKS / "02_processing.ipynb").read_text())["cells"]
+    sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    names = {}
+    for source in sources[:2]:
+        exec(source, names)
+    names |= {"data_dir": folder / "data", "dataset": "my sounds", "model": "logmel", "aggregation": "none"}
+    names |= {"n_components": 5, "pre_normalize": pre_normalize, "scale": scale}
+    for source in sources[2:-1]:  # the last one writes
+        exec(source, names)
+    x = names["clips"].astype(float)
+    if scale:
+        x = (x - x.min(axis=0)) / np.ptp(x, axis=0)
+    if pre_normalize:
+        x /= np.linalg.norm(x, axis=1, keepdims=True)
+    variances = np.linalg.eigvalsh(np.cov(x.T))[::-1][:CLIPS]
+    curve = names["ax"].lines[0].get_ydata()
+    np.testing.assert_allclose(curve, np.cumsum(variances) / variances.sum(), atol=1e-4)
+
+
 def test_the_written_scores_equal_an_evaluation_by_hand(small_run):
     folder, grid, _ = small_run
     store, design = Store(folder / "data"), experiment.read_grid(grid)

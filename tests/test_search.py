@@ -148,6 +148,33 @@ def test_a_large_corpus_gives_what_faiss_gives(search):
     assert rank(x, "nns", top_n=1).neighbours[[0, 5999], 0].tolist() == [5999, 0]
 
 
+@pytest.mark.parametrize("search", SEARCHES)
+@pytest.mark.parametrize("exponent", [-200, -60, -20, 60, 62])
+def test_a_power_of_two_changes_no_ranking_and_scales_the_scores(search, exponent):
+    x = np.random.default_rng(12).normal(size=(60, 5)).astype(np.float32).astype(np.float64)
+    plain, scaled = rank(x, search, top_n=20), rank(np.ldexp(x, exponent), search, top_n=20)
+    np.testing.assert_array_equal(scaled.neighbours, plain.neighbours)
+    power = {"nns": exponent, "mips": 2 * exponent, "mcss": 0}[search]
+    np.testing.assert_array_equal(scaled.scores, np.float32(plain.scores * 2.0**power))
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+def test_one_odd_clip_of_huge_values_is_ranked_too(search):
+    """As of Freesound's descriptors, whose values are by nature large, for a step from DC to noise."""
+    x = np.random.default_rng(13).integers(1, 9, (12, 3)) * 2.0**40
+    x[7, 1] = 2.0**60
+    np.testing.assert_array_equal(
+        rank(x, search, top_n=11).neighbours[7], reference_ranking(x, search, 11)[7]
+    )
+
+
+def test_scores_that_float32_cannot_hold_are_refused():
+    x = np.array([[1e20, 1.0], [2e20, 1.0], [1.0, 1.0]])
+    np.testing.assert_allclose(rank(x, "nns").scores[0, 0], 1e20, rtol=1e-6)
+    with pytest.raises(ValueError, match=r"a score of .* x 2\*\*\d+ is beyond float32: scale the embeddings"):
+        rank(x, "mips")
+
+
 @pytest.mark.parametrize("n", [1, 7, 150, 4999, 5000])
 @pytest.mark.parametrize("kind", ["normal", "sorted", "ties", "one run"])
 def test_the_best_of_a_row_equal_a_stable_sort(kind, n):

@@ -181,6 +181,25 @@ def test_weights_without_a_published_digest_are_held_to_their_first_use(cache):
     assert weights.digest(row) == sha256(OTHER)
 
 
+RUBBISH = {
+    b"": "is empty",
+    b'{"error": "login"}': "is a message in JSON",
+    b"version https://git-lfs.github.com/spec/v1\n": "is a pointer of git-lfs",
+    b"<!DOCTYPE html><html>log in</html>": "is a web page",
+    b"PK" + CONTENT[:100]: "is no PyTorch file, or not a whole one",
+}
+
+
+@pytest.mark.parametrize(("content", "what"), RUBBISH.items())
+def test_nothing_is_held_to_what_cannot_be_weights(cache, content, what):
+    row, path = described(sha256=None), put(cache / "x.pt", content)
+    with pytest.raises(ValueError, match=f"x.pt, the weights of net, {what}: delete it and run `make models"):
+        find("net", row)
+    assert weights.digest(row) is None
+    path.write_bytes(CONTENT)
+    assert find("net", row) == path
+
+
 def test_a_published_digest_goes_before_a_recorded_one(cache):
     put(cache / "x.pt", OTHER)
     find("net", described(sha256=None))
@@ -441,6 +460,16 @@ def test_wrong_bytes_are_deleted(site, cache):
     assert str(cache / "x.pt") in str(error.value)
     assert visible(cache) == []
     assert len(site.requests) == 1
+
+
+@pytest.mark.parametrize(("content", "what"), RUBBISH.items())
+def test_a_download_that_cannot_be_weights_is_deleted_and_the_next_one_taken(site, cache, content, what):
+    row, site.content = described(site.url, sha256=None), content
+    with pytest.raises(ValueError, match=f"the weights of net, {what}: what came is deleted"):
+        get(row)
+    assert visible(cache) == []
+    site.content = CONTENT
+    assert get(row).read_bytes() == CONTENT
 
 
 def test_a_download_that_differs_from_the_first_use_is_deleted(site, cache):

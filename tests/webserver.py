@@ -7,8 +7,8 @@ import threading
 import numpy as np
 
 BLOCK = 1 << 16  # what the library reads at once: what came before a break is known to the byte
-CONTENT = np.random.default_rng(0).bytes(4 * BLOCK)
-OTHER = np.random.default_rng(1).bytes(4 * BLOCK)
+CONTENT = b"\x80" + np.random.default_rng(0).bytes(4 * BLOCK - 1)  # begins as a pickle does
+OTHER = b"\x80" + np.random.default_rng(1).bytes(4 * BLOCK - 1)
 
 
 class Site:

@@ -243,9 +243,12 @@ def audit(name: str, waves: Sequence[np.ndarray], device: str = "cpu") -> dict[s
     return determinism.audit(name, waves, device)
 
 
-def read_weights(row: ModelSpec) -> Path:
-    """Path of a model's weights, which are there and are the right ones; see `weights.find`."""
-    return find(row.name, row.weights)
+def read_weights(row: ModelSpec) -> Path | None:
+    """Path of a model's weights, if it has any, which are there and are the right ones; see `weights.find`.
+
+    From then on `ModelSpec.parameters` has their digest, also where none is published.
+    """
+    return find(row.name, row.weights) if row.weights else None
 
 
 def fetch(name: str, **options: object) -> Path | None:

@@ -4,11 +4,27 @@ from sss_lib.models.spec import ModelSpec
 from sss_lib.models.weights import Weights
 
 ESSENTIA_MODELS = "https://essentia.upf.edu/models"
-LOUDER = {
-    "paper": {"gain_db": 6.0},
-    "paper_differs": "6 dB louder, clipped at full scale: its loader's replay gain of 0 dB",
-}
-"""What the 2024 study's code did to the audio of the graphs that Essentia runs."""
+
+
+def _graph(options: dict[str, object], differs: str, **in_paper: object) -> dict[str, object]:
+    """Fields of a graph that Essentia runs: its options, and what the 2024 study's code did otherwise."""
+    return {
+        "options": options,
+        "paper": {"gain_db": 6.0, "options": {**options, "min_s": 1.0, **in_paper}},
+        "paper_differs": "6 dB louder, clipped at full scale: its loader's replay gain of 0 dB; clips under "
+        f"1 s padded to it with zeros; {differs}",
+    }
+
+
+def _patches(**options: object) -> dict[str, object]:
+    """Fields of a graph that takes patches of Essentia's bands."""
+    options = {"input": "model/Placeholder", "channel": 1, "peak": False, **options}
+    options |= {"last_patch": "half", "min_s": 0.0}
+    return _graph(options, "a last patch that isn't full dropped", last_patch="full")
+
+
+VGGISH = {"front_end": "TensorflowInputVGGish", "frame": 400, "hop": 160, "patch": 96, "patch_hop": 93}
+"""Of VGGish and YAMNet: frames in samples, patches in frames."""
 
 
 def _essentia_weights(path: str) -> Weights:
@@ -24,7 +40,7 @@ def _fsd_sinet(variant: str, name: str) -> ModelSpec:
         loader="essentia_graphs",
         rate_hz=22050,
         dim=512,
-        hop_s=0.5,
+        hop_s=50 * 220 / 22050,
         modality="A",
         objective="Classification",
         n_parameters="5M",
@@ -34,13 +50,18 @@ def _fsd_sinet(variant: str, name: str) -> ModelSpec:
         verified="stand-in graph with the published nodes and shapes",
         citation="Fonseca et al., Shift-invariance in sound event tagging with CNNs, arXiv:2107.00623",
         requires="essentia",
-        **LOUDER,
         weights=_essentia_weights(f"audio-event-recognition/fsd-sinet/fsd-sinet-{variant}-1"),
-        options={
-            "algorithm": "TensorflowPredictFSDSINet",
-            "output": "model/global_max_pooling1d/Max",
-            "normalize": True,
-        },
+        **_patches(
+            front_end="TensorflowInputFSDSINet",
+            frame=660,
+            hop=220,
+            patch=101,
+            patch_hop=50,
+            input="x",
+            output="model/global_max_pooling1d/Max",
+            channel=3,
+            peak=True,
+        ),
     )
 
 
@@ -61,9 +82,12 @@ def _openl3(content: str, n_bands: int, dim: int) -> ModelSpec:
         verified="stand-in graph; the mel front end against librosa and Essentia",
         citation="Cramer et al., Look, Listen, and Learn More, ICASSP 2019",
         requires="essentia",
-        **LOUDER,
         weights=_essentia_weights(f"feature-extractors/openl3/openl3-{content}-mel{n_bands}-emb{dim}-3"),
-        options={"n_bands": n_bands},
+        **_graph(
+            {"n_bands": n_bands, "centred": False, "min_s": 0.0},
+            "the first second centred on the beginning, and all that is left at the end counted",
+            centred=True,
+        ),
     )
 
 
@@ -308,14 +332,20 @@ _ROWS = (
         citation="Pons and Serra, musicnn: Pre-trained Convolutional Neural Networks for Music Audio "
         "Tagging, arXiv:1909.06654",
         requires="essentia",
-        **LOUDER,
         weights=Weights(
             file="msd-musicnn.pb",
             sha256="d55a43f628317525793f1ba125c6ff3e8a777a38c9ad3e63ceb80372718dd834",
             licence="ISC",
             source="the wheel musicnn 0.1.0 on PyPI, musicnn/MSD_musicnn",
         ),
-        options={"algorithm": "TensorflowPredictMusiCNN", "output": "model/penultimate"},
+        options=_patches(
+            front_end="TensorflowInputMusiCNN",
+            frame=512,
+            hop=256,
+            patch=187,
+            patch_hop=93,
+            output="model/penultimate",
+        )["options"],
     ),
     ModelSpec(
         name="freesound",
@@ -334,6 +364,7 @@ _ROWS = (
         citation="Bogdanov et al., Essentia: an audio analysis library for music information retrieval, "
         "ISMIR 2013",
         requires="essentia",
+        options={"silent_frames": "drop", "rhythm": "degara"},
         scaled=True,
     ),
     ModelSpec(
@@ -352,9 +383,8 @@ _ROWS = (
         verified="stand-in graph with the published nodes and shapes",
         citation="Hershey et al., CNN architectures for large-scale audio classification, ICASSP 2017",
         requires="essentia",
-        **LOUDER,
         weights=_essentia_weights("feature-extractors/vggish/audioset-vggish-3"),
-        options={"algorithm": "TensorflowPredictVGGish", "output": "model/vggish/embeddings"},
+        **_patches(**VGGISH, output="model/vggish/embeddings"),
     ),
     ModelSpec(
         name="yamnet",
@@ -372,13 +402,8 @@ _ROWS = (
         verified="stand-in graph with the published nodes and shapes",
         citation="Plakal and Ellis, YAMNet, github.com/tensorflow/models, 2020",
         requires="essentia",
-        **LOUDER,
         weights=_essentia_weights("audio-event-recognition/yamnet/audioset-yamnet-1"),
-        options={
-            "algorithm": "TensorflowPredictVGGish",
-            "input": "melspectrogram",
-            "output": "embeddings",
-        },
+        **_patches(**VGGISH, input="melspectrogram", output="embeddings"),
     ),
     _fsd_sinet("vgg41-tlpf", "41 TLPF"),
     _fsd_sinet("vgg42-aps", "42 APS"),

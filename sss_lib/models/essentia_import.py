@@ -2,12 +2,20 @@
 
 import os
 import types
+from collections.abc import Callable
+
+import numpy as np
+
+from sss_lib.models import weights
+from sss_lib.models.spec import ModelSpec
 
 ENVIRONMENT = {
     "TF_CPP_MIN_LOG_LEVEL": "2",
     "TF_NUM_INTRAOP_THREADS": "1",  # one thread a worker: two don't fight
     "TF_NUM_INTEROP_THREADS": "1",
 }
+BATCH = 60
+"""Inputs of a graph at once."""
 
 
 def essentia_standard(model: str) -> types.ModuleType:
@@ -37,3 +45,52 @@ def essentia_standard(model: str) -> types.ModuleType:
             "on Linux with an x86-64 processor; it has no wheels for others"
         ) from None
     return essentia.standard
+
+
+def graph(spec: ModelSpec, inputs: str, output: str, *, squeeze: bool) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a model's frozen graph, run by Essentia: float32 [n, ...] of four axes to [n, dim].
+
+    Parameters
+    ----------
+    spec : ModelSpec
+    inputs, output : str
+        Nodes of the graph.
+    squeeze : bool
+        Whether the graph takes its input without axes of length one.
+
+    Raises
+    ------
+    ImportError
+        If Essentia isn't installed, or is the one without TensorFlow.
+    FileNotFoundError
+        If the graph is missing.
+    ValueError
+        If the file isn't the expected one, or isn't such a graph.
+    """
+    standard = essentia_standard(spec.name)
+    from essentia import Pool
+
+    if not hasattr(standard, "TensorflowPredict"):
+        raise ImportError(
+            f"{spec.name} needs TensorFlow, and this Essentia is without it: uninstall the package essentia, "
+            "and install the other with pip install -e .[essentia]"
+        )
+    path = weights.find(spec.name, spec.weights)
+    try:
+        predict = standard.TensorflowPredict(
+            graphFilename=str(path), inputs=[inputs], outputs=[output], squeeze=squeeze
+        )
+    except RuntimeError as error:
+        raise weights.unusable(spec.name, spec.weights, error) from None
+
+    def embed(values: np.ndarray) -> np.ndarray:
+        rows = []
+        for start in range(0, len(values), BATCH):
+            pool = Pool()
+            pool.set(
+                inputs, np.ascontiguousarray(values[start : start + BATCH], np.float32)
+            )  # reads one piece
+            rows.append(predict(pool)[output].reshape(-1, spec.dim))
+        return np.concatenate(rows)
+
+    return embed

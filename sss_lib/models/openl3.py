@@ -1,7 +1,8 @@
 """OpenL3 (Cramer et al., ICASSP 2019) as a frozen graph in Essentia, with its mel front end written here.
 
-Seconds of audio at a hop of one second, the first centred on the beginning; of each the magnitude of the
-short-time Fourier transform in mel bands, in decibels below its largest value, at most 80.
+Seconds of audio, one after the other from the beginning; of each the magnitude of the short-time Fourier
+transform in mel bands, in decibels below its largest value, at most 80. What is left after the last counts,
+with zeros behind it, if it is at least half a second or all there is.
 """
 
 import functools
@@ -11,43 +12,31 @@ from collections.abc import Callable
 import numpy as np
 
 from sss_lib import audio
-from sss_lib.models import read_weights
-from sss_lib.models.essentia_import import essentia_standard
+from sss_lib.models.essentia_import import graph
 from sss_lib.models.spec import ModelSpec
 
 RATE_HZ, FRAME, HOP, N_FRAMES = 48000, 2048, 242, 199
 RANGE_DB, FLOOR = 80.0, 1e-10
-BATCH = 60
 
 
 def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the network: waveform to [n_seconds, dim]. It runs on the CPU, whatever the device."""
-    standard = essentia_standard(spec.name)
-    from essentia import Pool
+    """Return the network: waveform to [n_seconds, dim]. It runs on the CPU, whatever the device.
 
-    predict = standard.TensorflowPredict(
-        graphFilename=str(read_weights(spec)),
-        inputs=["melspectrogram"],
-        outputs=["embeddings"],
-        squeeze=False,
-    )
-    n_bands = spec.options["n_bands"]
+    Of the options, `n_bands` and `centred` are those of `patches`, and `min_s` is what shorter clips are
+    padded to with zeros, in seconds.
+    """
+    network = graph(spec, "melspectrogram", "embeddings", squeeze=False)
+    n_bands, centred = spec.options["n_bands"], spec.options["centred"]
+    n_min = round(spec.options["min_s"] * RATE_HZ)
 
     def embed(wave: np.ndarray) -> np.ndarray:
-        spectrograms = patches(wave, n_bands)
-        rows = []
-        for start in range(0, len(spectrograms), BATCH):
-            pool = Pool()
-            batch = spectrograms[start : start + BATCH]
-            # The graph takes [n, bands, frames, 1]; Essentia reads only what lies in one piece.
-            pool.set("melspectrogram", np.ascontiguousarray(batch.transpose(0, 2, 1)[..., None]))
-            rows.append(predict(pool)["embeddings"].reshape(len(batch), spec.dim))
-        return np.concatenate(rows)
+        spectrograms = patches(audio.pad_to(wave, n_min), n_bands, centred=centred)
+        return network(spectrograms.transpose(0, 2, 1)[..., None])  # [n, bands, frames, 1]
 
     return embed
 
 
-def patches(wave: np.ndarray, n_bands: int) -> np.ndarray:
+def patches(wave: np.ndarray, n_bands: int, *, centred: bool = False) -> np.ndarray:
     """Log-mel spectrogram of each second.
 
     Parameters
@@ -56,6 +45,9 @@ def patches(wave: np.ndarray, n_bands: int) -> np.ndarray:
         At 48 kHz.
     n_bands : int
         128 or 256.
+    centred : bool
+        The first second is centred on the beginning, half of it zeros, and whatever is left counts as a last
+        one: what the 2024 study computed.
 
     Returns
     -------
@@ -67,6 +59,10 @@ def patches(wave: np.ndarray, n_bands: int) -> np.ndarray:
     >>> patches(np.ones(100, np.float32), 128).shape
     (1, 199, 128)
     """
+    if centred:
+        wave = np.pad(wave, (RATE_HZ // 2, 0))
+    else:
+        wave = wave[: max(1, (len(wave) + RATE_HZ // 2) // RATE_HZ) * RATE_HZ]
     return np.stack([_log_mel(second, n_bands) for second in audio.chunk(wave, RATE_HZ, RATE_HZ)])
 
 

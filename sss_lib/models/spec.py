@@ -182,7 +182,7 @@ class ModelSpec:
                 changes[word] = {"long" if word in LONG else "short": word}
             elif word == "paper":
                 if not self.paper:
-                    raise ValueError(f"{self.name} does what the 2024 study did already: leave out 'paper'")
+                    raise ValueError(f"{self.name} has no other preparation for the paper: leave out 'paper'")
                 changes[word] = dict(self.paper)
             elif word == "half":
                 changes[word] = {"half": True}

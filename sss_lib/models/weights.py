@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sss_lib.download import Remote, digest_of, locked, write_json
+from sss_lib.models.formats import flaw
 
 WEIGHTS_DIR = Path(__file__).parent.parent.parent / "data" / "models"
 """The folder of the weights that come with the repository."""
@@ -37,7 +38,8 @@ class Weights:
     url : str or None
         None if it comes with the repository.
     sha256 : str or None
-        As published; None where nobody publishes it: then that of the first use is held to.
+        As published; None where nobody publishes it: then that of the first use is held to, if the file can
+        be weights at all (`formats.flaw`).
     n_bytes : int or None
     non_commercial : bool
         The licence forbids commercial use. One with NC in its name always does.
@@ -118,7 +120,8 @@ def find(name: str, weights: Weights) -> Path:
     FileNotFoundError
         If the file is missing; the message says how to get it.
     ValueError
-        If its size or sha256 isn't the published one or, where none is published, that of its first use.
+        If its size or sha256 isn't the published one or, where none is published, that of its first use; or
+        if it can't be weights at all.
     """
     path, own = path_of(weights), weights.url is None
     get = "check out the repository again" if own else f'run `make models MODELS="{name}"`'
@@ -129,7 +132,7 @@ def find(name: str, weights: Weights) -> Path:
     entry = {} if own else _entries().get(weights.file, {})
     unchanged = state.items() <= entry.items()
     sha256 = entry["sha256"] if unchanged else digest_of(path)
-    if wrong := remote_of(name, weights).difference(state["n_bytes"], sha256):
+    if wrong := remote_of(name, weights).difference(state["n_bytes"], sha256) or implausible(weights, path):
         raise ValueError(f"{path}, the weights of {name}, {wrong}: delete it and {get}")
     if not (own or unchanged):
         record(weights, state, sha256)
@@ -147,6 +150,22 @@ def remote_of(name: str, weights: Weights) -> Remote:
         weights.n_bytes,
         digest(weights),
         note="" if weights.sha256 else first_use,
+        flaw=lambda path: implausible(weights, path),
+    )
+
+
+def implausible(weights: Weights, path: Path) -> str:
+    """Return why nothing can be held to this file, in words: "" if it can, or a digest is known."""
+    return "" if digest(weights) else flaw(path, weights.file)
+
+
+def unusable(name: str, weights: Weights, error: Exception) -> ValueError:
+    """Return the error to raise where weights that were found can't be loaded."""
+    reason = str(error).partition("\n")[0]  # Essentia goes on with all nodes of the graph
+    entry = "" if weights.sha256 else f" and the entry {weights.file!r} of {cache_dir() / LOCK}"
+    return ValueError(
+        f"{path_of(weights)}, the weights of {name}, can't be loaded ({reason}): delete it{entry}, and get "
+        "the right file"
     )
 
 
