@@ -347,7 +347,9 @@ class Store:
             for variant, search in systems
         }
         path = self.data_dir / "evaluation_results" / dataset / "comparison.parquet"
-        modules = ("export", "floors", "metrics", "models.catalogue", "plots.classes", "plots.style")
+        rows = ("attention", "clap", "clip", "effects", "essentia", "floors", "later")
+        modules = ("export", "floors", "metrics", *(f"models.rows.{kind}" for kind in rows))
+        modules += ("plots.classes", "plots.style")
         modules += ("plots.systems", "queries", "relevance", "reports", "resampling", "statistics", "tables")
         return Artefact(path, dataclasses.asdict(grid), inputs, modules, "05_figures")
 

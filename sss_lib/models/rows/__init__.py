@@ -1,0 +1,1 @@
+"""Rows of the catalogue, a file a kind of model."""
