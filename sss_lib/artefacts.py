@@ -352,9 +352,11 @@ class Store:
 
     def ranked(self, dataset: str) -> list[dict]:
         """Parameters of every ranking that exists of a dataset, as the files themselves say."""
-        folder = self.data_dir / "similarity_rankings" / dataset
-        found = [Artefact(path, {}).metadata()["recipe"] for path in sorted(folder.glob("*/*.parquet"))]
-        return [recipe["parameters"] for recipe in found]
+        return _parameters_of(self.data_dir / "similarity_rankings" / dataset, "*/*.parquet")
+
+    def evaluated(self, dataset: str) -> list[dict]:
+        """Parameters of everything that has been evaluated on a dataset, as the files themselves say."""
+        return _parameters_of(self.data_dir / "evaluation_results" / dataset, "*/*.queries.parquet")
 
     def layout(self, dataset: str, variant, how: str) -> Artefact:
         """Places of the clips of a variant on a map of two dimensions, written by notebook 06."""
@@ -370,6 +372,10 @@ class Store:
     def runs_dir(self, dataset: str) -> Path:
         """Folder of the executed notebooks."""
         return self.data_dir / "runs" / dataset
+
+
+def _parameters_of(folder: Path, pattern: str) -> list[dict]:
+    return [Artefact(path, {}).metadata()["recipe"]["parameters"] for path in sorted(folder.glob(pattern))]
 
 
 def read_json_embeddings(folder: str | Path) -> tuple[list[str], np.ndarray, np.ndarray]:
