@@ -1,5 +1,6 @@
 # make run    set up, then run the notebooks of a grid: figures, a table, executed notebooks
 # make test   set up, then run the tests
+# make listen  set up, then serve notebook 06 as a page on this machine (PORT=8866, HOST=127.0.0.1)
 # make models MODELS="a b"   download the weights of models by name; without names, list the models
 # Every target sets up .venv first if it is missing or older than pyproject.toml.
 
@@ -8,11 +9,13 @@ GRID ?= notebooks/grids/mini.yaml
 DATASET ?=
 JOBS ?=
 MODELS ?=
+HOST ?= 127.0.0.1
+PORT ?= 8866
 
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: setup run test models bench lint clean
+.PHONY: setup run test listen models bench lint clean
 
 setup: $(READY)
 
@@ -29,6 +32,9 @@ run: $(READY)
 
 test: $(READY)
 	@$(BIN)/python -m pytest
+
+listen: $(READY)
+	@$(BIN)/python -m sss_lib.listening --host '$(HOST)' --port $(PORT)
 
 models: $(READY)
 	@$(BIN)/python -m sss_lib.models $(MODELS)

@@ -14,6 +14,7 @@ The library behind the numbered notebooks, in the order in which they use it:
 - `statistics`: bootstrap confidence intervals.
 - `tables`, `plots`: scores to readable tables and figures.
 - `experiment`: variants, and grids of them in YAML.
+- `listening`: hear what the rankings say: a board of results, blind judging, a map.
 - `runner`: runs the notebooks of a grid through papermill, those that are not up to date.
 
 Importing `sss_lib` imports none of them: each loads when it is first asked for.
@@ -28,6 +29,7 @@ __all__ = [
     "dataset",
     "experiment",
     "extraction",
+    "listening",
     "metrics",
     "models",
     "plots",

@@ -76,9 +76,11 @@ class View {
     this.onMessage = (content, buffers) => this.receive(content, buffers);
     this.onView = () => this.show();
     this.onStatus = () => this.showStatus();
+    this.onJudged = () => this.showJudged();
     model.on("msg:custom", this.onMessage);
     model.on("change:view", this.onView);
     model.on("change:status", this.onStatus);
+    model.on("change:judged", this.onJudged);
     this.build();
     this.show();
     this.ask({ ask: "hello" }).catch(() => this.say("No kernel answers. Run this notebook's cells to listen."));
@@ -88,6 +90,7 @@ class View {
     this.model.off("msg:custom", this.onMessage);
     this.model.off("change:view", this.onView);
     this.model.off("change:status", this.onStatus);
+    this.model.off("change:judged", this.onJudged);
     cancelAnimationFrame(this.frame);
     this.observer.disconnect();
     this.player.close();
@@ -105,7 +108,10 @@ class View {
   }
 
   receive(content, buffers) {
-    if (content.play !== undefined) return this.player.play(content.play);
+    if (content.play !== undefined) {
+      this.named = content;
+      return this.player.play(content.play);
+    }
     const waiting = this.waiting.get(content.id);
     if (!waiting) return;
     this.waiting.delete(content.id);
@@ -168,12 +174,14 @@ class View {
       this.at = [0, 0];
     }
     this.view = view;
+    this.showStatus();
+    for (const part of [this.query, this.tools, this.legend, this.columns]) part.hidden = !view.query;
+    this.judge.hidden = true;
     if (!view.query) return;
     this.player.stop();
     this.observer.disconnect();
     this.cards = [];
     const had = this.root.contains(document.activeElement);
-    this.showStatus();
     this.queryCard = this.card(view.query.clip, view.query.about, -1, 0, null);
     this.query.replaceChildren(this.queryCard);
     if (view.upload) this.query.append(this.drop);
@@ -185,7 +193,11 @@ class View {
     this.at = [Math.min(this.at[0], view.columns.length - 1), Math.max(0, this.at[1])];
     this.focus(...this.at, had);
     this.root.querySelectorAll("[data-clip]").forEach((element) => this.observer.observe(element));
-    this.player.fetch(view.query.clip).catch(() => {});
+    this.prefetch(this.queryCard);
+  }
+
+  prefetch(card) {
+    if (card?.dataset.clip !== undefined) this.player.fetch(Number(card.dataset.clip)).catch(() => {});
   }
 
   legendParts() {
@@ -234,10 +246,10 @@ class View {
       score != null && this.view.mode === "compare"
         ? node("span", { class: "sss-score", title: scoreName }, score.toPrecision(3)) : "");
     const from = [about.title && about.id, about.uploader && link(about.uploader, about.source),
-      about.licence && link(about.licence, about.licence), seconds(about.seconds)].filter(Boolean);
-    const grade = this.view.grades?.[clip];
+      about.licence && link(about.licence, about.licence_url), clip != null && seconds(about.seconds)].filter(Boolean);
     const spoken = [column < 0 ? "query" : `rank ${rank + 1}`, about.title || about.id, MARKS[kind][1],
-      about.labels.join(", "), seconds(about.seconds), grade != null ? `graded ${grade}` : ""];
+      about.labels.join(", "), seconds(about.seconds)];
+    const picture = clip != null && node("div", { class: "sss-picture" }, canvas, node("i", { class: "sss-cursor" }), play);
     return node("div", {
       class: `sss-card sss-is-${kind}`, role: column < 0 ? "group" : "listitem", tabindex: -1,
       "data-clip": clip, "data-column": column, "data-rank": rank,
@@ -247,9 +259,9 @@ class View {
         this.focus(column, rank, true);
         this.toggle(clip, column);
       },
-    }, head, node("div", { class: "sss-picture" }, canvas, node("i", { class: "sss-cursor" }), play), labels,
+    }, head, picture || "", labels,
       node("p", { class: "sss-from" }, ...from.flatMap((one, i) => (i ? [" · ", one] : [one]))),
-      grade != null ? node("p", { class: "sss-grade" }, `graded ${grade}`) : "");
+      this.view.mode === "grade" && column >= 0 ? node("p", { class: "sss-grade" }) : "");
   }
 
   // Pictures are asked for a few at a time, so that a sound never waits long behind them.
@@ -295,15 +307,15 @@ class View {
       card.focus({ preventScroll: true });
       card.scrollIntoView({ block: "nearest", inline: "nearest" });
     }
-    this.player.fetch(Number(card.dataset.clip)).catch(() => {});
+    this.prefetch(card);
   }
 
   prefetchAfter(column, rank) {
-    const next = column < 0 ? this.cardAt(0, 0) : this.cardAt(column, rank + 1);
-    if (next) this.player.fetch(Number(next.dataset.clip)).catch(() => {});
+    this.prefetch(column < 0 ? this.cardAt(0, 0) : this.cardAt(column, rank + 1));
   }
 
   toggle(clip, column) {
+    if (clip == null) return;
     const deck = column < 0 ? "query" : "result";
     const same = this.player.clip === clip && this.player.deck.audio.dataset.deck === deck;
     if (this.player.loading === clip || (same && this.player.playing)) return this.player.stop();
@@ -312,6 +324,7 @@ class View {
 
   switchSides() {
     const onQuery = this.player.deck.audio.dataset.deck === "query" && this.player.playing;
+    if (this.view.query.clip == null) return;
     if (!onQuery) return this.player.play(this.view.query.clip, "query");
     const card = this.at[0] < 0 ? this.cardAt(0, 0) : this.cardAt(...this.at);
     if (card) this.player.play(Number(card.dataset.clip), "result");
@@ -332,13 +345,13 @@ class View {
     const card = this.cardAt(column, rank);
     const onButton = event.target.closest("button, a, input") && !event.target.closest(".sss-play");
     const acts = {
-      " ": () => !onButton && this.toggle(Number(card.dataset.clip), column),
+      " ": () => !onButton && this.toggle(column < 0 ? this.view.query.clip : Number(card.dataset.clip), column),
       q: () => this.toggle(this.view.query.clip, -1),
       b: () => this.switchSides(),
       l: () => this.loop.click(),
       v: () => this.volume.click(),
       Escape: () => this.player.stop(),
-      Enter: () => !onButton && this.view.mode === "compare" && this.search(Number(card.dataset.clip)),
+      Enter: () => !onButton && this.view.mode === "compare" && column >= 0 && this.search(Number(card.dataset.clip)),
       ...this.judgingKeys(card),
     };
     const move = moves[event.key], act = acts[event.key.length === 1 ? event.key.toLowerCase() : event.key];
@@ -363,11 +376,12 @@ class View {
       const plays = player.playing && player.clip === own && ofDeck;
       card.classList.toggle("sss-plays", plays);
       card.classList.toggle("sss-loads", player.loading === own);
-      card.querySelector(".sss-play").textContent = plays ? "■" : player.loading === own ? "…" : "▶";
+      const button = card.querySelector(".sss-play");
+      if (button) button.textContent = plays ? "■" : player.loading === own ? "…" : "▶";
     }
     const about = player.clip === this.view?.query?.clip ? this.view?.query?.about : this.view?.clips?.[player.clip];
-    const name = about ? about.title || about.id : "";
-    this.now.textContent = player.problem || (player.playing ? `playing ${name}` : "");
+    const name = about ? about.title || about.id : this.named?.play === player.clip ? this.named.name : "";
+    this.now.textContent = player.problem || (player.playing ? `playing ${name}` : player.loading !== null ? "loading …" : "");
     this.now.classList.toggle("sss-problem", Boolean(player.problem));
     if (player.playing) this.frame = requestAnimationFrame(() => this.showProgress());
   }
@@ -384,14 +398,38 @@ class View {
     const say = (message) => this.ask(message).catch((error) => this.say(error.message));
     const undo = { u: () => say({ ask: "undo" }) };
     if (this.view.mode === "grade") {
-      const grade = (value) => this.at[0] >= 0 && say({ ask: "grade", clip, grade: value });
+      const grade = (value) => this.at[0] >= 0 && this.grade(clip, value);
       return { ...undo, 0: () => grade(0), 1: () => grade(1), 2: () => grade(2), 3: () => grade(3) };
     }
     if (this.view.mode === "prefer") {
-      const prefer = (choice) => say({ ask: "prefer", choice });
+      const prefer = (choice) => !this.model.get("judged").done && say({ ask: "prefer", choice });
       return { ...undo, 1: () => prefer("left"), 2: () => prefer("right"), 0: () => prefer("equal") };
     }
     return {};
+  }
+
+  async grade(clip, value) {
+    const [column, rank] = this.at, { query } = this.view;
+    try {
+      await this.ask({ ask: "grade", clip, grade: value });
+    } catch (error) {
+      return this.say(error.message);
+    }
+    if (this.view.query.clip !== query.clip) return; // that was the last of this query
+    const later = this.cards.flatMap((cards, c) => cards.map((card, r) => [c, r, card]))
+      .filter(([c, r]) => c > column || (c === column && r > rank));
+    const next = later.find(([, , card]) => !card.querySelector(".sss-grade").textContent);
+    if (next) this.focus(next[0], next[1], true);
+  }
+
+  showJudged() {
+    const { grades = {}, progress, done } = this.model.get("judged") || {};
+    this.progress.textContent = progress || "";
+    this.root.querySelectorAll(".sss-judge button:not([data-key='u'])").forEach((one) => (one.disabled = done));
+    this.root.querySelectorAll(".sss-card[data-clip]").forEach((card) => {
+      const place = card.querySelector(".sss-grade"), grade = grades[card.dataset.clip];
+      if (place) place.textContent = grade == null ? "" : `graded ${grade}`;
+    });
   }
 
   showJudging() {
@@ -402,10 +440,10 @@ class View {
     const press = (key) => keys(this.cardAt(...this.at))[key]();
     const buttons = mode === "grade"
       ? GRADES.map((text, i) => [String(i), text]) : CHOICES.map(([, text]) => [text[0], text]);
-    this.judge.replaceChildren(node("span", {}, this.view.progress),
-      ...(this.view.done ? [] : buttons.map(([key, text]) =>
-        node("button", { type: "button", "data-key": key, onclick: () => press(key) }, text))),
-      node("button", { type: "button", "data-key": "u", onclick: () => press("u") }, "U undo"));
+    this.progress = node("span", { role: "status" });
+    this.judge.replaceChildren(this.progress, ...[...buttons, ["u", "U undo"]].map(([key, text]) =>
+      node("button", { type: "button", "data-key": key, onclick: () => press(key) }, text)));
+    this.showJudged();
   }
 
   // A sound of the listener's own: dropped on the board, or chosen.

@@ -1,5 +1,6 @@
 """The board on the page: what it shows, and what it may ask the kernel for."""
 
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -7,8 +8,9 @@ import anywidget
 import traitlets
 
 from sss_lib.audio import AudioError
-from sss_lib.listening import views
-from sss_lib.listening.sounds import N_BANDS, N_COLUMNS
+from sss_lib.listening import outside, views
+from sss_lib.listening.outside import Upload
+from sss_lib.listening.sounds import N_BANDS, N_COLUMNS, OWN
 from sss_lib.listening.study import Study, System
 
 _HERE = Path(__file__).parent
@@ -45,20 +47,23 @@ class Board(anywidget.AnyWidget):
     _css = (_HERE / "board.css").read_text(encoding="utf-8")
     view = traitlets.Dict().tag(sync=True)
     status = traitlets.Unicode().tag(sync=True)
-    query = traitlets.Int(-1)
+    query = traitlets.Int(OWN)
 
     def __init__(self, study: Study, systems: Sequence[str] = (), *, n: int = 15):
         super().__init__()
         self.study = study
         self.n = n
         self.label = ""
+        self._again: Callable | None = None
         self.systems = self._chosen(systems) if systems else study.best(MOST_SYSTEMS)
         self._answers: dict[str, Callable] = {
             "hello": lambda message, buffers: {},
             "sound": self._sound,
             "pictures": self._pictures,
             "search": self._search,
+            "upload": self._upload,
         }
+        self._arriving = Upload()
         self.on_msg(self._receive)
 
     def choose(self, systems: Sequence[str]) -> None:
@@ -83,22 +88,61 @@ class Board(anywidget.AnyWidget):
         row = self.study.row(clip) if isinstance(clip, str) else clip
         labels = self.study.collection.clips["labels"][row]
         self.label = label or (self.label if self.label in labels else labels[0])
+        self._again = functools.partial(self.show, row)
         self._render(row)
+
+    def show_sound(self, path: str | Path, name: str = "") -> None:
+        """Let a sound from outside the collection query: each system embeds and ranks it.
+
+        Parameters
+        ----------
+        path : str or Path
+        name : str
+            What it is called on the page; by default its file name.
+
+        Raises
+        ------
+        AudioError
+            If it can't be decoded, or is silent.
+        """
+        name = name or Path(path).name
+        length_s = outside.check(path, name)
+        found = outside.search_sound(self.study, self.systems, path, self.n)
+        self.study.sounds.own = Path(path)
+        self._again = functools.partial(self.show_sound, path, name)
+        self._show_foreign({"id": "your sound", "title": name, "seconds": length_s}, found)
+
+    def show_words(self, words: str) -> None:
+        """Let words query, in the systems whose model has a text tower here."""
+        if not words.strip():
+            raise ValueError("there are no words: type what the sound should be")
+        found = outside.search_words(self.study, self.systems, words, self.n)
+        self._again = functools.partial(self.show_words, words)
+        self._show_foreign({"id": "your words", "title": words, "seconds": 0.0}, found)
 
     def refresh(self) -> None:
         """Show the same query again, by the systems and the number of results that are chosen now."""
-        if self.query >= 0:
-            self._render(self.query)
+        if self._again:
+            self._again()
 
     def play(self, clip: int) -> None:
         """Play a clip on the page."""
         self.study.sounds.path(clip)
-        self.send({"play": clip})
+        about = views.about_clip(self.study, clip)
+        self.send({"play": clip, "name": about["title"] or about["id"]})
 
     def _render(self, row: int) -> None:
         self.status = ""
-        self.view = views.compare(self.study, self.systems, row, self.label, self.n)
         self.query = row
+        self.view = self._with_upload(views.compare(self.study, self.systems, row, self.label, self.n))
+
+    def _show_foreign(self, about: dict, found: dict) -> None:
+        self.status = ""
+        self.query = OWN
+        self.view = self._with_upload(views.foreign(self.study, about, found))
+
+    def _with_upload(self, view: dict) -> dict:
+        return {**view, "upload": {"most_bytes": self._arriving.most_bytes}}
 
     def _chosen(self, names: Sequence[str]) -> list[System]:
         if not 1 <= len(names) <= MOST_SYSTEMS:
@@ -139,6 +183,13 @@ class Board(anywidget.AnyWidget):
         clip = message.get("clip")
         self.study.sounds.path(clip)
         self.show(clip)
+        return {}
+
+    def _upload(self, message: dict, buffers: list) -> dict:
+        last = bool(message.get("last"))
+        self._arriving.add(bytes(buffers[0]), int(message.get("at", 0)), last=last)
+        if last:
+            self.show_sound(self._arriving.path, str(message.get("name"))[:120])
         return {}
 
     def _repr_mimebundle_(self, **options: object):

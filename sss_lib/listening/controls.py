@@ -5,10 +5,11 @@ from collections.abc import Callable
 import ipywidgets as widgets
 import numpy as np
 
+from sss_lib import models
 from sss_lib.listening.board import MOST_SYSTEMS, Board
 from sss_lib.listening.selection import Steps, candidates
 
-NOBODY = ("–", "")
+NOBODY = ("none", "")
 
 
 class Controls(widgets.VBox):
@@ -31,7 +32,13 @@ class Controls(widgets.VBox):
         offered = [(f"{one.title} · {one.words}", name) for name, one in self.study.systems.items()]
         chosen = [one.name for one in board.systems] + [""] * MOST_SYSTEMS
         self.systems = [
-            widgets.Dropdown(options=[NOBODY, *offered], value=chosen[i], description=f"System {i + 1}")
+            widgets.Dropdown(
+                options=[NOBODY, *offered],
+                value=chosen[i],
+                description=f"System {i + 1}",
+                style={"description_width": "62px"},
+                layout=widgets.Layout(flex="1 1 232px", width="auto", min_width="200px"),
+            )
             for i in range(MOST_SYSTEMS)
         ]
         self.include = widgets.TagsInput(
@@ -41,23 +48,32 @@ class Controls(widgets.VBox):
             allowed_tags=labels, allow_duplicates=False, placeholder="add a class"
         )
         self.count = widgets.Label()
-        self.random = _button("Random clip", "shuffle", self.draw)
+        self.random = _button("Random clip", self.draw)
         self.clip = widgets.Combobox(
             options=tuple(clips["fname"]), description="Clip id", continuous_update=False
         )
-        self.label = widgets.Dropdown(description="Query class")
-        self.n = widgets.Dropdown(options=[5, 10, 15, 30, 50], value=_nearest(board.n), description="Results")
-        self.first = widgets.Dropdown(description="Disagree:")
-        self.second = widgets.Dropdown(description="and")
-        self.back = _button("Back", "arrow-left", lambda: self._step(-1))
-        self.next = _button("Next", "arrow-right", lambda: self._step(1))
+        self.label = widgets.Dropdown(description="Query class", layout=widgets.Layout(width="270px"))
+        self.n = widgets.Dropdown(
+            options=[5, 10, 15, 30, 50],
+            value=_nearest(board.n),
+            description="Results",
+            style={"description_width": "55px"},
+            layout=widgets.Layout(width="130px"),
+        )
+        self.first = widgets.Dropdown(description="Where", style={"description_width": "50px"})
+        self.second = widgets.Dropdown(description="and", style={"description_width": "40px"})
+        self.disagree = widgets.Label("disagree most:")
+        self.back = _button("Back", lambda: self._step(-1))
+        self.next = _button("Next", lambda: self._step(1))
         self.gap = widgets.Label()
+        self.words = widgets.Text(description="Words", placeholder="a dog barks", continuous_update=False)
         super().__init__(
             [
                 _row(*self.systems),
                 _row(_named("Has all of", self.include), _named("Has none of", self.exclude)),
                 _row(self.random, self.count, self.clip, self.label, self.n),
-                _row(self.first, self.second, self.back, self.next, self.gap),
+                self.words,
+                _row(self.first, self.second, self.disagree, self.back, self.next, self.gap),
             ],
             layout=widgets.Layout(width="100%"),
         )
@@ -73,6 +89,7 @@ class Controls(widgets.VBox):
         self.clip.observe(self._on(lambda: self.clip.value and board.show(self.clip.value)), "value")
         self.label.observe(self._on(lambda: board.show(board.query, self.label.value)), "value")
         self.n.observe(self._on(self._resize), "value")
+        self.words.observe(self._on(lambda: self.words.value and board.show_words(self.words.value)), "value")
         board.observe(lambda _: self._follow(), "view")
         self._follow()
 
@@ -124,6 +141,9 @@ class Controls(widgets.VBox):
         self._silently(self.second, options=options, value=options[min(1, len(options) - 1)][1])
         self._restart()
 
+        has_text = any(models.has_text(one.variant.model) for one in self.board.systems)
+        self.words.layout.display = None if has_text else "none"
+
     def _restart(self) -> None:
         self.steps = None
         self.gap.value = ""
@@ -160,7 +180,7 @@ class Controls(widgets.VBox):
             self._quiet = False
 
 
-def _button(text: str, icon: str, act: Callable) -> widgets.Button:
+def _button(text: str, act: Callable) -> widgets.Button:
     button = widgets.Button(description=text, layout=widgets.Layout(width="auto"))
     button.on_click(lambda _: act())
     return button

@@ -47,7 +47,7 @@ def integrated(wave: np.ndarray) -> float:
 
 
 def _weighted(wave: np.ndarray) -> np.ndarray:
-    """K-weighted sound, through its spectrum: a second of silence behind it takes up what the filters ring."""
+    """K-weighted sound, through its spectrum: silence behind it takes up what the filters ring."""
     n_padded = len(wave) + RATE_HZ
     z = np.exp(-2j * np.pi * np.fft.rfftfreq(n_padded))
     response = np.ones_like(z)

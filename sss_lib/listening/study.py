@@ -111,7 +111,7 @@ class Study:
         return self.row_of[fname]
 
     def results(self, system: System, row: int, n: int) -> list[tuple[int, float]]:
-        """The first results of a query: rows of the collection and scores; empty if the query failed there."""
+        """The first results of a query: rows of the collection with scores; none if the query failed."""
         rows, place, table = self._ranking(system)
         if row not in place:
             return []
@@ -154,7 +154,7 @@ class Study:
         return table.set_index(["fname", "label"])[system.measures].sort_index()
 
     def best(self, n: int = 5) -> list[System]:
-        """Each model's best system by macro MAP at its first cutoff, best model first; any n without scores."""
+        """Each model's best system by macro MAP, best model first; without scores, any."""
         import pyarrow as pa
 
         found = []

@@ -1,6 +1,7 @@
-"""What a board shows: a query and the results of some systems, as plain data, and as a table without a page."""
+"""What a board shows: a query and the results of some systems, as plain data and as a table."""
 
 import html
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -21,10 +22,34 @@ def about_clip(study: Study, row: int) -> dict:
         "title": clip.get("title") or "",
         "labels": list(clip["labels"]),
         "uploader": clip["uploader"],
-        "licence": clip["licence"],
+        **_licence(clip["licence"]),
         "source": clip.get("source") or "",
         "seconds": float(length) if length is not None and np.isfinite(length) else 0.0,
     }
+
+
+def _licence(licence: str) -> dict[str, str]:
+    """Name and page of a licence, given as SPDX does or as a page of Creative Commons.
+
+    Examples
+    --------
+    >>> _licence("CC-BY-SA-3.0")
+    {'licence': 'CC-BY-SA-3.0', 'licence_url': 'https://creativecommons.org/licenses/by-sa/3.0/'}
+    >>> _licence("http://creativecommons.org/licenses/by/4.0/")["licence"]
+    'CC-BY-4.0'
+    """
+    if page := re.fullmatch(
+        r"https?://creativecommons\.org/(?:licenses|publicdomain)/([\w-]+)/([\d.]+)/?", licence
+    ):
+        kind, version = page.groups()
+        name = "CC0" if kind == "zero" else f"CC-{kind.upper()}"
+        return {"licence": f"{name}-{version}", "licence_url": licence}
+    url = ""
+    if spdx := re.fullmatch(r"CC-?(0|BY[A-Z-]*)-([\d.]+)", licence):
+        kind, version = spdx.groups()
+        path = "publicdomain/zero" if kind == "0" else f"licenses/{kind.lower()}"
+        url = f"https://creativecommons.org/{path}/{version}/"
+    return {"licence": licence, "licence_url": url}
 
 
 def compare(study: Study, systems: Sequence[System], row: int, label: str, n: int) -> dict:
@@ -61,22 +86,31 @@ def compare(study: Study, systems: Sequence[System], row: int, label: str, n: in
     }
 
 
-def foreign(study: Study, about: Mapping, results: Mapping[System, Results]) -> dict:
-    """View of what a query from outside the collection finds: a sound (clip `OWN`) or words, without labels."""
+def foreign(study: Study, about: Mapping, results: Mapping[System, Results | str]) -> dict:
+    """View of what a query from outside the collection finds: a sound or words, without labels."""
     query = {"labels": [], "uploader": "", "licence": "", "source": "", "seconds": 0.0, **about}
-    columns = [column(system, found, []) for system, found in results.items()]
-    return {"mode": "compare", "label": "", "query": {"clip": OWN, "about": query}, **_page(study, columns)}
+    columns = [
+        column(one, [], [], found) if isinstance(found, str) else column(one, found, [])
+        for one, found in results.items()
+    ]
+    clip = OWN if about["seconds"] else None  # words can't be played
+    return {"mode": "compare", "label": "", "query": {"clip": clip, "about": query}, **_page(study, columns)}
 
 
-def column(system: System, results: Results, summary: Sequence[tuple[str, str]]) -> dict:
-    """One system and its results."""
+def column(
+    system: System,
+    results: Results,
+    summary: Sequence[tuple[str, str]],
+    note: str = "This system has no embedding of the query.",
+) -> dict:
+    """One system and its results, or a note where it has none."""
     return {
         "title": system.title,
         "words": system.words,
         "score": system.score,
         "summary": [list(one) for one in summary],
         "results": [[int(row), float(score)] for row, score in results],
-        "note": "This system has no embedding of the query.",
+        "note": note,
     }
 
 
