@@ -62,6 +62,11 @@ function drawPicture(canvas, bytes) {
   }
 }
 
+// JupyterLab's shortcuts take Enter and letters from whatever has the focus, unless that says not to.
+function keepKeys({ target }) {
+  if (target.closest?.(".sss-controls, .sss-board, .sss-map")) target.dataset.lmSuppressShortcuts = "true";
+}
+
 class View {
   constructor(model, el) {
     this.model = model;
@@ -81,6 +86,7 @@ class View {
     model.on("change:view", this.onView);
     model.on("change:status", this.onStatus);
     model.on("change:judged", this.onJudged);
+    document.addEventListener("focusin", keepKeys);
     this.build();
     this.show();
     this.ask({ ask: "hello" }).catch(() => this.say("No kernel answers. Run this notebook's cells to listen."));
@@ -145,7 +151,7 @@ class View {
     this.columns = node("div", { class: "sss-columns" });
     this.judge = node("div", { class: "sss-judge" });
     this.root = node("section", {
-      class: "sss-board", "data-lm-suppress-shortcuts": "true", "aria-label": "listening board",
+      class: "sss-board", "aria-label": "listening board",
       onkeydown: (event) => this.onKey(event),
     }, this.query, this.tools, this.status, this.judge, this.legend, this.columns, this.player.element);
     this.el.append(this.root);
@@ -409,13 +415,13 @@ class View {
   }
 
   async grade(clip, value) {
-    const [column, rank] = this.at, { query } = this.view;
+    const [column, rank] = this.at, { view } = this;
     try {
       await this.ask({ ask: "grade", clip, grade: value });
     } catch (error) {
       return this.say(error.message);
     }
-    if (this.view.query.clip !== query.clip) return; // that was the last of this query
+    if (this.view !== view) return; // that was the last of this query
     const later = this.cards.flatMap((cards, c) => cards.map((card, r) => [c, r, card]))
       .filter(([c, r]) => c > column || (c === column && r > rank));
     const next = later.find(([, , card]) => !card.querySelector(".sss-grade").textContent);

@@ -50,7 +50,11 @@ class Controls(widgets.VBox):
         self.count = widgets.Label()
         self.random = _button("Random clip", self.draw)
         self.clip = widgets.Combobox(
-            options=tuple(clips["fname"]), description="Clip id", continuous_update=False
+            options=tuple(clips["fname"]),
+            description="Clip id",
+            continuous_update=False,
+            style={"description_width": "55px"},
+            layout=widgets.Layout(width="250px"),
         )
         self.label = widgets.Dropdown(description="Query class", layout=widgets.Layout(width="270px"))
         self.n = widgets.Dropdown(

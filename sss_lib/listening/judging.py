@@ -89,7 +89,7 @@ class Judging(Board):
 
     def _go_on(self) -> None:
         """Show the first query that isn't judged through, or that all are."""
-        todo = [row for row in self.rows if not self._is_done(row)]
+        todo = self._todo(self._own())
         self._show_blind(todo[0] if todo else self.rows[-1])
 
     def _show_blind(self, row: int) -> None:
@@ -103,7 +103,6 @@ class Judging(Board):
         for one in columns:
             one["results"] = [[clip, 0.0] for clip, _ in one["results"]]  # a score would tell the search
         clips = {str(clip): self._anonymous(clip) for results in lists for clip, _ in results}
-        self._clips = [self._fname(clip) for clip in dict.fromkeys(c for found in lists for c, _ in found)]
         query = {"clip": row, "about": self._anonymous(row)}
         self.view = {"mode": self.mode, "label": "", "query": query, "columns": columns, "clips": clips}
         self._tell()
@@ -127,46 +126,57 @@ class Judging(Board):
         found = self.judgements.read()
         return found[(found["judge"] == self.judge) & (found["kind"] == MODES[self.mode])]
 
-    def _is_done(self, row: int) -> bool:
-        own = self._own()
-        own = own[own["query"] == self._fname(row)]
+    def _todo(self, own) -> list[int]:
+        """Queries that aren't judged through, of what this judge has said."""
         if self.mode == "prefer":
             pair = sorted(system.name for system in self.systems)
-            return (
-                bool(((own["systems"].map(list) == pair) & (own["n"] == self.n)).any()) if len(own) else False
-            )
-        wanted = {self._fname(c) for s in self.systems for c, _ in self.study.results(s, row, self.n)}
-        return wanted <= set(own["clip"])
+            same = own["systems"].map(pair.__eq__) & (own["n"] == self.n)
+            done = set(own.loc[same.astype(bool), "query"])
+            return [row for row in self.rows if self._fname(row) not in done]
+        graded = set(zip(own["query"], own["clip"], strict=True))
+        return [
+            row for row in self.rows if not {(self._fname(row), clip) for clip in self._wanted(row)} <= graded
+        ]
 
-    def _tell(self) -> None:
-        n_done = sum(map(self._is_done, self.rows))
+    def _wanted(self, row: int) -> list[str]:
+        """The clips of all lists for a query, each once."""
+        lists = [self.study.results(system, row, self.n) for system in self.systems]
+        return list(dict.fromkeys(self._fname(clip) for results in lists for clip, _ in results))
+
+    def _tell(self) -> list[int]:
+        """Say how far the judge is; return the queries that are to be judged."""
         own = self._own()
-        own = own[own["query"] == self._fname(self.query)]
+        todo = self._todo(own)
+        n_done = len(self.rows) - len(todo)
+        progress = f"{n_done} of {len(self.rows)} queries judged"
         grades = {}
         if self.mode == "grade":
-            of_clip = dict(zip(own["clip"], own["grade"], strict=True))
-            grades = {str(self.study.row_of[f]): int(of_clip[f]) for f in self._clips if f in of_clip}
-        done = n_done == len(self.rows)
-        progress = f"{n_done} of {len(self.rows)} queries judged"
-        progress += (
-            f", {len(grades)} of {len(self._clips)} sounds of this one" if self.mode == "grade" else ""
-        )
-        thanks = "All is judged, thank you. "
-        self.judged = {"grades": grades, "progress": (thanks if done else "") + progress, "done": done}
+            own = own[own["query"] == self._fname(self.query)]
+            of_clip, wanted = dict(zip(own["clip"], own["grade"], strict=True)), self._wanted(self.query)
+            grades = {str(self.study.row_of[f]): int(of_clip[f]) for f in wanted if f in of_clip}
+            progress += f", {len(grades)} of {len(wanted)} sounds of this one"
+        thanks = "" if todo else "All is judged, thank you. "
+        self.judged = {"grades": grades, "progress": thanks + progress, "done": not todo}
+        return todo
 
     def _grade(self, message: dict, buffers: list) -> dict:
         clip = message.get("clip")
-        if not self.view or type(clip) is not int or str(clip) not in self.view["clips"]:
+        if (
+            self.mode != "grade"
+            or not self.view
+            or type(clip) is not int
+            or str(clip) not in self.view["clips"]
+        ):
             raise ValueError(f"sound {clip!r} is in none of the lists")
         self.judgements.grade(self.judge, self._fname(self.query), self._fname(clip), message.get("grade"))
-        self._tell()
-        if self._is_done(self.query) and not self.judged["done"]:
+        todo = self._tell()
+        if todo and self.query not in todo:
             self._go_on()
         return {}
 
     def _prefer(self, message: dict, buffers: list) -> dict:
         places = {"left": 0, "right": 1, "equal": None}
-        if not self.view or message.get("choice") not in places:
+        if self.mode != "prefer" or not self.view or message.get("choice") not in places:
             raise ValueError(f"choice {message.get('choice')!r} is unknown: use {', '.join(places)}")
         place = places[message["choice"]]
         names = [self.systems[i].name for i in self._order(self.query)]
@@ -198,5 +208,6 @@ class JudgingControls(widgets.HBox):
         kinds += [("prefer one of two lists", "prefer")] if len(judging.systems) == 2 else []
         self.mode = widgets.Dropdown(options=kinds, value=judging.mode, description="Judge by")
         super().__init__([self.judge, self.mode], layout=widgets.Layout(flex_flow="row wrap"))
+        self.add_class("sss-controls")
         for one in (self.judge, self.mode):
             one.observe(lambda _: judging.begin(self.judge.value, self.mode.value), "value")

@@ -58,7 +58,6 @@ class SoundMapView {
     tools.append(this.count, this.clear);
     this.root = document.createElement("section");
     this.root.className = "sss-map";
-    this.root.dataset.lmSuppressShortcuts = "true";
     this.root.setAttribute("aria-label", "map of the sounds");
     this.root.append(this.legend, this.canvas, this.about, tools, this.keys);
     el.append(this.root);

@@ -141,6 +141,7 @@ class MapControls(widgets.HBox):
         layouts_offered = [(words, how) for how, words in layouts.LAYOUTS.items()]
         self.layout_of = widgets.Dropdown(options=layouts_offered, description="Layout")
         super().__init__([self.system, self.layout_of], layout=widgets.Layout(flex_flow="row wrap"))
+        self.add_class("sss-controls")
         for one in (self.system, self.layout_of):
             one.observe(lambda _: sound_map.lay_out(self.system.value, self.layout_of.value), "value")
         sound_map.observe(lambda change: controls.restrict(change["new"]), "marked")
