@@ -105,7 +105,7 @@ def wilson(share: float, n: int, *, z: float = 1.959964) -> tuple[float, float]:
 def preferences(judgements: pd.DataFrame) -> pd.DataFrame:
     """How often the first of two systems is preferred, ties being half; Wilson's interval.
 
-    The trials are the queries: several judges of one query are averaged first, since they are not independent.
+    The trials are the queries: several judges of one query are averaged first, not being independent.
 
     Returns
     -------

@@ -1,7 +1,9 @@
 """Queries from outside the collection: a sound of the listener's own, or words, ranked by any system."""
 
 import functools
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -29,13 +31,14 @@ class Upload:
 
     def __init__(self, most_bytes: int = MOST_BYTES):
         self.most_bytes = most_bytes
-        self._folder = tempfile.TemporaryDirectory(prefix="sss-sound-")
+        self._folder = Path(tempfile.mkdtemp(prefix="sss-sound-"))
+        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._content = bytearray()
 
     @property
     def path(self) -> Path:
         """Where the whole file lies."""
-        return Path(self._folder.name) / "sound"
+        return self._folder / "sound"
 
     def add(self, piece: bytes, at: int, *, last: bool) -> None:
         """Take the next piece; with the last one the file is written.
