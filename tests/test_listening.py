@@ -150,6 +150,13 @@ class TestBoard:
         assert "AP@3" in summary["any class"]
         json.dumps(board.view)
 
+    def test_the_most_specific_class_counts_unless_another_is_chosen(self, board):
+        board.show("tone1", "Music")
+        board.choose([FLOOR])
+        assert board.view["label"] == "Music"
+        board.show("tone2")
+        assert board.view["label"] == "Tone"
+
     def test_a_class_that_the_query_lacks_is_refused(self, board):
         with pytest.raises(ValueError, match="'tone1' has no class 'Noise': it has Tone, Music"):
             board.show("tone1", "Noise")

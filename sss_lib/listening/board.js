@@ -33,7 +33,7 @@ function link(text, url) {
   return node("a", { href: url, target: "_blank", rel: "noopener noreferrer", tabindex: -1 }, text, " ↗");
 }
 
-const seconds = (value) => (value < 10 ? value.toFixed(1) : Math.round(value)) + " s";
+const seconds = (value) => (value < 0.95 ? value.toFixed(2) : value < 9.95 ? value.toFixed(1) : Math.round(value)) + "\u00a0s";
 
 // Black, violet, orange, cream: dark to bright in even steps, so that it reads without colour too.
 const COLOURS = [[16, 14, 40], [86, 36, 110], [180, 60, 90], [240, 140, 60], [252, 240, 200]];
@@ -215,8 +215,8 @@ class View {
   }
 
   column(column, index) {
-    const summary = node("dl", {}, ...column.summary.flatMap(([name, value]) => [
-      node("dt", {}, name), node("dd", {}, value)]));
+    const summary = node("dl", {}, ...column.summary.map(([name, value]) =>
+      node("div", {}, node("dt", {}, name), node("dd", {}, value))));
     const cards = column.results.map(([clip, score], rank) =>
       this.card(clip, this.view.clips[clip], index, rank, score, column.score));
     this.cards.push(cards);
@@ -393,8 +393,8 @@ class View {
   }
 
   showProgress() {
-    const card = this.root.querySelector(".sss-plays .sss-cursor");
-    if (card) card.style.left = `${100 * this.player.progress}%`;
+    const at = `${100 * this.player.progress}%`;
+    this.root.querySelectorAll(".sss-plays .sss-cursor").forEach((cursor) => (cursor.style.left = at));
     if (this.player.playing) this.frame = requestAnimationFrame(() => this.showProgress());
   }
 

@@ -87,8 +87,8 @@ class Board(anywidget.AnyWidget):
         """
         row = self.study.row(clip) if isinstance(clip, str) else clip
         labels = self.study.collection.clips["labels"][row]
-        self.label = label or (self.label if self.label in labels else labels[0])
-        self._again = functools.partial(self.show, row)
+        self.label = label or labels[0]
+        self._again = functools.partial(self.show, row, self.label)
         self._render(row)
 
     def show_sound(self, path: str | Path, name: str = "") -> None:
