@@ -1,5 +1,6 @@
 # make run    set up, then run the notebooks of a grid: figures, a table, executed notebooks
 # make test   set up, then run the tests
+# make listen  set up, then serve notebook 06 as a page on this machine (PORT=8866, HOST=127.0.0.1)
 # make models MODELS="a b"   download the weights of models by name; without names, list the models
 # make verify DATASET=...    is a copy of a collection whole, and what is in it?
 # make data DATASET=...      fetch a known collection: fsd50k, fsd50k-dev, esc50, urbansound8k
@@ -15,11 +16,13 @@ ANCESTORS ?=
 JOBS ?=
 MODELS ?=
 export DATASET QUERY NAME
+HOST ?= 127.0.0.1
+PORT ?= 8866
 
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: setup run test models data verify leaderboard bench lint clean
+.PHONY: setup run test listen models data verify leaderboard bench lint clean
 
 setup: $(READY)
 
@@ -37,6 +40,9 @@ run: $(READY)
 
 test: $(READY)
 	@$(BIN)/python -m pytest
+
+listen: $(READY)
+	@$(BIN)/python -m sss_lib.listening --host '$(HOST)' --port $(PORT)
 
 models: $(READY)
 	@$(BIN)/python -m sss_lib.models $(MODELS)

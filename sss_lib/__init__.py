@@ -21,8 +21,12 @@ The library behind the numbered notebooks, in the order in which they use it:
 - `statistics`: intervals, paired tests, rank stability; `resampling` makes the draws.
 - `exchange`: TREC runs and qrels, npz embeddings, so that other tools can check the numbers.
 - `tables`, `reports`, `export`, `plots`: scores to readable tables, files and figures.
-- `experiment`: variants, and grids of them in YAML.
-- `runner`: runs the notebooks of a grid through papermill, those that are not up to date.
+- `published`, `claims`: the study's numbers and claims, and what is measured here beside them.
+- `confusion`, `projection`: what is mistaken for what; clips in the plane.
+- `grid`, `experiment`: variants, grids of them in YAML, and the systems that they make.
+- `runner`, `notebook`: runs the notebooks of a grid through papermill, those that are not up to date.
+- `leaderboard`: every score that was ever computed here, as a table and a page.
+- `listening`: hear what the rankings say: a board of results, blind judging, a map.
 
 Importing `sss_lib` imports none of them: each loads when it is first asked for.
 """
@@ -34,7 +38,9 @@ __all__ = [
     "archives",
     "artefacts",
     "audio",
+    "claims",
     "collections",
+    "confusion",
     "containers",
     "dataset",
     "download",
@@ -43,14 +49,20 @@ __all__ = [
     "export",
     "extraction",
     "floors",
+    "grid",
     "ground_truth",
+    "leaderboard",
+    "listening",
     "measures",
     "metrics",
     "models",
+    "notebook",
     "overview",
     "plots",
     "processing",
+    "projection",
     "protocols",
+    "published",
     "queries",
     "relevance",
     "reports",

@@ -299,6 +299,24 @@ class Store:
         return Artefact(path, variant.parameters(), inputs, ("processing",), "02_processing")
 
     @_once
+    def fitted(self, dataset: str, variant) -> Artefact:
+        """What the processing of a variant has fitted on the clips, written by notebook 02."""
+        embeddings = self.embeddings(dataset, variant)
+        path = embeddings.path.with_name(f"{variant.name}.fitted.parquet")
+        return dataclasses.replace(embeddings, path=path)
+
+    def read_fitted(self, dataset: str, variant):
+        """Processing of a variant, as fitted on a dataset: to be called with embeddings of new clips."""
+        from sss_lib.processing import Processing
+
+        table = self.fitted(dataset, variant).read()
+        arrays = dict.fromkeys(("low", "width", "mean", "components"))
+        for name in table.schema.names:
+            flat = name != "components"
+            arrays[name] = table[name].to_numpy() if flat else to_matrix(table[name])
+        return Processing(**arrays, normalize=variant.normalize, pre_normalize=variant.pre_normalize)
+
+    @_once
     def ranking(self, dataset: str, variant, search: str, *, top_n: int = 150) -> Artefact:
         """Ranking of a variant by one search, written by notebook 03."""
         path = self.data_dir / "similarity_rankings" / dataset / variant.name / f"{search}.parquet"
@@ -363,9 +381,32 @@ class Store:
         """Every score that was ever computed."""
         return self.data_dir / "evaluation_results" / "leaderboard.parquet"
 
+    def ranked(self, dataset: str) -> list[dict]:
+        """Parameters of every ranking that exists of a dataset, as the files themselves say."""
+        return _parameters_of(self.data_dir / "similarity_rankings" / dataset, "*/*.parquet")
+
+    def evaluated(self, dataset: str) -> list[dict]:
+        """Parameters of everything that has been evaluated on a dataset, as the files themselves say."""
+        return _parameters_of(self.data_dir / "evaluation_results" / dataset, "*/*.queries.parquet")
+
+    def layout(self, dataset: str, variant, how: str) -> Artefact:
+        """Places of the clips of a variant on a map of two dimensions, written by notebook 06."""
+        path = self.data_dir / "embeddings" / dataset / f"{variant.name}.{how}.parquet"
+        parameters = {**variant.parameters(), "layout": how}
+        inputs = {"embeddings": self.embeddings(dataset, variant)}
+        return Artefact(path, parameters, inputs, ("listening.layouts",), "06_listening")
+
+    def judgements(self, dataset: str) -> Path:
+        """File that the judgements of listeners are appended to, by notebook 06."""
+        return self.data_dir / "judgements" / f"{dataset}.jsonl"
+
     def runs_dir(self, dataset: str) -> Path:
         """Folder of the executed notebooks."""
         return self.data_dir / "runs" / dataset
+
+
+def _parameters_of(folder: Path, pattern: str) -> list[dict]:
+    return [Artefact(path, {}).metadata()["recipe"]["parameters"] for path in sorted(folder.glob(pattern))]
 
 
 def read_json_embeddings(folder: str | Path) -> tuple[list[str], np.ndarray, np.ndarray]:

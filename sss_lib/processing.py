@@ -1,8 +1,10 @@
 """Frame embeddings to clip embeddings: aggregate over time, reduce with PCA, L2-normalise."""
 
 import itertools
+from dataclasses import dataclass
 
 import numpy as np
+import threadpoolctl
 
 AGGREGATIONS = ("mean", "max", "median", "none")
 
@@ -66,6 +68,100 @@ def aggregate(frames: np.ndarray, offsets: np.ndarray, how: str) -> np.ndarray:
     return np.stack([np.median(frames[start:end], axis=0) for start, end in spans]).astype(np.float32)
 
 
+@dataclass(frozen=True)
+class Processing:
+    """How clip embeddings become those that are searched, as fitted on a collection: call it with new ones.
+
+    Attributes
+    ----------
+    low, width : np.ndarray [shape=(dim,)] or None
+        Of each feature over the collection, where features are scaled to [0, 1].
+    mean : np.ndarray [shape=(dim,)] or None
+        Taken off before PCA.
+    components : np.ndarray [shape=(dim, n_components)] or None
+        Directions of PCA, one a column.
+    normalize, pre_normalize : bool
+        As in `process`.
+    """
+
+    low: np.ndarray | None
+    width: np.ndarray | None
+    mean: np.ndarray | None
+    components: np.ndarray | None
+    normalize: bool
+    pre_normalize: bool
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Embeddings as they are searched.
+
+        Parameters
+        ----------
+        x : np.ndarray [shape=(n_clips, dim)]
+            Of any clips, made by the model and aggregation that it was fitted on.
+
+        Returns
+        -------
+        np.ndarray [shape=(n_clips, n_components or dim), dtype=float32]
+
+        Examples
+        --------
+        >>> fitted = fit(np.array([[0.0, 1.0], [2.0, 1.0]]), 1, normalize=False)
+        >>> fitted(np.array([[5.0, 7.0]]))
+        array([[4.]], dtype=float32)
+        """
+        require_finite(x, "embeddings")
+        if self.low is not None:
+            x = min_max_scale(x, self.low, self.width)
+        if self.pre_normalize:
+            x = l2_normalize(x)
+        if self.components is not None:
+            with threadpoolctl.threadpool_limits(1):
+                x = (x - self.mean) @ self.components
+        return (l2_normalize(x) if self.normalize else x).astype(np.float32)
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """Its arrays by name, a row a dimension, for an artefact; those that it doesn't have are left out."""
+        arrays = {"low": self.low, "width": self.width, "mean": self.mean, "components": self.components}
+        return {name: array for name, array in arrays.items() if array is not None}
+
+
+def fit(
+    x: np.ndarray,
+    n_components: int | None = None,
+    normalize: bool = True,
+    pre_normalize: bool = False,
+    scale: bool = False,
+) -> Processing:
+    """Fit the processing of a collection's clip embeddings; see `process`.
+
+    PCA comes from the full singular value decomposition on one thread, so that it depends on no seed,
+    solver's choice or number of cores.
+    """
+    require_finite(x, "embeddings")
+    low = width = mean = components = None
+    if scale:
+        low = x.min(axis=0).astype(np.float64)
+        width = x.max(axis=0) - low
+        x = min_max_scale(x, low, width)
+    if pre_normalize:
+        x = l2_normalize(x)
+    if n_components is not None:
+        n_clips, dim = x.shape
+        if not 1 <= n_components <= min(n_clips, dim):
+            what = f"dim={dim}" if dim <= n_clips else f"n_clips={n_clips}"
+            verb = "exceeds" if n_components > 0 else "is below 1, with"
+            raise ValueError(
+                f"n_components={n_components} {verb} {what}: use at most {min(n_clips, dim)}, or none"
+            )
+        mean = x.mean(axis=0, dtype=np.float64)
+        with threadpoolctl.threadpool_limits(1):
+            _, _, vt = np.linalg.svd(x - mean, full_matrices=False)
+        # A component's sign is free: its largest weight is made positive.
+        sign = np.sign(np.take_along_axis(vt, np.abs(vt).argmax(axis=1)[:, None], axis=1))
+        components = (vt * np.where(sign == 0, 1, sign))[:n_components].T
+    return Processing(low, width, mean, components, normalize, pre_normalize)
+
+
 def process(
     x: np.ndarray,
     n_components: int | None = None,
@@ -75,8 +171,7 @@ def process(
 ) -> np.ndarray:
     """Clip embeddings as they are searched: PCA to fewer dimensions, then unit length.
 
-    PCA is fitted on these very clips (transductive, as in Araz et al. 2024), from the full singular
-    value decomposition on one thread, so that it depends on no seed, solver's choice or number of cores.
+    All is fitted on these very clips (transductive, as in Araz et al. 2024); `fit` keeps what was fitted.
 
     Parameters
     ----------
@@ -106,44 +201,19 @@ def process(
     array([[0.6, 0.8],
            [0. , 1. ]], dtype=float32)
     """
-    require_finite(x, "embeddings")
-    if scale:
-        x = min_max_scale(x)
-    if pre_normalize:
-        x = l2_normalize(x)
-    if n_components is not None:
-        n_clips, dim = x.shape
-        if not 1 <= n_components <= min(n_clips, dim):
-            what = f"dim={dim}" if dim <= n_clips else f"n_clips={n_clips}"
-            verb = "exceeds" if n_components > 0 else "is below 1, with"
-            raise ValueError(
-                f"n_components={n_components} {verb} {what}: use at most {min(n_clips, dim)}, or none"
-            )
-        import threadpoolctl
-
-        centred = x - x.mean(axis=0, dtype=np.float64)
-        with threadpoolctl.threadpool_limits(1):
-            u, s, vt = np.linalg.svd(centred, full_matrices=False)
-        # A component's sign is free: its largest weight is made positive.
-        sign = np.sign(np.take_along_axis(vt, np.abs(vt).argmax(axis=1)[:, None], axis=1).ravel())
-        x = (u * (s * np.where(sign == 0, 1, sign)))[:, :n_components]
-    return (l2_normalize(x) if normalize else x).astype(np.float32)
+    return fit(x, n_components, normalize, pre_normalize, scale)(x)
 
 
-def min_max_scale(x: np.ndarray) -> np.ndarray:
-    """Each column from 0 at its smallest value to 1 at its largest; 0 where it doesn't vary.
+def min_max_scale(x: np.ndarray, low: np.ndarray, width: np.ndarray) -> np.ndarray:
+    """Each column as its distance from `low` in units of `width`; 0 where the width is 0.
 
     Examples
     --------
-    >>> min_max_scale(np.array([[1.0, 7.0], [2.0, 7.0], [5.0, 7.0]]))
+    >>> min_max_scale(np.array([[1.0, 7.0], [2.0, 7.0]]), np.array([1.0, 7.0]), np.array([4.0, 0.0]))
     array([[0.  , 0.  ],
-           [0.25, 0.  ],
-           [1.  , 0.  ]])
+           [0.25, 0.  ]])
     """
-    x = x.astype(np.float64)
-    low = x.min(axis=0)
-    width = x.max(axis=0) - low
-    return np.divide(x - low, width, out=np.zeros_like(x), where=width > 0)
+    return np.divide(x - low, width, out=np.zeros(x.shape), where=width > 0)
 
 
 def l2_normalize(x: np.ndarray) -> np.ndarray:

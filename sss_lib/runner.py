@@ -321,7 +321,10 @@ class Runner:
         ]
 
     def _processing_tasks(self) -> list[Task]:
-        return self._variant_tasks("02_processing", lambda v, _: [self.store.embeddings(self.name, v)])
+        return self._variant_tasks(
+            "02_processing",
+            lambda v, _: [one(self.name, v) for one in (self.store.embeddings, self.store.fitted)],
+        )
 
     def _search_tasks(self) -> list[Task]:
         top_n = max(self.grid.cutoffs)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import small_study
 import soundfile
 
 from sss_lib import audio, dataset, models
@@ -58,3 +59,9 @@ def windowed_model():
     )
     yield "peak"
     del CATALOGUE["peak"]
+
+
+@pytest.fixture(scope="session")
+def small_store(tmp_path_factory):
+    """Store of a study of a dozen made-up sounds; see small_study."""
+    return small_study.make(tmp_path_factory.mktemp("study"))

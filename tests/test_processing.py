@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from sss_lib import processing
+from sss_lib.artefacts import Store
+from sss_lib.experiment import Variant
 
 FRAMES = np.array([[1.0, 5.0], [3.0, 1.0], [8.0, 0.0], [7.0, 7.0]], np.float32)
 OFFSETS = np.array([0, 3, 4])
@@ -110,3 +112,31 @@ def test_embeddings_that_are_not_finite_are_refused():
     x[2, 1] = np.inf
     with pytest.raises(ValueError, match=r"1 of 4 embeddings are not finite \(first: row 2"):
         processing.process(x)
+
+
+@pytest.mark.parametrize("flags", list(itertools.product([None, 4], *[[True, False]] * 3)))
+def test_a_new_clip_goes_through_what_was_fitted(flags):
+    x = np.random.default_rng(4).normal(3, 2, size=(30, 8))
+    fitted = processing.fit(x[:29], *flags)
+    np.testing.assert_array_equal(fitted(x[:29]), processing.process(x[:29], *flags))
+    n_components, normalize, pre_normalize, scale = flags
+    y = x[29:]
+    if scale:
+        y = (y - x[:29].min(axis=0)) / (x[:29].max(axis=0) - x[:29].min(axis=0))
+    if pre_normalize:
+        y = y / np.linalg.norm(y)
+    if n_components:
+        y = (y - fitted.mean) @ fitted.components
+    expected = y / np.linalg.norm(y) if normalize else y
+    np.testing.assert_allclose(fitted(x[29:]), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(("n_components", "scale"), [(4, True), (4, False), (None, True), (None, False)])
+def test_what_was_fitted_is_kept_beside_the_embeddings(tmp_path, n_components, scale):
+    store, variant = Store(tmp_path), Variant("logmel", "none", n_components, scale=scale)
+    x = np.random.default_rng(5).normal(size=(30, 8))
+    fitted = processing.fit(x, n_components, scale=scale)
+    store.dataset("own").write({"fname": ["a"]})
+    store.frames("own", "logmel").write({"part": ["part-00000.parquet"]})
+    store.fitted("own", variant).write(fitted.columns())
+    np.testing.assert_array_equal(store.read_fitted("own", variant)(x), fitted(x))

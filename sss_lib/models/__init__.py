@@ -23,11 +23,13 @@ __all__ = [
     "catalogue",
     "fetch",
     "file_name",
+    "has_text",
     "is_outside",
     "load",
     "read_weights",
     "register",
     "spec",
+    "text_tower",
 ]
 
 
@@ -187,6 +189,20 @@ def load(name: str | ModelSpec, device: str = "cpu") -> Extractor:
             raise ValueError(f"{row.name}: half precision is for networks in PyTorch only")
         network = replace(network, half=True)
     return Extractor(row, network)
+
+
+def text_tower(row: ModelSpec) -> Callable[[str], np.ndarray] | None:
+    """What embeds words in the space of a model's sounds: words to [dim]; None where there is none here.
+
+    A loader offers it as `text_tower(spec)`, which is cheap and gives None where its weights are missing.
+    """
+    loader = importlib.import_module(f"sss_lib.models.{row.loader}")
+    return loader.text_tower(row) if hasattr(loader, "text_tower") else None
+
+
+def has_text(name: str) -> bool:
+    """Whether a model can be searched with words here."""
+    return text_tower(spec(name)) is not None
 
 
 def register(

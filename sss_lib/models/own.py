@@ -13,6 +13,11 @@ def load(spec: ModelSpec, device: str) -> Callable:
     return spec.network
 
 
+def text_tower(spec: ModelSpec) -> Callable | None:
+    """Return the network's own `embed_text`, if it has one."""
+    return getattr(spec.network, "embed_text", None)
+
+
 def row(name: str, network: Callable, about: dict) -> ModelSpec:
     """Row of the catalogue for a function from a wave to frames."""
     defaults = {

@@ -1,0 +1,205 @@
+"""The controls above a board: which systems, which clip queries, which of its classes counts."""
+
+from collections.abc import Callable
+
+import ipywidgets as widgets
+import numpy as np
+
+from sss_lib import models
+from sss_lib.listening.board import MOST_SYSTEMS, Board
+from sss_lib.listening.selection import Steps, candidates
+
+NOBODY = ("none", "")
+
+
+class Controls(widgets.VBox):
+    """Widgets that choose what a board shows.
+
+    Parameters
+    ----------
+    board : Board
+    seed : int
+        Of the random clips: the same seed draws the same ones.
+    """
+
+    def __init__(self, board: Board, *, seed: int = 0):
+        self.board, self.study = board, board.study
+        self.among: list[int] | None = None
+        self.rng = np.random.default_rng(seed)
+        self.steps: Steps | None = None
+        self._quiet = False
+        clips, labels = self.study.collection.clips, self.study.collection.labels
+        offered = [(f"{one.title} · {one.words}", name) for name, one in self.study.systems.items()]
+        chosen = [one.name for one in board.systems] + [""] * MOST_SYSTEMS
+        self.systems = [
+            widgets.Dropdown(
+                options=[NOBODY, *offered],
+                value=chosen[i],
+                description=f"System {i + 1}",
+                style={"description_width": "62px"},
+                layout=widgets.Layout(flex="1 1 232px", width="auto", min_width="200px"),
+            )
+            for i in range(MOST_SYSTEMS)
+        ]
+        self.include = widgets.TagsInput(
+            allowed_tags=labels, allow_duplicates=False, placeholder="add a class"
+        )
+        self.exclude = widgets.TagsInput(
+            allowed_tags=labels, allow_duplicates=False, placeholder="add a class"
+        )
+        self.count = widgets.Label()
+        self.random = _button("Random clip", self.draw)
+        self.clip = widgets.Combobox(
+            options=tuple(clips["fname"]),
+            description="Clip id",
+            continuous_update=False,
+            style={"description_width": "55px"},
+            layout=widgets.Layout(width="250px"),
+        )
+        self.label = widgets.Dropdown(description="Query class", layout=widgets.Layout(width="270px"))
+        self.n = widgets.Dropdown(
+            options=[5, 10, 15, 30, 50],
+            value=_nearest(board.n),
+            description="Results",
+            style={"description_width": "55px"},
+            layout=widgets.Layout(width="130px"),
+        )
+        self.first = widgets.Dropdown(description="Where", style={"description_width": "50px"})
+        self.second = widgets.Dropdown(description="and", style={"description_width": "40px"})
+        self.disagree = widgets.Label("disagree most:")
+        self.back = _button("Back", lambda: self._step(-1))
+        self.next = _button("Next", lambda: self._step(1))
+        self.gap = widgets.Label()
+        self.words = widgets.Text(description="Words", placeholder="a dog barks", continuous_update=False)
+        super().__init__(
+            [
+                _row(*self.systems),
+                _row(_named("Has all of", self.include), _named("Has none of", self.exclude)),
+                _row(self.random, self.count, self.clip, self.label, self.n),
+                self.words,
+                _row(self.first, self.second, self.disagree, self.back, self.next, self.gap),
+            ],
+            layout=widgets.Layout(width="100%"),
+        )
+        self.add_class("sss-controls")
+        self._offer_pairs()
+        self._count()
+        for one in self.systems:
+            one.observe(self._on(self._choose), "value")
+        for one in (self.include, self.exclude):
+            one.observe(self._on(self._count), "value")
+        for one in (self.first, self.second):
+            one.observe(self._on(self._restart), "value")
+        self.clip.observe(self._on(lambda: self.clip.value and board.show(self.clip.value)), "value")
+        self.label.observe(self._on(lambda: board.show(board.query, self.label.value)), "value")
+        self.n.observe(self._on(self._resize), "value")
+        self.words.observe(self._on(lambda: self.words.value and board.show_words(self.words.value)), "value")
+        board.observe(lambda _: self._follow(), "view")
+        self._follow()
+
+    def restrict(self, rows: list[int] | None) -> None:
+        """Draw and step only among these clips, such as those marked on the map; None for all."""
+        self.among = rows or None
+        self._count()
+
+    def _on(self, act: Callable) -> Callable:
+        """Handler of a change: says what is wrong on the board instead of failing unseen."""
+
+        def handler(change):
+            if not self._quiet:
+                self._try(act)
+
+        return handler
+
+    def _try(self, act: Callable) -> None:
+        try:
+            act()
+        except ValueError as error:
+            self.board.status = str(error)
+
+    def _candidates(self) -> np.ndarray:
+        return candidates(self.study.collection, self.include.value, self.exclude.value, self.among)
+
+    def _count(self) -> None:
+        n = len(self._candidates())
+        marked = f" of {len(self.among)} marked on the map" if self.among is not None else ""
+        self.count.value = f"{n} {'clip' if n == 1 else 'clips'}{marked}"
+        self.random.disabled = n == 0
+        self._restart()
+
+    def draw(self) -> None:
+        """Show a random one of the candidates."""
+        row = int(self.rng.choice(self._candidates()))
+        labels = self.study.collection.clips["labels"][row]
+        wanted = [label for label in self.include.value if label in labels]
+        self.board.show(row, wanted[0] if wanted else "")
+
+    def _choose(self) -> None:
+        names = list(dict.fromkeys(one.value for one in self.systems if one.value))
+        self.board.choose(names)
+        self._offer_pairs()
+
+    def _offer_pairs(self) -> None:
+        options = [(f"{i + 1} {one.title}", one.name) for i, one in enumerate(self.board.systems)]
+        self._silently(self.first, options=options, value=options[0][1])
+        self._silently(self.second, options=options, value=options[min(1, len(options) - 1)][1])
+        self._restart()
+
+        has_text = any(models.has_text(one.variant.model) for one in self.board.systems)
+        self.words.layout.display = None if has_text else "none"
+
+    def _restart(self) -> None:
+        self.steps = None
+        self.gap.value = ""
+        self.back.disabled = self.next.disabled = self.first.value == self.second.value
+
+    def _step(self, by: int) -> None:
+        if self.steps is None:
+            pair = self.study.system(self.first.value), self.study.system(self.second.value)
+            self.steps = Steps(self.study, *pair, self._candidates())
+        self.board.show(self.steps.step(by))
+        self.gap.value = str(self.steps)
+
+    def _resize(self) -> None:
+        self.board.n = self.n.value
+        self.board.refresh()
+
+    def _follow(self) -> None:
+        """Show which clip queries now, whoever chose it."""
+        if self.board.query < 0:
+            self._silently(self.clip, value="")
+            self._silently(self.label, options=[])
+            return
+        clip = self.study.collection.clips.iloc[self.board.query]
+        self._silently(self.clip, value=clip["fname"])
+        options = [(label.replace("_", " "), label) for label in clip["labels"]]
+        self._silently(self.label, options=options, value=self.board.label)
+
+    def _silently(self, widget: widgets.Widget, **traits: object) -> None:
+        self._quiet = True
+        try:
+            for name, value in traits.items():
+                setattr(widget, name, value)
+        finally:
+            self._quiet = False
+
+
+def _button(text: str, act: Callable) -> widgets.Button:
+    button = widgets.Button(description=text, layout=widgets.Layout(width="auto"))
+    button.on_click(lambda _: act())
+    return button
+
+
+def _row(*children: widgets.Widget) -> widgets.Box:
+    layout = widgets.Layout(flex_flow="row wrap", align_items="center", width="100%", overflow="visible")
+    return widgets.Box(children, layout=layout)
+
+
+def _named(name: str, widget: widgets.Widget) -> widgets.Box:
+    widget.layout = widgets.Layout(min_width="200px", flex="1 1 auto")
+    label = widgets.Label(name, layout=widgets.Layout(width="90px"))
+    return widgets.Box([label, widget], layout=widgets.Layout(flex="1 1 360px", align_items="center"))
+
+
+def _nearest(n: int) -> int:
+    return min([5, 10, 15, 30, 50], key=lambda one: abs(one - n))

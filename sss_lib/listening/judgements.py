@@ -1,0 +1,95 @@
+"""What listeners said: a file that every judgement is appended to the moment it is made."""
+
+import json
+import os
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+
+GRADES = (0, 1, 2, 3)
+"""From nothing in common to meaning the same."""
+COLUMNS = ("id", "at", "judge", "kind", "query", "clip", "grade", "systems", "preferred", "n")
+
+
+class Judgements:
+    """A file of judgements, a line of JSON each. Nothing in it is ever changed: an undo is a line too.
+
+    A line holds id, at, judge, kind and query; of kind "grade" also clip and grade; of kind "preference" also
+    systems, preferred ("" for neither) and n, the length of the lists; of kind "undo" the id that it undoes.
+
+    Parameters
+    ----------
+    path : str or Path
+        Is made with the first judgement.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+
+    def grade(self, judge: str, query: str, clip: str, grade: int) -> None:
+        """Note how much a clip means what a query does.
+
+        Raises
+        ------
+        ValueError
+            If the grade isn't 0, 1, 2 or 3.
+        """
+        if type(grade) is not int or grade not in GRADES:
+            raise ValueError(f"grade {grade!r} is unknown: use {', '.join(map(str, GRADES))}")
+        self._append("grade", judge, query=query, clip=clip, grade=grade)
+
+    def prefer(self, judge: str, query: str, systems: tuple[str, str], preferred: str, n: int) -> None:
+        """Note which of two systems' first n results a judge prefers for a query; "" for neither."""
+        if preferred and preferred not in systems:
+            raise ValueError(f"{preferred!r} is not one of the two systems {', '.join(systems)}")
+        about = {"systems": sorted(systems), "preferred": preferred, "n": n}
+        self._append("preference", judge, query=query, **about)
+
+    def undo(self, judge: str, kind: str) -> dict | None:
+        """Take back the judge's latest judgement of a kind; return it, or None if there is none."""
+        own = [line for line in self._kept() if (line["judge"], line["kind"]) == (judge, kind)]
+        if not own:
+            return None
+        self._append("undo", judge, of=own[-1]["id"])
+        return own[-1]
+
+    def read(self) -> pd.DataFrame:
+        """What stands: without what was undone, and of judgements of the same the latest."""
+        latest: dict[tuple, Mapping] = {}
+        for line in self._kept():
+            systems = tuple(line.get("systems", ()))
+            latest[line["judge"], line["kind"], line["query"], line.get("clip"), systems, line.get("n")] = (
+                line
+            )
+        rows = [{name: line.get(name) for name in COLUMNS} for line in latest.values()]
+        return pd.DataFrame(rows, columns=list(COLUMNS))
+
+    def _append(self, kind: str, judge: str, **about: object) -> None:
+        if not judge.strip():
+            raise ValueError("a judgement needs a judge: give your name first")
+        line = {"id": uuid.uuid4().hex, "at": datetime.now(UTC).isoformat(timespec="seconds")}
+        text = json.dumps({**line, "judge": judge.strip(), "kind": kind, **about}, ensure_ascii=False) + "\n"
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        # One write at the end of the file, so that several judges don't mix; a torn line before it is closed.
+        with open(self.path, "a+b", buffering=0) as file:
+            if file.seek(0, os.SEEK_END):
+                file.seek(-1, os.SEEK_END)
+                text = text if file.read(1) == b"\n" else "\n" + text
+            file.write(text.encode())
+            os.fsync(file.fileno())
+
+    def _kept(self) -> list[dict]:
+        """Every line that is whole and wasn't undone, oldest first."""
+        lines = []
+        if self.path.is_file():
+            for text in self.path.read_text(encoding="utf-8", errors="replace").split("\n"):
+                try:
+                    line = json.loads(text)
+                    lines.append({**line, "id": line["id"], "judge": line["judge"], "kind": line["kind"]})
+                except (ValueError, KeyError, TypeError):  # torn by a crash while it was written
+                    continue
+        undone = {line["of"] for line in lines if line["kind"] == "undo"}
+        return [line for line in lines if line["kind"] != "undo" and line["id"] not in undone]

@@ -1,0 +1,330 @@
+// The map: points on a canvas. Names are asked for one at a time, sounds play on the board.
+
+const SIZE = 4.5; // of a point, in pixels
+const SHAPES = [
+  (c, x, y, r) => { c.moveTo(x + r, y); c.arc(x, y, r, 0, 7); },
+  (c, x, y, r) => c.rect(x - r * 0.85, y - r * 0.85, r * 1.7, r * 1.7),
+  (c, x, y, r) => { c.moveTo(x, y - r * 1.2); c.lineTo(x + r * 1.1, y + r * 0.8); c.lineTo(x - r * 1.1, y + r * 0.8); c.closePath(); },
+  (c, x, y, r) => { c.moveTo(x, y - r * 1.25); c.lineTo(x + r, y); c.lineTo(x, y + r * 1.25); c.lineTo(x - r, y); c.closePath(); },
+  (c, x, y, r) => { c.moveTo(x, y + r * 1.2); c.lineTo(x + r * 1.1, y - r * 0.8); c.lineTo(x - r * 1.1, y - r * 0.8); c.closePath(); },
+  (c, x, y, r) => { c.rect(x - r * 1.2, y - r * 0.45, r * 2.4, r * 0.9); c.rect(x - r * 0.45, y - r * 1.2, r * 0.9, r * 2.4); },
+];
+const MARGIN = 18;
+
+function inside(polygon, x, y) {
+  let within = false;
+  for (let i = 0, j = polygon.length - 1; i < polygon.length; j = i++) {
+    const [xi, yi] = polygon[i], [xj, yj] = polygon[j];
+    if (yi > y !== yj > y && x < ((xj - xi) * (y - yi)) / (yj - yi) + xi) within = !within;
+  }
+  return within;
+}
+
+// A trait of bytes comes as a DataView that may begin anywhere: copied, it can be read as numbers.
+function numbers(model, name, type) {
+  const view = model.get(name);
+  return new type(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
+}
+
+function stamp(colour, family, size, half, ratio) {
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = Math.ceil(2 * half * ratio);
+  const context = canvas.getContext("2d");
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  context.fillStyle = colour;
+  context.beginPath();
+  SHAPES[family % SHAPES.length](context, half, half, size);
+  context.fill();
+  return canvas;
+}
+
+class SoundMapView {
+  constructor(model, el) {
+    this.model = model;
+    this.zoom = 1;
+    this.shift = [0, 0];
+    this.focused = 0;
+    this.nextId = 1;
+    this.session = Math.random().toString(36).slice(2);
+    this.canvas = document.createElement("canvas");
+    this.canvas.tabIndex = 0;
+    this.canvas.setAttribute("role", "application");
+    this.canvas.setAttribute("aria-label", "map of the sounds: arrows move, space plays, M marks, Enter searches");
+    this.layer = document.createElement("canvas");
+    this.legend = document.createElement("p");
+    this.legend.className = "sss-map-legend";
+    this.about = document.createElement("p");
+    this.about.className = "sss-map-about";
+    this.about.setAttribute("role", "status");
+    this.about.setAttribute("aria-live", "polite");
+    this.keys = document.createElement("p");
+    this.keys.className = "sss-map-keys";
+    this.keys.textContent = "click plays · drag marks a set · wheel zooms, shift-drag moves · " +
+      "keys: arrows move, space plays, Enter searches, M marks, + and - zoom, Escape unmarks";
+    this.count = document.createElement("span");
+    this.clear = document.createElement("button");
+    this.clear.type = "button";
+    this.clear.textContent = "Unmark all";
+    this.clear.onclick = () => this.mark([]);
+    const tools = document.createElement("div");
+    tools.className = "sss-map-tools";
+    tools.append(this.count, this.clear);
+    this.root = document.createElement("section");
+    this.root.className = "sss-map";
+    this.root.setAttribute("aria-label", "map of the sounds");
+    this.root.append(this.legend, this.canvas, this.about, tools, this.keys);
+    el.append(this.root);
+    this.listen();
+    this.load();
+    this.resized = new ResizeObserver(() => this.draw());
+    this.resized.observe(this.canvas);
+  }
+
+  listen() {
+    this.heard = {
+      "change:places": () => this.load(), "change:linked": () => this.draw(), "change:marked": () => this.draw(),
+      "msg:custom": (content) => content.id === this.asked && (this.about.textContent = content.text ?? content.problem),
+    };
+    for (const [event, act] of Object.entries(this.heard)) this.model.on(event, act);
+    const { canvas } = this;
+    canvas.addEventListener("pointerdown", (event) => this.press(event));
+    canvas.addEventListener("pointermove", (event) => this.move(event));
+    canvas.addEventListener("pointerup", (event) => this.release(event));
+    canvas.addEventListener("pointercancel", () => { this.drag = null; this.draw(); });
+    canvas.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
+    canvas.addEventListener("keydown", (event) => this.onKey(event));
+    canvas.addEventListener("focus", () => this.draw());
+    canvas.addEventListener("blur", () => this.draw());
+  }
+
+  close() {
+    for (const [event, act] of Object.entries(this.heard)) this.model.off(event, act);
+    this.resized.disconnect();
+    cancelAnimationFrame(this.frame);
+  }
+
+  load() {
+    this.places = numbers(this.model, "places", Uint16Array);
+    this.rows = numbers(this.model, "rows", Int32Array);
+    this.families = numbers(this.model, "families", Uint8Array);
+    this.pointOf = new Map([...this.rows].map((row, i) => [row, i]));
+    this.legend.replaceChildren(...this.model.get("legend").map(([name, colour], i) => this.sign(name, colour, i)));
+    this.draw();
+  }
+
+  sign(name, colour, i) {
+    const one = document.createElement("span");
+    const picture = stamp(colour, i, 5, 7, 2);
+    picture.className = "sss-map-sign";
+    one.append(picture, name.replaceAll("_", " "));
+    return one;
+  }
+
+  ask(what, point) {
+    const id = `${this.session}-${this.nextId++}`;
+    if (what === "about") this.asked = id;
+    this.model.send({ ask: what, clip: this.rows[point], id });
+  }
+
+  mark(points) {
+    this.model.set("marked", points.map((point) => this.rows[point]));
+    this.model.save_changes();
+  }
+
+  at(point) {
+    const side = Math.min(this.width, this.height) - 2 * MARGIN;
+    const x = (this.places[2 * point] / 65535 - 0.5) * side * (this.width > this.height ? this.stretch() : 1);
+    const y = (this.places[2 * point + 1] / 65535 - 0.5) * side;
+    return [this.width / 2 + this.zoom * x + this.shift[0], this.height / 2 + this.zoom * y + this.shift[1]];
+  }
+
+  // A map may be wider than high: directions mean nothing, so that it may fill the page.
+  stretch() {
+    return (this.width - 2 * MARGIN) / (this.height - 2 * MARGIN);
+  }
+
+  draw() {
+    cancelAnimationFrame(this.frame);
+    this.frame = requestAnimationFrame(() => this.paint());
+  }
+
+  paint() {
+    const started = performance.now();
+    const { canvas } = this, ratio = window.devicePixelRatio || 1;
+    this.width = canvas.clientWidth;
+    this.height = canvas.clientHeight;
+    if (!this.width) return;
+    if (canvas.width !== Math.round(this.width * ratio)) canvas.width = Math.round(this.width * ratio);
+    if (canvas.height !== Math.round(this.height * ratio)) canvas.height = Math.round(this.height * ratio);
+    const context = canvas.getContext("2d"), text = getComputedStyle(this.root).color;
+    const marked = new Set(this.model.get("marked"));
+    const state = [this.zoom, ...this.shift, canvas.width, canvas.height].join();
+    if (state !== this.layerState || this.layerOf !== this.places || this.layerMarked !== this.model.get("marked")) {
+      [this.layerState, this.layerOf, this.layerMarked] = [state, this.places, this.model.get("marked")];
+      this.paintPoints(marked, ratio);
+    }
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.clearRect(0, 0, canvas.width, canvas.height);
+    context.drawImage(this.layer, 0, 0);
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.strokeStyle = text;
+    const { query, results = [] } = this.model.get("linked");
+    for (const row of results) this.ring(context, row, 7, 1.4);
+    this.ring(context, query, 10, 2.5);
+    if (document.activeElement === canvas) {
+      context.strokeStyle = "#d55e00";
+      this.ring(context, this.rows[this.focused], 13, 3);
+    }
+    if (this.drag?.path.length > 1) {
+      context.strokeStyle = text;
+      context.setLineDash([5, 4]);
+      context.lineWidth = 1.5;
+      context.beginPath();
+      this.drag.path.forEach(([x, y]) => context.lineTo(x, y));
+      context.stroke();
+      context.setLineDash([]);
+    }
+    this.count.textContent = marked.size ? `${marked.size} marked` : `${this.rows.length} sounds, none marked`;
+    this.clear.disabled = !marked.size;
+    this.painted_ms = performance.now() - started;
+  }
+
+  // The points lie on a canvas of their own, so that rings and the lasso move without drawing them anew. Each
+  // family's sign is drawn once, and stamped: ten thousand stamps take far less than as many paths.
+  paintPoints(marked, ratio) {
+    this.layer.width = this.canvas.width;
+    this.layer.height = this.canvas.height;
+    const context = this.layer.getContext("2d");
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    const size = this.rows.length > 3000 ? SIZE * 0.55 : SIZE;
+    const half = Math.ceil(size * 1.5);
+    const stamps = this.model.get("legend").map(([, colour], family) => stamp(colour, family, size, half, ratio));
+    for (const faint of marked.size ? [true, false] : [false]) {
+      context.globalAlpha = faint ? 0.2 : 0.85;
+      for (let i = 0; i < this.rows.length; i++) {
+        if (marked.size && marked.has(this.rows[i]) === faint) continue;
+        const [x, y] = this.at(i);
+        context.drawImage(stamps[this.families[i]], x - half, y - half, 2 * half, 2 * half);
+      }
+    }
+  }
+
+  ring(context, row, radius, width) {
+    const point = this.pointOf.get(row);
+    if (point === undefined) return;
+    context.lineWidth = width;
+    context.beginPath();
+    context.arc(...this.at(point), radius, 0, 7);
+    context.stroke();
+  }
+
+  nearest(x, y, most) {
+    let found = -1, least = most * most;
+    for (let i = 0; i < this.rows.length; i++) {
+      const [px, py] = this.at(i);
+      const distance = (px - x) ** 2 + (py - y) ** 2;
+      if (distance < least) [found, least] = [i, distance];
+    }
+    return found;
+  }
+
+  press(event) {
+    this.canvas.setPointerCapture(event.pointerId);
+    this.drag = { from: [event.offsetX, event.offsetY], shift: event.shiftKey && [...this.shift],
+      path: [[event.offsetX, event.offsetY]] };
+  }
+
+  move(event) {
+    const [x, y] = [event.offsetX, event.offsetY];
+    if (!this.drag) {
+      const point = this.nearest(x, y, 10);
+      if (point >= 0 && point !== this.hovered) this.ask("about", point);
+      this.hovered = point;
+      return;
+    }
+    if (this.drag.shift) this.shift = [0, 1].map((i) => this.drag.shift[i] + [x, y][i] - this.drag.from[i]);
+    else this.drag.path.push([x, y]);
+    this.draw();
+  }
+
+  release(event) {
+    if (!this.drag) return;
+    const { path, from, shift } = this.drag;
+    this.drag = null;
+    const moved = path.some(([x, y]) => Math.hypot(x - from[0], y - from[1]) > 5);
+    if (!shift && moved) {
+      this.mark([...this.rows.keys()].filter((i) => inside(path, ...this.at(i))));
+    } else if (!shift) {
+      const point = this.nearest(event.offsetX, event.offsetY, 14);
+      if (point >= 0) {
+        this.focused = point;
+        this.ask("play", point);
+        this.ask("about", point);
+      }
+    }
+    this.draw();
+  }
+
+  wheel(event) {
+    event.preventDefault();
+    this.zoomBy(Math.exp(-event.deltaY / 400), event.offsetX, event.offsetY);
+  }
+
+  zoomBy(factor, x, y) {
+    const zoom = Math.min(40, Math.max(1, this.zoom * factor));
+    const change = zoom / this.zoom;
+    this.shift = [x - this.width / 2 - (x - this.width / 2 - this.shift[0]) * change,
+      y - this.height / 2 - (y - this.height / 2 - this.shift[1]) * change];
+    if (zoom === 1) this.shift = [0, 0];
+    this.zoom = zoom;
+    this.draw();
+  }
+
+  // The nearest point in a direction, those straight ahead first.
+  towards(dx, dy) {
+    const [x, y] = this.at(this.focused);
+    let found = this.focused, least = Infinity;
+    for (let i = 0; i < this.rows.length; i++) {
+      const [px, py] = this.at(i);
+      const ahead = (px - x) * dx + (py - y) * dy;
+      const aside = Math.abs((px - x) * dy - (py - y) * dx);
+      if (ahead > 0.5 && ahead + 2 * aside < least) [found, least] = [i, ahead + 2 * aside];
+    }
+    return found;
+  }
+
+  onKey(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const directions = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };
+    const zoom = (factor) => this.zoomBy(factor, ...this.at(this.focused));
+    const acts = {
+      " ": () => this.ask("play", this.focused),
+      Enter: () => this.ask("search", this.focused),
+      m: () => this.toggleMark(),
+      "+": () => zoom(1.4), "=": () => zoom(1.4), "-": () => zoom(1 / 1.4),
+      Escape: () => this.mark([]),
+    };
+    if (directions[event.key]) {
+      this.focused = this.towards(...directions[event.key]);
+      this.ask("about", this.focused);
+    } else if (acts[event.key]) acts[event.key]();
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+    this.draw();
+  }
+
+  toggleMark() {
+    const row = this.rows[this.focused], marked = this.model.get("marked");
+    const rows = marked.includes(row) ? marked.filter((one) => one !== row) : [...marked, row];
+    this.mark(rows.map((one) => this.pointOf.get(one)).filter((point) => point !== undefined));
+  }
+}
+
+export default {
+  render({ model, el }) {
+    const view = new SoundMapView(model, el);
+    el.sssMap = view; // for tests
+    return () => view.close();
+  },
+};

@@ -1,0 +1,147 @@
+"""Queries from outside the collection: a sound of the listener's own, or words, ranked by any system."""
+
+import functools
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+
+import numpy as np
+
+from sss_lib import audio, models, processing
+from sss_lib.artefacts import to_matrix
+from sss_lib.listening import loudness
+from sss_lib.listening.study import Study, System
+from sss_lib.search import rank
+
+MOST_BYTES = 32_000_000
+"""Of an uploaded file: more than half a minute of 24-bit stereo at 96 kHz."""
+
+
+class Upload:
+    """A file that comes from the page in pieces, into a temporary folder of its own under a fixed name.
+
+    Parameters
+    ----------
+    most_bytes : int
+        Files beyond this size are refused.
+    """
+
+    def __init__(self, most_bytes: int = MOST_BYTES):
+        self.most_bytes = most_bytes
+        self._folder = Path(tempfile.mkdtemp(prefix="sss-sound-"))
+        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        self._content = bytearray()
+
+    @property
+    def path(self) -> Path:
+        """Where the whole file lies."""
+        return self._folder / "sound"
+
+    def add(self, piece: bytes, at: int, *, last: bool) -> None:
+        """Take the next piece; with the last one the file is written.
+
+        Raises
+        ------
+        ValueError
+            If the file is too large or empty, or a piece is missing.
+        """
+        if at == 0:
+            self._content.clear()
+        if at != len(self._content):
+            self._content.clear()
+            raise ValueError(f"a piece of the file got lost before byte {at}: send it again")
+        if at + len(piece) > self.most_bytes:
+            self._content.clear()
+            raise ValueError(f"the file is too large: at most {self.most_bytes / 1e6:.0f} MB are taken")
+        self._content += piece
+        if last:
+            if not self._content:
+                raise ValueError("the file is empty: give one that holds a sound")
+            self.path.write_bytes(self._content)
+            self._content.clear()
+
+
+def check(path: str | Path, name: str) -> float:
+    """Length in seconds of a sound to search with.
+
+    Raises
+    ------
+    AudioError
+        If it can't be decoded or is silent; the message calls it by its name.
+    """
+    try:
+        wave = audio.decode(path, loudness.RATE_HZ)
+    except audio.AudioError as error:
+        raise audio.AudioError(str(error).replace(str(path), name)) from None
+    if not np.isfinite(loudness.integrated(wave)):
+        raise audio.AudioError(f"{name} is silent: nothing in it is louder than -70 LUFS")
+    return len(wave) / loudness.RATE_HZ
+
+
+def search_sound(
+    study: Study, systems: Sequence[System], path: str | Path, n: int
+) -> dict[System, list[tuple[int, float]] | str]:
+    """First n results of each system for a file: rows with scores, or in words why there are none."""
+    return _search(study, systems, functools.partial(_embed_file, path=str(path)), n)
+
+
+def search_words(
+    study: Study, systems: Sequence[System], words: str, n: int
+) -> dict[System, list[tuple[int, float]] | str]:
+    """First n results for words of each system whose model has a text tower here; see `search_sound`."""
+    with_text = [system for system in systems if models.has_text(system.variant.model)]
+    found = _search(study, with_text, functools.partial(_embed_words, words=words), n)
+    return {system: found.get(system, "This system's model has no text tower here.") for system in systems}
+
+
+def _search(study: Study, systems: Sequence[System], embed: Callable, n: int) -> dict:
+    specs = {system.variant.model: models.spec(system.variant.model) for system in systems}
+    futures = {name: _worker(name).submit(embed, spec) for name, spec in specs.items()}
+    found = {}
+    for system in systems:
+        try:
+            found[system] = _rank(study, system, futures[system.variant.model], n)
+        except (ValueError, OSError, ImportError) as error:
+            found[system] = str(error)
+    return found
+
+
+def _rank(study: Study, system: System, frames: Future, n: int) -> list[tuple[int, float]]:
+    frames = frames.result()
+    clip = processing.aggregate(frames, np.array([0, len(frames)]), system.variant.aggregation)
+    query = study.store.read_fitted(study.name, system.variant)(clip)
+    stored = study.store.embeddings(study.name, system.variant).read()
+    x = to_matrix(stored["embedding"])
+    ranking = rank(np.vstack([x, query]), system.search, n, queries=[len(x)])
+    rows = np.array([study.row_of[fname] for fname in stored["fname"].to_pylist()])
+    return list(zip(rows[ranking.neighbours[0]].tolist(), ranking.scores[0].tolist(), strict=True))
+
+
+@functools.cache
+def _worker(model: str):
+    """A process for each model, which keeps it loaded: TensorFlow can hang in one that has run PyTorch."""
+    from joblib.externals.loky import ProcessPoolExecutor
+
+    return ProcessPoolExecutor(1, timeout=300, env={"OMP_NUM_THREADS": "1"})
+
+
+def _embed_file(spec: models.ModelSpec, path: str) -> np.ndarray:
+    """Frame embeddings of a file: float32 [n_frames, dim]."""
+    return _extractor(spec)(audio.decode(path, spec.rate_hz))
+
+
+def _embed_words(spec: models.ModelSpec, words: str) -> np.ndarray:
+    """Embedding of words in the space of the sounds: float32 [1, dim]."""
+    return np.atleast_2d(np.asarray(models.text_tower(spec)(words), np.float32))
+
+
+_loaded: dict[str, models.Extractor] = {}
+
+
+def _extractor(spec: models.ModelSpec) -> models.Extractor:
+    if spec.name not in _loaded:
+        _loaded[spec.name] = models.load(spec)
+    return _loaded[spec.name]

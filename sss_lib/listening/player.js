@@ -1,0 +1,140 @@
+// The one player of a board. Two decks, one for results and one for the query, so that switching between them
+// has no gap: the new sound begins before the old one is faded out.
+
+const FADE_S = 0.015;
+const KEPT = 48; // sounds in memory
+
+class Player {
+  // ask(message) gives a promise of [content, buffers]; changed() is called when something starts or stops.
+  constructor(ask, changed) {
+    this.ask = ask;
+    this.changed = changed;
+    this.sounds = new Map(); // clip -> promise of {url, gain}
+    this.clip = null; // what plays or was played last
+    this.loading = null;
+    this.problem = "";
+    this.matched = true;
+    this.element = document.createElement("div");
+    this.element.hidden = true;
+    this.decks = ["result", "query"].map((name) => {
+      const audio = document.createElement("audio");
+      audio.dataset.deck = name;
+      audio.addEventListener("ended", () => this.changed());
+      this.element.append(audio);
+      return { audio, clip: null, gain: null };
+    });
+    this.deck = this.decks[0];
+    this.stopOthers = (event) => event.detail !== this && this.stop();
+    document.addEventListener("sss-plays", this.stopOthers);
+  }
+
+  get playing() {
+    return !this.deck.audio.paused && !this.deck.audio.ended;
+  }
+
+  get progress() {
+    const { currentTime, duration } = this.deck.audio;
+    return duration > 0 ? currentTime / duration : 0;
+  }
+
+  fetch(clip) {
+    let sound = this.sounds.get(clip);
+    this.sounds.delete(clip);
+    if (!sound) {
+      sound = this.ask({ ask: "sound", clip }).then(([about, buffers]) => ({
+        url: URL.createObjectURL(new Blob(buffers, { type: about.mime })),
+        gain: 10 ** (about.gain_db / 20),
+      }));
+      sound.catch(() => this.sounds.delete(clip)); // it may be asked for again
+    }
+    this.sounds.set(clip, sound); // the latest come last
+    for (const [old, one] of this.sounds) {
+      if (this.sounds.size <= KEPT) break;
+      if (this.decks.some((deck) => deck.clip === old)) continue;
+      this.sounds.delete(old);
+      one.then(({ url }) => URL.revokeObjectURL(url), () => {});
+    }
+    return sound;
+  }
+
+  forget(clip) {
+    this.sounds.delete(clip);
+    for (const deck of this.decks) if (deck.clip === clip) deck.clip = null;
+  }
+
+  async play(clip, deckName = "result") {
+    document.dispatchEvent(new CustomEvent("sss-plays", { detail: this }));
+    this.resume();
+    this.loading = clip;
+    this.problem = "";
+    this.changed();
+    try {
+      const sound = await this.fetch(clip);
+      if (this.loading !== clip) return; // another was asked for meanwhile
+      const old = this.deck;
+      const deck = this.decks[deckName === "query" ? 1 : 0];
+      if (deck.clip !== clip) {
+        deck.audio.src = sound.url;
+        deck.clip = clip;
+      }
+      deck.sound = sound;
+      deck.audio.currentTime = 0;
+      this.setGain(deck);
+      await deck.audio.play();
+      if (this.loading !== clip) return;
+      if (old !== deck) this.fadeOut(old);
+      this.deck = deck;
+      this.clip = clip;
+    } catch (error) {
+      if (this.loading === clip && error.name !== "AbortError") this.problem = error.message;
+    }
+    if (this.loading === clip) this.loading = null;
+    this.changed();
+  }
+
+  stop() {
+    this.loading = null;
+    for (const deck of this.decks) deck.audio.pause();
+    this.changed();
+  }
+
+  resume() {
+    if (!this.context) {
+      this.context = new AudioContext();
+      for (const deck of this.decks) {
+        deck.gain = this.context.createGain();
+        this.context.createMediaElementSource(deck.audio).connect(deck.gain).connect(this.context.destination);
+      }
+    }
+    this.context.resume();
+  }
+
+  setGain(deck) {
+    const gain = this.matched ? deck.sound.gain : 1;
+    deck.gain.gain.cancelScheduledValues(0);
+    deck.gain.gain.setValueAtTime(gain, this.context.currentTime);
+  }
+
+  fadeOut(deck) {
+    const now = this.context.currentTime;
+    deck.gain.gain.setValueAtTime(deck.gain.gain.value, now);
+    deck.gain.gain.linearRampToValueAtTime(0, now + FADE_S);
+    setTimeout(() => deck !== this.deck && deck.audio.pause(), 1000 * FADE_S + 10);
+  }
+
+  setMatched(on) {
+    this.matched = on;
+    for (const deck of this.decks) if (deck.sound && deck.gain) this.setGain(deck);
+  }
+
+  setLoop(on) {
+    for (const deck of this.decks) deck.audio.loop = on;
+  }
+
+  close() {
+    this.stop();
+    document.removeEventListener("sss-plays", this.stopOthers);
+    for (const sound of this.sounds.values()) sound.then(({ url }) => URL.revokeObjectURL(url), () => {});
+    this.context?.close();
+  }
+}

@@ -1,0 +1,188 @@
+"""What there is to hear: a collection, its sounds, and the systems whose rankings exist."""
+
+import functools
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from sss_lib import dataset as datasets
+from sss_lib import models, tables
+from sss_lib.artefacts import Store, to_matrix
+from sss_lib.grid import RULE, Variant, require_known
+from sss_lib.listening.sounds import Sounds
+
+
+@dataclass(frozen=True)
+class System:
+    """A way to search that has a ranking.
+
+    Attributes
+    ----------
+    variant : Variant
+    search : str
+    top_n : int
+        Results that the ranking holds for each query.
+    cutoffs : tuple of int
+        N of the AP@N that it was evaluated by; empty if it was not evaluated.
+    """
+
+    variant: Variant
+    search: str
+    top_n: int
+    cutoffs: tuple[int, ...] = ()
+
+    @property
+    def measures(self) -> list[str]:
+        """Names of the measures that its queries have: AP at each cutoff, and R1."""
+        return [*(f"AP@{n}" for n in self.cutoffs), *(["R1"] if self.cutoffs else [])]
+
+    @property
+    def name(self) -> str:
+        """What the notebook and the judgements call it."""
+        return f"{self.variant.name}/{self.search}"
+
+    @property
+    def title(self) -> str:
+        """Its model's name, for people."""
+        return models.spec(self.variant.model).display_name
+
+    @property
+    def words(self) -> str:
+        """How it processes and searches, in words."""
+        return tables.describe_system(pd.Series({**self.variant.parameters(), "search": self.search}))
+
+    @property
+    def score(self) -> str:
+        """What its scores are."""
+        return {"nns": "distance", "mips": "product", "mcss": "cosine"}[self.search]
+
+
+class Study:
+    """A collection with the rankings of it that exist.
+
+    Parameters
+    ----------
+    store : Store
+    dataset : str
+        A dataset that notebook 00 has written.
+
+    Attributes
+    ----------
+    collection : Dataset
+    sounds : Sounds
+    systems : dict of str to System
+        By name.
+    """
+
+    def __init__(self, store: Store, dataset: str):
+        self.store = store
+        self.collection = datasets.read(store.dataset(dataset))
+        self.sounds = Sounds(self.collection.clips["path"])
+        self.row_of = {fname: row for row, fname in enumerate(self.collection.clips["fname"])}
+        cutoffs = {_system(one).name: tuple(one["cutoffs"]) for one in store.evaluated(dataset)}
+        self.systems: dict[str, System] = {}
+        for parameters in store.ranked(dataset):
+            if parameters["model"].split("+")[0] not in models.catalogue():
+                warnings.warn(f"rankings by {parameters['model']} are left out: no such model", stacklevel=2)
+                continue
+            system = _system(parameters)
+            self.systems[system.name] = replace(system, cutoffs=cutoffs.get(system.name, ()))
+        if not self.systems:
+            raise ValueError(f"{dataset!r} has no rankings in {store.data_dir}: run `make run` first")
+        self._ranking = functools.lru_cache(maxsize=16)(self._read_ranking)
+        self._queries = functools.lru_cache(maxsize=16)(self._read_queries)
+
+    @property
+    def name(self) -> str:
+        """Of the dataset."""
+        return self.collection.name
+
+    def system(self, name: str) -> System:
+        """System by its name. Raises ValueError with the nearest name if there is no such one."""
+        require_known(name, self.systems, "the systems with a ranking")
+        return self.systems[name]
+
+    def row(self, fname: str) -> int:
+        """Row of a clip. Raises ValueError with the nearest id if there is no such one."""
+        require_known(fname, self.row_of, f"the clips of {self.name}")
+        return self.row_of[fname]
+
+    def results(self, system: System, row: int, n: int) -> list[tuple[int, float]]:
+        """The first results of a query: rows of the collection with scores; none if the query failed."""
+        rows, place, table = self._ranking(system)
+        if row not in place:
+            return []
+        neighbours = to_matrix(table["neighbours"].slice(place[row], 1))[0, :n]
+        scores = to_matrix(table["scores"].slice(place[row], 1))[0, :n]
+        return list(zip(rows[neighbours].tolist(), scores.tolist(), strict=True))
+
+    def rows(self, system: System) -> np.ndarray:
+        """Rows of the collection that a system has embedded, in the order of its embeddings: int [n]."""
+        return self._ranking(system)[0]
+
+    def _read_ranking(self, system: System):
+        artefact = self.store.ranking(self.name, system.variant, system.search, top_n=system.top_n)
+        table = artefact.read()
+        rows = np.array([self.row_of[fname] for fname in table["fname"].to_pylist()])
+        return rows, {row: place for place, row in enumerate(rows.tolist())}, table
+
+    def scores(self, system: System, row: int, label: str = "") -> dict[str, float]:
+        """AP and R1 of a query under the standard protocol, such as {"AP@15": 0.8, "R1": 1.0}.
+
+        Parameters
+        ----------
+        system : System
+        row : int
+        label : str
+            A class of the query, or "" for any shared class. Without an evaluation the result is empty.
+        """
+        if not system.cutoffs:
+            return {}
+        of_query = self._queries(system)
+        key = (self.collection.clips["fname"][row], label)
+        found = of_query.loc[key].to_dict() if key in of_query.index else {}
+        return {name: float(value) for name, value in found.items() if np.isfinite(value)}
+
+    def _read_queries(self, system: System) -> pd.DataFrame:
+        """AP and R1 by fname and label ("" for any class) of every query, under the standard protocol."""
+        of = (self.name, system.variant, system.search)
+        table = self.store.per_query(*of, cutoffs=system.cutoffs).read().to_pandas()
+        table = table[table["protocol"] == "standard"]
+        return table.set_index(["fname", "label"])[system.measures].sort_index()
+
+    def best(self, n: int = 5) -> list[System]:
+        """Each model's best system by macro MAP, best model first; without scores, any."""
+        import pyarrow as pa
+
+        found = []
+        for system in self.systems.values():
+            if system.cutoffs:
+                of = (self.name, system.variant, system.search)
+                table = self.store.scores(*of, cutoffs=system.cutoffs).read()
+                found.append(table.filter(pa.compute.equal(table["level"], "macro")))
+        if not found:
+            return list(self.systems.values())[:n]
+        scores = pa.concat_tables(found, promote_options="default").to_pandas()
+        rows = tables.best_systems(scores, int(scores["n"].min())).replace({np.nan: None}).to_dict("records")
+        return [self.systems[_system(row).name] for row in rows[:n]]
+
+    def disagreements(self, a: System, b: System) -> pd.DataFrame:
+        """Queries of two systems, those whose AP differs most first: fname, a, b, gap (of the first's AP)."""
+        measures = [name for name in a.measures if name in b.measures]
+        if not measures:
+            raise ValueError(f"{a.name} and {b.name} have no AP in common: evaluate both with notebook 04")
+        of_query = [self._queries(one)[measures[0]].xs("", level="label").dropna() for one in (a, b)]
+        both = pd.concat(dict(zip("ab", of_query, strict=True)), axis=1, join="inner").reset_index()
+        both["gap"] = both["a"] - both["b"]
+        both = both.sort_values("fname", key=lambda fnames: fnames.map(self.row_of))
+        return both.sort_values("gap", key=lambda gap: -gap.abs(), kind="stable", ignore_index=True)
+
+
+def _system(about: Mapping[str, object]) -> System:
+    words = {word: about[word] for word in RULE if word != "search"}
+    if words["n_components"] is not None:
+        words["n_components"] = int(words["n_components"])
+    return System(Variant(**words), about["search"], about.get("top_n", 0))

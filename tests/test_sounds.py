@@ -1,0 +1,129 @@
+"""Sounds as a page plays and draws them, and their loudness."""
+
+import io
+
+import numpy as np
+import pytest
+import small_study
+import soundfile
+
+from sss_lib import audio
+from sss_lib.listening import loudness
+from sss_lib.listening.sounds import N_BANDS, N_COLUMNS, OWN, Sounds, draw
+
+
+def sine(seconds, peak, frequency_hz=997.0):
+    time_s = np.arange(round(seconds * loudness.RATE_HZ)) / loudness.RATE_HZ
+    return peak * np.sin(2 * np.pi * frequency_hz * time_s)
+
+
+class TestLoudness:
+    def test_a_full_scale_sine_has_what_the_standard_says(self):
+        assert loudness.integrated(sine(5, 1)) == pytest.approx(-3.01, abs=0.01)
+
+    def test_half_the_peak_is_six_decibels_less(self):
+        difference = loudness.integrated(sine(5, 0.8)) - loudness.integrated(sine(5, 0.4))
+        assert difference == pytest.approx(20 * np.log10(2), abs=1e-6)
+
+    def test_low_frequencies_count_less_and_high_ones_more(self):
+        at = {f: loudness.integrated(sine(3, 0.5, f)) for f in (30, 997, 8000)}
+        assert at[30] < at[997] - 5
+        assert at[8000] == pytest.approx(at[997] + 4, abs=0.8)  # the shelf is 4 dB; it has 0.7 dB at 1 kHz
+
+    def test_pauses_are_gated_out(self):
+        # A tenth of blocks straddles the edges, hence the tolerance.
+        with_pause = np.concatenate([sine(10, 0.5), np.zeros(10 * loudness.RATE_HZ)])
+        assert loudness.integrated(with_pause) == pytest.approx(loudness.integrated(sine(10, 0.5)), abs=0.15)
+
+    def test_what_is_ten_units_quieter_is_gated_out_and_what_is_near_is_not(self):
+        loud, far, near = sine(10, 0.5), sine(10, 0.5 / 10), sine(10, 0.25)
+        alone = loudness.integrated(loud)
+        assert loudness.integrated(np.concatenate([loud, far])) == pytest.approx(alone, abs=0.15)
+        expected = 10 * np.log10((1 + 1 / 4) / 2)
+        both = loudness.integrated(np.concatenate([loud, near]))
+        assert both - alone == pytest.approx(expected, abs=0.05)
+
+    def test_the_filters_equal_their_difference_equations(self):
+        from scipy.signal import lfilter
+
+        wave = np.random.default_rng(0).normal(size=5000)
+        expected = lfilter(*loudness._HIGH_PASS, lfilter(*loudness._SHELF, wave))
+        np.testing.assert_allclose(loudness._weighted(wave), expected, atol=1e-10)
+
+    def test_a_click_is_one_block_as_long_as_it_is(self):
+        click = sine(0.05, 0.5)
+        assert np.isfinite(loudness.integrated(click))
+        assert loudness.integrated(np.zeros(2000)) == -np.inf
+
+    def test_gain_reaches_the_target_but_never_full_scale(self):
+        quiet = sine(2, 0.01)
+        assert loudness.integrated(quiet) + loudness.gain_db(quiet) == pytest.approx(loudness.TARGET_LUFS)
+        spiky = np.zeros(loudness.RATE_HZ)
+        spiky[::8000] = 0.9
+        assert loudness.gain_db(spiky) == pytest.approx(-20 * np.log10(0.9))
+        assert loudness.gain_db(np.zeros(1000)) == 0
+
+
+@pytest.fixture(scope="module")
+def sounds(small_store):
+    folder = small_store.data_dir / small_study.NAME / "audio"
+    return Sounds(sorted(folder.iterdir())), [path.stem for path in sorted(folder.iterdir())]
+
+
+@pytest.mark.parametrize(
+    ("fname", "mime"),
+    [
+        ("tone0", "audio/wav"),
+        ("tone1", "audio/flac"),
+        ("noise2", "audio/ogg"),
+        ("click1", "audio/mpeg"),
+        ("tone2", "audio/wav"),  # ADPCM, transcoded
+        ("noise1", "audio/wav"),  # AIFF, transcoded
+    ],
+)
+def test_each_format_travels_as_something_that_browsers_play(sounds, fname, mime):
+    one, names = sounds
+    sound = one.sound(names.index(fname))
+    assert sound.mime == mime
+    content, rate_hz = soundfile.read(io.BytesIO(sound.content))
+    expected = small_study.sounds()[fname]
+    assert len(content) / rate_hz == pytest.approx(len(expected) / small_study.RATE_HZ, abs=0.1)
+    if mime == "audio/wav":
+        assert soundfile.info(io.BytesIO(sound.content)).subtype == "PCM_16"
+        n, skipped = len(expected), 1000 if fname == "tone2" else 0  # ADPCM has to find its step first
+        error = content[skipped:n] - expected[skipped:]
+        assert np.sqrt(np.mean(error**2)) < (0.01 if fname == "tone2" else 1e-4)
+
+
+@pytest.mark.parametrize("clip", ["/etc/passwd", "0", -2, 99, 1.0, None, True, [0]])
+def test_nothing_but_a_row_of_the_collection_is_a_clip(sounds, clip):
+    with pytest.raises(ValueError, match="there is no clip"):
+        sounds[0].path(clip)
+
+
+def test_there_is_no_own_sound_before_one_is_given(sounds):
+    with pytest.raises(ValueError, match="there is no clip -1"):
+        sounds[0].sound(OWN)
+
+
+def test_a_broken_file_is_named(sounds):
+    one, names = sounds
+    with pytest.raises(audio.AudioError, match=r"broken\.wav can't be decoded"):
+        one.sound(names.index("broken"))
+
+
+def test_a_picture_shows_when_and_how_high():
+    wave = np.concatenate([np.zeros(48000), sine(1, 0.5, 6000)])
+    values = np.frombuffer(draw(wave), np.uint8).reshape(1 + N_BANDS, N_COLUMNS)
+    peaks, bands = values[0], values[1:]
+    assert peaks[: N_COLUMNS // 2 - 1].max() == 0
+    assert peaks[N_COLUMNS // 2 + 1 :].min() == 127  # half of full scale
+    assert bands[:, : N_COLUMNS // 2 - 4].max() == 0
+    loudest = bands[:, -N_COLUMNS // 3].argmax()
+    mel = 1127 * np.log1p(np.array([6000, 24000]) / 700)
+    assert loudest == pytest.approx(N_BANDS * mel[0] / mel[1], abs=1.5)
+
+
+@pytest.mark.parametrize("n", [1, 50, 127, 129, 2048, 480001])
+def test_a_picture_has_the_same_size_whatever_the_length(n):
+    assert len(draw(np.full(n, 0.1))) == N_COLUMNS * (1 + N_BANDS)
