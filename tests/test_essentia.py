@@ -6,19 +6,14 @@ import subprocess
 import sys
 
 import numpy as np
+import published_graphs
 import pytest
-from graphdef import random_graph
 
 from sss_lib import audio, extraction, models
 from sss_lib.models import freesound, openl3, weights
 
 pytest.importorskip("essentia", reason="Essentia has wheels for Linux on x86-64 only")
 
-PATCH = {  # of the published graphs: placeholder and its shape
-    "vggish": ("model/Placeholder", (-1, 96, 64)),
-    "yamnet": ("melspectrogram", (-1, 96, 64)),
-    "fsd-sinet": ("x", (-1, 101, 96, 1)),
-}
 GRAPHS = [name for name, row in models.catalogue().items() if row.loader in ("essentia_graphs", "openl3")]
 STAND_INS = [name for name in GRAPHS if name != "msd-musicnn"]
 
@@ -29,14 +24,7 @@ def extractor(request, tmp_path, monkeypatch):
     row = models.spec(request.param)
     monkeypatch.setenv("SSS_CACHE", str(tmp_path))
     if row.name in STAND_INS:
-        if row.loader == "openl3":
-            inputs, shape = "melspectrogram", (-1, row.options["n_bands"], 199, 1)
-        else:
-            inputs, shape = PATCH["fsd-sinet" if row.name.startswith("fsd-sinet") else row.name]
-        output = row.options.get("output", "embeddings")
-        averaged = [2] if row.loader == "openl3" else []  # over time: else its matrix would be a gigabyte
-        graph = random_graph(inputs, shape, output, row.dim, averaged=averaged)
-        (tmp_path / row.weights.file).write_bytes(graph)
+        (tmp_path / row.weights.file).write_bytes(published_graphs.essentia(row))
     return models.load(row.name)
 
 
@@ -84,10 +72,10 @@ def test_weights_that_are_missing_are_named_with_their_place(name, tmp_path, mon
 def test_weights_that_change_after_their_first_use_are_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("SSS_CACHE", str(tmp_path))
     path = tmp_path / models.spec("vggish").weights.file
-    path.write_bytes(random_graph(*PATCH["vggish"], "model/vggish/embeddings", 128))
+    path.write_bytes(published_graphs.essentia(models.spec("vggish")))
     models.load("vggish")
     first = weights.digest(models.spec("vggish").weights)
-    path.write_bytes(random_graph(*PATCH["vggish"], "model/vggish/embeddings", 128, seed=1))
+    path.write_bytes(published_graphs.essentia(models.spec("vggish"), seed=1))
     second = hashlib.sha256(path.read_bytes()).hexdigest()
     with pytest.raises(ValueError, match=f"has sha256 {second}, not {first} as when first used"):
         models.load("vggish")

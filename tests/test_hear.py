@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from checkpoints import noise
+from seeded import noise
 
 torch = pytest.importorskip("torch")
 

@@ -5,7 +5,8 @@ import json
 
 import numpy as np
 import pytest
-from checkpoints import noise
+import stand_ins
+from seeded import noise
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -195,13 +196,8 @@ def test_what_is_no_audio_model_is_refused(tmp_path):
 @pytest.fixture(scope="module")
 def pe_small(tmp_path_factory):
     """Cache folder with a file of the form and the sizes of pe-a-frame-small, and random numbers."""
-    from safetensors.torch import save_file
-
-    torch.manual_seed(0)
-    state = pe_audio.build(**models.spec("pe-a-frame-small").options).state_dict()
-    state |= {f"{prefix}x": torch.zeros(1) for prefix in pe_audio.OTHER_BRANCHES}
     folder = tmp_path_factory.mktemp("cache")
-    save_file(state, folder / "pe-a-frame-small.safetensors")
+    stand_ins.write(models.spec("pe-a-frame-small"), folder)
     return folder
 
 

@@ -236,11 +236,11 @@ def register(
     return network
 
 
-def audit(name: str, waves: Sequence[np.ndarray], device: str = "cpu") -> dict[str, float]:
+def audit(name: str | ModelSpec, waves: Sequence[np.ndarray], **options: object) -> dict[str, float]:
     """How much a model's embeddings differ by order, batch and worker; see `determinism.audit`."""
     from sss_lib.models import determinism
 
-    return determinism.audit(name, waves, device)
+    return determinism.audit(name, waves, **options)
 
 
 def read_weights(row: ModelSpec) -> Path:
