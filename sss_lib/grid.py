@@ -107,6 +107,7 @@ class Grid:
         }
         for name in self.models:
             models.spec(name)
+        object.__setattr__(self, "models", tuple(map(models.absolute, self.models)))
         for key, words in known.items():
             for value in getattr(self, key):
                 require_known(value, words, f"{key} of the grid")

@@ -21,6 +21,16 @@ def test_a_variant_is_named_by_its_fields(variant, name):
     assert variant.name == name
 
 
+def test_a_path_in_a_models_name_means_the_same_from_any_folder(tmp_path, monkeypatch):
+    """The kernels of the notebooks run elsewhere than the command."""
+    monkeypatch.setattr("sss_lib.models.spec", lambda name: None)
+    monkeypatch.chdir(tmp_path)
+    grid = Grid(("duration", "./my model", "hear:module", "hear:module:x.pt"))
+    assert grid.models == (
+        *("duration", f"{tmp_path}/my model", "hear:module", f"hear:module:{tmp_path}/x.pt"),
+    )
+
+
 def test_different_variants_have_different_names():
     grid = Grid(
         ("aisfx",),

@@ -148,6 +148,14 @@ def test_a_feature_extractor_may_stand_in_the_processors_file(tmp_path):
     assert load(tmp_path)(noise(1920)).shape == (1, 16)
 
 
+def test_a_device_is_chosen_for_it(tmp_path):
+    """As in 01, whose device is "auto"."""
+    write("wavlm", tmp_path)
+    np.testing.assert_allclose(
+        models.load(str(tmp_path), "auto")(noise(4000)), load(tmp_path)(noise(4000)), atol=1e-5
+    )
+
+
 def test_other_weights_are_another_recipe(tmp_path):
     write("wavlm", tmp_path)
     before = transformers_audio.spec_of_folder(tmp_path).parameters()

@@ -19,6 +19,7 @@ from sss_lib.models.weights import find
 __all__ = [
     "Extractor",
     "ModelSpec",
+    "absolute",
     "audit",
     "catalogue",
     "fetch",
@@ -81,6 +82,20 @@ def is_outside(name: str) -> bool:
 def file_name(name: str) -> str:
     """Return what the files of a model are called: its name, without what a path can't hold."""
     return spec(name).name if is_outside(name) else name
+
+
+def absolute(name: str) -> str:
+    """Name of a model that means the same from any folder: the path in it, if any, is absolute.
+
+    Examples
+    --------
+    >>> absolute("hear:mymodule"), absolute("duration"), absolute("hear:mymodule:/weights.pt")
+    ('hear:mymodule', 'duration', 'hear:mymodule:/weights.pt')
+    """
+    if not is_outside(name):
+        return name
+    *module, path = name.split(":", 2) if name.startswith("hear:") else [name]
+    return ":".join([*module, str(Path(path).absolute())]) if len(module) != 1 else name
 
 
 def _outside(name: str) -> ModelSpec:
