@@ -107,7 +107,6 @@ class Grid:
         }
         for name in self.models:
             models.spec(name)
-        object.__setattr__(self, "models", tuple(map(models.absolute, self.models)))
         for key, words in known.items():
             for value in getattr(self, key):
                 require_known(value, words, f"{key} of the grid")
@@ -213,7 +212,7 @@ def _fits(system: Mapping[str, object], rule: Mapping[str, object]) -> bool:
 
 
 def read_grid(path: str | Path) -> Grid:
-    """Grid from a YAML file whose keys are the fields of `Grid`.
+    """Grid from a YAML file whose keys are the fields of `Grid`; paths of models are from its folder.
 
     Raises
     ------
@@ -237,6 +236,8 @@ def read_grid(path: str | Path) -> Grid:
     if "models" not in content:
         raise ValueError(f"{path} has no 'models': name at least one of {', '.join(models.catalogue())}")
     as_tuples = {k: tuple(v) if isinstance(v, list) else (v,) for k, v in content.items()}
+    here = path.absolute().parent
+    as_tuples["models"] = tuple(models.absolute(str(name), here) for name in as_tuples["models"])
     return Grid(**as_tuples)
 
 

@@ -22,10 +22,11 @@ def test_a_variant_is_named_by_its_fields(variant, name):
 
 
 def test_a_path_in_a_models_name_means_the_same_from_any_folder(tmp_path, monkeypatch):
-    """The kernels of the notebooks run elsewhere than the command."""
+    """The kernels of the notebooks run elsewhere than the command: paths are from the grid's folder."""
     monkeypatch.setattr("sss_lib.models.spec", lambda name: None)
-    monkeypatch.chdir(tmp_path)
-    grid = Grid(("duration", "./my model", "hear:module", "hear:module:x.pt"))
+    path = tmp_path / "grid.yaml"
+    path.write_text("models: [duration, ./my model, 'hear:module', 'hear:module:x.pt']")
+    grid = experiment.read_grid(path)
     assert grid.models == (
         *("duration", f"{tmp_path}/my model", "hear:module", f"hear:module:{tmp_path}/x.pt"),
     )

@@ -84,8 +84,8 @@ def file_name(name: str) -> str:
     return spec(name).name if is_outside(name) else name
 
 
-def absolute(name: str) -> str:
-    """Name of a model that means the same from any folder: the path in it, if any, is absolute.
+def absolute(name: str, folder: str | Path = "") -> str:
+    """Name of a model that means the same from anywhere: a path in it is from a folder, and then absolute.
 
     Examples
     --------
@@ -95,7 +95,7 @@ def absolute(name: str) -> str:
     if not is_outside(name):
         return name
     *module, path = name.split(":", 2) if name.startswith("hear:") else [name]
-    return ":".join([*module, str(Path(path).absolute())]) if len(module) != 1 else name
+    return ":".join([*module, str(Path(folder, path).absolute())]) if len(module) != 1 else name
 
 
 def _outside(name: str) -> ModelSpec:
