@@ -216,7 +216,7 @@ def _fits(system: Mapping[str, object], rule: Mapping[str, object]) -> bool:
 
 
 def read_grid(path: str | Path) -> Grid:
-    """Grid from a YAML file whose keys are the fields of `Grid`.
+    """Grid from a YAML file whose keys are the fields of `Grid`; paths of models are from its folder.
 
     Raises
     ------
@@ -240,6 +240,8 @@ def read_grid(path: str | Path) -> Grid:
     if "models" not in content:
         raise ValueError(f"{path} has no 'models': name at least one of {', '.join(models.catalogue())}")
     as_tuples = {k: tuple(v) if isinstance(v, list) else (v,) for k, v in content.items()}
+    here = path.absolute().parent
+    as_tuples["models"] = tuple(models.absolute(str(name), here) for name in as_tuples["models"])
     return Grid(**as_tuples)
 
 

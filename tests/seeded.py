@@ -1,8 +1,11 @@
-"""A wave, and weights, that any environment can make again."""
+"""Waves, and weights that stand in for published ones: any environment can make them again."""
 
+import ast
 import math
 import zlib
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -16,6 +19,11 @@ def wave(rate_hz: int) -> np.ndarray:
     tone = 0.5 * np.sin(2 * np.pi * (200 + 8000 * time_s) * time_s) + noise
     tenth = rate_hz // 10
     return np.concatenate([tone, np.zeros(tenth), 10 * noise[:tenth]]).astype(np.float32)
+
+
+def noise(n: int) -> np.ndarray:
+    """Seeded noise of a length: float32 [n]."""
+    return (0.1 * np.random.default_rng(n).standard_normal(n)).astype(np.float32)
 
 
 def values(name: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -33,6 +41,50 @@ def state(shapes: dict[str, tuple[int, ...]]) -> dict:
     import torch
 
     return {name: torch.as_tensor(values(name, tuple(shape))) for name, shape in shapes.items()}
+
+
+def recorded_shapes(reference: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the state dict that a recording was made with."""
+    return {
+        str(name): ast.literal_eval(str(shape))
+        for name, shape in zip(reference["names"], reference["shapes"], strict=True)
+    }
+
+
+def tensors(state: Mapping[str, np.ndarray]) -> dict:
+    """State dict of torch tensors with given values."""
+    import torch
+
+    return {name: torch.as_tensor(value) for name, value in state.items()}
+
+
+def save(state: Mapping[str, np.ndarray], path: Path) -> None:
+    """Write a state dict as PyTorch does."""
+    import torch
+
+    torch.save(tensors(state), path)
+
+
+def rectified_state(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+    """Arrays by the shape of each name, for layers of rectifiers and batch normalisation.
+
+    Examples
+    --------
+    >>> rectified_state({"bn.running_var": (2,)})["bn.running_var"].min() > 0.5
+    np.True_
+    """
+    return {name: _rectified(name, tuple(shape)) for name, shape in shapes.items()}
+
+
+def _rectified(name: str, shape: tuple[int, ...]) -> np.ndarray:
+    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    if name.endswith("num_batches_tracked"):
+        return np.zeros(shape, np.int64)
+    if len(shape) > 1:
+        return rng.normal(0, np.sqrt(2 / np.prod(shape[1:])), shape).astype(np.float32)
+    if name.endswith(("weight", "running_var")):
+        return rng.uniform(0.5, 1.5, shape).astype(np.float32)
+    return rng.normal(0, 0.1, shape).astype(np.float32)
 
 
 def empty(shapes: dict[str, tuple[int, ...]]) -> dict:

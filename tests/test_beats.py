@@ -1,6 +1,5 @@
 """BEATs against what speechbrain's implementation computed: tests/data/record_beats.py recorded it."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -8,15 +7,16 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+import published_vit  # noqa: E402
 import seeded  # noqa: E402
+from published_vit import BEATS_CFG as CFG  # noqa: E402
+from published_vit import BEATS_SHAPES as SHAPES  # noqa: E402
+from published_vit import RECORDED  # noqa: E402
 
 from sss_lib import audio, models  # noqa: E402
 from sss_lib.models import beats, checkpoint  # noqa: E402
 from sss_lib.models.catalogue import CATALOGUE  # noqa: E402
 
-RECORDED = np.load(Path(__file__).parent / "data" / "beats_reference.npz")
-CFG = json.loads(str(RECORDED["cfg"]))
-SHAPES = {name: tuple(shape) for name, shape in json.loads(str(RECORDED["shapes"])).items()}
 NAME = "beats-iter3"
 NOISE = np.random.default_rng(0).normal(0, 0.1, 20 * 16000).astype(np.float32)
 
@@ -28,12 +28,8 @@ def write(folder, content, name=NAME):
 
 @pytest.fixture(scope="module")
 def state():
-    """Weights by the names of the published checkpoint; all layers have one table of distances."""
-    state = seeded.state(SHAPES)
-    table = "self_attn.relative_attention_bias.weight"
-    return {
-        name: state[f"encoder.layers.0.{table}"] if name.endswith(table) else state[name] for name in state
-    }
+    """Weights by the names of the published checkpoint."""
+    return published_vit.beats(finetuned=False)["model"]
 
 
 @pytest.fixture(scope="module")
@@ -140,12 +136,10 @@ def test_the_configuration_counts(of_tokens, state, key):
     assert np.abs(tokens - of_tokens(NOISE[:80000])).max() > 1e-3
 
 
-def test_a_finetuned_checkpoint_is_taken_without_its_classifier(extractor, state, tmp_path, monkeypatch):
+def test_a_finetuned_checkpoint_is_taken_without_its_classifier(extractor, tmp_path, monkeypatch):
     seeded.accept(tmp_path, monkeypatch)
     name = "beats-iter3plus-as2m-finetuned-cpt2"
-    classifier = {"predictor.weight": torch.zeros(527, 768), "predictor.bias": torch.zeros(527)}
-    cfg = {**CFG, "finetuned_model": True, "predictor_class": 527}
-    content = {"cfg": cfg, "model": {**state, **classifier}, "label_dict": {0: "/m/09x0r"}}
+    content = published_vit.beats(finetuned=True)
     write(tmp_path, content, name)
     np.testing.assert_array_equal(models.load(name)(NOISE[:16000]), extractor(NOISE[:16000]))
 

@@ -6,6 +6,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import seeded  # noqa: E402
+from published_vit import CAV_MAE_CLASSIFIER as CLASSIFIER  # noqa: E402
+from published_vit import CAV_MAE_DECODER as DECODER  # noqa: E402
+from published_vit import cav_mae as published  # noqa: E402
 
 from sss_lib import audio, models  # noqa: E402
 from sss_lib.models import kaldi  # noqa: E402
@@ -13,44 +16,6 @@ from sss_lib.models.catalogue import CATALOGUE  # noqa: E402
 
 FINETUNED, PRETRAINED = "cav-mae-as-46.6", "cav-mae-pretrained"
 NOISE = np.random.default_rng(0).normal(0, 0.1, 30 * 16000).astype(np.float32)
-DECODER = {
-    "decoder_embed.weight": (2, 2),
-    "mask_token": (1, 1, 2),
-    "decoder_modality_a": (1, 1, 2),
-    "decoder_pos_embed_v": (1, 2, 2),
-    "decoder_blocks.0.norm1_v.bias": (2,),
-    "decoder_norm.weight": (2,),
-    "decoder_pred_a.bias": (2,),
-}
-CLASSIFIER = {"mlp_head.0.weight": (2,), "mlp_head.1.bias": (2,)}
-
-
-def linear(name, n_in, n_out):
-    return {f"{name}.weight": (n_out, n_in), f"{name}.bias": (n_out,)}
-
-
-def norm(name, n):
-    return {f"{name}.weight": (n,), f"{name}.bias": (n,)}
-
-
-def layer(name, dim):
-    """Shapes of a layer, whose norms are there for both modalities together, audio and images."""
-    shapes = linear(f"{name}.attn.qkv", dim, 3 * dim) | linear(f"{name}.attn.proj", dim, dim)
-    for which in ("norm1", "norm1_a", "norm1_v", "norm2", "norm2_a", "norm2_v"):
-        shapes |= norm(f"{name}.{which}", dim)
-    return shapes | linear(f"{name}.mlp.fc1", dim, 4 * dim) | linear(f"{name}.mlp.fc2", 4 * dim, dim)
-
-
-def published(others):
-    """Shapes by the names of a published checkpoint; those of the image branch are small."""
-    shapes = {"modality_a": (1, 1, 768), "modality_v": (1, 1, 2)}
-    shapes |= {"pos_embed_a": (1, 512, 768), "pos_embed_v": (1, 2, 2)}
-    shapes |= {"patch_embed_a.proj.weight": (768, 1, 16, 16), "patch_embed_a.proj.bias": (768,)}
-    shapes |= {"patch_embed_v.proj.weight": (2, 3, 2, 2), "patch_embed_v.proj.bias": (2,)}
-    for i in range(11):
-        shapes |= layer(f"blocks_a.{i}", 768) | layer(f"blocks_v.{i}", 2)
-    shapes |= layer("blocks_u.0", 768) | norm("norm_a", 768) | norm("norm_v", 2) | norm("norm", 768)
-    return {f"module.{name}": shape for name, shape in (shapes | others).items()}
 
 
 @pytest.fixture(scope="module")

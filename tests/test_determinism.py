@@ -1,12 +1,52 @@
-"""A clip has the same embedding whenever, wherever and with whomever it is embedded."""
+"""A clip has the same embedding whenever, wherever and with whomever it is embedded.
+
+Networks whose weights are downloaded are audited on stand-ins: one model of those that have the same network
+and read audio alike, and transformers of many equal layers with two of them.
+"""
+
+import json
 
 import numpy as np
 import pytest
+import seeded
+import stand_ins
 
 from sss_lib import audio, models
+from sss_lib.models import weights
 from sss_lib.models.catalogue import CATALOGUE
 
-WITHOUT_DOWNLOAD = [name for name, row in CATALOGUE.items() if not row.weights or not row.weights.url]
+TOLERANCE = 1e-5
+"""Of the largest value of the embeddings."""
+WITHOUT_DOWNLOAD = [name for name in CATALOGUE if name not in stand_ins.DOWNLOADED]
+FEWER_LAYERS = ("cavmae", "imagebind", "spectrogram_transformer", "pe_audio")
+
+
+def network_of(row):
+    """What tells a network, and the audio that it gets, from another; those of PE-A-Frame differ in size."""
+    options = {} if row.loader == "pe_audio" else dict(row.options)
+    read = row.rate_hz, row.window_s, row.long, row.short, row.gain_db
+    return json.dumps([row.loader, row.dim, options, read])
+
+
+GROUPS: dict[str, list[str]] = {}
+for _name in stand_ins.DOWNLOADED:
+    GROUPS.setdefault(network_of(CATALOGUE[_name]), []).append(_name)
+
+
+@pytest.fixture(scope="module")
+def worker(tmp_path_factory):
+    """Process for all models in PyTorch, so that it is imported there once; weights are in a new cache."""
+    from joblib.externals.loky import ProcessPoolExecutor
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        seeded.accept(tmp_path_factory.mktemp("cache"), monkeypatch)
+        with ProcessPoolExecutor(1) as pool:
+            yield pool
+
+
+def assert_same(differences):
+    assert list(differences) == ["again", "another order", "another batch size", "another worker"]
+    assert max(differences.values()) < TOLERANCE, differences
 
 
 @pytest.mark.parametrize("name", WITHOUT_DOWNLOAD)
@@ -14,9 +54,29 @@ def test_a_clip_has_the_same_embedding_in_any_order_batch_and_worker(name, mini)
     row = models.spec(name)
     pytest.importorskip(row.requires or "numpy")
     paths = mini.clips["path"].iloc[[0, 60, 120]]
-    differences = models.audit(name, [audio.decode(path, row.rate_hz) for path in paths])
-    assert list(differences) == ["again", "another order", "another batch size", "another worker"]
-    assert max(differences.values()) < 1e-5, differences
+    assert_same(models.audit(name, [audio.decode(path, row.rate_hz) for path in paths]))
+
+
+@pytest.mark.parametrize("name", [names[0] for names in GROUPS.values()])
+def test_so_it_has_by_networks_whose_weights_are_downloaded(name, mini, worker):
+    row = models.spec(name)
+    pytest.importorskip(row.requires)
+    if row.loader in FEWER_LAYERS:
+        row = stand_ins.with_layers(row, 2)
+    path = stand_ins.write(row, weights.cache_dir())
+    waves = [audio.decode(path, row.rate_hz) for path in mini.clips["path"].iloc[[0, 60]]]
+    assert len(waves[0]) != len(waves[1])
+    in_torch = row.requires in ("torch", "transformers")  # after PyTorch, TensorFlow can hang
+    assert_same(models.audit(row, waves, worker=worker if in_torch else None))
+    path.unlink()
+
+
+def test_every_model_of_the_catalogue_is_audited_or_one_with_the_same_network():
+    audited = [*WITHOUT_DOWNLOAD, *(name for names in GROUPS.values() for name in names)]
+    assert sorted(audited) == sorted(CATALOGUE)
+    for first, *others in GROUPS.values():
+        for name in others:
+            assert CATALOGUE[name].loader == CATALOGUE[first].loader
 
 
 def test_the_audit_finds_what_depends_on_the_neighbours():

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import published_graphs
 import pytest
 from graphdef import random_graph
 
@@ -16,11 +17,6 @@ from sss_lib.models import freesound, openl3, weights
 
 pytest.importorskip("essentia", reason="Essentia has wheels for Linux on x86-64 only")
 
-PATCH = {  # of the published graphs: placeholder and its shape
-    "vggish": ("model/Placeholder", (-1, 96, 64)),
-    "yamnet": ("melspectrogram", (-1, 96, 64)),
-    "fsd-sinet": ("x", (-1, 101, 96, 1)),
-}
 SAMPLES = {  # for the first full patch; for a last one that counts beside it; for each further one
     "vggish": (94 * 160 + 1, (94 + 47) * 160 + 1, 93 * 160),
     "yamnet": (94 * 160 + 1, (94 + 47) * 160 + 1, 93 * 160),
@@ -39,13 +35,7 @@ def kind(name):
 
 def stand_in(row):
     """Put a graph with the published names and shapes where the model's weights belong."""
-    if row.loader == "openl3":
-        inputs, shape = "melspectrogram", (-1, row.options["n_bands"], 199, 1)
-    else:
-        inputs, shape = PATCH[kind(row.name)]
-    averaged = [2] if row.loader == "openl3" else []  # over time: else its matrix would be a gigabyte
-    graph = random_graph(inputs, shape, row.options.get("output", "embeddings"), row.dim, averaged=averaged)
-    weights.path_of(row.weights).write_bytes(graph)
+    weights.path_of(row.weights).write_bytes(published_graphs.essentia(row))
 
 
 @pytest.fixture(params=GRAPHS)
@@ -244,10 +234,10 @@ def test_what_is_no_graph_is_refused_and_the_right_one_taken_later(content, tmp_
 def test_weights_that_change_after_their_first_use_are_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("SSS_CACHE", str(tmp_path))
     path = tmp_path / models.spec("vggish").weights.file
-    path.write_bytes(random_graph(*PATCH["vggish"], "model/vggish/embeddings", 128))
+    path.write_bytes(published_graphs.essentia(models.spec("vggish")))
     models.load("vggish")
     first = weights.digest(models.spec("vggish").weights)
-    path.write_bytes(random_graph(*PATCH["vggish"], "model/vggish/embeddings", 128, seed=1))
+    path.write_bytes(published_graphs.essentia(models.spec("vggish"), seed=1))
     second = hashlib.sha256(path.read_bytes()).hexdigest()
     with pytest.raises(ValueError, match=f"has sha256 {second}, not {first} as when first used"):
         models.load("vggish")

@@ -28,6 +28,17 @@ def test_a_variant_is_scaled_if_its_model_declares_so_and_nothing_else_is_said(m
     assert Variant(model, "none", scale=not declares).scale is not declares
 
 
+def test_a_path_in_a_models_name_means_the_same_from_any_folder(tmp_path, monkeypatch):
+    """The kernels of the notebooks run elsewhere than the command: paths are from the grid's folder."""
+    monkeypatch.setattr("sss_lib.models.spec", lambda name: None)
+    path = tmp_path / "grid.yaml"
+    path.write_text("models: [duration, ./my model, 'hear:module', 'hear:module:x.pt']")
+    grid = experiment.read_grid(path)
+    assert grid.models == (
+        *("duration", f"{tmp_path}/my model", "hear:module", f"hear:module:{tmp_path}/x.pt"),
+    )
+
+
 def test_different_variants_have_different_names():
     grid = Grid(
         ("aisfx",),

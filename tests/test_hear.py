@@ -5,10 +5,11 @@ import sys
 
 import numpy as np
 import pytest
-from checkpoints import noise
+from seeded import noise
 
 torch = pytest.importorskip("torch")
 
+from sss_lib import models  # noqa: E402
 from sss_lib.models import Extractor, hear  # noqa: E402
 
 TIMESTAMPS = """
@@ -78,6 +79,12 @@ def test_a_module_with_timestamps_gives_frames(write):
     expected = [[x.sum() / 1600, max(x.max(), 0), (x**2).sum()] for x in (wave[:1600], wave[1600:3200])]
     expected.append([wave[3200:].sum() / 1600, wave[3200:].max(), (wave[3200:] ** 2).sum()])
     np.testing.assert_allclose(extractor(wave), expected, rtol=1e-4, atol=1e-7)
+
+
+def test_a_device_is_chosen_for_it(write):
+    """As in 01, whose device is "auto"."""
+    name = f"hear:{write(TIMESTAMPS)}"
+    np.testing.assert_allclose(models.load(name, "auto")(noise(4000)), load(name)(noise(4000)), atol=1e-5)
 
 
 def test_a_module_without_timestamps_gives_one_embedding(write):

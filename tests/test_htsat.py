@@ -14,36 +14,16 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 import published_clap  # noqa: E402
+from published_clap import KEYS, content_of  # noqa: E402
 
 from sss_lib import audio, models  # noqa: E402
 from sss_lib.models import batches, htsat, weights  # noqa: E402
 
 RECORDED = np.load(Path(__file__).parent / "data" / "clap_reference.npz")
-KEYS = {
-    "laion-clap-630k-fusion-best": "laion-fusion",
-    "laion-clap-630k-audioset-fusion-best": "laion-fusion",
-    "laion-clap-music-speech-audioset": "laion-base",
-    "clap-2023": "clap-2023",
-    "pengi": "clap-2023",
-}
 TOLERANCE = 1e-5
 """Of the largest value of an embedding; the largest difference seen was 5e-7."""
 LONG = "scratch-music-loops-garden"
 """A clip of 16.8 s."""
-
-
-def content_of(name):
-    """What the published file holds: names as recorded from the package's own network, random weights."""
-    state = published_clap.of(RECORDED, KEYS[name])
-    if name.startswith("laion"):
-        state["text_branch.embeddings.position_ids"] = torch.arange(514)[None]
-        wrapped = {f"module.{tensor}": value for tensor, value in state.items()}
-        return {"epoch": 45, "name": "clap", "best": np.float64(0.9), "state_dict": wrapped}
-    state["caption_encoder.base.embeddings.word_embeddings.weight"] = torch.zeros(8, 768)
-    if name == "clap-2023":
-        return {"model": {**state, "logit_scale": torch.tensor(14.0)}}
-    state["caption_decoder.gpt.transformer.wte.weight"] = torch.zeros(8, 768)
-    return {"model": {f"module.{tensor}": value for tensor, value in state.items()}}
 
 
 def save(name, content):
@@ -185,12 +165,7 @@ def test_a_clip_is_fused_from_a_frame_longer_than_the_window_on(n_samples, shape
     ("name", "size"), [("laion-clap-htsat-unfused", "tiny"), ("laion-larger-clap-general", "base")]
 )
 def test_files_of_transformers_give_what_its_pipeline_gives(wave_of, name, size):
-    torch.manual_seed(0)
-    text = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
-    config = transformers.ClapConfig(
-        text_config={**text, "vocab_size": 8}, audio_config=dict(htsat.SIZES[size]), initializer_factor=8.0
-    )
-    model = transformers.ClapModel(config).eval()
+    model = published_clap.of_transformers(size)
     path = save(name, model.state_dict())
     extractor = models.load(name)
     path.unlink()

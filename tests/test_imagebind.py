@@ -7,6 +7,7 @@ from scipy.special import erf, softmax
 torch = pytest.importorskip("torch")
 
 import seeded  # noqa: E402
+from published_vit import imagebind as published  # noqa: E402
 
 from sss_lib import audio, models  # noqa: E402
 from sss_lib.models import kaldi  # noqa: E402
@@ -14,51 +15,6 @@ from sss_lib.models.catalogue import CATALOGUE  # noqa: E402
 
 NAME = "imagebind-huge"
 NOISE = np.random.default_rng(0).normal(0, 0.1, 30 * 16000).astype(np.float32)
-OTHERS = {
-    "modality_preprocessors.vision.rgbt_stem.proj.1.weight": (2, 3, 2, 2),
-    "modality_preprocessors.text.token_embedding.weight": (2, 2),
-    "modality_preprocessors.depth.cls_token": (1, 1, 2),
-    "modality_preprocessors.thermal.cls_token": (1, 1, 2),
-    "modality_preprocessors.imu.imu_stem.proj.weight": (2, 2),
-    "modality_trunks.vision.pre_transformer_layer.0.weight": (2,),
-    "modality_trunks.text.blocks.0.attn.in_proj_bias": (2,),
-    "modality_heads.text.proj.1.weight": (2, 2),
-    "modality_postprocessors.text.1.log_logit_scale": (),
-}
-
-
-def published():
-    """Shapes by the names of the published checkpoint; those of other modalities are small."""
-    stem = "modality_preprocessors.audio"
-    shapes = {
-        f"{stem}.cls_token": (1, 1, 768),
-        f"{stem}.rgbt_stem.proj.weight": (768, 1, 16, 16),
-        f"{stem}.rgbt_stem.norm_layer.weight": (768,),
-        f"{stem}.rgbt_stem.norm_layer.bias": (768,),
-        f"{stem}.pos_embedding_helper.pos_embed": (1, 229, 768),
-        "modality_heads.audio.0.weight": (768,),
-        "modality_heads.audio.0.bias": (768,),
-        "modality_heads.audio.2.weight": (1024, 768),
-    }
-    for i in range(12):
-        layer = f"modality_trunks.audio.blocks.{i}"
-        shapes |= {
-            f"{layer}.attn.in_proj_weight": (2304, 768),
-            f"{layer}.attn.in_proj_bias": (2304,),
-            f"{layer}.attn.bias_k": (1, 1, 768),
-            f"{layer}.attn.bias_v": (1, 1, 768),
-            f"{layer}.attn.out_proj.weight": (768, 768),
-            f"{layer}.attn.out_proj.bias": (768,),
-            f"{layer}.norm_1.weight": (768,),
-            f"{layer}.norm_1.bias": (768,),
-            f"{layer}.mlp.fc1.weight": (3072, 768),
-            f"{layer}.mlp.fc1.bias": (3072,),
-            f"{layer}.mlp.fc2.weight": (768, 3072),
-            f"{layer}.mlp.fc2.bias": (768,),
-            f"{layer}.norm_2.weight": (768,),
-            f"{layer}.norm_2.bias": (768,),
-        }
-    return shapes | OTHERS
 
 
 @pytest.fixture(scope="module")

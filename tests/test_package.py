@@ -1,3 +1,4 @@
+import itertools
 import re
 import subprocess
 import sys
@@ -8,6 +9,8 @@ import pytest
 import yaml
 
 import sss_lib
+from sss_lib import models
+from sss_lib.models.catalogue import CATALOGUE
 
 ROOT = Path(__file__).parent.parent
 
@@ -43,6 +46,29 @@ def test_the_readme_names_notebooks_and_figures_that_exist():
         assert (ROOT / target).exists(), target
     for notebook in (ROOT / "notebooks").glob("*.ipynb"):
         assert f"notebooks/{notebook.name}" in readme
+
+
+def expanded(pattern):
+    """Names that a pattern with braces stands for, as in a shell: "a{b,c}" for "ab" and "ac"."""
+    parts = [part.split(",") for part in re.split(r"[{}]", pattern)]
+    return ["".join(choice) for choice in itertools.product(*parts)]
+
+
+def test_the_readme_has_a_row_for_every_model_with_its_licence():
+    table = (ROOT / "README.md").read_text().partition("## The models")[2].partition("\n\n## ")[0]
+    named = []
+    for line in table.splitlines():
+        if not line.startswith("| `"):
+            continue
+        cells = line.split(" | ")
+        names = [name for pattern in re.findall(r"`([^`]+)`", cells[0]) for name in expanded(pattern)]
+        for row in map(models.spec, names):
+            assert (row.weights.licence if row.weights else "none") in cells[3], row.name
+            assert ("in the repository" in cells[3]) == bool(row.weights and not row.weights.url), row.name
+            assert (cells[5].strip(" |") != "-") == bool(row.paper), row.name
+            assert f"{row.dim:,}" in cells[2], row.name
+        named += names
+    assert sorted(named) == sorted(CATALOGUE)
 
 
 def test_the_python_of_the_readme_runs(capsys):

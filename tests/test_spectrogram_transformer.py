@@ -10,44 +10,14 @@ transformers = pytest.importorskip("transformers")
 
 import safetensors.torch  # noqa: E402
 import seeded  # noqa: E402
+import stand_ins  # noqa: E402
+from published_vit import ast as published  # noqa: E402
 
 from sss_lib import audio, models  # noqa: E402
 from sss_lib.models import spectrogram_transformer  # noqa: E402
 from sss_lib.models.catalogue import CATALOGUE  # noqa: E402
 
 NOISE = np.random.default_rng(0).normal(0, 0.1, 30 * 16000).astype(np.float32)
-
-
-def published(n_layers=12):
-    """Shapes by the names of the published checkpoint."""
-    host = "audio_spectrogram_transformer"
-    shapes = {
-        f"{host}.embeddings.cls_token": (1, 1, 768),
-        f"{host}.embeddings.distillation_token": (1, 1, 768),
-        f"{host}.embeddings.position_embeddings": (1, 1214, 768),
-        f"{host}.embeddings.patch_embeddings.projection.weight": (768, 1, 16, 16),
-        f"{host}.embeddings.patch_embeddings.projection.bias": (768,),
-        f"{host}.layernorm.weight": (768,),
-        f"{host}.layernorm.bias": (768,),
-        "classifier.layernorm.weight": (768,),
-        "classifier.layernorm.bias": (768,),
-        "classifier.dense.weight": (527, 768),
-        "classifier.dense.bias": (527,),
-    }
-    for i in range(n_layers):
-        layer = f"{host}.encoder.layer.{i}"
-        for name, n_out, n_in in (
-            ("attention.attention.query", 768, 768),
-            ("attention.attention.key", 768, 768),
-            ("attention.attention.value", 768, 768),
-            ("attention.output.dense", 768, 768),
-            ("intermediate.dense", 3072, 768),
-            ("output.dense", 768, 3072),
-        ):
-            shapes |= {f"{layer}.{name}.weight": (n_out, n_in), f"{layer}.{name}.bias": (n_out,)}
-        for name in ("layernorm_before", "layernorm_after"):
-            shapes |= {f"{layer}.{name}.weight": (768,), f"{layer}.{name}.bias": (768,)}
-    return shapes
 
 
 @pytest.fixture(scope="module")
@@ -91,10 +61,9 @@ def test_the_configuration_is_the_default_one_of_transformers():
 def test_every_clip_has_frames_whatever_is_beside(tmp_path, monkeypatch):
     """Two of the twelve layers are enough to see it."""
     seeded.accept(tmp_path, monkeypatch)
-    monkeypatch.setitem(spectrogram_transformer.CONFIG, "num_hidden_layers", 2)
-    weights = seeded.state(published(2))
-    safetensors.torch.save_file(weights, tmp_path / CATALOGUE["ast"].weights.file)
-    extractor = models.load("ast")
+    row = stand_ins.with_layers(models.spec("ast"), 2)
+    stand_ins.write(row, tmp_path)
+    extractor = models.load(row)
     waves = [NOISE[:1], NOISE[: 11 * 16000], NOISE[:4800], np.zeros(16000, np.float32)]
     together = extractor.embed(waves)
     assert [frames.shape for frames in together] == [(1, 768), (2, 768), (1, 768), (1, 768)]

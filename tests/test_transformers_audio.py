@@ -5,7 +5,8 @@ import json
 
 import numpy as np
 import pytest
-from checkpoints import noise
+import stand_ins
+from seeded import noise
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -147,6 +148,14 @@ def test_a_feature_extractor_may_stand_in_the_processors_file(tmp_path):
     assert load(tmp_path)(noise(1920)).shape == (1, 16)
 
 
+def test_a_device_is_chosen_for_it(tmp_path):
+    """As in 01, whose device is "auto"."""
+    write("wavlm", tmp_path)
+    np.testing.assert_allclose(
+        models.load(str(tmp_path), "auto")(noise(4000)), load(tmp_path)(noise(4000)), atol=1e-5
+    )
+
+
 def test_other_weights_are_another_recipe(tmp_path):
     write("wavlm", tmp_path)
     before = transformers_audio.spec_of_folder(tmp_path).parameters()
@@ -195,13 +204,8 @@ def test_what_is_no_audio_model_is_refused(tmp_path):
 @pytest.fixture(scope="module")
 def pe_small(tmp_path_factory):
     """Cache folder with a file of the form and the sizes of pe-a-frame-small, and random numbers."""
-    from safetensors.torch import save_file
-
-    torch.manual_seed(0)
-    state = pe_audio.build(**models.spec("pe-a-frame-small").options).state_dict()
-    state |= {f"{prefix}x": torch.zeros(1) for prefix in pe_audio.OTHER_BRANCHES}
     folder = tmp_path_factory.mktemp("cache")
-    save_file(state, folder / "pe-a-frame-small.safetensors")
+    stand_ins.write(models.spec("pe-a-frame-small"), folder)
     return folder
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from checkpoints import noise, recorded_shapes, save, seeded_state
+from published_resnet import wav2clip as published_form
+from seeded import noise, save
 
 torch = pytest.importorskip("torch")
 
@@ -13,14 +14,6 @@ from sss_lib import audio, models  # noqa: E402
 RECORDED = np.load(Path(__file__).parent / "data" / "wav2clip_reference.npz")
 NOISES = [name for name in RECORDED if name.startswith("noise")]
 CLIPS = [name for name in RECORDED if name not in ("names", "shapes", *NOISES)]
-
-
-def published_form():
-    """The package's state dict, beside what else its training saves."""
-    state = seeded_state(recorded_shapes(RECORDED))
-    state["audio_encoder.spectrogram.window"] = torch.hann_window(512).numpy()
-    state["image_transform.sequential.0.weight"] = np.zeros((512, 512), np.float32)
-    return state
 
 
 @pytest.fixture(scope="module")

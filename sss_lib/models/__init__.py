@@ -19,6 +19,7 @@ from sss_lib.models.weights import find
 __all__ = [
     "Extractor",
     "ModelSpec",
+    "absolute",
     "audit",
     "catalogue",
     "fetch",
@@ -83,6 +84,20 @@ def is_outside(name: str) -> bool:
 def file_name(name: str) -> str:
     """Return what the files of a model are called: its name, without what a path can't hold."""
     return spec(name).name if is_outside(name) else name
+
+
+def absolute(name: str, folder: str | Path = "") -> str:
+    """Name of a model that means the same from anywhere: a path in it is from a folder, and then absolute.
+
+    Examples
+    --------
+    >>> absolute("hear:mymodule"), absolute("duration"), absolute("hear:mymodule:/weights.pt")
+    ('hear:mymodule', 'duration', 'hear:mymodule:/weights.pt')
+    """
+    if not is_outside(name):
+        return name
+    *module, path = name.split(":", 2) if name.startswith("hear:") else [name]
+    return ":".join([*module, str(Path(folder, path).absolute())]) if len(module) != 1 else name
 
 
 def _outside(name: str) -> ModelSpec:
@@ -252,11 +267,11 @@ def register(
     return network
 
 
-def audit(name: str, waves: Sequence[np.ndarray], device: str = "cpu") -> dict[str, float]:
+def audit(name: str | ModelSpec, waves: Sequence[np.ndarray], **options: object) -> dict[str, float]:
     """How much a model's embeddings differ by order, batch and worker; see `determinism.audit`."""
     from sss_lib.models import determinism
 
-    return determinism.audit(name, waves, device)
+    return determinism.audit(name, waves, **options)
 
 
 def read_weights(row: ModelSpec) -> Path | None:

@@ -12,6 +12,13 @@ BATCH = {"cpu": 8, "cuda": 32}
 """Inputs of the network at once, by kind of device."""
 
 
+def chosen(device: str) -> str:
+    """Name of a device for PyTorch: of "auto", a GPU if there is one."""
+    import torch
+
+    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+
+
 def windowed(spec: ModelSpec, front_end: Callable[[np.ndarray], np.ndarray]) -> Callable:
     """Network inputs of a wave whose windows each pass through a front end.
 
@@ -63,10 +70,8 @@ class Batched:
     def __post_init__(self):
         import torch
 
-        has_gpu = torch.cuda.is_available()
-        if self.device == "auto":
-            object.__setattr__(self, "device", "cuda" if has_gpu else "cpu")
-        if self.device.startswith("cuda") and not has_gpu:
+        object.__setattr__(self, "device", chosen(self.device))
+        if self.device.startswith("cuda") and not torch.cuda.is_available():
             raise ValueError(f"device {self.device!r}, but PyTorch finds no GPU: use 'cpu' or 'auto'")
         if self.half and not self.device.startswith("cuda"):
             raise ValueError(f"half precision on device {self.device!r}: it is for GPUs only")

@@ -26,12 +26,17 @@ def load(spec: ModelSpec, device: str) -> Batched:
     checkpoint.import_torch(spec)
     path = read_weights(spec)
     state = {name.removeprefix("module."): value for name, value in checkpoint.read(path).items()}
-    network = checkpoint.load_into(build(), checkpoint.without(state, *OTHERS), path)
+    network = checkpoint.load_into(build(**spec.options), checkpoint.without(state, *OTHERS), path)
     return Batched(kaldi.windowed(spec, n_frames=N_FRAMES, mean=MEAN, scale=SCALE), network, device)
 
 
-def build():
-    """Twelve layers of self-attention.
+def build(n_layers: int = 12):
+    """Layers of self-attention.
+
+    Parameters
+    ----------
+    n_layers : int
+        The published networks have 12.
 
     Returns
     -------
@@ -80,7 +85,7 @@ def build():
             self.modality_a = nn.Parameter(torch.zeros(1, 1, DIM))
             n_patches = (N_FRAMES // PATCH) * (kaldi.N_BANDS // PATCH)
             self.pos_embed_a = nn.Parameter(torch.zeros(1, n_patches, DIM))
-            self.blocks_a = nn.ModuleList(Layer() for _ in range(N_AUDIO_LAYERS))
+            self.blocks_a = nn.ModuleList(Layer() for _ in range(n_layers - 1))
             self.blocks_u = nn.ModuleList([Layer("_a")])
             self.norm_a = nn.LayerNorm(DIM)
 

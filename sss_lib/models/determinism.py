@@ -1,14 +1,19 @@
 """Whether a model gives a clip the same embedding whenever, wherever and with whomever it is embedded."""
 
-import functools
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 
 import numpy as np
 
 from sss_lib import models
 
 
-def audit(name: str | models.ModelSpec, waves: Sequence[np.ndarray], device: str = "cpu") -> dict[str, float]:
+def audit(
+    name: str | models.ModelSpec,
+    waves: Sequence[np.ndarray],
+    device: str = "cpu",
+    worker: Executor | None = None,
+) -> dict[str, float]:
     """Largest difference between embeddings of the same clips computed in several ways.
 
     Parameters
@@ -17,6 +22,8 @@ def audit(name: str | models.ModelSpec, waves: Sequence[np.ndarray], device: str
     waves : sequence of np.ndarray [shape=(n_samples,)]
         At the model's rate.
     device : str
+    worker : Executor, optional
+        Of one process, to audit several models in; by default there is a new one.
 
     Returns
     -------
@@ -41,7 +48,7 @@ def audit(name: str | models.ModelSpec, waves: Sequence[np.ndarray], device: str
         "again": lambda: extractor.embed(waves),
         "another order": lambda: extractor.embed(waves[::-1])[::-1],
         "another batch size": lambda: [extractor(wave) for wave in waves],
-        "another worker": lambda: _in_worker(functools.partial(_embed, extractor.spec, waves, device)),
+        "another worker": lambda: _in_worker(worker, _embed, extractor.spec, waves, device),
     }
     largest = max(float(np.abs(frames).max()) for frames in first) or 1.0
     return {way: _difference(way, first, embed()) / largest for way, embed in ways.items()}
@@ -51,11 +58,13 @@ def _embed(spec: models.ModelSpec, waves: Sequence[np.ndarray], device: str) -> 
     return models.load(spec, device).embed(waves)
 
 
-def _in_worker(work: Callable[[], list[np.ndarray]]) -> list[np.ndarray]:
+def _in_worker(worker: Executor | None, *work: object) -> list[np.ndarray]:
+    if worker:
+        return worker.submit(*work).result()
     from joblib.externals.loky import ProcessPoolExecutor
 
     with ProcessPoolExecutor(1) as pool:
-        return pool.submit(work).result()
+        return pool.submit(*work).result()
 
 
 def _difference(way: str, one: list[np.ndarray], other: list[np.ndarray]) -> float:

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from sss_lib import audio
+from sss_lib.models import batches
 from sss_lib.models.spec import ModelSpec
 from sss_lib.models.weights import content_digest
 
@@ -61,6 +62,7 @@ def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
     """Return the module's own function: waveform to [n_frames, dim]."""
     module, model = _loaded(*(spec.options[key] for key in ("module", "path", "digests")))
     if hasattr(model, "to"):
+        device = batches.chosen(device)
         model.to(device)
     return lambda wave: _embed(module, model, wave, device)[0]
 

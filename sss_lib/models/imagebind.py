@@ -12,7 +12,7 @@ from sss_lib.models.spec import ModelSpec
 
 MEAN, SCALE = -4.268, 9.138
 """The training data's log-mel mean, and twice its standard deviation."""
-N_FRAMES, PATCH, STRIDE, DIM, N_HEADS, N_LAYERS, JOINT_DIM = 204, 16, 10, 768, 12, 12, 1024
+N_FRAMES, PATCH, STRIDE, DIM, N_HEADS, JOINT_DIM = 204, 16, 10, 768, 12, 1024
 OTHERS = (
     *(
         f"modality_{part}.{modality}."
@@ -29,12 +29,17 @@ def load(spec: ModelSpec, device: str) -> Batched:
     checkpoint.import_torch(spec)
     path = read_weights(spec)
     state = checkpoint.without(checkpoint.read(path), *OTHERS)
-    network = checkpoint.load_into(build(), state, path)
+    network = checkpoint.load_into(build(**spec.options), state, path)
     return Batched(kaldi.windowed(spec, n_frames=N_FRAMES, mean=MEAN, scale=SCALE), network, device)
 
 
-def build():
-    """Twelve layers of self-attention, and the head.
+def build(n_layers: int = 12):
+    """Layers of self-attention, and the head.
+
+    Parameters
+    ----------
+    n_layers : int
+        The published network has 12.
 
     Returns
     -------
@@ -85,7 +90,7 @@ def build():
     class Trunk(nn.Module):
         def __init__(self):
             super().__init__()
-            self.blocks = nn.Sequential(*(Layer() for _ in range(N_LAYERS)))
+            self.blocks = nn.Sequential(*(Layer() for _ in range(n_layers)))
 
     class Network(nn.Module):
         def __init__(self):

@@ -15,7 +15,6 @@ MEAN, SCALE = -4.2677393, 2 * 4.5689974
 N_FRAMES = 1024
 CONFIG = {
     "hidden_size": 768,
-    "num_hidden_layers": 12,
     "num_attention_heads": 12,
     "intermediate_size": 3072,
     "hidden_act": "gelu",
@@ -44,7 +43,7 @@ def load(spec: ModelSpec, device: str) -> Batched:
     """Network with the published weights: waveform to [n_windows, 768]."""
     checkpoint.import_torch(spec)
     path = read_weights(spec)
-    network = build()
+    network = build(**spec.options)
     checkpoint.load_into(network.host, to_transformers(checkpoint.read(path)), path)
     return Batched(kaldi.windowed(spec, n_frames=N_FRAMES, mean=MEAN, scale=SCALE), network, device)
 
@@ -66,8 +65,13 @@ def to_transformers(state: Mapping) -> dict:
     return renamed
 
 
-def build():
+def build(n_layers: int = 12):
     """ASTModel of transformers in the published configuration, as the `host` of a network.
+
+    Parameters
+    ----------
+    n_layers : int
+        The published network has 12.
 
     Returns
     -------
@@ -80,7 +84,7 @@ def build():
     class Network(torch.nn.Module):
         def __init__(self):
             super().__init__()
-            self.host = ASTModel(ASTConfig(**CONFIG))
+            self.host = ASTModel(ASTConfig(**CONFIG, num_hidden_layers=n_layers))
 
         def forward(self, frames: torch.Tensor) -> torch.Tensor:
             return self.host(frames).pooler_output

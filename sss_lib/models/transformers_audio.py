@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from sss_lib import audio
-from sss_lib.models import pe_audio
+from sss_lib.models import batches, pe_audio
 from sss_lib.models.spec import ModelSpec
 from sss_lib.models.weights import content_digest
 
@@ -143,6 +143,7 @@ def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
     folder = Path(spec.options["folder"])
     _, extractor = _configuration(folder)
     kind, _, encode = KINDS[spec.options["model_type"]]
+    device = batches.chosen(device)
     model = _read(folder, kind).to(device)
 
     def features(wave: np.ndarray) -> dict:

@@ -2,7 +2,7 @@
 
 Needs a checkout of github.com/AndreyGuzhov/AudioCLIP (of which `model/esresnet` and `utils/transforms.py` are
 run) and an environment with torch and scipy. What those files import besides and don't need here, torchvision
-among it, is replaced by empty modules. The weights are those of `audioclip_state`. Writes
+among it, is replaced by empty modules. The weights are those of `audioclip_audio`. Writes
 audioclip_reference.npz for test_audioclip.py:
 
 - `names`, `shapes`: of the state dict, as the authors' whole model names it;
@@ -21,7 +21,8 @@ import torch
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent.parent)]
 
-from checkpoints import audioclip_state, noise  # noqa: E402
+from published_resnet import audioclip_audio  # noqa: E402
+from seeded import noise  # noqa: E402
 
 from sss_lib import audio  # noqa: E402
 
@@ -52,7 +53,7 @@ def main(checkout: str) -> None:
         pretrained=False,
     ).eval()
     shapes = {f"audio.{name}": tuple(value.shape) for name, value in network.state_dict().items()}
-    state = audioclip_state(shapes)
+    state = audioclip_audio(shapes)
     np.testing.assert_array_equal(state["audio.window"], network.window.numpy())
     own = {name.removeprefix("audio."): torch.from_numpy(value) for name, value in state.items()}
     network.load_state_dict(own)

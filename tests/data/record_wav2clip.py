@@ -1,8 +1,8 @@
 """Record what the wav2clip package computes, for test_wav2clip.py: python record_wav2clip.py UNPACKED_WHEEL
 
 Needs the contents of the wheel wav2clip 0.1.0 and an environment with torch and librosa. The weights are
-`seeded_state` of the names and shapes of the package's own modules. Its spectrogram is torchaudio's; librosa
-computes it here, so that torchaudio needn't be there. Writes wav2clip_reference.npz:
+`rectified_state` of the names and shapes of the package's own modules. Its spectrogram is torchaudio's;
+librosa computes it here, so that torchaudio needn't be there. Writes wav2clip_reference.npz:
 
 - `names`, `shapes`: of the state dict, as the package saves it;
 - `noise-{n}`: embedding of `noise(n)`;
@@ -20,7 +20,7 @@ import torch
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent.parent)]
 
-from checkpoints import noise, seeded_state  # noqa: E402
+from seeded import noise, rectified_state  # noqa: E402
 
 from sss_lib import audio  # noqa: E402
 
@@ -55,7 +55,7 @@ def main(unpacked_wheel: str) -> None:
         for prefix, module in modules.items()
         for name, value in module.state_dict().items()
     }
-    state = {name: torch.from_numpy(value) for name, value in seeded_state(shapes).items()}
+    state = {name: torch.from_numpy(value) for name, value in rectified_state(shapes).items()}
     state["audio_encoder.spectrogram.window"] = torch.hann_window(512)
     model = ResNetExtractor(checkpoint=state, scenario="frozen", transform=True)
     waves = {f"noise-{n}": noise(n) for n in (512, 5000, 48000)}
