@@ -110,7 +110,9 @@ class Page:
         self.page = self.context.new_page()
         self.errors, self.elsewhere = [], []
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.on("console", lambda one: one.type == "error" and self.errors.append(one.text))
+        self.page.on(
+            "console", lambda one: one.type == "error" and self.errors.append(f"{one.text} {one.location}")
+        )
         self.page.on("request", self._note)
         began = time.monotonic()
         self.page.goto(url)
