@@ -394,7 +394,7 @@ class Store:
         path = self.data_dir / "embeddings" / dataset / f"{variant.name}.{how}.parquet"
         parameters = {**variant.parameters(), "layout": how}
         inputs = {"embeddings": self.embeddings(dataset, variant)}
-        return Artefact(path, parameters, inputs, ("listening.layouts",), "06_listening")
+        return Artefact(path, parameters, inputs, ("projection",), "06_listening")
 
     def judgements(self, dataset: str) -> Path:
         """File that the judgements of listeners are appended to, by notebook 06."""

@@ -15,7 +15,8 @@ def project(x: np.ndarray, how: str = "tsne", *, seed: int = 0) -> np.ndarray:
     x : np.ndarray [shape=(n_clips, dim)]
         Clip embeddings.
     how : str
-        "tsne" or "pca". t-SNE starts from PCA, at a perplexity of 30 or a third of the clips.
+        "tsne" or "pca". t-SNE starts from PCA, at a perplexity of 30 or a third of the clips; three clips or
+        two are laid out by PCA.
     seed : int
 
     Returns
@@ -26,7 +27,7 @@ def project(x: np.ndarray, how: str = "tsne", *, seed: int = 0) -> np.ndarray:
     Raises
     ------
     ValueError
-        If `how` is unknown, there are fewer than three clips, or a value isn't finite.
+        If `how` is unknown, there are fewer than two clips, or a value isn't finite.
 
     Examples
     --------
@@ -36,14 +37,14 @@ def project(x: np.ndarray, how: str = "tsne", *, seed: int = 0) -> np.ndarray:
     if how not in METHODS:
         raise ValueError(f"projection {how!r} is unknown: use one of {', '.join(METHODS)}")
     require_finite(x, "embeddings")
-    if len(x) < 3:
-        raise ValueError(f"{len(x)} clips make no map: it takes three")
+    if len(x) < 2:
+        raise ValueError(f"{len(x)} clip(s) make no map: it takes two")
     centred = np.asarray(x, np.float64) - np.mean(x, axis=0, dtype=np.float64)
     left, sizes, axes = np.linalg.svd(centred, full_matrices=False)
     signs = np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])  # svd leaves them open
     points = np.zeros((len(x), 2))
     points[:, : len(sizes)] = (left * sizes * signs)[:, :2]
-    if how == "tsne":
+    if how == "tsne" and len(x) > 3:
         from sklearn.manifold import TSNE
 
         start = points / (points.std(axis=0).max() or 1) * 1e-4

@@ -10,7 +10,7 @@ import soundfile
 from sss_lib import audio, models
 from sss_lib.artefacts import to_matrix
 from sss_lib.experiment import NOTEBOOKS, Variant
-from sss_lib.listening import Board, Controls, SoundMap, Study, layouts, outside, views
+from sss_lib.listening import Board, Controls, SoundMap, Study, outside, views
 from sss_lib.listening import __main__ as serving
 from sss_lib.listening.selection import Steps, candidates
 from sss_lib.models.catalogue import CATALOGUE
@@ -321,28 +321,6 @@ def test_the_control_for_words_is_absent_without_a_text_tower(board):
 
 
 class TestMap:
-    def test_pca_places_are_the_first_two_components(self):
-        rng = np.random.default_rng(0)
-        x = rng.normal(size=(20, 2)) @ np.array([[3, 0, 0, 0], [0, 1, 0, 0]], float)
-        places = layouts.places(x)
-        for i, j in ((0, 1), (3, 7)):
-            expected = np.linalg.norm(x[i] - x[j])
-            assert np.linalg.norm(places[i] - places[j]) == pytest.approx(expected, rel=1e-4)
-
-    def test_tsne_keeps_groups_together_and_comes_back_the_same(self):
-        rng = np.random.default_rng(0)
-        x = np.concatenate([rng.normal(size=(20, 5)), rng.normal(size=(20, 5)) + 20])
-        places = layouts.places(x, "tsne")
-        np.testing.assert_array_equal(places, layouts.places(x, "tsne"))
-        middle = np.stack([places[:20].mean(axis=0), places[20:].mean(axis=0)])
-        distance = np.linalg.norm(places[:, None] - middle, axis=2)
-        assert (distance.argmin(axis=1) == np.repeat([0, 1], 20)).all()
-
-    def test_two_clips_or_one_dimension_still_make_a_map(self):
-        assert layouts.places(np.array([[1.0], [2.0]])).shape == (2, 2)
-        with pytest.raises(ValueError, match="1 clip"):
-            layouts.places(np.ones((1, 4)))
-
     def test_the_map_shows_every_embedded_clip_and_the_board(self, board):
         one = SoundMap(board)
         rows = np.frombuffer(one.rows, "<i4")

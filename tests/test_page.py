@@ -110,7 +110,9 @@ class Page:
         self.page = self.context.new_page()
         self.errors, self.elsewhere = [], []
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.on("console", lambda one: one.type == "error" and self.errors.append(one.text))
+        self.page.on(
+            "console", lambda one: one.type == "error" and self.errors.append(f"{one.text} {one.location}")
+        )
         self.page.on("request", self._note)
         began = time.monotonic()
         self.page.goto(url)
@@ -490,6 +492,24 @@ def test_grades_are_kept_at_once_and_go_on_after_a_reload(voila, chromium, study
     assert len(preferred) == 3
     assert (preferred == "").sum() == 1
     one.context.close()
+
+
+def test_a_saved_notebook_shows_a_table_and_says_what_to_do(lab, chromium, study_folder):
+    import papermill
+
+    papermill.execute_notebook(study_folder / "06.ipynb", study_folder / "saved.ipynb", progress_bar=False)
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.goto(lab.replace("lab/tree/06", "lab/workspaces/saved/tree/saved"))
+    page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=PATIENCE_MS)
+    for index in range(20):  # only what is in sight is drawn
+        page.evaluate("index => window.jupyterapp.shell.currentWidget.content.scrollToItem(index)", index)
+        page.wait_for_timeout(200)
+        if page.get_by_text("To listen, run this notebook's cells").count():
+            break
+    page.get_by_text("To listen, run this notebook's cells").wait_for()
+    assert "a tone2" in page.locator(".jp-RenderedHTML table >> nth=0").inner_text()
+    context.close()
 
 
 def test_the_served_page_gives_no_file_away(voila, chromium):

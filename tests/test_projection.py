@@ -31,11 +31,12 @@ def test_pca_equals_scikit_learns_up_to_sign():
 def test_one_dimension_and_equal_clips_make_a_map():
     assert projection.project(np.arange(5.0)[:, None], "pca")[:, 1].tolist() == [0] * 5
     assert np.isfinite(projection.project(np.zeros((5, 3)), "pca")).all()
+    assert projection.project(np.array([[1.0], [2.0]])).tolist() == [[-1, 0], [1, 0]]
 
 
 @pytest.mark.parametrize(
     ("x", "how", "message"),
-    [(BLOBS, "umap", "'umap' is unknown: use one of tsne, pca"), (BLOBS[:2], "pca", "2 clips make no map")],
+    [(BLOBS, "umap", "'umap' is unknown: use one of tsne, pca"), (BLOBS[:1], "pca", "1 clip.s. make no map")],
 )
 def test_what_makes_no_map_is_refused(x, how, message):
     with pytest.raises(ValueError, match=message):

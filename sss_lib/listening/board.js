@@ -89,7 +89,8 @@ class View {
     document.addEventListener("focusin", keepKeys);
     this.build();
     this.show();
-    this.ask({ ask: "hello" }).catch(() => this.say("No kernel answers. Run this notebook's cells to listen."));
+    const silence = "No kernel answers: run this notebook's cells to listen.";
+    this.ask({ ask: "hello" }, [], 10).catch(() => this.say(silence));
   }
 
   close() {
