@@ -10,7 +10,7 @@ import soundfile
 from sss_lib import audio, models
 from sss_lib.artefacts import to_matrix
 from sss_lib.experiment import NOTEBOOKS, Variant
-from sss_lib.listening import Board, Controls, SoundMap, Study, outside, views
+from sss_lib.listening import Board, Controls, SoundMap, Study, layouts, outside, views
 from sss_lib.listening import __main__ as serving
 from sss_lib.listening.selection import Steps, candidates
 from sss_lib.models.catalogue import CATALOGUE
@@ -337,7 +337,7 @@ class TestMap:
     def test_a_layout_is_kept_and_read_again(self, board, monkeypatch):
         variant = board.systems[0].variant
         first = layouts.read_or_make(board.study.store, board.study.name, variant, "pca")
-        monkeypatch.setattr(layouts, "places", lambda *_: 1 / 0)
+        monkeypatch.setattr(layouts, "project", lambda *_: 1 / 0)
         again = layouts.read_or_make(board.study.store, board.study.name, variant, "pca")
         assert first[0] == again[0]
         np.testing.assert_array_equal(first[1], again[1])
