@@ -49,11 +49,15 @@ def by_search(one: str, other: str) -> Callable[[Sequence[System]], Pairs]:
 
 
 def by_field(field: str, one: object, other: object) -> Callable[[Sequence[System]], Pairs]:
-    """Pairs of variants that differ in one field, searched alike."""
+    """Pairs of variants of unit length that differ in one field, searched alike.
+
+    On raw embeddings PCA would be praised for what its centring does to the inner product.
+    """
     return lambda systems: [
         (system, (replace(system[0], **{field: other}), system[1]))
         for system in systems
-        if getattr(system[0], field) == one
+        if system[0].normalize
+        and getattr(system[0], field) == one
         and (replace(system[0], **{field: other}), system[1]) in set(systems)
     ]
 
