@@ -4,7 +4,9 @@ Networks whose weights are downloaded are audited on stand-ins: one model of tho
 and read audio alike, and transformers of many equal layers with two of them.
 """
 
+import contextlib
 import json
+from collections import defaultdict
 
 import numpy as np
 import pytest
@@ -34,14 +36,13 @@ for _name in stand_ins.DOWNLOADED:
 
 
 @pytest.fixture(scope="module")
-def worker(tmp_path_factory):
-    """Process for all models in PyTorch, so that it is imported there once; weights are in a new cache."""
+def workers(tmp_path_factory):
+    """Process by library, which is imported there once; weights are in a new cache."""
     from joblib.externals.loky import ProcessPoolExecutor
 
-    with pytest.MonkeyPatch.context() as monkeypatch:
+    with pytest.MonkeyPatch.context() as monkeypatch, contextlib.ExitStack() as stack:
         seeded.accept(tmp_path_factory.mktemp("cache"), monkeypatch)
-        with ProcessPoolExecutor(1) as pool:
-            yield pool
+        yield defaultdict(lambda: stack.enter_context(ProcessPoolExecutor(1)))
 
 
 def assert_same(differences):
@@ -58,7 +59,7 @@ def test_a_clip_has_the_same_embedding_in_any_order_batch_and_worker(name, mini)
 
 
 @pytest.mark.parametrize("name", [names[0] for names in GROUPS.values()])
-def test_so_it_has_by_networks_whose_weights_are_downloaded(name, mini, worker):
+def test_so_it_has_by_networks_whose_weights_are_downloaded(name, mini, workers):
     row = models.spec(name)
     pytest.importorskip(row.requires)
     if row.loader in FEWER_LAYERS:
@@ -66,8 +67,8 @@ def test_so_it_has_by_networks_whose_weights_are_downloaded(name, mini, worker):
     path = stand_ins.write(row, weights.cache_dir())
     waves = [audio.decode(path, row.rate_hz) for path in mini.clips["path"].iloc[[0, 60]]]
     assert len(waves[0]) != len(waves[1])
-    in_torch = row.requires in ("torch", "transformers")  # after PyTorch, TensorFlow can hang
-    assert_same(models.audit(row, waves, worker=worker if in_torch else None))
+    library = "torch" if row.extra == "torch" else row.requires  # beside PyTorch, TensorFlow can hang
+    assert_same(models.audit(row, waves, worker=workers[library]))
     path.unlink()
 
 
