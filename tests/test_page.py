@@ -28,7 +28,7 @@ PLAYER = "[...document.querySelectorAll('*')].find(el => el.sssBoard).sssBoard.p
 CARDS = ".sss-board >> nth=0 >> .sss-card"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
     """A browser."""
     if not CHROMIUM:
@@ -41,7 +41,7 @@ def chromium():
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def study_folder(tmp_path_factory):
     """Data folder of the small study, with notebook 06 of it beside."""
     import papermill
@@ -79,7 +79,7 @@ def free_port():
         return one.getsockname()[1]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def voila(study_folder):
     """URL of the served page."""
     port = free_port()
@@ -88,7 +88,7 @@ def voila(study_folder):
         yield f"http://127.0.0.1:{port}/"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def lab(study_folder):
     """URL of the notebook in JupyterLab."""
     port = free_port()
@@ -156,7 +156,7 @@ class Page:
         return self.page.evaluate(f"{PLAYER}.{what}")
 
 
-@pytest.fixture(scope="session", params=["voila", "lab"])
+@pytest.fixture(scope="module", params=["voila", "lab"])
 def page(request, chromium):
     """The notebook, open."""
     one = Page(chromium, request.getfixturevalue(request.param), run=request.param == "lab")
