@@ -150,7 +150,7 @@ class Study:
         """AP and R1 by fname and label ("" for any class) of every query, under the standard protocol."""
         of = (self.name, system.variant, system.search)
         table = self.store.per_query(*of, cutoffs=system.cutoffs).read().to_pandas()
-        table = table[table["protocol"] == "standard"]
+        table = table[(table["protocol"] == "standard") & (table["relevance"] == "class")]
         return table.set_index(["fname", "label"])[system.measures].sort_index()
 
     def best(self, n: int = 5) -> list[System]:
