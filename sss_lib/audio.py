@@ -103,6 +103,8 @@ def duration_s(path: str | Path) -> float:
     """Length in seconds by the file's own account: quick, and nan where it can't be told."""
     import soundfile
 
+    if not os.path.isfile(path):  # a pipe or a device would never end
+        return np.nan
     try:
         about = soundfile.info(path)
         return about.frames / about.samplerate

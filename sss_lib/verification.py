@@ -8,6 +8,7 @@ what is worth knowing is a note.
 import argparse
 import contextlib
 import hashlib
+import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -104,7 +105,8 @@ _ROW = {
 def _examine(path: str) -> dict:
     row = dict(_ROW)
     with contextlib.suppress(OSError):  # decoding says why
-        row["sha256"] = download.digest_of(Path(path))
+        if os.path.isfile(path):  # a pipe or a device would never end
+            row["sha256"] = download.digest_of(Path(path))
     try:
         channels, rate_hz = audio.read(path)
     except audio.AudioError as error:
