@@ -192,6 +192,8 @@ def _require_whole(path: Path) -> None:
         raise AudioError(f"{path} is empty: it has 0 bytes. Copy it again.")
     if containers.is_cut_short(path):
         raise AudioError(f"{path} is cut short: its end is missing. Copy it again.")
+    if (n := containers.n_streams(path)) > 1:
+        raise AudioError(f"{path} holds {n} sounds in a row, and only the first would be heard: split it")
 
 
 def pad_to(wave: np.ndarray, n_samples: int) -> np.ndarray:

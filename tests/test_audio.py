@@ -166,6 +166,53 @@ def test_a_file_cut_short_is_refused_by_name(tmp_path, suffix, subtype, kept):
         audio.decode(path, 44100)
 
 
+def put_number(content, at, number, byte_order):
+    content[at : at + 4] = number.to_bytes(4, byte_order)
+
+
+@pytest.mark.parametrize(("suffix", "order"), [("wav", "little"), ("aiff", "big")])
+@pytest.mark.parametrize("outer", ["patched", 0, 2**32 - 1])
+def test_a_file_whose_sound_ends_early_is_refused_whatever_its_outer_size(tmp_path, suffix, order, outer):
+    path = tmp_path / f"x.{suffix}"
+    soundfile.write(path, sine(44100, 44100), 44100)
+    content = bytearray(path.read_bytes()[:20000])
+    put_number(content, 4, len(content) - 8 if outer == "patched" else outer, order)
+    path.write_bytes(content)
+    with pytest.raises(audio.AudioError, match=f"x.{suffix} is cut short"):
+        audio.decode(path, 44100)
+
+
+@pytest.mark.parametrize("unknown", [0, 2**32 - 1])
+def test_a_wav_that_was_written_as_a_stream_is_read_to_its_end(tmp_path, unknown):
+    path = tmp_path / "x.wav"
+    soundfile.write(path, sine(44100, 44100), 44100)
+    content = bytearray(path.read_bytes())
+    put_number(content, 4, unknown, "little")
+    put_number(content, 40, 2**32 - 1, "little")
+    path.write_bytes(content)
+    assert len(audio.decode(path, 44100)) == 44100
+
+
+def test_the_byte_that_makes_the_length_even_may_be_missing(tmp_path):
+    path = tmp_path / "x.wav"
+    soundfile.write(path, sine(1001, 44100), 44100, subtype="PCM_U8")
+    content = path.read_bytes()
+    assert len(content) == 44 + 1001 + 1
+    path.write_bytes(content[:-1])
+    assert len(audio.decode(path, 44100)) == 1001
+    path.write_bytes(content[:-2])
+    with pytest.raises(audio.AudioError, match="cut short"):
+        audio.decode(path, 44100)
+
+
+def test_an_ogg_of_several_sounds_in_a_row_is_refused(tmp_path):
+    path = tmp_path / "x.ogg"
+    soundfile.write(path, sine(44100, 44100), 44100)
+    path.write_bytes(path.read_bytes() * 2)
+    with pytest.raises(audio.AudioError, match=r"x\.ogg holds 2 sounds in a row, and only the first would"):
+        audio.decode(path, 44100)
+
+
 def test_padding_adds_zeros_and_never_cuts():
     wave = np.array([1, 2, 3], np.float32)
     for n_samples, expected in [(5, [1, 2, 3, 0, 0]), (3, [1, 2, 3]), (2, [1, 2, 3]), (0, [1, 2, 3])]:
