@@ -56,10 +56,14 @@ def site(tmp_path, monkeypatch):
     for name, expected in (("fsd50k", Expected(6, 11, 22, SIZES)), ("fsd50k-dev", Expected(13, 11, 49))):
         known = collections.CATALOGUE[name]
         archives = tuple(
-            dataclasses.replace(archive, parts=tuple(map(served, archive.parts)))
+            dataclasses.replace(
+                archive,
+                parts=tuple(map(served, archive.parts)),
+                n_unpacked_bytes=400_000 if "audio" in archive.folder else 0,
+            )
             for archive in known.archives
         )
-        about = {"archives": archives, "n_unpacked_bytes": 400_000, "expected": lambda e=expected: e}
+        about = {"archives": archives, "expected": lambda e=expected: e}
         monkeypatch.setitem(collections.CATALOGUE, name, dataclasses.replace(known, **about))
     options = {"allow_http": True, "backoff_s": 0}
     monkeypatch.setattr(collection.download, "fetch", functools.partial(download.fetch, **options))
@@ -201,6 +205,34 @@ def test_too_little_space_is_told_before_anything_comes(site, data_dir, monkeypa
     assert site.requests == []
     monkeypatch.setattr(archives_shutil, "disk_usage", lambda _: usage(560_600))  # 160,494 + 400,000
     dataset.load("fsd50k", data_dir)
+
+
+def test_only_what_is_missing_needs_space(site, data_dir, monkeypatch, capsys):
+    dataset.fetch("fsd50k", data_dir)
+    capsys.readouterr()
+    shutil.rmtree(data_dir / "fsd50k" / "FSD50K.metadata")
+    usage = namedtuple("usage", "free")
+    monkeypatch.setattr(archives_shutil, "disk_usage", lambda _: usage(100_000))  # the audio has 400,000
+    dataset.fetch("fsd50k", data_dir)
+    assert "0 files, 0.00 GB to download and 0.00 GB unpacked" in capsys.readouterr().out
+
+
+def test_what_no_server_says_is_counted_by_what_it_surely_has(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(download, "size_of", lambda *_: None)
+    usage = namedtuple("usage", "free")
+    monkeypatch.setattr(archives_shutil, "disk_usage", lambda _: usage(30_000_000_000))  # 25.5 GB unpacked
+    with pytest.raises(OSError, match=r"to fetch FSD50K dev takes 41\.6\d GB, but .* has 30\.00 GB free"):
+        dataset.fetch("fsd50k-dev", tmp_path)
+    monkeypatch.setattr(archives_shutil, "disk_usage", lambda _: usage(50_000_000_000))
+    monkeypatch.setattr(
+        collection.download, "fetch", lambda *_, **__: (_ for _ in ()).throw(FetchError("no"))
+    )
+    with pytest.raises(FetchError, match="no"):
+        dataset.fetch("fsd50k-dev", tmp_path)
+    assert (
+        "9 files, at least (9 of unknown size) 16.11 GB to download and 25.53 GB unp"
+        in capsys.readouterr().out
+    )
 
 
 def test_a_size_that_is_not_recorded_is_asked_of_the_server(site, data_dir, monkeypatch):
