@@ -126,15 +126,33 @@ def _table_in(folder: Path) -> Path | None:
     """Path of the folder's ground truth, if it has one."""
     if (folder / "ground_truth.csv").is_file():
         return folder / "ground_truth.csv"
-    found = []
-    for path in sorted(folder.glob("*.csv")):
-        with path.open(encoding="utf-8-sig", errors="replace") as file:
-            columns = {name.strip(' "\n') for name in file.readline().split(",")}
-        found += [path] if {"fname", "labels"} <= columns else []
+    paths = [path for path in sorted(folder.glob("*.csv")) if not path.name.startswith(".")]
+    refuse(
+        [path.name for path in paths if not path.is_file()],
+        f"names in {folder} are those of tables, but belong to folders or to links that lead nowhere",
+    )
+    headers = {path: _header(path) for path in paths if path.name != "classes.csv"}
+    found = [path for path, header in headers.items() if {"fname", "labels"} <= set(_cells(header))]
     if len(found) > 1:
         names = ", ".join(path.name for path in found)
         raise DatasetError(f"{folder} holds {len(found)} tables, {names}: call one of them ground_truth.csv")
+    if headers and not found:
+        begin = "; ".join(f"{path.name} with {header[:80]!r}" for path, header in headers.items())
+        raise DatasetError(
+            f"{folder} holds no table of labels, which would begin with 'fname,labels' in UTF-8, but "
+            f"{begin}: write such a table, or move what is none away to use the folder without"
+        )
     return found[0] if found else None
+
+
+def _header(path: Path) -> str:
+    """First line of a table."""
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        return file.readline().rstrip("\n")
+
+
+def _cells(header: str) -> list[str]:
+    return [name.strip(' "') for name in header.split(",")]
 
 
 def audio_files(audio_dir: str | Path) -> dict[str, Path]:
@@ -187,6 +205,7 @@ def read_csv(path: str | Path, needs: Iterable[str] = (), **options: object) -> 
         raise DatasetError(f"{path} does not exist") from None
     except (ValueError, pd.errors.ParserWarning) as error:
         raise DatasetError(f"{path} is not a table in CSV: {error}") from None
+    table = table.rename(columns=lambda name: name.strip() if isinstance(name, str) else name)
     for column in needs:
         if column not in table:
             raise DatasetError(f"{path} has columns {', '.join(table)}, but no {column!r}")

@@ -116,6 +116,41 @@ def test_two_tables_are_refused_unless_one_has_the_name(folder):
     assert dataset.load(folder).labels == ["Dog"]
 
 
+@pytest.mark.parametrize(
+    ("header", "encoding"),
+    [
+        ("fname;labels", "utf-8"),
+        ("Fname,Labels", "utf-8"),
+        ("fname,label", "utf-8"),
+        ("fname,labels", "utf-16"),
+    ],
+)
+def test_a_table_that_is_nearly_one_is_not_passed_over(folder, header, encoding):
+    put(folder / "a.wav")
+    (folder / "labels.csv").write_text(f"{header}\na,Dog\n", encoding=encoding)
+    named = re.escape(header) if encoding == "utf-8" else ""
+    with pytest.raises(
+        DatasetError, match=f"no table of labels.*begin with 'fname,labels'.*labels.csv with '{named}"
+    ):
+        dataset.load(folder)
+
+
+def test_a_header_may_have_spaces(folder):
+    put(folder / "a.wav")
+    for name in ("labels.csv", "ground_truth.csv"):
+        (folder / name).write_text("fname, labels\na,Dog\n")
+        assert dataset.load(folder).labels == ["Dog"]
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "ground_truth.csv", "classes.csv"])
+@pytest.mark.parametrize("is_link", [True, False])
+def test_what_has_the_name_of_a_table_but_is_no_file_is_refused(folder, name, is_link):
+    put(folder / "a.wav")
+    (folder / name).symlink_to("nowhere") if is_link else (folder / name).mkdir()
+    with pytest.raises(DatasetError, match=rf"1 names in .* belong to folders or to links .*\('{name}'\)"):
+        dataset.load(folder)
+
+
 def test_a_name_that_is_no_text_is_refused(folder):
     folder.mkdir()
     try:
