@@ -115,6 +115,30 @@ def n_unpacked_bytes(parts: Sequence[Path]) -> int:
         return sum(info.file_size for info in archive.infolist())
 
 
+def contents(parts: Sequence[Path]) -> dict[str, tuple[int, int]]:
+    """Size and CRC-32 of each file of a zip by its name, by the zip's own account.
+
+    Raises
+    ------
+    ArchiveError
+        If it is damaged.
+    """
+    try:
+        with _opened(parts) as archive:
+            return {i.filename: (i.file_size, i.CRC) for i in archive.infolist() if not i.is_dir()}
+    except _DAMAGE as error:
+        raise ArchiveError(f"{parts[-1]} is damaged ({error}): fetch it again") from None
+
+
+def checksum(path: Path) -> int:
+    """CRC-32 of a file."""
+    found = 0
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            found = zlib.crc32(block, found)
+    return found
+
+
 def require_space(folder: Path, n_bytes: int, what: str) -> None:
     """Raise OSError with both numbers if a disk has less free space than is needed.
 

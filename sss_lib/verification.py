@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from sss_lib import audio, download
-from sss_lib.collections.collection import PARTS_DIR, Collection, receipts
+from sss_lib import archives, audio, download
+from sss_lib.collections.collection import PARTS_DIR, Collection, Expected, receipts
 from sss_lib.ground_truth import DatasetError
+from sss_lib.split_zip import ArchiveError
 
 if TYPE_CHECKING:
     from sss_lib.dataset import Dataset
@@ -156,11 +157,12 @@ def report_on(
         The folder of that collection.
     """
     findings = [
-        *(_parts(known, root) if known and root else []),
+        *(_parts(known, root) + _unpacked(known, root) if known and root else []),
         *(Finding(WRONG, "tables", sentence) for sentence in problems),
         *(_sizes(dataset, known) if known and known.expected else []),
         *_classes(dataset),
         *_audio(clips),
+        *(_published_audio(clips, known.expected()) if known and known.expected else []),
     ]
     title = f"{dataset.name}: {len(dataset):,} clips"
     if known:
@@ -192,6 +194,40 @@ def _parts(known: Collection, root: Path) -> list[Finding]:
     if absent:
         findings.append(Finding(NOTE, "parts", f"no longer here: {', '.join(absent)}"))
     return findings
+
+
+def _unpacked(known: Collection, root: Path) -> list[Finding]:
+    """Compare what was unpacked with the zips that are still here, file by file."""
+    findings = []
+    for archive in known.archives:
+        parts = [root / PARTS_DIR / part.file for part in archive.parts]
+        if archive in known.missing(root) or not _is_zip(parts):
+            continue
+        try:
+            contents = archives.contents(parts)
+        except ArchiveError as error:
+            findings.append(Finding(WRONG, "unpacked", str(error)))
+            continue
+        own = {name: told for name, told in contents.items() if name.startswith(f"{archive.folder}/")}
+        other = [name for name, told in own.items() if not _is_as_told(root / name, *told)]
+        mend = f"delete {root / archive.folder}, and `make data` again: {_some(other)}"
+        findings.append(
+            Finding(WRONG, "unpacked", f"{len(other)} files are not those of {parts[-1].name}; {mend}")
+            if other
+            else Finding(OK, "unpacked", f"all {len(own):,} files of {parts[-1].name} as they are in it")
+        )
+    return findings
+
+
+def _is_zip(parts: list[Path]) -> bool:
+    return parts[-1].suffix == ".zip" and all(part.is_file() for part in parts)
+
+
+def _is_as_told(path: Path, n_bytes: int, checksum: int) -> bool:
+    try:
+        return path.is_file() and path.stat().st_size == n_bytes and archives.checksum(path) == checksum
+    except OSError:
+        return False
 
 
 def _sizes(dataset: "Dataset", known: Collection) -> list[Finding]:
@@ -264,6 +300,26 @@ def _audio(clips: pd.DataFrame) -> list[Finding]:
     copies = [fnames for fnames in same if len(fnames) > 1]
     says = f"{len(copies)} sounds stand more than once: {_some((' = '.join(c) for c in copies), '; ')}"
     findings.append(Finding(NOTE, "duplicates", says) if copies else Finding(OK, "duplicates", "none"))
+    return findings
+
+
+def _published_audio(clips: pd.DataFrame, expected: Expected) -> list[Finding]:
+    """Compare lengths and formats with those published."""
+    sound, findings = clips[clips["problem"] == ""], []
+    if expected.hours is not None:
+        hours = sound["duration_s"].sum() / 3600
+        is_right = abs(hours - expected.hours) <= 0.1  # it is rounded
+        says = f"{hours:.1f}" + ("" if is_right else f", not {expected.hours}")
+        findings.append(Finding(OK if is_right else WRONG, "hours", says))
+    for column, right, what in (
+        ("rate_hz", expected.rate_hz, "Hz"),
+        ("n_channels", expected.n_channels, "channels"),
+    ):
+        odd = sound.loc[sound[column] != right, "fname"] if right is not None else ()
+        if len(odd):
+            findings.append(
+                Finding(WRONG, "formats", f"{len(odd)} clips have not {right:,} {what}: {_some(odd)}")
+            )
     return findings
 
 

@@ -316,6 +316,7 @@ def test_a_whole_copy_is_called_whole(site, data_dir, capsys):
     for says in (
         "fsd50k: 6 clips of FSD50K eval (https://zenodo.org/records/4060432; CC BY 4.0",
         "ok    parts       5 of 5 have the published md5",
+        "ok    unpacked    all 6 files of FSD50K.eval_audio.zip as they are in it",
         "ok    clips       6",
         "ok    classes     11",
         "ok    labels      22",
@@ -340,6 +341,8 @@ def test_everything_that_is_wrong_is_in_one_report(site, data_dir, capsys):
     for says in (
         r"WRONG parts       ",
         "has 4 bytes, not ",
+        "2 files are not those of FSD50K.eval_audio.zip; delete",
+        "FSD50K.ground_truth.zip is damaged",
         "1 clips have no file in",
         "1 files are absent from",
         "1 labels are outside the vocabulary of 200 classes. Barks (nearest: Bark)",
@@ -350,7 +353,38 @@ def test_everything_that_is_wrong_is_in_one_report(site, data_dir, capsys):
         "908.wav is cut short",
     ):
         assert says in out, says
-    assert out.splitlines()[-1] == "Result: 9 of 17 checks found something WRONG"
+    assert out.splitlines()[-1] == "Result: 11 of 21 checks found something WRONG"
+
+
+def test_a_clip_in_place_of_another_is_wrong_though_it_decodes(site, data_dir, capsys):
+    dataset.fetch("fsd50k", data_dir)
+    path = data_dir / "fsd50k" / "FSD50K.eval_audio" / "99.wav"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    assert verify("fsd50k", "--data-dir", data_dir) == 1
+    assert "WRONG unpacked    1 files are not those of FSD50K.eval_audio.zip" in capsys.readouterr().out
+    shutil.rmtree(data_dir / "fsd50k" / "archives")  # nothing is left to compare with
+    assert verify("fsd50k", "--data-dir", data_dir) == 0
+
+
+def test_audio_of_another_length_or_form_than_published_is_wrong(site, data_dir, monkeypatch, capsys):
+    dataset.fetch("fsd50k", data_dir)
+    for about, says in (
+        ({"hours": 27.9, "rate_hz": 44100, "n_channels": 1}, "WRONG hours       0.0, not 27.9"),
+        (
+            {"rate_hz": 48000},
+            "WRONG formats     6 clips have not 48,000 Hz: 37199, 175151, 99, 1277, 865, and",
+        ),
+        ({"n_channels": 2}, "WRONG formats     6 clips have not 2 channels"),
+    ):
+        expected = Expected(6, 11, 22, SIZES, **about)
+        known = dataclasses.replace(collections.CATALOGUE["fsd50k"], expected=lambda e=expected: e)
+        monkeypatch.setitem(collections.CATALOGUE, "fsd50k", known)
+        assert verify("fsd50k", "--data-dir", data_dir) == 1
+        out = capsys.readouterr().out
+        assert says in out
+        assert "Result: 1 of" in out
 
 
 def test_a_copy_that_is_not_there_has_its_own_exit_code(site, data_dir, capsys):

@@ -71,12 +71,19 @@ class Expected:
         n_labels counts the labels of all clips.
     class_sizes : mapping of str to int
         Clips by class; empty if unknown.
+    hours : float or None
+        To one decimal.
+    rate_hz, n_channels : int or None
+        Of every clip.
     """
 
     n_clips: int
     n_classes: int
     n_labels: int
     class_sizes: Mapping[str, int] = field(default_factory=dict)
+    hours: float | None = None
+    rate_hz: int | None = None
+    n_channels: int | None = None
 
 
 @dataclass(frozen=True)

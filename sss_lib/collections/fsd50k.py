@@ -20,6 +20,7 @@ from sss_lib.taxonomy import Taxonomy
 
 CLASSES = ONTOLOGY_DIR / "fsd50k_classes.csv"
 FILES = "https://zenodo.org/records/4060432/files"
+EVAL_HOURS, DEV_HOURS = 27.9, 80.4
 _Z = 3_221_225_472  # every part of a split zip but the last
 
 
@@ -38,7 +39,7 @@ EVAL_AUDIO = Archive(
         _part("FSD50K.eval_audio.z01", "3090670eaeecc013ca1ff84fe4442aeb", _Z),
         _part("FSD50K.eval_audio.zip", "6fa47636c3a3ad5c7dfeba99f2637982", 3_037_675_767),
     ),
-    _pcm_bytes(27.9),
+    _pcm_bytes(EVAL_HOURS),
 )
 DEV_AUDIO = Archive(
     "FSD50K.dev_audio",
@@ -50,7 +51,7 @@ DEV_AUDIO = Archive(
         _part("FSD50K.dev_audio.z05", "81356521aa159accd3c35de22da28c7f", at_least=_Z),
         _part("FSD50K.dev_audio.zip", "c480d119b8f7a7e32fdb58f3ea4d6c5a"),
     ),
-    _pcm_bytes(80.4),
+    _pcm_bytes(DEV_HOURS),
 )
 TABLES = (
     Archive("FSD50K.ground_truth", (_part("FSD50K.ground_truth.zip", "ca27382c195e37d2269c4c866dd73485"),)),
@@ -121,7 +122,11 @@ def licence_name(url: str) -> str:
 
 def _expected_of_eval() -> Expected:
     sizes = pd.read_csv(CLASSES).set_index("label")["n_eval_clips"].to_dict()
-    return Expected(10_231, 200, 38_596, sizes)
+    return Expected(10_231, 200, 38_596, sizes, EVAL_HOURS, 44_100, 1)
+
+
+def _expected_of_dev() -> Expected:
+    return Expected(40_966, 200, 114_271, {}, DEV_HOURS, 44_100, 1)
 
 
 def _collection(subset: str, name: str, title: str, audio: Archive, expected) -> Collection:
@@ -139,4 +144,4 @@ def _collection(subset: str, name: str, title: str, audio: Archive, expected) ->
 
 
 FSD50K_EVAL = _collection("eval", "fsd50k", "FSD50K eval", EVAL_AUDIO, _expected_of_eval)
-FSD50K_DEV = _collection("dev", "fsd50k-dev", "FSD50K dev", DEV_AUDIO, lambda: Expected(40_966, 200, 114_271))
+FSD50K_DEV = _collection("dev", "fsd50k-dev", "FSD50K dev", DEV_AUDIO, _expected_of_dev)
