@@ -56,6 +56,8 @@ class Dataset:
     label_matrix : scipy.sparse.csr_array [shape=(n_clips, n_labels), dtype=bool]
     families : dict of str to str
         Label to family; a label without a family is absent.
+    root : str
+        Folder of the collection; "" if that isn't known.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Dataset:
     labels: list[str]
     label_matrix: scipy.sparse.csr_array
     families: dict[str, str]
+    root: str = ""
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -94,7 +97,7 @@ class Dataset:
                 f"embeddings are not in the order of {self.name}: {fnames[at]!r} is before {fnames[at + 1]!r}"
             )
         clips = self.clips.iloc[rows].reset_index(drop=True)
-        return Dataset(self.name, clips, self.labels, self.label_matrix[rows], self.families)
+        return dataclasses.replace(self, clips=clips, label_matrix=self.label_matrix[rows])
 
     def subset(self, query: str, name: str | None = None) -> "Dataset":
         """Return the dataset of the clips that satisfy a pandas query, with the classes that these have.
@@ -103,6 +106,7 @@ class Dataset:
         ----------
         query : str
             On the columns of `clips`, and `duration_s`, which is read from the files if it isn't a column.
+            A column that the ground truth adds counts as numbers if it holds nothing else.
             `@has("Dog")` is true of the clips with that label.
         name : str, optional
             By default the own name with a digest of the query.
@@ -118,7 +122,7 @@ class Dataset:
         >>> mini.subset('@has("Dog") and licence == "CC-BY-SA-3.0"', "dogs").labels
         ['Animal', 'Bark', 'Dog', 'Domestic_animals_and_pets']
         """
-        clips = self.clips
+        clips = self.clips.apply(lambda column: column if column.name in COLUMNS else _numbers(column))
         if "duration_s" in query and "duration_s" not in clips:
             clips = clips.assign(duration_s=[audio.duration_s(path) for path in clips["path"]])
         known = {"has": lambda label: self._has(label, clips.index)}
@@ -135,9 +139,8 @@ class Dataset:
             raise DatasetError(f"query {query!r} doesn't say true or false of each clip: compare a column")
         if not chosen.any():
             raise DatasetError(f"query {query!r} is true of none of the {len(self)} clips of {self.name}")
-        return _assemble(
-            name_of(self.name, query, name), self.clips[chosen].reset_index(drop=True), self.families
-        )
+        clips = self.clips[chosen].reset_index(drop=True)
+        return _assemble(name_of(self.name, query, name), clips, self.families, self.root)
 
     def _has(self, label: str, index: pd.Index) -> pd.Series:
         if label not in self.labels:
@@ -246,7 +249,7 @@ def inspect(
     found = known.read(root) if known else ground_truth.of_folder(root)
     classes = taxonomy_of(name_or_folder, data_dir)
     own_name = known.name if known else root.resolve().name
-    whole, problems = _of_ground_truth(own_name, found, classes, add_ancestors)
+    whole, problems = _of_ground_truth(own_name, root, found, classes, add_ancestors)
     if query:
         return whole.subset(query, name), problems
     return dataclasses.replace(whole, name=name_of(own_name, name=name)), problems
@@ -323,14 +326,14 @@ def from_folder(
     if families is not None and not isinstance(families, Taxonomy):
         families = Taxonomy(dict.fromkeys(families, ()), families)
     name = name or Path(audio_dir).resolve().parent.name
-    dataset, problems = _of_ground_truth(name, found, families, add_ancestors)
+    dataset, problems = _of_ground_truth(name, Path(audio_dir), found, families, add_ancestors)
     if problems:
         raise DatasetError("\n".join(problems))
     return dataset
 
 
 def _of_ground_truth(
-    name: str, found: GroundTruth, classes: Taxonomy | None, add_ancestors: bool
+    name: str, root: Path, found: GroundTruth, classes: Taxonomy | None, add_ancestors: bool
 ) -> tuple[Dataset, list[str]]:
     """Return the dataset, and a sentence on each thing that doesn't fit."""
     clips, problems = found.clips, list(found.problems)
@@ -349,7 +352,13 @@ def _of_ground_truth(
     absent = {column: "" for column in ("split", "uploader", "licence") if column not in clips}
     clips = clips.assign(**absent)
     clips = clips[[*COLUMNS, *(column for column in clips if column not in COLUMNS)]]
-    return _assemble(name, clips, classes.families if classes else {}), problems
+    return _assemble(name, clips, classes.families if classes else {}, str(root)), problems
+
+
+def _numbers(column: pd.Series) -> pd.Series:
+    """Return the numbers of a column of text (nan where it is empty), or the text if it is anything else."""
+    numbers = pd.to_numeric(column, errors="coerce")
+    return numbers if (numbers.notna() | (column == "")).all() and numbers.notna().any() else column
 
 
 def fingerprint(dataset: Dataset) -> str:
@@ -371,7 +380,7 @@ def fingerprint(dataset: Dataset) -> str:
 def write(artefact: Artefact, dataset: Dataset, report: pd.DataFrame) -> None:
     """Write the dataset's table with the verification report's columns beside it."""
     if artefact.path.is_file():
-        before, now = _folder(read(artefact)), _folder(dataset)
+        before, now = _root(read(artefact)), _root(dataset)
         if not (before.is_relative_to(now) or now.is_relative_to(before)):
             raise DatasetError(
                 f"{dataset.name!r} is the dataset in {before}, and now that in {now}: "
@@ -381,7 +390,9 @@ def write(artefact: Artefact, dataset: Dataset, report: pd.DataFrame) -> None:
     table = dataset.clips.drop(columns=["path", *told_twice]).merge(report, on="fname", validate="one_to_one")
     table.insert(1, "path", _relative(dataset.clips["path"], artefact.path.parent))
     columns = {column: table[column].tolist() for column in table}
-    artefact.write(columns, name=dataset.name, n_clips=len(table), families=dataset.families)
+    (root,) = _relative([dataset.root], artefact.path.parent) if dataset.root else [""]
+    about = {"name": dataset.name, "n_clips": len(table), "families": dataset.families, "root": root}
+    artefact.write(columns, **about)
 
 
 def read(artefact: Artefact) -> Dataset:
@@ -390,11 +401,14 @@ def read(artefact: Artefact) -> Dataset:
     root = str(artefact.path.parent)
     clips["path"] = [os.path.join(root, path) for path in clips["path"]]
     about = artefact.metadata()
-    return _assemble(about["name"], clips, about["families"])
+    of_collection = os.path.join(root, about["root"]) if about.get("root") else ""
+    return _assemble(about["name"], clips, about["families"], of_collection)
 
 
-def _folder(dataset: Dataset) -> Path:
-    """Return the folder that holds all clips."""
+def _root(dataset: Dataset) -> Path:
+    """Return the folder of the collection, or the one that holds all clips if that isn't known."""
+    if dataset.root:
+        return Path(os.path.realpath(dataset.root))
     parents = {os.path.dirname(path) for path in dataset.clips["path"]}
     return Path(os.path.commonpath([os.path.realpath(parent) for parent in parents]))
 
@@ -409,7 +423,7 @@ def _relative(paths: Iterable[str], root: Path) -> list[str]:
     return [os.path.join(seen[os.path.dirname(path)], os.path.basename(path)) for path in paths]
 
 
-def _assemble(name: str, clips: pd.DataFrame, families: Mapping[str, str]) -> Dataset:
+def _assemble(name: str, clips: pd.DataFrame, families: Mapping[str, str], root: str) -> Dataset:
     labels = sorted({label for row in clips["labels"] for label in row})
     column = {label: i for i, label in enumerate(labels)}
     rows = [sorted({column[label] for label in row}) for row in clips["labels"]]
@@ -418,4 +432,4 @@ def _assemble(name: str, clips: pd.DataFrame, families: Mapping[str, str]) -> Da
     shape = (len(clips), len(labels))
     matrix = scipy.sparse.csr_array((np.ones(len(indices), bool), indices, indptr), shape=shape)
     known = {label: families[label] for label in labels if families.get(label)}
-    return Dataset(name, clips, labels, matrix, known)
+    return Dataset(name, clips, labels, matrix, known, root)
