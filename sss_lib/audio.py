@@ -20,6 +20,8 @@ FFMPEG_SUFFIXES = (".m4a", ".mp4", ".aac", ".wma", ".webm")
 """Of files for which ffmpeg must be installed."""
 RATES_HZ = (100, 2_000_000)
 """Sample rates outside are taken for damage."""
+UNKNOWN_FRAMES = 2**63 - 1
+"""What libsndfile says of a flac that was written as a stream, which it can't read to its end."""
 BLOCK_FRAMES = 1 << 18
 FFMPEG_TIMEOUT_S = 300
 
@@ -86,7 +88,11 @@ def read(path: str | Path, *, max_duration_s: float | None = None) -> tuple[np.n
             channels, rate_hz = _read_with_ffmpeg(path, max_duration_s, error.error_string)
         else:
             with file:
-                channels, rate_hz = _read_blocks(file, path, max_duration_s), file.samplerate
+                if file.frames == UNKNOWN_FRAMES:
+                    reason = "its header doesn't say how long it is."
+                    channels, rate_hz = _read_with_ffmpeg(path, max_duration_s, reason)
+                else:
+                    channels, rate_hz = _read_blocks(file, path, max_duration_s), file.samplerate
     except soundfile.LibsndfileError as error:
         raise AudioError(f"{path} can't be decoded: {error.error_string} Copy or convert it again.") from None
     except OSError as error:
@@ -107,13 +113,15 @@ def duration_s(path: str | Path) -> float:
         return np.nan
     try:
         about = soundfile.info(path)
-        return about.frames / about.samplerate
+        if about.frames != UNKNOWN_FRAMES:
+            return about.frames / about.samplerate
     except (soundfile.LibsndfileError, OSError):
-        try:
-            channels, rate_hz = read(path)
-            return len(channels) / rate_hz
-        except AudioError:
-            return np.nan
+        pass
+    try:
+        channels, rate_hz = read(path)
+        return len(channels) / rate_hz
+    except AudioError:
+        return np.nan
 
 
 def ffmpeg() -> str | None:

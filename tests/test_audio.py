@@ -399,6 +399,19 @@ def test_no_file_cut_short_is_silently_short(odd, tmp_path):
             assert n_samples == whole, (name, n_bytes)
 
 
+def test_a_flac_that_was_written_as_a_stream_is_read_with_ffmpeg(odd, tmp_path, monkeypatch):
+    piped = run_ffmpeg("-i", odd / "x.flac", "-c:a", "flac", "-f", "flac", "-")
+    (tmp_path / "x.flac").write_bytes(piped)
+    np.testing.assert_array_equal(audio.read(tmp_path / "x.flac")[0], audio.read(odd / "x.flac")[0])
+    assert audio.duration_s(tmp_path / "x.flac") == 1
+    (tmp_path / "cut.flac").write_bytes(piped[: len(piped) // 2])
+    with pytest.raises(audio.AudioError, match=r"cut\.flac can't be decoded: its header .* ffmpeg says"):
+        audio.read(tmp_path / "cut.flac")
+    monkeypatch.setattr(audio, "ffmpeg", lambda: None)
+    with pytest.raises(audio.AudioError, match=r"header doesn't say how long it is\. Convert it, or install"):
+        audio.read(tmp_path / "x.flac")
+
+
 @pytest.mark.parametrize("name", ["x.wav", "x.mp3", "x.flac", "x.ogg", "x.txt.wav"])
 def test_what_a_file_is_counts_and_not_its_suffix(odd, tmp_path, name):
     for kind in ("u8.wav", "x.flac", "x.mp3", "x.ogg"):
