@@ -173,7 +173,11 @@ def report_on(
 def _parts(known: Collection, root: Path) -> list[Finding]:
     """Compare the archives that are still here with what was published, byte by byte."""
     n_right, n_unknown, absent, findings = 0, 0, [], []
-    noted = receipts(root / PARTS_DIR)
+    try:
+        noted = receipts(root / PARTS_DIR)
+    except ValueError as error:
+        noted = {}
+        findings.append(Finding(WRONG, "parts", str(error)))
     for remote in known.remotes(root):
         file = remote.path.name
         if not remote.path.is_file():
@@ -337,19 +341,28 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("dataset", help=f"{', '.join(datasets.KNOWN)}, or a folder")
     parser.add_argument("--data-dir", type=Path, help="holds the known collections")
     options = parser.parse_args(arguments)
-    known, root = datasets.known_as(options.dataset, options.data_dir)
     try:
-        dataset, problems = datasets.inspect(options.dataset, options.data_dir)
-    except DatasetError as error:
-        if not root.is_dir():
-            print(f"error: {error}", file=sys.stderr)
-            return 2
-        parts = _parts(known, root) if known else []
-        report = Report(str(options.dataset), (*parts, Finding(WRONG, "tables", str(error))))
-    else:
-        report = report_on(dataset, verify(dataset), problems=problems, known=known, root=root)
+        report = _report(options.dataset, options.data_dir)
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     print(report)
     return 0 if report.is_whole else 1
+
+
+def _report(name_or_folder: str, data_dir: Path | None) -> Report:
+    """Report on a dataset, or OSError if there is nothing to report on."""
+    from sss_lib import dataset as datasets
+
+    known, root = datasets.known_as(name_or_folder, data_dir)
+    try:
+        dataset, problems = datasets.inspect(name_or_folder, data_dir)
+    except DatasetError as error:
+        if not root.is_dir():
+            raise FileNotFoundError(str(error)) from None
+        parts = _parts(known, root) if known else []
+        return Report(name_or_folder, (*parts, Finding(WRONG, "tables", str(error))))
+    return report_on(dataset, verify(dataset), problems=problems, known=known, root=root)
 
 
 if __name__ == "__main__":

@@ -298,12 +298,37 @@ def test_tables_that_are_missing_or_damaged_are_named(site, data_dir):
     info.write_text("{")
     with pytest.raises(DatasetError, match=r"eval_clips_info_FSD50K\.json is not JSON"):
         dataset.load("fsd50k", data_dir)
+    for text in ("[]", '{"99": null}'):
+        info.write_text(text)
+        with pytest.raises(DatasetError, match=r"eval_clips_info_FSD50K\.json doesn't say of each clip"):
+            dataset.load("fsd50k", data_dir)
     info.write_text(json.dumps({"99": {"uploader": "ann"}}))
     with pytest.raises(DatasetError, match=r"5 clips have no metadata \('37199', '175151', '1277', \.\.\.\)"):
         dataset.load("fsd50k", data_dir)
     info.unlink()
     with pytest.raises(DatasetError, match=r"eval_clips_info_FSD50K\.json does not exist: fetch"):
         dataset.load("fsd50k", data_dir)
+
+
+def test_metadata_may_be_null(site, data_dir):
+    dataset.fetch("fsd50k", data_dir)
+    info = data_dir / "fsd50k" / "FSD50K.metadata" / "eval_clips_info_FSD50K.json"
+    about = json.loads(info.read_text("utf-8"))
+    about["99"] = dict.fromkeys(about["99"])
+    info.write_text(json.dumps(about), "utf-8")
+    row = dataset.load("fsd50k", data_dir).clips.iloc[2]
+    assert row[["fname", "uploader", "licence", "title", "tags"]].tolist() == ["99", "", "", "", ""]
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"FSD50K.eval_audio.z01": []}'])
+def test_damaged_notes_on_the_parts_are_told(site, data_dir, text, capsys):
+    dataset.fetch("fsd50k", data_dir)
+    (data_dir / "fsd50k" / "archives" / "checked.json").write_text(text)
+    assert verify("fsd50k", "--data-dir", data_dir) == 1
+    assert "checked.json is damaged" in capsys.readouterr().out
+    shutil.rmtree(data_dir / "fsd50k" / "FSD50K.metadata")
+    assert command.main(["fsd50k", "--data-dir", str(data_dir)]) == 1
+    assert "checked.json is damaged" in capsys.readouterr().err
 
 
 # verification of it

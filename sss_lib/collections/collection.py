@@ -216,8 +216,8 @@ def check(remote: download.Remote, digest: str | None = None) -> None:
     """
     path, noted = remote.path, receipts(remote.path.parent)
     state = {"n_bytes": path.stat().st_size, "mtime_ns": path.stat().st_mtime_ns}
-    if noted.get(path.name, {}).items() >= state.items() and noted[path.name]["md5"] == (
-        remote.digest or noted[path.name]["md5"]
+    if noted.get(path.name, {}).items() >= state.items() and noted[path.name].get("md5") == (
+        remote.digest or noted[path.name].get("md5")
     ):
         return
     digest = digest or download.digest_of(path, remote.algorithm)
@@ -232,11 +232,14 @@ def receipts(parts_dir: Path) -> dict[str, dict]:
     """Return which parts were found right: md5, size and time of change by file name."""
     path = parts_dir / RECEIPTS
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if not (isinstance(found, dict) and all(isinstance(part, dict) for part in found.values())):
+            raise ValueError("it isn't a table of parts")
     except FileNotFoundError:
         return {}
     except ValueError as error:
         raise ValueError(f"{path} is damaged ({error}): delete it to have the parts checked anew") from None
+    return found
 
 
 def _n_bytes_here(remote: download.Remote) -> int:

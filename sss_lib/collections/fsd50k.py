@@ -78,10 +78,10 @@ def read(root: Path, subset: str) -> GroundTruth:
     unknown = complaint((f for f in found.clips["fname"] if f not in about), "clips have no metadata")
     rows = [about.get(fname, {}) for fname in found.clips["fname"]]
     columns = {
-        "uploader": [row.get("uploader", "") for row in rows],
-        "licence": [licence_name(row.get("license", "")) for row in rows],
-        "title": [row.get("title", "") for row in rows],
-        "tags": [",".join(row.get("tags", [])) for row in rows],
+        "uploader": [row.get("uploader") or "" for row in rows],
+        "licence": [licence_name(row.get("license") or "") for row in rows],
+        "title": [row.get("title") or "" for row in rows],
+        "tags": [",".join(row.get("tags") or []) for row in rows],
     }
     if "split" not in found.clips:
         columns["split"] = subset
@@ -96,12 +96,16 @@ def read(root: Path, subset: str) -> GroundTruth:
 
 
 def _clips_info(path: Path) -> dict[str, dict]:
+    again = "unpack FSD50K.metadata.zip again"
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DatasetError(f"{path} does not exist: fetch FSD50K.metadata.zip and unpack it there") from None
     except ValueError as error:
-        raise DatasetError(f"{path} is not JSON ({error}): unpack FSD50K.metadata.zip again") from None
+        raise DatasetError(f"{path} is not JSON ({error}): {again}") from None
+    if not (isinstance(found, dict) and all(isinstance(row, dict) for row in found.values())):
+        raise DatasetError(f"{path} doesn't say of each clip what is known of it: {again}")
+    return found
 
 
 def licence_name(url: str) -> str:
