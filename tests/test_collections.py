@@ -557,6 +557,16 @@ def test_a_table_of_classes_is_whole_and_consistent(module, n, n_clips):
     assert expected.n_labels == sum(expected.class_sizes.values())
 
 
+def test_the_page_on_the_classes_says_where_ancestors_are_lacking():
+    classes = fsd50k.taxonomy()
+    several = [label for label, family in classes.families.items() if not family]
+    n_one = sum(len(classes.parents[label]) == 1 for label in several)
+    page = " ".join((collection.ONTOLOGY_DIR / "README.md").read_text("utf-8").split())
+    assert f"Of the {len(several)} classes that have several parents" in page
+    assert f"{n_one} have one of them here and {len(several) - n_one} none" in page
+    assert "Every clip gets all ancestors by the table above" in page
+
+
 def test_the_sizes_of_an_ancestor_are_those_of_all_below_it():
     expected = esc50._expected()
     assert expected.class_sizes["Chicken_and_rooster"] == 80  # hen and rooster
