@@ -39,6 +39,8 @@ __all__ = [
 
 KNOWN = tuple(CATALOGUE)
 """Names that `load` knows; anything else is a folder."""
+MOST_BYTES = 200
+"""Of a dataset's name: a file system takes names of 255, and files beside it have longer ones."""
 
 
 @dataclass(frozen=True)
@@ -286,8 +288,12 @@ def name_of(name_or_folder: str | Path, query: str | None = None, name: str | No
     ('birds', 'mini-2b5e4a')
     """
     own = str(name_or_folder) if str(name_or_folder) in KNOWN else Path(name_or_folder).resolve().name
-    if name and (name != os.path.basename(name) or name.startswith(".") or "\\" in name):
+    if name and (
+        name != os.path.basename(name) or name.startswith(".") or "\\" in name or not name.isprintable()
+    ):
         raise DatasetError(f"name {name!r} would be no name of a file: leave out / and \\, and a leading dot")
+    if name and len(name.encode()) > MOST_BYTES:
+        raise DatasetError(f"name {name[:20]!r}... has {len(name.encode())} bytes, more than {MOST_BYTES}")
     if query and name == own:
         raise DatasetError(f"a subset of {own!r} needs a name of its own, or it would take that one's place")
     return name or (f"{own}-{hashlib.sha256(query.encode()).hexdigest()[:6]}" if query else own)

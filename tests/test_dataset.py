@@ -165,8 +165,8 @@ def test_two_files_of_one_fname_are_refused(collection):
         dataset.load(collection)
 
 
-def test_a_vocabulary_without_families_is_refused(collection):
-    edit(collection, "label,parents,family", "label,parents,kind", "classes.csv")
+def test_a_vocabulary_without_families_and_parents_is_refused(collection):
+    edit(collection, "label,parents,family", "label,above,kind", "classes.csv")
     with pytest.raises(dataset.DatasetError, match=r"classes.csv: it has columns .*kind, but no 'family'"):
         dataset.load(collection)
 
