@@ -54,13 +54,16 @@ def decode(path: str | Path, rate_hz: int, *, max_duration_s: float | None = MAX
         If the file can't be read, is empty, ends early, or holds values that are not finite.
     """
     channels, native_hz = read(path, max_duration_s=max_duration_s)
-    wave = channels.mean(axis=1, dtype=np.float32)
+    with np.errstate(over="ignore"):  # told below
+        wave = channels.mean(axis=1, dtype=np.float32)
     if native_hz != rate_hz and len(wave):
         import soxr
 
         wave = soxr.resample(wave, native_hz, rate_hz, quality="VHQ")
     if not len(wave):
         raise AudioError(f"{path} is empty: it has no sample at {rate_hz} Hz")
+    if not np.isfinite(wave).all():
+        raise AudioError(f"{path} holds values too large to reckon with: convert it again")
     return wave
 
 

@@ -127,6 +127,7 @@ class Dataset:
         clips = self.clips.apply(lambda column: column if column.name in COLUMNS else _numbers(column))
         if "duration_s" in query and "duration_s" not in clips:
             clips = clips.assign(duration_s=[audio.duration_s(path) for path in clips["path"]])
+        hint = '; of labels, ask @has("Dog")' if "labels" in query else ""
         known = {"has": lambda label: self._has(label, clips.index)}
         try:
             chosen = clips.eval(query, local_dict=known, engine="python")
@@ -135,12 +136,16 @@ class Dataset:
         except Exception as error:  # whatever pandas or Python make of it
             raise DatasetError(
                 f"query {query!r} can't be computed ({type(error).__name__}: {error}). "
-                f"The columns are {', '.join(clips)}; all but numbers are text"
+                f"The columns are {', '.join(clips)}; all but numbers are text{hint}"
             ) from None
         if not (isinstance(chosen, pd.Series) and chosen.dtype == bool):
-            raise DatasetError(f"query {query!r} doesn't say true or false of each clip: compare a column")
+            raise DatasetError(
+                f"query {query!r} doesn't say true or false of each clip: compare a column{hint}"
+            )
         if not chosen.any():
-            raise DatasetError(f"query {query!r} is true of none of the {len(self)} clips of {self.name}")
+            raise DatasetError(
+                f"query {query!r} is true of none of the {len(self)} clips of {self.name}{hint}"
+            )
         clips = self.clips[chosen].reset_index(drop=True)
         return _assemble(name_of(self.name, query, name), clips, self.families, self.root)
 

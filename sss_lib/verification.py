@@ -112,7 +112,7 @@ def _examine(path: str) -> dict:
         channels, rate_hz = audio.read(path)
     except audio.AudioError as error:
         return row | {"problem": str(error)}
-    level = float(np.sqrt(np.mean(np.square(channels.mean(axis=1), dtype=np.float64))))
+    level = float(np.sqrt(np.mean(np.square(channels.mean(axis=1, dtype=np.float64)))))
     content = hashlib.sha256(f"{rate_hz} {channels.shape[1]} ".encode())
     content.update(np.ascontiguousarray(channels))
     return row | {
@@ -205,7 +205,7 @@ def _unpacked(known: Collection, root: Path) -> list[Finding]:
     findings = []
     for archive in known.archives:
         parts = [root / PARTS_DIR / part.file for part in archive.parts]
-        if archive in known.missing(root) or not _is_zip(parts):
+        if not ((root / archive.folder).is_dir() and _is_zip(parts)):
             continue
         try:
             contents = archives.contents(parts)

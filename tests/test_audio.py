@@ -132,6 +132,10 @@ def write_opposite_infinities(path):
     soundfile.write(path, [[0.5, 0.5], [np.inf, -np.inf]], 44100, subtype="FLOAT")
 
 
+def write_huge_values(path):
+    soundfile.write(path, np.full((100, 2), 3e38), 44100, subtype="FLOAT")
+
+
 @pytest.mark.parametrize(
     ("write", "reason"),
     [
@@ -143,6 +147,7 @@ def write_opposite_infinities(path):
         (write_one_sample, "no sample at 16000 Hz"),
         (write_not_a_number, "2 values that are not finite"),
         (write_opposite_infinities, "not finite"),
+        (write_huge_values, "too large to reckon with"),
     ],
 )
 def test_a_file_without_a_usable_wave_is_refused_by_name(tmp_path, write, reason):

@@ -310,6 +310,29 @@ def test_tables_that_are_missing_or_damaged_are_named(site, data_dir):
         dataset.load("fsd50k", data_dir)
 
 
+def test_what_a_killed_run_left_unpacked_is_deleted_before_space_is_asked_for(site, data_dir, monkeypatch):
+    left = data_dir / "fsd50k" / ".FSD50K.eval_audio.unpacking"
+    left.mkdir(parents=True)
+    (left / "much").touch()
+    usage = namedtuple("usage", "free")
+    monkeypatch.setattr(
+        archives_shutil, "disk_usage", lambda _: usage(0 if (left / "much").exists() else 10**9)
+    )
+    dataset.fetch("fsd50k", data_dir)
+    left.mkdir()
+    dataset.fetch("fsd50k", data_dir)  # nothing is missing
+    assert not left.exists()
+
+
+def test_a_copy_without_the_pages_about_it_is_good(site, data_dir):
+    dataset.fetch("fsd50k", data_dir)
+    shutil.rmtree(data_dir / "fsd50k" / "FSD50K.doc")
+    site.asked_for.clear()
+    assert len(dataset.load("fsd50k", data_dir)) == 6
+    assert verify("fsd50k", "--data-dir", data_dir) == 0
+    assert site.asked_for == []
+
+
 def test_metadata_may_be_null(site, data_dir):
     dataset.fetch("fsd50k", data_dir)
     info = data_dir / "fsd50k" / "FSD50K.metadata" / "eval_clips_info_FSD50K.json"

@@ -379,6 +379,12 @@ def test_a_name_that_is_none_of_a_file_is_refused(collection, name):
         dataset.load(collection, name=name)
 
 
+@pytest.mark.parametrize("query", ['"Dog" in labels', 'labels == "Dog"', 'labels.str.contains("Dog")'])
+def test_a_query_of_labels_is_told_how_to_ask(collection, query):
+    with pytest.raises(dataset.DatasetError, match=r'; of labels, ask @has\("Dog"\)$'):
+        dataset.load(collection, query=query)
+
+
 def test_a_subset_cannot_take_the_place_of_the_whole(collection):
     with pytest.raises(dataset.DatasetError, match="a subset of 'tiny' needs a name of its own"):
         dataset.load(collection, query='@has("Dog")', name="tiny")

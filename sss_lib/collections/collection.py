@@ -54,11 +54,14 @@ class Archive:
         One; or those of a split zip, .z01, .z02, ... and .zip last.
     n_unpacked_bytes : int
         0 where it is little.
+    is_read : bool
+        Whether a copy without it is of no use.
     """
 
     folder: str
     parts: tuple[Part, ...]
     n_unpacked_bytes: int = 0
+    is_read: bool = True
 
 
 @dataclass(frozen=True)
@@ -122,8 +125,9 @@ class Collection:
         return f"run `make data DATASET={self.name}`" if self.archives else "check out the repository again"
 
     def missing(self, root: Path) -> list[Archive]:
-        """Archives whose folder isn't there."""
-        return [archive for archive in self.archives if not (root / archive.folder).is_dir()]
+        """Archives whose folder isn't there; none if nothing is read from any of these."""
+        absent = [archive for archive in self.archives if not (root / archive.folder).is_dir()]
+        return absent if any(archive.is_read for archive in absent) else []
 
     def remotes(self, root: Path) -> list[download.Remote]:
         """Every part, with where it belongs."""
@@ -174,6 +178,8 @@ def fetch(
     ValueError
         If a part isn't the published one or can't be unpacked.
     """
+    for archive in collection.archives:
+        archives.discard_unfinished(root / archive.folder)
     missing = collection.missing(root)
     if not missing:
         return

@@ -56,7 +56,7 @@ DEV_AUDIO = Archive(
 TABLES = (
     Archive("FSD50K.ground_truth", (_part("FSD50K.ground_truth.zip", "ca27382c195e37d2269c4c866dd73485"),)),
     Archive("FSD50K.metadata", (_part("FSD50K.metadata.zip", "b9ea0c829a411c1d42adb9da539ed237"),)),
-    Archive("FSD50K.doc", (_part("FSD50K.doc.zip", "3516162b82dc2945d3e7feba0904e800"),)),
+    Archive("FSD50K.doc", (_part("FSD50K.doc.zip", "3516162b82dc2945d3e7feba0904e800"),), is_read=False),
 )
 
 
