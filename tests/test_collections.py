@@ -326,7 +326,8 @@ def test_what_a_killed_run_left_unpacked_is_deleted_before_space_is_asked_for(si
 
 def test_a_copy_without_the_pages_about_it_is_good(site, data_dir):
     dataset.fetch("fsd50k", data_dir)
-    shutil.rmtree(data_dir / "fsd50k" / "FSD50K.doc")
+    for name in ("FSD50K.doc", "archives"):
+        shutil.rmtree(data_dir / "fsd50k" / name)
     site.asked_for.clear()
     assert len(dataset.load("fsd50k", data_dir)) == 6
     assert verify("fsd50k", "--data-dir", data_dir) == 0
