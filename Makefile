@@ -8,13 +8,14 @@
 # Every target sets up .venv first if it is missing or older than pyproject.toml.
 
 PYTHON ?= python3
-GRID ?= notebooks/grids/mini.yaml
-DATASET ?=
-QUERY ?=
-NAME ?=
-ANCESTORS ?=
-JOBS ?=
-MODELS ?=
+# Not ?=: a NAME or a DATASET of the environment means something else.
+GRID := notebooks/grids/mini.yaml
+DATASET :=
+QUERY :=
+NAME :=
+ANCESTORS :=
+JOBS :=
+MODELS :=
 export DATASET QUERY NAME
 HOST ?= 127.0.0.1
 PORT ?= 8866
@@ -36,7 +37,8 @@ $(READY): pyproject.toml
 run: $(READY)
 	@$(BIN)/python -m sss_lib.experiment run $(GRID) \
 		$(if $(DATASET),--dataset "$$DATASET") $(if $(QUERY),--query "$$QUERY") \
-		$(if $(NAME),--name "$$NAME") $(if $(ANCESTORS),--add-ancestors) $(if $(JOBS),--n-jobs $(JOBS))
+		$(if $(NAME),--name "$$NAME") $(if $(filter-out 0 no false,$(ANCESTORS)),--add-ancestors) \
+		$(if $(JOBS),--n-jobs $(JOBS))
 
 test: $(READY)
 	@$(BIN)/python -m pytest

@@ -1,6 +1,7 @@
 """Unpacking archives: zip, split zip and tar.gz, whole or not at all, and never outside their folder."""
 
 import contextlib
+import errno
 import gzip
 import io
 import os
@@ -51,11 +52,11 @@ def unpack(parts: Sequence[Path], folder: Path, *, progress: bool = True) -> Non
     """
     parts, folder = [Path(part) for part in parts], Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    hidden = folder.with_name(f".{folder.name}.unpacking")
+    hidden = _hidden(folder)
     with locked(folder):
+        shutil.rmtree(hidden, ignore_errors=True)
         if folder.is_dir():
             return
-        shutil.rmtree(hidden, ignore_errors=True)
         try:
             _unpack_all(parts, hidden, progress)
             if not (hidden / folder.name).is_dir():
@@ -78,6 +79,17 @@ def unpack(parts: Sequence[Path], folder: Path, *, progress: bool = True) -> Non
             shutil.rmtree(hidden, ignore_errors=True)
 
 
+def discard_unfinished(folder: Path) -> None:
+    """Delete what a killed run left of a folder that was to be unpacked, once no other run is at it."""
+    if _hidden(folder).is_dir():
+        with locked(folder):
+            shutil.rmtree(_hidden(folder), ignore_errors=True)
+
+
+def _hidden(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.unpacking")
+
+
 def _unpack_all(parts: list[Path], into: Path, progress: bool) -> None:
     from tqdm import tqdm
 
@@ -91,14 +103,18 @@ def _unpack_all(parts: list[Path], into: Path, progress: bool) -> None:
     with tqdm(desc=f"unpacking {parts[-1].name}", total=total, disable=not progress, **units) as bar:
         for name, source, checksum in members:
             path = into.joinpath(*_safe(name, parts[-1]).parts)
-            if source is None:
-                path.mkdir(parents=True, exist_ok=True)
-                continue
-            path.parent.mkdir(parents=True, exist_ok=True)
             try:
+                if source is None:
+                    path.mkdir(parents=True, exist_ok=True)
+                    continue
+                path.parent.mkdir(parents=True, exist_ok=True)
                 file = path.open("xb")
-            except FileExistsError:
+            except (FileExistsError, NotADirectoryError):
                 raise ArchiveError(f"{parts[-1]} holds {name!r} twice: it isn't to be trusted") from None
+            except OSError as error:
+                if error.errno != errno.ENAMETOOLONG:
+                    raise
+                raise ArchiveError(f"{parts[-1]} holds a name too long for this disk: {name!r}") from None
             found = 0
             with source, file:
                 while block := source.read(BLOCK):
@@ -113,6 +129,30 @@ def n_unpacked_bytes(parts: Sequence[Path]) -> int:
     """How many bytes the files of a zip have, by its own account."""
     with _opened(parts) as archive:
         return sum(info.file_size for info in archive.infolist())
+
+
+def contents(parts: Sequence[Path]) -> dict[str, tuple[int, int]]:
+    """Size and CRC-32 of each file of a zip by its name, by the zip's own account.
+
+    Raises
+    ------
+    ArchiveError
+        If it is damaged.
+    """
+    try:
+        with _opened(parts) as archive:
+            return {i.filename: (i.file_size, i.CRC) for i in archive.infolist() if not i.is_dir()}
+    except _DAMAGE as error:
+        raise ArchiveError(f"{parts[-1]} is damaged ({error}): fetch it again") from None
+
+
+def checksum(path: Path) -> int:
+    """CRC-32 of a file."""
+    found = 0
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            found = zlib.crc32(block, found)
+    return found
 
 
 def require_space(folder: Path, n_bytes: int, what: str) -> None:

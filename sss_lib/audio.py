@@ -20,6 +20,8 @@ FFMPEG_SUFFIXES = (".m4a", ".mp4", ".aac", ".wma", ".webm")
 """Of files for which ffmpeg must be installed."""
 RATES_HZ = (100, 2_000_000)
 """Sample rates outside are taken for damage."""
+UNKNOWN_FRAMES = 2**63 - 1
+"""What libsndfile says of a flac that was written as a stream, which it can't read to its end."""
 BLOCK_FRAMES = 1 << 18
 FFMPEG_TIMEOUT_S = 300
 
@@ -52,13 +54,16 @@ def decode(path: str | Path, rate_hz: int, *, max_duration_s: float | None = MAX
         If the file can't be read, is empty, ends early, or holds values that are not finite.
     """
     channels, native_hz = read(path, max_duration_s=max_duration_s)
-    wave = channels.mean(axis=1, dtype=np.float32)
+    with np.errstate(over="ignore"):  # told below
+        wave = channels.mean(axis=1, dtype=np.float32)
     if native_hz != rate_hz and len(wave):
         import soxr
 
         wave = soxr.resample(wave, native_hz, rate_hz, quality="VHQ")
     if not len(wave):
         raise AudioError(f"{path} is empty: it has no sample at {rate_hz} Hz")
+    if not np.isfinite(wave).all():
+        raise AudioError(f"{path} holds values too large to reckon with: convert it again")
     return wave
 
 
@@ -86,7 +91,11 @@ def read(path: str | Path, *, max_duration_s: float | None = None) -> tuple[np.n
             channels, rate_hz = _read_with_ffmpeg(path, max_duration_s, error.error_string)
         else:
             with file:
-                channels, rate_hz = _read_blocks(file, path, max_duration_s), file.samplerate
+                if file.frames == UNKNOWN_FRAMES:
+                    reason = "its header doesn't say how long it is."
+                    channels, rate_hz = _read_with_ffmpeg(path, max_duration_s, reason)
+                else:
+                    channels, rate_hz = _read_blocks(file, path, max_duration_s), file.samplerate
     except soundfile.LibsndfileError as error:
         raise AudioError(f"{path} can't be decoded: {error.error_string} Copy or convert it again.") from None
     except OSError as error:
@@ -103,15 +112,19 @@ def duration_s(path: str | Path) -> float:
     """Length in seconds by the file's own account: quick, and nan where it can't be told."""
     import soundfile
 
+    if not os.path.isfile(path):  # a pipe or a device would never end
+        return np.nan
     try:
         about = soundfile.info(path)
-        return about.frames / about.samplerate
+        if about.frames != UNKNOWN_FRAMES:
+            return about.frames / about.samplerate
     except (soundfile.LibsndfileError, OSError):
-        try:
-            channels, rate_hz = read(path)
-            return len(channels) / rate_hz
-        except AudioError:
-            return np.nan
+        pass
+    try:
+        channels, rate_hz = read(path)
+        return len(channels) / rate_hz
+    except AudioError:
+        return np.nan
 
 
 def ffmpeg() -> str | None:
@@ -190,6 +203,8 @@ def _require_whole(path: Path) -> None:
         raise AudioError(f"{path} is empty: it has 0 bytes. Copy it again.")
     if containers.is_cut_short(path):
         raise AudioError(f"{path} is cut short: its end is missing. Copy it again.")
+    if (n := containers.n_streams(path)) > 1:
+        raise AudioError(f"{path} holds {n} sounds in a row, and only the first would be heard: split it")
 
 
 def pad_to(wave: np.ndarray, n_samples: int) -> np.ndarray:

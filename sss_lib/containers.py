@@ -1,5 +1,7 @@
 """Files of audio by their own headers: is the end of one missing? Decoders read on without a word."""
 
+import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -10,8 +12,8 @@ UNKNOWN_SIZES = (0, 2**32 - 1)
 def is_cut_short(path: str | Path) -> bool:
     """Whether the end of a file is missing, as far as its format tells.
 
-    wav (also RF64 and W64), aiff, au and caf tell their size, Ogg marks its last page, and mp3 is a chain of
-    frames of known length: cut between two of these it can't be told from a whole one.
+    wav (also RF64 and W64), aiff, au and caf tell the size of their sound, Ogg marks its last page, and mp3
+    is a chain of frames of known length: cut between two of these it can't be told from a whole one.
     """
     n_bytes = Path(path).stat().st_size
     with open(path, "rb") as file:
@@ -23,6 +25,24 @@ def is_cut_short(path: str | Path) -> bool:
         return _n_promised_bytes(head, file) > n_bytes
 
 
+def n_streams(path: str | Path) -> int:
+    """How many streams follow one another in a file of Ogg, of which decoders read the first; 1 in any other.
+
+    Streams that begin together, such as sound and text, count as one.
+    """
+    n, in_head, at = 0, False, 0
+    with open(path, "rb") as file:
+        while True:
+            file.seek(at)
+            page = file.read(27 + 255)
+            if page[:4] != b"OggS" or len(page) < 27:
+                return max(n, 1)
+            begins = bool(page[5] & 2)
+            n += begins and not in_head
+            in_head = begins
+            at += 27 + page[26] + sum(page[27 : 27 + page[26]])
+
+
 def counts_frames(path: str | Path) -> bool:
     """Whether an mp3 has a header that counts its frames; without one its length is an estimate."""
     with open(path, "rb") as file:
@@ -31,28 +51,65 @@ def counts_frames(path: str | Path) -> bool:
     return b"Xing" in head or b"Info" in head
 
 
+@dataclass(frozen=True)
+class _Chunks:
+    """How the chunks of a format follow one another: each has a name, its size and its content."""
+
+    start: int
+    n_name: int = 4
+    n_size: int = 4
+    byte_order: str = "little"
+    alignment: int = 2
+    counts_itself: bool = False  # the size is also that of name and size
+
+
+_FORMATS = {
+    b"RIFF": _Chunks(12),
+    b"RIFX": _Chunks(12, byte_order="big"),
+    b"RF64": _Chunks(12),
+    b"FORM": _Chunks(12, byte_order="big"),
+    b"riff": _Chunks(40, n_name=16, n_size=8, alignment=8, counts_itself=True),  # W64
+    b"caff": _Chunks(8, n_size=8, byte_order="big", alignment=1),
+}
+
+
 def _n_promised_bytes(head: bytes, file: BinaryIO) -> int:
-    """Size of a file by its own header; 0 if it doesn't say."""
+    """Size of a file, at least up to the end of its sound, by its own headers; 0 if they don't say."""
     kind = head[:4]
-    if kind in (b"RIFF", b"FORM"):
-        size = int.from_bytes(head[4:8], "little" if kind == b"RIFF" else "big")
-        return 0 if size in UNKNOWN_SIZES else size + 8
-    if kind == b"RF64":
-        return int.from_bytes(head[20:28], "little") + 8
-    if kind == b"riff":  # W64
-        return int.from_bytes(head[16:24], "little")
     if kind == b".snd":
         offset, size = (int.from_bytes(head[i : i + 4], "big") for i in (4, 8))
         return 0 if size in UNKNOWN_SIZES else offset + size
-    at = 8 if kind == b"caff" else 0
-    while at:  # the chunks of caf follow one another
+    if kind not in _FORMATS:
+        return 0
+    if kind == b"RF64":  # in place of the sizes that have no room
+        whole, sound = (int.from_bytes(head[i : i + 8], "little") for i in (20, 28))
+        return _end_of_sound(file, _FORMATS[kind], sound) or whole + 8
+    if end := _end_of_sound(file, _FORMATS[kind]):
+        return end
+    size = int.from_bytes(head[4:8], _FORMATS[kind].byte_order)
+    return size + 8 if kind in (b"RIFF", b"RIFX", b"FORM") and size not in UNKNOWN_SIZES else 0
+
+
+def _end_of_sound(file: BinaryIO, chunks: _Chunks, large: int = 0) -> int:
+    """Where the chunk with the samples ends, by its own size, or by `large` if that doesn't fit in there.
+
+    It is 0 if there is no such chunk, or none that says. What follows it may be missing, such as the byte
+    that makes its length even: no sample is.
+    """
+    at, n_bytes = chunks.start, os.fstat(file.fileno()).st_size
+    while at < n_bytes:
         file.seek(at)
-        chunk = file.read(12)
-        size = int.from_bytes(chunk[4:], "big", signed=True)
-        if len(chunk) < 12 or size < 0:
-            break
-        at += 12 + size
-    return at
+        header = file.read(chunks.n_name + chunks.n_size)
+        if len(header) < chunks.n_name + chunks.n_size:
+            return 0
+        size = int.from_bytes(header[chunks.n_name :], chunks.byte_order)
+        begin = at if chunks.counts_itself else at + len(header)
+        if header[:4] in (b"data", b"SSND"):
+            unknown = size in UNKNOWN_SIZES or size == 2**64 - 1
+            return begin + large if unknown and large else 0 if unknown else begin + size
+        at = max(begin + size, at + len(header))
+        at += -at % chunks.alignment
+    return 0
 
 
 def _has_last_page(file: BinaryIO, n_bytes: int) -> bool:

@@ -39,6 +39,8 @@ __all__ = [
 
 KNOWN = tuple(CATALOGUE)
 """Names that `load` knows; anything else is a folder."""
+MOST_BYTES = 200
+"""Of a dataset's name: a file system takes names of 255, and files beside it have longer ones."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ class Dataset:
     label_matrix : scipy.sparse.csr_array [shape=(n_clips, n_labels), dtype=bool]
     families : dict of str to str
         Label to family; a label without a family is absent.
+    root : str
+        Folder of the collection; "" if that isn't known.
     """
 
     name: str
@@ -63,6 +67,7 @@ class Dataset:
     labels: list[str]
     label_matrix: scipy.sparse.csr_array
     families: dict[str, str]
+    root: str = ""
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -94,7 +99,7 @@ class Dataset:
                 f"embeddings are not in the order of {self.name}: {fnames[at]!r} is before {fnames[at + 1]!r}"
             )
         clips = self.clips.iloc[rows].reset_index(drop=True)
-        return Dataset(self.name, clips, self.labels, self.label_matrix[rows], self.families)
+        return dataclasses.replace(self, clips=clips, label_matrix=self.label_matrix[rows])
 
     def subset(self, query: str, name: str | None = None) -> "Dataset":
         """Return the dataset of the clips that satisfy a pandas query, with the classes that these have.
@@ -103,6 +108,7 @@ class Dataset:
         ----------
         query : str
             On the columns of `clips`, and `duration_s`, which is read from the files if it isn't a column.
+            A column that the ground truth adds counts as numbers if it holds nothing else.
             `@has("Dog")` is true of the clips with that label.
         name : str, optional
             By default the own name with a digest of the query.
@@ -118,9 +124,10 @@ class Dataset:
         >>> mini.subset('@has("Dog") and licence == "CC-BY-SA-3.0"', "dogs").labels
         ['Animal', 'Bark', 'Dog', 'Domestic_animals_and_pets']
         """
-        clips = self.clips
+        clips = self.clips.apply(lambda column: column if column.name in COLUMNS else _numbers(column))
         if "duration_s" in query and "duration_s" not in clips:
             clips = clips.assign(duration_s=[audio.duration_s(path) for path in clips["path"]])
+        hint = '; of labels, ask @has("Dog")' if "labels" in query else ""
         known = {"has": lambda label: self._has(label, clips.index)}
         try:
             chosen = clips.eval(query, local_dict=known, engine="python")
@@ -129,15 +136,18 @@ class Dataset:
         except Exception as error:  # whatever pandas or Python make of it
             raise DatasetError(
                 f"query {query!r} can't be computed ({type(error).__name__}: {error}). "
-                f"The columns are {', '.join(clips)}; all but numbers are text"
+                f"The columns are {', '.join(clips)}; all but numbers are text{hint}"
             ) from None
         if not (isinstance(chosen, pd.Series) and chosen.dtype == bool):
-            raise DatasetError(f"query {query!r} doesn't say true or false of each clip: compare a column")
+            raise DatasetError(
+                f"query {query!r} doesn't say true or false of each clip: compare a column{hint}"
+            )
         if not chosen.any():
-            raise DatasetError(f"query {query!r} is true of none of the {len(self)} clips of {self.name}")
-        return _assemble(
-            name_of(self.name, query, name), self.clips[chosen].reset_index(drop=True), self.families
-        )
+            raise DatasetError(
+                f"query {query!r} is true of none of the {len(self)} clips of {self.name}{hint}"
+            )
+        clips = self.clips[chosen].reset_index(drop=True)
+        return _assemble(name_of(self.name, query, name), clips, self.families, self.root)
 
     def _has(self, label: str, index: pd.Index) -> pd.Series:
         if label not in self.labels:
@@ -246,7 +256,7 @@ def inspect(
     found = known.read(root) if known else ground_truth.of_folder(root)
     classes = taxonomy_of(name_or_folder, data_dir)
     own_name = known.name if known else root.resolve().name
-    whole, problems = _of_ground_truth(own_name, found, classes, add_ancestors)
+    whole, problems = _of_ground_truth(own_name, root, found, classes, add_ancestors)
     if query:
         return whole.subset(query, name), problems
     return dataclasses.replace(whole, name=name_of(own_name, name=name)), problems
@@ -283,8 +293,12 @@ def name_of(name_or_folder: str | Path, query: str | None = None, name: str | No
     ('birds', 'mini-2b5e4a')
     """
     own = str(name_or_folder) if str(name_or_folder) in KNOWN else Path(name_or_folder).resolve().name
-    if name and (name != os.path.basename(name) or name.startswith(".") or "\\" in name):
+    if name and (
+        name != os.path.basename(name) or name.startswith(".") or "\\" in name or not name.isprintable()
+    ):
         raise DatasetError(f"name {name!r} would be no name of a file: leave out / and \\, and a leading dot")
+    if name and len(name.encode()) > MOST_BYTES:
+        raise DatasetError(f"name {name[:20]!r}... has {len(name.encode())} bytes, more than {MOST_BYTES}")
     if query and name == own:
         raise DatasetError(f"a subset of {own!r} needs a name of its own, or it would take that one's place")
     return name or (f"{own}-{hashlib.sha256(query.encode()).hexdigest()[:6]}" if query else own)
@@ -323,14 +337,14 @@ def from_folder(
     if families is not None and not isinstance(families, Taxonomy):
         families = Taxonomy(dict.fromkeys(families, ()), families)
     name = name or Path(audio_dir).resolve().parent.name
-    dataset, problems = _of_ground_truth(name, found, families, add_ancestors)
+    dataset, problems = _of_ground_truth(name, Path(audio_dir), found, families, add_ancestors)
     if problems:
         raise DatasetError("\n".join(problems))
     return dataset
 
 
 def _of_ground_truth(
-    name: str, found: GroundTruth, classes: Taxonomy | None, add_ancestors: bool
+    name: str, root: Path, found: GroundTruth, classes: Taxonomy | None, add_ancestors: bool
 ) -> tuple[Dataset, list[str]]:
     """Return the dataset, and a sentence on each thing that doesn't fit."""
     clips, problems = found.clips, list(found.problems)
@@ -349,7 +363,13 @@ def _of_ground_truth(
     absent = {column: "" for column in ("split", "uploader", "licence") if column not in clips}
     clips = clips.assign(**absent)
     clips = clips[[*COLUMNS, *(column for column in clips if column not in COLUMNS)]]
-    return _assemble(name, clips, classes.families if classes else {}), problems
+    return _assemble(name, clips, classes.families if classes else {}, str(root)), problems
+
+
+def _numbers(column: pd.Series) -> pd.Series:
+    """Return the numbers of a column of text (nan where it is empty), or the text if it is anything else."""
+    numbers = pd.to_numeric(column, errors="coerce")
+    return numbers if (numbers.notna() | (column == "")).all() and numbers.notna().any() else column
 
 
 def fingerprint(dataset: Dataset) -> str:
@@ -371,7 +391,7 @@ def fingerprint(dataset: Dataset) -> str:
 def write(artefact: Artefact, dataset: Dataset, report: pd.DataFrame) -> None:
     """Write the dataset's table with the verification report's columns beside it."""
     if artefact.path.is_file():
-        before, now = _folder(read(artefact)), _folder(dataset)
+        before, now = _root(read(artefact)), _root(dataset)
         if not (before.is_relative_to(now) or now.is_relative_to(before)):
             raise DatasetError(
                 f"{dataset.name!r} is the dataset in {before}, and now that in {now}: "
@@ -381,7 +401,9 @@ def write(artefact: Artefact, dataset: Dataset, report: pd.DataFrame) -> None:
     table = dataset.clips.drop(columns=["path", *told_twice]).merge(report, on="fname", validate="one_to_one")
     table.insert(1, "path", _relative(dataset.clips["path"], artefact.path.parent))
     columns = {column: table[column].tolist() for column in table}
-    artefact.write(columns, name=dataset.name, n_clips=len(table), families=dataset.families)
+    (root,) = _relative([dataset.root], artefact.path.parent) if dataset.root else [""]
+    about = {"name": dataset.name, "n_clips": len(table), "families": dataset.families, "root": root}
+    artefact.write(columns, **about)
 
 
 def read(artefact: Artefact) -> Dataset:
@@ -390,11 +412,14 @@ def read(artefact: Artefact) -> Dataset:
     root = str(artefact.path.parent)
     clips["path"] = [os.path.join(root, path) for path in clips["path"]]
     about = artefact.metadata()
-    return _assemble(about["name"], clips, about["families"])
+    of_collection = os.path.join(root, about["root"]) if about.get("root") else ""
+    return _assemble(about["name"], clips, about["families"], of_collection)
 
 
-def _folder(dataset: Dataset) -> Path:
-    """Return the folder that holds all clips."""
+def _root(dataset: Dataset) -> Path:
+    """Return the folder of the collection, or the one that holds all clips if that isn't known."""
+    if dataset.root:
+        return Path(os.path.realpath(dataset.root))
     parents = {os.path.dirname(path) for path in dataset.clips["path"]}
     return Path(os.path.commonpath([os.path.realpath(parent) for parent in parents]))
 
@@ -409,7 +434,7 @@ def _relative(paths: Iterable[str], root: Path) -> list[str]:
     return [os.path.join(seen[os.path.dirname(path)], os.path.basename(path)) for path in paths]
 
 
-def _assemble(name: str, clips: pd.DataFrame, families: Mapping[str, str]) -> Dataset:
+def _assemble(name: str, clips: pd.DataFrame, families: Mapping[str, str], root: str) -> Dataset:
     labels = sorted({label for row in clips["labels"] for label in row})
     column = {label: i for i, label in enumerate(labels)}
     rows = [sorted({column[label] for label in row}) for row in clips["labels"]]
@@ -418,4 +443,4 @@ def _assemble(name: str, clips: pd.DataFrame, families: Mapping[str, str]) -> Da
     shape = (len(clips), len(labels))
     matrix = scipy.sparse.csr_array((np.ones(len(indices), bool), indices, indptr), shape=shape)
     known = {label: families[label] for label in labels if families.get(label)}
-    return Dataset(name, clips, labels, matrix, known)
+    return Dataset(name, clips, labels, matrix, known, root)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -204,6 +205,8 @@ def _part(dataset: Dataset, model: str, out_dir: Path, start: int) -> Artefact:
 
 
 def _content_digest(path: str) -> str:
+    if not os.path.isfile(path):  # a pipe or a device would never end
+        return "unreadable: not a file"
     try:
         return hashlib.sha256(Path(path).read_bytes()).hexdigest()
     except OSError as error:

@@ -1,6 +1,8 @@
 """Which clips there are and how they are labelled: tables in CSV, folders of classes, or no labels."""
 
+import io
 import os
+import unicodedata
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -58,6 +60,8 @@ def of_csv(ground_truth_csv: str | Path, files: Mapping[str, Path], audio_dir: s
         raise DatasetError(f'{error}. A line is like this: bark_01,"Bark,Dog,Animal"') from None
     if clips.empty:
         raise DatasetError(f"{ground_truth_csv} lists no clip: give it one line a file")
+    as_file = clips["fname"].isin(list(files))
+    clips["fname"] = clips["fname"].where(as_file, clips["fname"].str.strip())
     clips["labels"] = [[label.strip() for label in row.split(",")] for row in clips["labels"]]
     return of_table(clips, files, where=str(ground_truth_csv), audio_dir=str(audio_dir))
 
@@ -65,11 +69,13 @@ def of_csv(ground_truth_csv: str | Path, files: Mapping[str, Path], audio_dir: s
 def of_table(clips: pd.DataFrame, files: Mapping[str, Path], *, where: str, audio_dir: str) -> GroundTruth:
     """Ground truth of the clips in a table that have labels and a file; the problems tell the others."""
     listed, repeated = set(clips["fname"]), clips["fname"].duplicated()
-    unlabelled = pd.Series(["" in row for row in clips["labels"]], index=clips.index)
+    unlabelled = pd.Series([not any(row) for row in clips["labels"]], index=clips.index)
+    half = pd.Series(["" in row for row in clips["labels"]], index=clips.index) & ~unlabelled
     absent = ~clips["fname"].isin(list(files))
     problems = [
         *complaint(clips.loc[repeated, "fname"], f"fnames stand twice in {where}"),
         *complaint(clips.loc[unlabelled, "fname"], f"clips have no label in {where}"),
+        *complaint(clips.loc[half, "fname"], f"clips have a comma too many among their labels in {where}"),
         *complaint(
             clips.loc[absent, "fname"],
             f"clips have no file in {audio_dir}: an fname is the file's name without its suffix",
@@ -79,7 +85,7 @@ def of_table(clips: pd.DataFrame, files: Mapping[str, Path], *, where: str, audi
             f"files are absent from {where}: add a line for each, or move the file away",
         ),
     ]
-    clips = clips[~(repeated | unlabelled | absent)].reset_index(drop=True)
+    clips = clips[~(repeated | unlabelled | half | absent)].reset_index(drop=True)
     return GroundTruth(clips.assign(path=[str(files[fname]) for fname in clips["fname"]]), problems)
 
 
@@ -99,7 +105,7 @@ def of_folder(folder: str | Path) -> GroundTruth:
         return of_csv(table, files, audio_dir if files else folder / "audio")
     if (folder / "classes.csv").is_file():
         raise DatasetError(f"{folder / 'ground_truth.csv'} does not exist, but classes.csv does: add it")
-    classes = {path.name: files for path in _folders(audio_dir) if (files := audio_files(path))}
+    classes = {_composed(path.name): files for path in _folders(audio_dir) if (files := audio_files(path))}
     deeper = [below for path in _folders(audio_dir) for below in _folders(path) if audio_files(below)]
     refuse(map(str, deeper), f"folders lie too deep: {audio_dir} should hold one folder a class")
     files = audio_files(audio_dir)
@@ -126,15 +132,33 @@ def _table_in(folder: Path) -> Path | None:
     """Path of the folder's ground truth, if it has one."""
     if (folder / "ground_truth.csv").is_file():
         return folder / "ground_truth.csv"
-    found = []
-    for path in sorted(folder.glob("*.csv")):
-        with path.open(encoding="utf-8-sig", errors="replace") as file:
-            columns = {name.strip(' "\n') for name in file.readline().split(",")}
-        found += [path] if {"fname", "labels"} <= columns else []
+    paths = [path for path in sorted(folder.glob("*.csv")) if not path.name.startswith(".")]
+    refuse(
+        [path.name for path in paths if not path.is_file()],
+        f"names in {folder} are those of tables, but belong to folders or to links that lead nowhere",
+    )
+    headers = {path: _header(path) for path in paths if path.name != "classes.csv"}
+    found = [path for path, header in headers.items() if {"fname", "labels"} <= set(_cells(header))]
     if len(found) > 1:
         names = ", ".join(path.name for path in found)
         raise DatasetError(f"{folder} holds {len(found)} tables, {names}: call one of them ground_truth.csv")
+    if headers and not found:
+        begin = "; ".join(f"{path.name} with {header[:80]!r}" for path, header in headers.items())
+        raise DatasetError(
+            f"{folder} holds no table of labels, which would begin with 'fname,labels' in UTF-8, but "
+            f"{begin}: write such a table, or move what is none away to use the folder without"
+        )
     return found[0] if found else None
+
+
+def _header(path: Path) -> str:
+    """First line of a table."""
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        return file.readline().rstrip("\n")
+
+
+def _cells(header: str) -> list[str]:
+    return [name.strip(' "') for name in header.split(",")]
 
 
 def audio_files(audio_dir: str | Path) -> dict[str, Path]:
@@ -156,7 +180,7 @@ def audio_files(audio_dir: str | Path) -> dict[str, Path]:
 def by_fname(paths: Iterable[Path], audio_dir: str | Path) -> dict[str, Path]:
     """Files by their name without the suffix."""
     files: dict[str, Path] = {}
-    twice = [path.stem for path in paths if files.setdefault(path.stem, path) is not path]
+    twice = [path.stem for path in paths if files.setdefault(_composed(path.stem), path) is not path]
     refuse(sorted(set(twice)), f"fnames have two files in {audio_dir}: keep one of each")
     return files
 
@@ -180,17 +204,29 @@ def read_csv(path: str | Path, needs: Iterable[str] = (), **options: object) -> 
         If there is no such table, or it lacks a column that is needed.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            table = pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False, **options)
+        content = Path(path).read_bytes()
     except FileNotFoundError:
         raise DatasetError(f"{path} does not exist") from None
+    if b"\0" in content:
+        raise DatasetError(f"{path} is not a table in CSV: it holds zero bytes, so save it as UTF-8 text")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            table = pd.read_csv(
+                io.BytesIO(content), dtype=str, keep_default_na=False, index_col=False, **options
+            )
     except (ValueError, pd.errors.ParserWarning) as error:
         raise DatasetError(f"{path} is not a table in CSV: {error}") from None
+    table = table.rename(columns=str.strip).apply(lambda column: column.map(_composed))
     for column in needs:
         if column not in table:
             raise DatasetError(f"{path} has columns {', '.join(table)}, but no {column!r}")
     return table
+
+
+def _composed(text: str) -> str:
+    """Return text with an é of one sign, as tables have it, not of two, as some file systems do."""
+    return unicodedata.normalize("NFC", text)
 
 
 def complaint(items: Iterable[object], what: str) -> list[str]:

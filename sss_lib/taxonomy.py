@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pandas as pd
@@ -32,18 +33,13 @@ class Taxonomy:
     def __post_init__(self):
         unknown = {parent for found in self.parents.values() for parent in found} - set(self.parents)
         refuse(sorted(unknown), "parents are not among the labels: give each a line of its own")
-        done: set[str] = set()
-        for label in self.parents:
-            self._refuse_cycle(label, (), done)
-
-    def _refuse_cycle(self, label: str, below: tuple[str, ...], done: set[str]) -> None:
-        if label in below:
-            chain = " > ".join([*below[below.index(label) :], label])
-            raise DatasetError(f"{label!r} is its own ancestor ({chain}): take one of these parents out")
-        if label not in done:
-            for parent in self.parents[label]:
-                self._refuse_cycle(parent, (*below, label), done)
-            done.add(label)
+        try:
+            TopologicalSorter(self.parents).prepare()
+        except CycleError as error:
+            chain = error.args[1][::-1]
+            raise DatasetError(
+                f"{chain[0]!r} is its own ancestor ({' > '.join(chain)}): take one of these parents out"
+            ) from None
 
     def ancestors(self, label: str) -> list[str]:
         """Parents of a label, their parents and so on, each once, the nearest first.
@@ -76,7 +72,7 @@ class Taxonomy:
 
 
 def read(classes_csv: str | Path) -> Taxonomy:
-    """Taxonomy from a table with the columns label, family and, if there is a hierarchy, parents.
+    """Taxonomy from a table with the columns label and family, parents or both.
 
     A label with several parents has them joined by commas, in quotes. The column may be called `parent`.
 
@@ -93,14 +89,17 @@ def read(classes_csv: str | Path) -> Taxonomy:
 
 def columns(classes: pd.DataFrame) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
     """Parents and family of each label of a table (see `read`)."""
-    for column in ("label", "family"):
+    above = next((name for name in ("parents", "parent") if name in classes), None)
+    for column in ("label",) if above else ("label", "family"):
         if column not in classes:
             raise DatasetError(f"it has columns {', '.join(classes)}, but no {column!r}")
+    classes = classes.assign(label=classes["label"].str.strip())
+    refuse(classes.index[classes["label"] == ""] + 2, "lines have no label")
     refuse(classes.loc[classes["label"].duplicated(), "label"], "labels stand twice")
-    above = next((name for name in ("parents", "parent") if name in classes), None)
     cells = classes[above] if above else [""] * len(classes)
     parents = [tuple(name.strip() for name in cell.split(",") if name.strip()) for cell in cells]
+    families = classes["family"].str.strip() if "family" in classes else [""] * len(classes)
     return (
         dict(zip(classes["label"], parents, strict=True)),
-        dict(zip(classes["label"], classes["family"], strict=True)),
+        dict(zip(classes["label"], families, strict=True)),
     )

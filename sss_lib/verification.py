@@ -8,6 +8,7 @@ what is worth knowing is a note.
 import argparse
 import contextlib
 import hashlib
+import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,9 +18,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from sss_lib import audio, download
-from sss_lib.collections.collection import PARTS_DIR, Collection, receipts
+from sss_lib import archives, audio, download
+from sss_lib.collections.collection import PARTS_DIR, Collection, Expected, receipts
 from sss_lib.ground_truth import DatasetError
+from sss_lib.split_zip import ArchiveError
 
 if TYPE_CHECKING:
     from sss_lib.dataset import Dataset
@@ -104,12 +106,13 @@ _ROW = {
 def _examine(path: str) -> dict:
     row = dict(_ROW)
     with contextlib.suppress(OSError):  # decoding says why
-        row["sha256"] = download.digest_of(Path(path))
+        if os.path.isfile(path):  # a pipe or a device would never end
+            row["sha256"] = download.digest_of(Path(path))
     try:
         channels, rate_hz = audio.read(path)
     except audio.AudioError as error:
         return row | {"problem": str(error)}
-    level = float(np.sqrt(np.mean(np.square(channels.mean(axis=1), dtype=np.float64))))
+    level = float(np.sqrt(np.mean(np.square(channels.mean(axis=1, dtype=np.float64)))))
     content = hashlib.sha256(f"{rate_hz} {channels.shape[1]} ".encode())
     content.update(np.ascontiguousarray(channels))
     return row | {
@@ -154,11 +157,12 @@ def report_on(
         The folder of that collection.
     """
     findings = [
-        *(_parts(known, root) if known and root else []),
+        *(_parts(known, root) + _unpacked(known, root) if known and root else []),
         *(Finding(WRONG, "tables", sentence) for sentence in problems),
         *(_sizes(dataset, known) if known and known.expected else []),
         *_classes(dataset),
         *_audio(clips),
+        *(_published_audio(clips, known.expected()) if known and known.expected else []),
     ]
     title = f"{dataset.name}: {len(dataset):,} clips"
     if known:
@@ -169,7 +173,11 @@ def report_on(
 def _parts(known: Collection, root: Path) -> list[Finding]:
     """Compare the archives that are still here with what was published, byte by byte."""
     n_right, n_unknown, absent, findings = 0, 0, [], []
-    noted = receipts(root / PARTS_DIR)
+    try:
+        noted = receipts(root / PARTS_DIR)
+    except ValueError as error:
+        noted = {}
+        findings.append(Finding(WRONG, "parts", str(error)))
     for remote in known.remotes(root):
         file = remote.path.name
         if not remote.path.is_file():
@@ -190,6 +198,40 @@ def _parts(known: Collection, root: Path) -> list[Finding]:
     if absent:
         findings.append(Finding(NOTE, "parts", f"no longer here: {', '.join(absent)}"))
     return findings
+
+
+def _unpacked(known: Collection, root: Path) -> list[Finding]:
+    """Compare what was unpacked with the zips that are still here, file by file."""
+    findings = []
+    for archive in known.archives:
+        parts = [root / PARTS_DIR / part.file for part in archive.parts]
+        if not ((root / archive.folder).is_dir() and _is_zip(parts)):
+            continue
+        try:
+            contents = archives.contents(parts)
+        except ArchiveError as error:
+            findings.append(Finding(WRONG, "unpacked", str(error)))
+            continue
+        own = {name: told for name, told in contents.items() if name.startswith(f"{archive.folder}/")}
+        other = [name for name, told in own.items() if not _is_as_told(root / name, *told)]
+        mend = f"delete {root / archive.folder}, and `make data` again: {_some(other)}"
+        findings.append(
+            Finding(WRONG, "unpacked", f"{len(other)} files are not those of {parts[-1].name}; {mend}")
+            if other
+            else Finding(OK, "unpacked", f"all {len(own):,} files of {parts[-1].name} as they are in it")
+        )
+    return findings
+
+
+def _is_zip(parts: list[Path]) -> bool:
+    return parts[-1].suffix == ".zip" and all(part.is_file() for part in parts)
+
+
+def _is_as_told(path: Path, n_bytes: int, checksum: int) -> bool:
+    try:
+        return path.is_file() and path.stat().st_size == n_bytes and archives.checksum(path) == checksum
+    except OSError:
+        return False
 
 
 def _sizes(dataset: "Dataset", known: Collection) -> list[Finding]:
@@ -265,6 +307,26 @@ def _audio(clips: pd.DataFrame) -> list[Finding]:
     return findings
 
 
+def _published_audio(clips: pd.DataFrame, expected: Expected) -> list[Finding]:
+    """Compare lengths and formats with those published."""
+    sound, findings = clips[clips["problem"] == ""], []
+    if expected.hours is not None:
+        hours = sound["duration_s"].sum() / 3600
+        is_right = abs(hours - expected.hours) <= 0.1  # it is rounded
+        says = f"{hours:.1f}" + ("" if is_right else f", not {expected.hours}")
+        findings.append(Finding(OK if is_right else WRONG, "hours", says))
+    for column, right, what in (
+        ("rate_hz", expected.rate_hz, "Hz"),
+        ("n_channels", expected.n_channels, "channels"),
+    ):
+        odd = sound.loc[sound[column] != right, "fname"] if right is not None else ()
+        if len(odd):
+            findings.append(
+                Finding(WRONG, "formats", f"{len(odd)} clips have not {right:,} {what}: {_some(odd)}")
+            )
+    return findings
+
+
 def _some(items: Iterable[str], separator: str = ", ", n: int = 5) -> str:
     items = list(items)
     more = [f"and {len(items) - n} more"] if len(items) > n else []
@@ -279,19 +341,28 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("dataset", help=f"{', '.join(datasets.KNOWN)}, or a folder")
     parser.add_argument("--data-dir", type=Path, help="holds the known collections")
     options = parser.parse_args(arguments)
-    known, root = datasets.known_as(options.dataset, options.data_dir)
     try:
-        dataset, problems = datasets.inspect(options.dataset, options.data_dir)
-    except DatasetError as error:
-        if not root.is_dir():
-            print(f"error: {error}", file=sys.stderr)
-            return 2
-        parts = _parts(known, root) if known else []
-        report = Report(str(options.dataset), (*parts, Finding(WRONG, "tables", str(error))))
-    else:
-        report = report_on(dataset, verify(dataset), problems=problems, known=known, root=root)
+        report = _report(options.dataset, options.data_dir)
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     print(report)
     return 0 if report.is_whole else 1
+
+
+def _report(name_or_folder: str, data_dir: Path | None) -> Report:
+    """Report on a dataset, or OSError if there is nothing to report on."""
+    from sss_lib import dataset as datasets
+
+    known, root = datasets.known_as(name_or_folder, data_dir)
+    try:
+        dataset, problems = datasets.inspect(name_or_folder, data_dir)
+    except DatasetError as error:
+        if not root.is_dir():
+            raise FileNotFoundError(str(error)) from None
+        parts = _parts(known, root) if known else []
+        return Report(name_or_folder, (*parts, Finding(WRONG, "tables", str(error))))
+    return report_on(dataset, verify(dataset), problems=problems, known=known, root=root)
 
 
 if __name__ == "__main__":

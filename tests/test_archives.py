@@ -222,6 +222,21 @@ def test_a_name_that_stands_twice_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("make", [make_zip, make_tar])
+@pytest.mark.parametrize("members", [("x/a", "x/a/b"), ("x/a/b", "x/a")])
+def test_a_name_of_a_file_and_of_a_folder_is_refused(tmp_path, make, members):
+    suffix = "zip" if make is make_zip else "tar.gz"
+    path = make(tmp_path / f"a.{suffix}", *((name, b"1") for name in members))
+    with pytest.raises(ArchiveError, match=f"holds '{members[1]}' twice"):
+        unpack([path], tmp_path / "x", progress=False)
+
+
+def test_a_name_that_is_too_long_is_refused(tmp_path):
+    path = make_zip(tmp_path / "a.zip", ("x/" + "n" * 300, b"1"))
+    with pytest.raises(ArchiveError, match="holds a name too long for this disk: 'x/nnn"):
+        unpack([path], tmp_path / "x", progress=False)
+
+
+@pytest.mark.parametrize("make", [make_zip, make_tar])
 def test_the_top_folder_becomes_the_folder_and_what_lies_beside_it_is_left_out(tmp_path, make):
     suffix = "zip" if make is make_zip else "tar.gz"
     path = make(tmp_path / f"a.{suffix}", ("x/a.txt", b"1"), ("x/deep/b.txt", b"2"), ("__MACOSX/._a", b"3"))

@@ -132,6 +132,10 @@ def write_opposite_infinities(path):
     soundfile.write(path, [[0.5, 0.5], [np.inf, -np.inf]], 44100, subtype="FLOAT")
 
 
+def write_huge_values(path):
+    soundfile.write(path, np.full((100, 2), 3e38), 44100, subtype="FLOAT")
+
+
 @pytest.mark.parametrize(
     ("write", "reason"),
     [
@@ -143,6 +147,7 @@ def write_opposite_infinities(path):
         (write_one_sample, "no sample at 16000 Hz"),
         (write_not_a_number, "2 values that are not finite"),
         (write_opposite_infinities, "not finite"),
+        (write_huge_values, "too large to reckon with"),
     ],
 )
 def test_a_file_without_a_usable_wave_is_refused_by_name(tmp_path, write, reason):
@@ -163,6 +168,53 @@ def test_a_file_cut_short_is_refused_by_name(tmp_path, suffix, subtype, kept):
     content = path.read_bytes()
     path.write_bytes(content[: int(kept * len(content))])
     with pytest.raises(audio.AudioError, match=re.escape(str(path))):
+        audio.decode(path, 44100)
+
+
+def put_number(content, at, number, byte_order):
+    content[at : at + 4] = number.to_bytes(4, byte_order)
+
+
+@pytest.mark.parametrize(("suffix", "order"), [("wav", "little"), ("aiff", "big")])
+@pytest.mark.parametrize("outer", ["patched", 0, 2**32 - 1])
+def test_a_file_whose_sound_ends_early_is_refused_whatever_its_outer_size(tmp_path, suffix, order, outer):
+    path = tmp_path / f"x.{suffix}"
+    soundfile.write(path, sine(44100, 44100), 44100)
+    content = bytearray(path.read_bytes()[:20000])
+    put_number(content, 4, len(content) - 8 if outer == "patched" else outer, order)
+    path.write_bytes(content)
+    with pytest.raises(audio.AudioError, match=f"x.{suffix} is cut short"):
+        audio.decode(path, 44100)
+
+
+@pytest.mark.parametrize("unknown", [0, 2**32 - 1])
+def test_a_wav_that_was_written_as_a_stream_is_read_to_its_end(tmp_path, unknown):
+    path = tmp_path / "x.wav"
+    soundfile.write(path, sine(44100, 44100), 44100)
+    content = bytearray(path.read_bytes())
+    put_number(content, 4, unknown, "little")
+    put_number(content, 40, 2**32 - 1, "little")
+    path.write_bytes(content)
+    assert len(audio.decode(path, 44100)) == 44100
+
+
+def test_the_byte_that_makes_the_length_even_may_be_missing(tmp_path):
+    path = tmp_path / "x.wav"
+    soundfile.write(path, sine(1001, 44100), 44100, subtype="PCM_U8")
+    content = path.read_bytes()
+    assert len(content) == 44 + 1001 + 1
+    path.write_bytes(content[:-1])
+    assert len(audio.decode(path, 44100)) == 1001
+    path.write_bytes(content[:-2])
+    with pytest.raises(audio.AudioError, match="cut short"):
+        audio.decode(path, 44100)
+
+
+def test_an_ogg_of_several_sounds_in_a_row_is_refused(tmp_path):
+    path = tmp_path / "x.ogg"
+    soundfile.write(path, sine(44100, 44100), 44100)
+    path.write_bytes(path.read_bytes() * 2)
+    with pytest.raises(audio.AudioError, match=r"x\.ogg holds 2 sounds in a row, and only the first would"):
         audio.decode(path, 44100)
 
 
@@ -350,6 +402,19 @@ def test_no_file_cut_short_is_silently_short(odd, tmp_path):
             except audio.AudioError:
                 continue
             assert n_samples == whole, (name, n_bytes)
+
+
+def test_a_flac_that_was_written_as_a_stream_is_read_with_ffmpeg(odd, tmp_path, monkeypatch):
+    piped = run_ffmpeg("-i", odd / "x.flac", "-c:a", "flac", "-f", "flac", "-")
+    (tmp_path / "x.flac").write_bytes(piped)
+    np.testing.assert_array_equal(audio.read(tmp_path / "x.flac")[0], audio.read(odd / "x.flac")[0])
+    assert audio.duration_s(tmp_path / "x.flac") == 1
+    (tmp_path / "cut.flac").write_bytes(piped[: len(piped) // 2])
+    with pytest.raises(audio.AudioError, match=r"cut\.flac can't be decoded: its header .* ffmpeg says"):
+        audio.read(tmp_path / "cut.flac")
+    monkeypatch.setattr(audio, "ffmpeg", lambda: None)
+    with pytest.raises(audio.AudioError, match=r"header doesn't say how long it is\. Convert it, or install"):
+        audio.read(tmp_path / "x.flac")
 
 
 @pytest.mark.parametrize("name", ["x.wav", "x.mp3", "x.flac", "x.ogg", "x.txt.wav"])

@@ -56,10 +56,14 @@ def site(tmp_path, monkeypatch):
     for name, expected in (("fsd50k", Expected(6, 11, 22, SIZES)), ("fsd50k-dev", Expected(13, 11, 49))):
         known = collections.CATALOGUE[name]
         archives = tuple(
-            dataclasses.replace(archive, parts=tuple(map(served, archive.parts)))
+            dataclasses.replace(
+                archive,
+                parts=tuple(map(served, archive.parts)),
+                n_unpacked_bytes=400_000 if "audio" in archive.folder else 0,
+            )
             for archive in known.archives
         )
-        about = {"archives": archives, "n_unpacked_bytes": 400_000, "expected": lambda e=expected: e}
+        about = {"archives": archives, "expected": lambda e=expected: e}
         monkeypatch.setitem(collections.CATALOGUE, name, dataclasses.replace(known, **about))
     options = {"allow_http": True, "backoff_s": 0}
     monkeypatch.setattr(collection.download, "fetch", functools.partial(download.fetch, **options))
@@ -203,6 +207,34 @@ def test_too_little_space_is_told_before_anything_comes(site, data_dir, monkeypa
     dataset.load("fsd50k", data_dir)
 
 
+def test_only_what_is_missing_needs_space(site, data_dir, monkeypatch, capsys):
+    dataset.fetch("fsd50k", data_dir)
+    capsys.readouterr()
+    shutil.rmtree(data_dir / "fsd50k" / "FSD50K.metadata")
+    usage = namedtuple("usage", "free")
+    monkeypatch.setattr(archives_shutil, "disk_usage", lambda _: usage(100_000))  # the audio has 400,000
+    dataset.fetch("fsd50k", data_dir)
+    assert "0 files, 0.00 GB to download and 0.00 GB unpacked" in capsys.readouterr().out
+
+
+def test_what_no_server_says_is_counted_by_what_it_surely_has(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(download, "size_of", lambda *_: None)
+    usage = namedtuple("usage", "free")
+    monkeypatch.setattr(archives_shutil, "disk_usage", lambda _: usage(30_000_000_000))  # 25.5 GB unpacked
+    with pytest.raises(OSError, match=r"to fetch FSD50K dev takes 41\.6\d GB, but .* has 30\.00 GB free"):
+        dataset.fetch("fsd50k-dev", tmp_path)
+    monkeypatch.setattr(archives_shutil, "disk_usage", lambda _: usage(50_000_000_000))
+    monkeypatch.setattr(
+        collection.download, "fetch", lambda *_, **__: (_ for _ in ()).throw(FetchError("no"))
+    )
+    with pytest.raises(FetchError, match="no"):
+        dataset.fetch("fsd50k-dev", tmp_path)
+    assert (
+        "9 files, at least (9 of unknown size) 16.11 GB to download and 25.53 GB unp"
+        in capsys.readouterr().out
+    )
+
+
 def test_a_size_that_is_not_recorded_is_asked_of_the_server(site, data_dir, monkeypatch):
     usage = namedtuple("usage", "free")
     known = collections.CATALOGUE["fsd50k"]
@@ -266,12 +298,61 @@ def test_tables_that_are_missing_or_damaged_are_named(site, data_dir):
     info.write_text("{")
     with pytest.raises(DatasetError, match=r"eval_clips_info_FSD50K\.json is not JSON"):
         dataset.load("fsd50k", data_dir)
+    for text in ("[]", '{"99": null}'):
+        info.write_text(text)
+        with pytest.raises(DatasetError, match=r"eval_clips_info_FSD50K\.json doesn't say of each clip"):
+            dataset.load("fsd50k", data_dir)
     info.write_text(json.dumps({"99": {"uploader": "ann"}}))
     with pytest.raises(DatasetError, match=r"5 clips have no metadata \('37199', '175151', '1277', \.\.\.\)"):
         dataset.load("fsd50k", data_dir)
     info.unlink()
     with pytest.raises(DatasetError, match=r"eval_clips_info_FSD50K\.json does not exist: fetch"):
         dataset.load("fsd50k", data_dir)
+
+
+def test_what_a_killed_run_left_unpacked_is_deleted_before_space_is_asked_for(site, data_dir, monkeypatch):
+    left = data_dir / "fsd50k" / ".FSD50K.eval_audio.unpacking"
+    left.mkdir(parents=True)
+    (left / "much").touch()
+    usage = namedtuple("usage", "free")
+    monkeypatch.setattr(
+        archives_shutil, "disk_usage", lambda _: usage(0 if (left / "much").exists() else 10**9)
+    )
+    dataset.fetch("fsd50k", data_dir)
+    left.mkdir()
+    dataset.fetch("fsd50k", data_dir)  # nothing is missing
+    assert not left.exists()
+
+
+def test_a_copy_without_the_pages_about_it_is_good(site, data_dir):
+    dataset.fetch("fsd50k", data_dir)
+    for name in ("FSD50K.doc", "archives"):
+        shutil.rmtree(data_dir / "fsd50k" / name)
+    site.asked_for.clear()
+    assert len(dataset.load("fsd50k", data_dir)) == 6
+    assert verify("fsd50k", "--data-dir", data_dir) == 0
+    assert site.asked_for == []
+
+
+def test_metadata_may_be_null(site, data_dir):
+    dataset.fetch("fsd50k", data_dir)
+    info = data_dir / "fsd50k" / "FSD50K.metadata" / "eval_clips_info_FSD50K.json"
+    about = json.loads(info.read_text("utf-8"))
+    about["99"] = dict.fromkeys(about["99"])
+    info.write_text(json.dumps(about), "utf-8")
+    row = dataset.load("fsd50k", data_dir).clips.iloc[2]
+    assert row[["fname", "uploader", "licence", "title", "tags"]].tolist() == ["99", "", "", "", ""]
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"FSD50K.eval_audio.z01": []}'])
+def test_damaged_notes_on_the_parts_are_told(site, data_dir, text, capsys):
+    dataset.fetch("fsd50k", data_dir)
+    (data_dir / "fsd50k" / "archives" / "checked.json").write_text(text)
+    assert verify("fsd50k", "--data-dir", data_dir) == 1
+    assert "checked.json is damaged" in capsys.readouterr().out
+    shutil.rmtree(data_dir / "fsd50k" / "FSD50K.metadata")
+    assert command.main(["fsd50k", "--data-dir", str(data_dir)]) == 1
+    assert "checked.json is damaged" in capsys.readouterr().err
 
 
 # verification of it
@@ -284,6 +365,7 @@ def test_a_whole_copy_is_called_whole(site, data_dir, capsys):
     for says in (
         "fsd50k: 6 clips of FSD50K eval (https://zenodo.org/records/4060432; CC BY 4.0",
         "ok    parts       5 of 5 have the published md5",
+        "ok    unpacked    all 6 files of FSD50K.eval_audio.zip as they are in it",
         "ok    clips       6",
         "ok    classes     11",
         "ok    labels      22",
@@ -308,6 +390,8 @@ def test_everything_that_is_wrong_is_in_one_report(site, data_dir, capsys):
     for says in (
         r"WRONG parts       ",
         "has 4 bytes, not ",
+        "2 files are not those of FSD50K.eval_audio.zip; delete",
+        "FSD50K.ground_truth.zip is damaged",
         "1 clips have no file in",
         "1 files are absent from",
         "1 labels are outside the vocabulary of 200 classes. Barks (nearest: Bark)",
@@ -318,7 +402,38 @@ def test_everything_that_is_wrong_is_in_one_report(site, data_dir, capsys):
         "908.wav is cut short",
     ):
         assert says in out, says
-    assert out.splitlines()[-1] == "Result: 9 of 17 checks found something WRONG"
+    assert out.splitlines()[-1] == "Result: 11 of 21 checks found something WRONG"
+
+
+def test_a_clip_in_place_of_another_is_wrong_though_it_decodes(site, data_dir, capsys):
+    dataset.fetch("fsd50k", data_dir)
+    path = data_dir / "fsd50k" / "FSD50K.eval_audio" / "99.wav"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    assert verify("fsd50k", "--data-dir", data_dir) == 1
+    assert "WRONG unpacked    1 files are not those of FSD50K.eval_audio.zip" in capsys.readouterr().out
+    shutil.rmtree(data_dir / "fsd50k" / "archives")  # nothing is left to compare with
+    assert verify("fsd50k", "--data-dir", data_dir) == 0
+
+
+def test_audio_of_another_length_or_form_than_published_is_wrong(site, data_dir, monkeypatch, capsys):
+    dataset.fetch("fsd50k", data_dir)
+    for about, says in (
+        ({"hours": 27.9, "rate_hz": 44100, "n_channels": 1}, "WRONG hours       0.0, not 27.9"),
+        (
+            {"rate_hz": 48000},
+            "WRONG formats     6 clips have not 48,000 Hz: 37199, 175151, 99, 1277, 865, and",
+        ),
+        ({"n_channels": 2}, "WRONG formats     6 clips have not 2 channels"),
+    ):
+        expected = Expected(6, 11, 22, SIZES, **about)
+        known = dataclasses.replace(collections.CATALOGUE["fsd50k"], expected=lambda e=expected: e)
+        monkeypatch.setitem(collections.CATALOGUE, "fsd50k", known)
+        assert verify("fsd50k", "--data-dir", data_dir) == 1
+        out = capsys.readouterr().out
+        assert says in out
+        assert "Result: 1 of" in out
 
 
 def test_a_copy_that_is_not_there_has_its_own_exit_code(site, data_dir, capsys):
@@ -464,6 +579,16 @@ def test_a_table_of_classes_is_whole_and_consistent(module, n, n_clips):
     assert expected.n_clips == n_clips
     assert leaves["Siren"] == {50: 40, 10: 929}[n]
     assert expected.n_labels == sum(expected.class_sizes.values())
+
+
+def test_the_page_on_the_classes_says_where_ancestors_are_lacking():
+    classes = fsd50k.taxonomy()
+    several = [label for label, family in classes.families.items() if not family]
+    n_one = sum(len(classes.parents[label]) == 1 for label in several)
+    page = " ".join((collection.ONTOLOGY_DIR / "README.md").read_text("utf-8").split())
+    assert f"Of the {len(several)} classes that have several parents" in page
+    assert f"{n_one} have one of them here and {len(several) - n_one} none" in page
+    assert "Every clip gets all ancestors by the table above" in page
 
 
 def test_the_sizes_of_an_ancestor_are_those_of_all_below_it():

@@ -165,8 +165,8 @@ def test_two_files_of_one_fname_are_refused(collection):
         dataset.load(collection)
 
 
-def test_a_vocabulary_without_families_is_refused(collection):
-    edit(collection, "label,parents,family", "label,parents,kind", "classes.csv")
+def test_a_vocabulary_without_families_and_parents_is_refused(collection):
+    edit(collection, "label,parents,family", "label,above,kind", "classes.csv")
     with pytest.raises(dataset.DatasetError, match=r"classes.csv: it has columns .*kind, but no 'family'"):
         dataset.load(collection)
 
@@ -318,6 +318,20 @@ def test_a_subset_has_the_clips_of_which_the_query_is_true(collection, query, fn
     assert dataset.load(collection, query=query).clips["fname"].tolist() == fnames
 
 
+def test_a_column_of_numbers_is_compared_as_numbers_and_kept_as_text(collection):
+    edit(collection, ",uploader", ",uploader,duration_s,year,take")
+    edit(collection, 'b,"Dog,Animal",ann', 'b,"Dog,Animal",ann,9.5,1999,1')
+    edit(collection, "ben\n", "ben,10,2001,2\n")
+    edit(collection, "Rain,ann\n", "Rain,ann,,2002,b\n")
+    edit(collection, "cas\n", "cas,100,2002,4\n")
+    edit(collection, "a,Animal,\n", "a,Animal,,7,2003,5\n")
+    tiny = dataset.load(collection)
+    assert tiny.subset("duration_s < 10").clips["fname"].tolist() == ["b", "a"]
+    assert tiny.subset("year > 2001").clips["year"].tolist() == ["2002", "2002", "2003"]
+    assert tiny.subset('take == "4"').clips["fname"].tolist() == ["1e5"]  # not all are numbers
+    assert tiny.subset('fname == "007"').clips["fname"].tolist() == ["007"]
+
+
 def test_a_subset_has_its_own_classes_matrix_and_name(collection):
     tiny = dataset.load(collection)
     some = tiny.subset("uploader == 'ann'", "ann's")
@@ -365,9 +379,30 @@ def test_a_name_that_is_none_of_a_file_is_refused(collection, name):
         dataset.load(collection, name=name)
 
 
+@pytest.mark.parametrize("query", ['"Dog" in labels', 'labels == "Dog"', 'labels.str.contains("Dog")'])
+def test_a_query_of_labels_is_told_how_to_ask(collection, query):
+    with pytest.raises(dataset.DatasetError, match=r'; of labels, ask @has\("Dog"\)$'):
+        dataset.load(collection, query=query)
+
+
 def test_a_subset_cannot_take_the_place_of_the_whole(collection):
     with pytest.raises(dataset.DatasetError, match="a subset of 'tiny' needs a name of its own"):
         dataset.load(collection, query='@has("Dog")', name="tiny")
+
+
+def test_another_subset_of_the_same_collection_may_take_the_name_of_the_first(tmp_path):
+    for root in ("zoo", "other"):
+        for name in ("cat", "dog"):
+            (tmp_path / root / name).mkdir(parents=True)
+            soundfile.write(tmp_path / root / name / "1.wav", np.full(100, 0.1), 44100)
+    artefact = Store(tmp_path / "data").dataset("part")
+    for label in ("cat", "dog"):
+        some = dataset.load(tmp_path / "zoo", query=f'@has("{label}")', name="part")
+        dataset.write(artefact, some, dataset.verify(some, 1))
+        assert dataset.read(artefact).labels == [label]
+    other = dataset.load(tmp_path / "other", query='@has("cat")', name="part")
+    with pytest.raises(dataset.DatasetError, match="rename one of the folders"):
+        dataset.write(artefact, other, dataset.verify(other, 1))
 
 
 def test_a_written_subset_reads_back_and_leaves_the_whole_alone(collection, tmp_path):

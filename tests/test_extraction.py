@@ -1,6 +1,7 @@
 """Extraction keeps order, survives kills, lists failures, and computes nothing twice."""
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -145,6 +146,31 @@ def test_a_clip_whose_file_is_gone_is_listed(collection, out_dir):
     report = extraction.extract(tiny, "duration", out_dir)
     assert report.failures["fname"].tolist() == ["é"]
     assert "is not a file" in report.failures["reason"][0]
+
+
+WITHOUT_END = """
+import sys
+from sss_lib import audio, dataset, extraction
+found = dataset.load(sys.argv[1])
+print(dataset.verify(found, 1)["problem"].tolist())
+print([audio.duration_s(path) for path in found.clips["path"]])
+print(extraction.extract(found, "duration", sys.argv[2]).failures["fname"].tolist())
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a system with pipes that have names")
+def test_a_pipe_and_a_device_are_listed_and_hold_nobody_up(tmp_path, out_dir):
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    soundfile.write(folder / "a.wav", np.full(800, 0.1), 800)
+    os.mkfifo(folder / "pipe.wav")
+    (folder / "zero.wav").symlink_to("/dev/zero")
+    command = [sys.executable, "-c", WITHOUT_END, folder, out_dir]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    problems, durations, failed = done.stdout.splitlines()
+    assert problems.count("is not a file") == 2
+    assert durations == "[1.0, nan, nan]"
+    assert failed == "['pipe', 'zero']"
 
 
 def test_a_mended_clip_is_embedded_and_no_longer_listed(collection, out_dir, tmp_path):

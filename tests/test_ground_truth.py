@@ -116,6 +116,80 @@ def test_two_tables_are_refused_unless_one_has_the_name(folder):
     assert dataset.load(folder).labels == ["Dog"]
 
 
+@pytest.mark.parametrize(
+    ("header", "encoding"),
+    [
+        ("fname;labels", "utf-8"),
+        ("Fname,Labels", "utf-8"),
+        ("fname,label", "utf-8"),
+        ("fname,labels", "utf-16"),
+    ],
+)
+def test_a_table_that_is_nearly_one_is_not_passed_over(folder, header, encoding):
+    put(folder / "a.wav")
+    (folder / "labels.csv").write_text(f"{header}\na,Dog\n", encoding=encoding)
+    named = re.escape(header) if encoding == "utf-8" else ""
+    with pytest.raises(
+        DatasetError, match=f"no table of labels.*begin with 'fname,labels'.*labels.csv with '{named}"
+    ):
+        dataset.load(folder)
+
+
+def test_a_header_may_have_spaces(folder):
+    put(folder / "a.wav")
+    for name in ("labels.csv", "ground_truth.csv"):
+        (folder / name).write_text("fname, labels\na,Dog\n")
+        assert dataset.load(folder).labels == ["Dog"]
+
+
+def test_names_are_the_same_whichever_way_their_accents_are_written(folder):
+    put(folder / "audio" / "e\u0301.wav")
+    (folder / "labels.csv").write_text("fname,labels\n\u00e9,E\u0301tude\n", "utf-8")
+    (folder / "classes.csv").write_text("label,family\n\u00c9tude,\n", "utf-8")
+    found = dataset.load(folder)
+    assert found.clips["fname"].tolist() == ["\u00e9"]
+    assert found.labels == ["\u00c9tude"]
+    assert dataset.verify(found, 1)["problem"].tolist() == [""]
+
+
+def test_spaces_around_an_fname_are_none_of_it_unless_the_file_has_them(folder):
+    for fname in ("a", "b "):
+        put(folder / f"{fname}.wav")
+    (folder / "labels.csv").write_text("fname,labels\n a ,Dog\nb ,Cat\n")
+    assert dataset.load(folder).clips["fname"].tolist() == ["a", "b "]
+
+
+def test_a_comma_too_many_is_called_that(folder):
+    put(folder / "a.wav")
+    (folder / "labels.csv").write_text('fname,labels\na,"Dog,"\n')
+    with pytest.raises(DatasetError, match=r"1 clips have a comma too many among their labels in .*\('a'\)"):
+        dataset.load(folder)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_table_with_zero_bytes_is_refused(folder, encoding):
+    put(folder / "a.wav")
+    (folder / "ground_truth.csv").write_text("fname,labels\na,Do\0g\n", encoding)
+    with pytest.raises(DatasetError, match="it holds zero bytes, so save it as UTF-8"):
+        dataset.load(folder)
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a\nb", "x" * 300])
+def test_a_name_that_no_file_could_have_is_refused(folder, name):
+    put(folder / "a.wav")
+    with pytest.raises(DatasetError, match=r"^name "):
+        dataset.load(folder, name=name)
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "ground_truth.csv", "classes.csv"])
+@pytest.mark.parametrize("is_link", [True, False])
+def test_what_has_the_name_of_a_table_but_is_no_file_is_refused(folder, name, is_link):
+    put(folder / "a.wav")
+    (folder / name).symlink_to("nowhere") if is_link else (folder / name).mkdir()
+    with pytest.raises(DatasetError, match=rf"1 names in .* belong to folders or to links .*\('{name}'\)"):
+        dataset.load(folder)
+
+
 def test_a_name_that_is_no_text_is_refused(folder):
     folder.mkdir()
     try:

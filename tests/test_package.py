@@ -1,5 +1,7 @@
 import itertools
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -90,3 +92,24 @@ def test_the_commands_of_the_readme_are_targets_of_the_makefile():
 
 def test_no_placeholder_is_left_in_the_readme():
     assert not re.findall(r"^[A-Z]{4,}$", (ROOT / "README.md").read_text(), flags=re.MULTILINE)
+
+
+def made(*arguments, **environment):
+    """Return what make says."""
+    own = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKEOVERRIDES")}
+    ways = {"capture_output": True, "text": True, "check": True}
+    return subprocess.run(["make", *arguments], cwd=ROOT, env=own | environment, **ways).stdout
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_make_takes_what_its_command_line_says_and_nothing_from_the_environment():
+    names = ("GRID", "DATASET", "QUERY", "NAME", "ANCESTORS", "JOBS", "MODELS")
+    system = {name: f"{name}-of-the-system" for name in names}
+    for target in ("run", "data", "verify", "models"):
+        assert made("-n", target, **system) == made("-n", target)
+    seen = ("--eval", 'seen: ; @echo "$$DATASET|$$QUERY|$$NAME"', "seen")
+    assert made(*seen, 'QUERY=@has("Dog")', **system) == '|@has("Dog")|\n'
+    said = made("-n", "run", "DATASET=mini", "QUERY=x", "NAME=y", "ANCESTORS=1", "JOBS=2")
+    for option in ("--dataset", "--query", "--name", "--add-ancestors", "--n-jobs 2"):
+        assert option in said
+    assert "--add-ancestors" not in made("-n", "run", "ANCESTORS=0")

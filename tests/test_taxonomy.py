@@ -51,9 +51,24 @@ def test_a_table_without_parents_has_no_ancestors(table):
     assert classes.families == {"Dog": "A", "Cat": ""}
 
 
+def test_a_table_without_families_has_none(table):
+    classes = taxonomy.read(table("label,parent\nDog,Animal\nAnimal,\n"))
+    assert classes.complete(["Dog"]) == ["Dog", "Animal"]
+    assert classes.families == {"Dog": "", "Animal": ""}
+    with pytest.raises(DatasetError, match=r"columns label, kind, but no 'family'"):
+        taxonomy.read(table("label,kind\nDog,Animal\n"))
+
+
+def test_spaces_around_a_name_are_none_of_it(table):
+    classes = taxonomy.read(table("label, parents ,family\n Dog ,Animal , Living\nAnimal,, Living \n"))
+    assert classes.parents == {"Dog": ("Animal",), "Animal": ()}
+    assert set(classes.families.values()) == {"Living"}
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
+        (",,A\nDog,,", r"1 lines have no label \(2\)"),
         ("Dog,Dog,", r"classes.csv: 'Dog' is its own ancestor \(Dog > Dog\)"),
         ("Dog,Pet,\nPet,Animal,\nAnimal,Dog,", r"own ancestor \(Dog > Pet > Animal > Dog\): take one"),
         ("Cat,,\nDog,Pet,\nPet,Animal,\nAnimal,Pet,", r"\(Pet > Animal > Pet\)"),
@@ -111,7 +126,9 @@ def test_a_mapping_of_families_is_a_vocabulary_without_a_hierarchy(collection):
 
 
 def test_a_deep_taxonomy_and_one_of_many_paths_are_quick():
-    deep = Taxonomy({str(i): (str(i + 1),) if i < 400 else () for i in range(401)}, {})
-    assert len(deep.ancestors("0")) == 400
+    deep = Taxonomy({str(i): (str(i + 1),) if i < 4000 else () for i in range(4001)}, {})
+    assert len(deep.ancestors("0")) == 4000
+    with pytest.raises(DatasetError, match=r"is its own ancestor"):
+        Taxonomy({str(i): (str((i + 1) % 4000),) for i in range(4000)}, {})
     layers = {f"{i}{side}": (f"{i + 1}a", f"{i + 1}b") if i < 40 else () for i in range(41) for side in "ab"}
     assert len(Taxonomy(layers, {}).ancestors("0a")) == 80  # of 2^40 paths

@@ -122,6 +122,15 @@ def test_what_is_no_dataset_has_its_own_exit_code(tmp_path, capsys):
     assert "holds no audio file" in capsys.readouterr().out
 
 
+def test_a_folder_that_may_not_be_read_is_told_in_a_line(collection, monkeypatch, capsys):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied", str(collection))
+
+    monkeypatch.setattr(dataset, "inspect", refuse)
+    assert main([str(collection)]) == 2
+    assert capsys.readouterr().err.startswith("error: [Errno 13] Permission denied")
+
+
 @pytest.mark.parametrize("n_jobs", [1, 3])
 def test_the_number_of_threads_changes_nothing(mini, n_jobs):
     some = mini.select(mini.clips["fname"].tolist()[:20])

@@ -17,7 +17,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if not options.names:
         for name, one in CATALOGUE.items():
-            size = f"{one.n_unpacked_bytes / 1e9:.1f} GB" if one.archives else "comes with the repository"
+            n_bytes = sum(archive.n_unpacked_bytes for archive in one.archives)
+            size = f"{n_bytes / 1e9:.1f} GB" if one.archives else "comes with the repository"
             print(f"{name:14}{one.title:20}{size:27}{one.licence}; {one.source}")
     for name in options.names:
         known, root = dataset.known_as(name, options.data_dir)

@@ -27,11 +27,14 @@ class Part:
     md5 : str or None
         As published; None where the file is made anew on the server, so that no digest can be held to.
     n_bytes : int or None
+    at_least : int
+        How many bytes it surely has, for when neither n_bytes nor the server says.
     """
 
     url: str
     md5: str | None = None
     n_bytes: int | None = None
+    at_least: int = 0
 
     @property
     def file(self) -> str:
@@ -49,10 +52,16 @@ class Archive:
         The archive's top folder.
     parts : tuple of Part
         One; or those of a split zip, .z01, .z02, ... and .zip last.
+    n_unpacked_bytes : int
+        0 where it is little.
+    is_read : bool
+        Whether a copy without it is of no use.
     """
 
     folder: str
     parts: tuple[Part, ...]
+    n_unpacked_bytes: int = 0
+    is_read: bool = True
 
 
 @dataclass(frozen=True)
@@ -65,12 +74,19 @@ class Expected:
         n_labels counts the labels of all clips.
     class_sizes : mapping of str to int
         Clips by class; empty if unknown.
+    hours : float or None
+        To one decimal.
+    rate_hz, n_channels : int or None
+        Of every clip.
     """
 
     n_clips: int
     n_classes: int
     n_labels: int
     class_sizes: Mapping[str, int] = field(default_factory=dict)
+    hours: float | None = None
+    rate_hz: int | None = None
+    n_channels: int | None = None
 
 
 @dataclass(frozen=True)
@@ -89,7 +105,6 @@ class Collection:
         Its vocabulary.
     archives : tuple of Archive
         None for one that comes with the repository.
-    n_unpacked_bytes : int
     expected : callable or None
         What a whole copy has.
     """
@@ -102,7 +117,6 @@ class Collection:
     read: Callable[[Path], GroundTruth]
     taxonomy: Callable[[], Taxonomy]
     archives: tuple[Archive, ...] = ()
-    n_unpacked_bytes: int = 0
     expected: Callable[[], Expected] | None = None
 
     @property
@@ -111,8 +125,9 @@ class Collection:
         return f"run `make data DATASET={self.name}`" if self.archives else "check out the repository again"
 
     def missing(self, root: Path) -> list[Archive]:
-        """Archives whose folder isn't there."""
-        return [archive for archive in self.archives if not (root / archive.folder).is_dir()]
+        """Archives whose folder isn't there; none if nothing is read from any of these."""
+        absent = [archive for archive in self.archives if not (root / archive.folder).is_dir()]
+        return absent if any(archive.is_read for archive in absent) else []
 
     def remotes(self, root: Path) -> list[download.Remote]:
         """Every part, with where it belongs."""
@@ -163,29 +178,36 @@ def fetch(
     ValueError
         If a part isn't the published one or can't be unpacked.
     """
+    for archive in collection.archives:
+        archives.discard_unfinished(root / archive.folder)
     missing = collection.missing(root)
     if not missing:
         return
     remotes = {remote.path.name: remote for remote in collection.remotes(root)}
-    todo = [remotes[part.file] for archive in missing for part in archive.parts]
-    sizes = {remote: _n_bytes_to_come(remote) for remote in todo}
-    n_bytes = sum(sizes.values())
-    archives.require_space(root, n_bytes + collection.n_unpacked_bytes, f"fetch {collection.title}")
+    parts = [part for archive in missing for part in archive.parts]
+    coming = [part for part in parts if not remotes[part.file].path.is_file()]
+    sizes = [part.n_bytes or download.size_of(part.url) for part in coming]
+    n_bytes = sum(
+        max(0, (size or part.at_least) - _n_bytes_here(remotes[part.file]))
+        for part, size in zip(coming, sizes, strict=True)
+    )
+    n_unpacked = sum(archive.n_unpacked_bytes for archive in missing)
+    archives.require_space(root, n_bytes + n_unpacked, f"fetch {collection.title}")
     if progress:
-        n_files = sum(size > 0 for size in sizes.values())
+        at_least = "" if all(sizes) else f"at least ({sizes.count(None)} of unknown size) "
         print(
-            f"{collection.title}: {n_files} files, {n_bytes / 1e9:.2f} GB to download and "
-            f"{collection.n_unpacked_bytes / 1e9:.2f} GB unpacked, into {root}\n"
+            f"{collection.title}: {len(coming)} files, {at_least}{n_bytes / 1e9:.2f} GB to download and "
+            f"{n_unpacked / 1e9:.2f} GB unpacked, into {root}\n"
             f"Licence: {collection.licence} ({collection.source})",
             flush=True,
         )
-    for remote in todo:
+    for remote in (remotes[part.file] for part in parts):
         digest = download.fetch(remote, progress=progress, **options)
         check(remote, digest)
     for archive in missing:
-        parts = [remotes[part.file].path for part in archive.parts]
-        archives.unpack(parts, root / archive.folder, progress=progress)
-        for path in [] if keep_parts else parts:
+        paths = [remotes[part.file].path for part in archive.parts]
+        archives.unpack(paths, root / archive.folder, progress=progress)
+        for path in [] if keep_parts else paths:
             path.unlink()
 
 
@@ -200,8 +222,8 @@ def check(remote: download.Remote, digest: str | None = None) -> None:
     """
     path, noted = remote.path, receipts(remote.path.parent)
     state = {"n_bytes": path.stat().st_size, "mtime_ns": path.stat().st_mtime_ns}
-    if noted.get(path.name, {}).items() >= state.items() and noted[path.name]["md5"] == (
-        remote.digest or noted[path.name]["md5"]
+    if noted.get(path.name, {}).items() >= state.items() and noted[path.name].get("md5") == (
+        remote.digest or noted[path.name].get("md5")
     ):
         return
     digest = digest or download.digest_of(path, remote.algorithm)
@@ -216,16 +238,17 @@ def receipts(parts_dir: Path) -> dict[str, dict]:
     """Return which parts were found right: md5, size and time of change by file name."""
     path = parts_dir / RECEIPTS
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if not (isinstance(found, dict) and all(isinstance(part, dict) for part in found.values())):
+            raise ValueError("it isn't a table of parts")
     except FileNotFoundError:
         return {}
     except ValueError as error:
         raise ValueError(f"{path} is damaged ({error}): delete it to have the parts checked anew") from None
+    return found
 
 
-def _n_bytes_to_come(remote: download.Remote) -> int:
-    if remote.path.is_file():
-        return 0
+def _n_bytes_here(remote: download.Remote) -> int:
+    """How much has come of a part that isn't whole."""
     part = download.part_of(remote.path)
-    size = remote.n_bytes or download.size_of(remote.url) or 0
-    return max(0, size - (part.stat().st_size if part.exists() else 0))
+    return part.stat().st_size if part.exists() else 0

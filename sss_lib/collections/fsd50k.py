@@ -20,11 +20,17 @@ from sss_lib.taxonomy import Taxonomy
 
 CLASSES = ONTOLOGY_DIR / "fsd50k_classes.csv"
 FILES = "https://zenodo.org/records/4060432/files"
+EVAL_HOURS, DEV_HOURS = 27.9, 80.4
 _Z = 3_221_225_472  # every part of a split zip but the last
 
 
-def _part(file: str, md5: str, n_bytes: int | None = None) -> Part:
-    return Part(f"{FILES}/{file}?download=1", md5, n_bytes)
+def _part(file: str, md5: str, n_bytes: int | None = None, at_least: int = 0) -> Part:
+    return Part(f"{FILES}/{file}?download=1", md5, n_bytes, at_least)
+
+
+def _pcm_bytes(hours: float) -> int:
+    """Of 16 bits, mono, at 44.1 kHz."""
+    return round(hours * 3600 * 44_100 * 2)
 
 
 EVAL_AUDIO = Archive(
@@ -33,22 +39,24 @@ EVAL_AUDIO = Archive(
         _part("FSD50K.eval_audio.z01", "3090670eaeecc013ca1ff84fe4442aeb", _Z),
         _part("FSD50K.eval_audio.zip", "6fa47636c3a3ad5c7dfeba99f2637982", 3_037_675_767),
     ),
+    _pcm_bytes(EVAL_HOURS),
 )
 DEV_AUDIO = Archive(
     "FSD50K.dev_audio",
     (
-        _part("FSD50K.dev_audio.z01", "faa7cf4cc076fc34a44a479a5ed862a3"),
-        _part("FSD50K.dev_audio.z02", "8f9b66153e68571164fb1315d00bc7bc"),
-        _part("FSD50K.dev_audio.z03", "1196ef47d267a993d30fa98af54b7159"),
-        _part("FSD50K.dev_audio.z04", "d088ac4e11ba53daf9f7574c11cccac9"),
-        _part("FSD50K.dev_audio.z05", "81356521aa159accd3c35de22da28c7f"),
+        _part("FSD50K.dev_audio.z01", "faa7cf4cc076fc34a44a479a5ed862a3", at_least=_Z),
+        _part("FSD50K.dev_audio.z02", "8f9b66153e68571164fb1315d00bc7bc", at_least=_Z),
+        _part("FSD50K.dev_audio.z03", "1196ef47d267a993d30fa98af54b7159", at_least=_Z),
+        _part("FSD50K.dev_audio.z04", "d088ac4e11ba53daf9f7574c11cccac9", at_least=_Z),
+        _part("FSD50K.dev_audio.z05", "81356521aa159accd3c35de22da28c7f", at_least=_Z),
         _part("FSD50K.dev_audio.zip", "c480d119b8f7a7e32fdb58f3ea4d6c5a"),
     ),
+    _pcm_bytes(DEV_HOURS),
 )
 TABLES = (
     Archive("FSD50K.ground_truth", (_part("FSD50K.ground_truth.zip", "ca27382c195e37d2269c4c866dd73485"),)),
     Archive("FSD50K.metadata", (_part("FSD50K.metadata.zip", "b9ea0c829a411c1d42adb9da539ed237"),)),
-    Archive("FSD50K.doc", (_part("FSD50K.doc.zip", "3516162b82dc2945d3e7feba0904e800"),)),
+    Archive("FSD50K.doc", (_part("FSD50K.doc.zip", "3516162b82dc2945d3e7feba0904e800"),), is_read=False),
 )
 
 
@@ -70,10 +78,10 @@ def read(root: Path, subset: str) -> GroundTruth:
     unknown = complaint((f for f in found.clips["fname"] if f not in about), "clips have no metadata")
     rows = [about.get(fname, {}) for fname in found.clips["fname"]]
     columns = {
-        "uploader": [row.get("uploader", "") for row in rows],
-        "licence": [licence_name(row.get("license", "")) for row in rows],
-        "title": [row.get("title", "") for row in rows],
-        "tags": [",".join(row.get("tags", [])) for row in rows],
+        "uploader": [row.get("uploader") or "" for row in rows],
+        "licence": [licence_name(row.get("license") or "") for row in rows],
+        "title": [row.get("title") or "" for row in rows],
+        "tags": [",".join(row.get("tags") or []) for row in rows],
     }
     if "split" not in found.clips:
         columns["split"] = subset
@@ -88,12 +96,16 @@ def read(root: Path, subset: str) -> GroundTruth:
 
 
 def _clips_info(path: Path) -> dict[str, dict]:
+    again = "unpack FSD50K.metadata.zip again"
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DatasetError(f"{path} does not exist: fetch FSD50K.metadata.zip and unpack it there") from None
     except ValueError as error:
-        raise DatasetError(f"{path} is not JSON ({error}): unpack FSD50K.metadata.zip again") from None
+        raise DatasetError(f"{path} is not JSON ({error}): {again}") from None
+    if not (isinstance(found, dict) and all(isinstance(row, dict) for row in found.values())):
+        raise DatasetError(f"{path} doesn't say of each clip what is known of it: {again}")
+    return found
 
 
 def licence_name(url: str) -> str:
@@ -114,10 +126,14 @@ def licence_name(url: str) -> str:
 
 def _expected_of_eval() -> Expected:
     sizes = pd.read_csv(CLASSES).set_index("label")["n_eval_clips"].to_dict()
-    return Expected(10_231, 200, 38_596, sizes)
+    return Expected(10_231, 200, 38_596, sizes, EVAL_HOURS, 44_100, 1)
 
 
-def _collection(subset: str, name: str, title: str, audio: Archive, hours: float, expected) -> Collection:
+def _expected_of_dev() -> Expected:
+    return Expected(40_966, 200, 114_271, {}, DEV_HOURS, 44_100, 1)
+
+
+def _collection(subset: str, name: str, title: str, audio: Archive, expected) -> Collection:
     return Collection(
         name=name,
         title=title,
@@ -127,12 +143,9 @@ def _collection(subset: str, name: str, title: str, audio: Archive, hours: float
         read=functools.partial(read, subset=subset),
         taxonomy=taxonomy,
         archives=(audio, *TABLES),
-        n_unpacked_bytes=round(hours * 3600 * 44_100 * 2),  # of audio; the tables take little
         expected=expected,
     )
 
 
-FSD50K_EVAL = _collection("eval", "fsd50k", "FSD50K eval", EVAL_AUDIO, 27.9, _expected_of_eval)
-FSD50K_DEV = _collection(
-    "dev", "fsd50k-dev", "FSD50K dev", DEV_AUDIO, 80.4, lambda: Expected(40_966, 200, 114_271)
-)
+FSD50K_EVAL = _collection("eval", "fsd50k", "FSD50K eval", EVAL_AUDIO, _expected_of_eval)
+FSD50K_DEV = _collection("dev", "fsd50k-dev", "FSD50K dev", DEV_AUDIO, _expected_of_dev)

@@ -70,8 +70,8 @@ URBANSOUND8K = Collection(
                     "9aa69802bbf37fb986f71ec1483a196e",
                 ),
             ),
+            7_100_000_000,
         ),
     ),
-    n_unpacked_bytes=7_100_000_000,
     expected=_expected,
 )
