@@ -31,7 +31,11 @@ class Paired:
         Mean of the first minus mean of the second.
     ci_low, ci_high : float
     p : float
-        Two-sided: how often a draw is on the other side of no difference, twice.
+        Two-sided: how often a draw is on the other side of no difference, twice. Of a few pairs it is too
+        small: where nothing differs it is below 0.05 in 20 % of cases with three pairs, in 8 % with eight to
+        twelve. `paired_permutation` holds with any number.
+
+    The interval and p are nan where all pairs are of one unit: nothing tells how another would have done.
     """
 
     difference: float
@@ -85,9 +89,8 @@ def bootstrap_intervals(
     rows = []
     for key, scores in _both(class_wise, micro, protocol).items():
         means = Means(design, scores)
-        ends = _percentiles(means.drawn(weights), confidence)
+        ends, _ = _interval(means, weights, confidence)
         ends = np.clip(ends, lowest.get(key[0], 0), np.inf if key[0] == "MR1" else 1)
-        ends[:, ~means.has_spread] = np.nan
         found = zip(design.levels, means.observed, *ends, strict=True)
         rows += [(*key, *level, *interval) for level, value, *interval in found if np.isfinite(value)]
     columns = ["metric", "n", "level", "name", "ci_low", "ci_high"]
@@ -151,7 +154,8 @@ def compare(
     pd.DataFrame
         metric, n, level, name, a, b, difference (a - b), ci_low, ci_high, p_bootstrap, and p of the
         permutation test: in each draw, every unit's two systems change places or not. Correct it with `holm`
-        before looking for the smallest.
+        before looking for the smallest. The interval and p_bootstrap are nan as in `bootstrap_intervals`;
+        of few queries trust p alone (see `Paired`).
 
     Raises
     ------
@@ -168,10 +172,8 @@ def compare(
         answered = np.isfinite(of_a[key] - of_b[key])
         a, b = (Means(design, np.where(answered, scores[key], np.nan)) for scores in (of_a, of_b))
         difference = Means(design, of_a[key] - of_b[key])
-        drawn = difference.drawn(weights)
-        ends = _percentiles(drawn, confidence)
-        ends[:, ~difference.has_spread] = np.nan
-        columns = (a.observed, b.observed, difference.observed, *ends, _share_beyond(drawn))
+        ends, p = _interval(difference, weights, confidence)
+        columns = (a.observed, b.observed, difference.observed, *ends, p)
         found = zip(design.levels, *columns, difference.permutation_p(signs), strict=True)
         rows += [(*key, *level, *values) for level, *values in found if np.isfinite(values[0])]
     columns = [
@@ -333,10 +335,7 @@ def paired_bootstrap(
     """
     _require_options(n_draws, confidence)
     design, means = _one_mean(scores_a, scores_b, groups)
-    drawn = means.drawn(design.drawn_weights(n_draws, seed))
-    low, high = np.where(means.has_spread[-1], _percentiles(drawn, confidence)[:, -1], np.nan)
-    p = _share_beyond(drawn)[-1]
-    return Paired(float(means.observed[-1]), float(low), float(high), float(p))
+    return _paired(means, design.drawn_weights(n_draws, seed), confidence, -1)
 
 
 def macro_difference(
@@ -378,9 +377,7 @@ def macro_difference(
     design = Design(class_wise, nobody, labels, None, groups)
     means = Means(design, difference)
     at = design.levels.index(("macro", "all"))
-    drawn = means.drawn(design.drawn_weights(n_draws, seed))
-    low, high = np.where(means.has_spread[at], _percentiles(drawn, confidence)[:, at], np.nan)
-    return Paired(float(means.observed[at]), float(low), float(high), float(_share_beyond(drawn)[at]))
+    return _paired(means, design.drawn_weights(n_draws, seed), confidence, at)
 
 
 def paired_permutation(
@@ -453,9 +450,17 @@ def _tails(confidence: float) -> list[float]:
     return [50 * (1 - confidence), 50 * (1 + confidence)]
 
 
-def _percentiles(drawn: np.ndarray, confidence: float) -> np.ndarray:
-    """Ends of the interval of each level: [2, n_levels]."""
-    return np.percentile(drawn, _tails(confidence), axis=1)
+def _interval(means: Means, weights: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:
+    """Ends of the interval, [2, n_levels], and p-value of each level; nan where nothing spreads."""
+    drawn = means.drawn(weights)
+    ends, p = np.percentile(drawn, _tails(confidence), axis=1), _share_beyond(drawn)
+    ends[:, ~means.has_spread] = p[~means.has_spread] = np.nan
+    return ends, p
+
+
+def _paired(means: Means, weights: np.ndarray, confidence: float, level: int) -> Paired:
+    ends, p = _interval(means, weights, confidence)
+    return Paired(*(float(value[level]) for value in (means.observed, *ends, p)))
 
 
 def _share_beyond(drawn: np.ndarray) -> np.ndarray:

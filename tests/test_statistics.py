@@ -300,3 +300,24 @@ def test_systems_of_other_queries_are_refused():
         statistics.leaderboard({"a": a}, labels, n=5, level="class")
     with pytest.raises(ValueError, match="3 groups don't cover clip"):
         statistics.bootstrap_intervals(*a, labels, groups=np.zeros(3, int))
+
+
+def test_pairs_of_one_unit_have_no_interval_and_no_bootstrap_p():
+    a, b = np.array([0.9, 0.8, 0.7]), np.array([0.1, 0.2, 0.0])
+    together = np.zeros(3, int)
+    alone = statistics.paired_bootstrap(a[:1], b[:1])
+    assert np.isnan([alone.ci_low, alone.ci_high, alone.p]).all()
+    assert alone.difference == pytest.approx(0.8)
+    assert np.isnan(statistics.paired_bootstrap(a, b, groups=together).p)
+    assert np.isnan(statistics.macro_difference(a, b, together, np.arange(3), groups=together).p)
+    assert statistics.paired_permutation(a, b, groups=together) == 1
+
+
+def test_comparing_says_nothing_of_a_class_by_one_uploader():
+    a, b = (per_query_of(scores, [0, 0, 1, 1]) for scores in ([0.9, 0.8, 0.7, 0.6], [0.1, 0.0, 0.2, 0.3]))
+    table = statistics.compare(a, b, ["a", "b"], groups=np.array([0, 0, 1, 2]), n_draws=200)
+    table = table[(table["metric"] == "MAP") & (table["level"] == "class")].set_index("name")
+    columns = ["ci_low", "ci_high", "p_bootstrap"]
+    assert table.loc["a", columns].isna().all()
+    assert table.loc["b", columns].notna().all()
+    assert table.loc["a", "p"] == 1
