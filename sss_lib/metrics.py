@@ -5,7 +5,7 @@ over its queries; macro is the mean over classes, a family's value the mean over
 labelled clip queries once, and a result is relevant if it shares any class. `relevance` has other rules.
 
 What AP@N is divided by and where ranks begin is the protocol's: see `protocols`. A query with R = 0 has no
-answer: it's left out of every mean, and counted in `n_skipped`.
+answer: it's left out of every mean, and counted in `n_skipped`; but AP is 0 by protocol "paper".
 """
 
 from collections.abc import Mapping
