@@ -80,7 +80,10 @@ def bootstrap_intervals(
     -------
     pd.DataFrame
         Columns metric, n, level, name, ci_low, ci_high. The ends are nan where all queries are of one unit:
-        nothing tells how another would have done. Nor do such classes add to the spread of a macro mean.
+        nothing tells how another would have done. In means over classes such a class borrows the spread of
+        units in the other classes; they are nan if fewer than a quarter of the classes have two units. With
+        classes of one to four units macro intervals hold the truth in 92 to 96 % of simulated cases, but in
+        75 to 90 % where there are few units and each does alike in all its classes.
     """
     _require_options(n_draws, confidence)
     design = Design(class_wise, micro, labels, families, groups)
@@ -270,7 +273,8 @@ def leaderboard(
     pd.DataFrame
         system, value, rank; rank_low and rank_high, between which its rank is in that share of the draws;
         share_first; difference from the best system, p of the permutation test against it, and p_holm,
-        corrected for so many comparisons. The last three are nan for the best.
+        corrected for so many comparisons. The last three are nan for the best; the ranks in draws where
+        `bootstrap_intervals` has none.
     """
     _require_options(n_draws, confidence)
     _require_same_queries(list(systems.values()))
@@ -290,10 +294,10 @@ def leaderboard(
     worse = 1 if metric == "MR1" else -1
     drawn = worse * np.array([m.drawn(weights)[at] for m in means.values()])
     ranks = 1 + (drawn[:, None, :] > drawn[None, :, :]).sum(axis=1)
-    low, high = np.percentile(ranks, _tails(confidence), axis=1, method="inverted_cdf")
-    table = table.assign(
-        rank_low=low.astype(int), rank_high=high.astype(int), share_first=(ranks == 1).mean(1)
-    )
+    low, high = np.percentile(ranks, _tails(confidence), axis=1, method="inverted_cdf").astype(int)
+    table = table.assign(rank_low=low, rank_high=high, share_first=(ranks == 1).mean(axis=1))
+    if not all(m.has_spread[at] for m in means.values()):
+        table[["rank_low", "rank_high", "share_first"]] = np.nan
     table = table.iloc[np.argsort(worse * table["value"], kind="stable")].reset_index(drop=True)
     table.insert(2, "rank", (worse * table["value"]).rank(method="min").astype(int))
     best = table["system"].iloc[0]

@@ -6,7 +6,7 @@ import reference
 import scipy.sparse
 import scipy.stats
 
-from sss_lib import metrics, relevance, statistics
+from sss_lib import metrics, relevance, resampling, statistics
 
 
 def per_query_of(scores, labels):
@@ -123,6 +123,52 @@ def test_a_class_by_one_uploader_has_no_interval_over_uploaders():
     assert np.isfinite(interval(table, "class", "b")).all()
 
 
+def uploaders_of(n_uploaders, rng, clips_each=4):
+    """Scores about 0.5, classes and groups: each class by so many uploaders of its own, who do unlike."""
+    per_unit = np.repeat(np.arange(len(n_uploaders)), n_uploaders)
+    effects = 0.1 * rng.normal(size=len(per_unit))
+    groups = np.repeat(np.arange(len(per_unit)), clips_each)
+    return 0.5 + effects[groups] + 0.03 * rng.normal(size=len(groups)), per_unit[groups], groups
+
+
+@pytest.mark.parametrize("n_uploaders", [[1, 2, 3] * 6, [1] * 12 + [2] * 5 + [3] * 4])
+def test_macro_intervals_over_uploaders_cover_though_many_classes_have_one(n_uploaders):
+    rng = np.random.default_rng(9)
+    covered = 0
+    for seed in range(300):
+        scores, labels, groups = uploaders_of(n_uploaders, rng)
+        names = [str(c) for c in range(len(n_uploaders))]
+        table = statistics.bootstrap_intervals(
+            *per_query_of(scores, labels), names, groups=groups, n_draws=300, seed=seed
+        )
+        low, high = interval(table, "macro")
+        covered += low <= 0.5 <= high
+    assert 0.9 <= covered / 300 <= 0.985
+
+
+def test_a_class_by_one_uploader_borrows_the_spread_of_the_others_by_hand():
+    """Classes 0 and 1 by uploaders who are 0.1 off: variance 0.02 each; classes 2 and 3 by one uploader."""
+    scores, labels = [0.4, 0.6, 0.4, 0.6, 0.5, 0.5], [0, 0, 1, 1, 2, 3]
+    class_wise, micro = per_query_of(scores, labels)
+    design = resampling.Design(class_wise, micro, list("abcd"), None, np.array([0, 1, 2, 3, 4, 4]))
+    means = resampling.Means(design, np.array(scores * 2))
+    borrowed = dict(zip(design.levels, means.borrowed, strict=True))
+    assert borrowed["macro", "all"] == pytest.approx(0.02 * (2 / 4) ** 2)
+    assert borrowed["class", "a"] == borrowed["micro", "all"] == 0
+    drawn = means.drawn(design.drawn_weights(2000, 0))[design.levels.index(("macro", "all"))]
+    own = resampling.Means(design, np.array(scores[:4] + [np.nan, np.nan] + scores))  # classes 0 and 1 alone
+    of_own = own.drawn(design.drawn_weights(2000, 0))[design.levels.index(("macro", "all"))]
+    assert drawn.var() == pytest.approx(of_own.var() / 4 + 0.02 * (2 / 4) ** 2, rel=1e-3)
+
+
+def test_where_nearly_all_classes_are_by_one_uploader_no_macro_interval_is_told():
+    for n_uploaders, told in (([1] * 4 + [2], False), ([1] * 3 + [2], True)):
+        scores, labels, groups = uploaders_of(n_uploaders, np.random.default_rng(10))
+        names = [str(c) for c in range(len(n_uploaders))]
+        table = statistics.bootstrap_intervals(*per_query_of(scores, labels), names, groups=groups)
+        assert np.isfinite(interval(table, "macro")).all() == told
+
+
 def test_every_score_has_an_interval_that_holds_for_its_level():
     rng = np.random.default_rng(4)
     x, has_label, labels, families = reference.random_multilabel(rng, 60, 6, 3)
@@ -133,7 +179,9 @@ def test_every_score_has_an_interval_that_holds_for_its_level():
         keys = ["metric", "n", "level", "name"]
         both = values.merge(intervals, on=keys, validate="one_to_one")
         assert len(both) == len(values) == len(intervals)
-        assert (both["ci_low"] <= both["ci_high"]).all()
+        alone = both["n_queries"] == 1  # a class of one clip: by the paper's protocol its score is 0
+        assert both.loc[alone, "ci_low"].isna().all()
+        assert (both["ci_low"] <= both["ci_high"])[~alone].all()
         inside = both["value"].between(both["ci_low"] - 1e-6, both["ci_high"] + 1e-6)
         assert inside[both["level"].isin(["macro", "micro"])].all()
 
