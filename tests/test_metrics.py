@@ -242,3 +242,12 @@ def test_queries_table_has_each_query_once_a_protocol():
     means = of_class.groupby("label")["AP@5"].mean().dropna()
     rows = expected[(expected["metric"] == "MAP") & (expected["level"] == "class")].set_index("name")["value"]
     pd.testing.assert_series_equal(means, rows, check_names=False)
+
+
+def test_a_first_hit_beyond_a_given_ranking_is_not_before_its_end():
+    """All clips are equal, and a ranking from elsewhere has them backwards: by row order clip 1 is first."""
+    has_label = np.array([[1], [1], [0], [0], [0]], bool)
+    neighbours = np.array([[i for i in range(4, -1, -1) if i != q][:2] for q in range(5)], np.int32)
+    ranking = Ranking(neighbours, np.zeros((5, 2), np.float32))
+    class_wise, micro = metrics.per_query(np.zeros((5, 1)), has_label, cutoffs=(2,), ranking=ranking)
+    assert class_wise.first_rank.tolist() == micro.first_rank.tolist() == [3, 3]

@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -369,3 +370,47 @@ def test_comparing_says_nothing_of_a_class_by_one_uploader():
     assert table.loc["a", columns].isna().all()
     assert table.loc["b", columns].notna().all()
     assert table.loc["a", "p"] == 1
+
+
+GROUPED = np.array([0, 0, 1, 1])
+"""Two uploaders of two clips each."""
+
+
+def half_better():
+    """Two systems on four queries of a class: the first is better by 1 everywhere, with p of 2/16 or 2/4."""
+    return per_query_of([1.0] * 4, [0] * 4), per_query_of([0.0] * 4, [0] * 4)
+
+
+def test_comparisons_turn_and_draw_groups_by_hand():
+    a, b = half_better()
+    for groups, p in ((None, 2 / 16), (GROUPED, 2 / 4)):
+        table = statistics.compare(a, b, ["a"], groups=groups)
+        assert (table.loc[table["metric"] == "MAP", "p"] == p).all()
+        board = statistics.leaderboard({"a": a, "b": b}, ["a"], n=1, groups=groups)
+        assert board["p"][1] == board["p_holm"][1] == p
+        other = tuple(replace(queries, relevance="other") for queries in b)
+        (loss,) = statistics.losses({"x": (a, other)}, ["a"], n=1, groups=groups).to_dict("records")
+        assert loss["p"] == p
+    # Two units of 0 and 1: draws are 0, 1/2 and 1, spread about 1/2 by sqrt(2 / 1); of four, by sqrt(4 / 3).
+    scores, nothing, one = np.array([0.0, 0, 1, 1]), np.zeros(4), np.zeros(4, int)
+    found = statistics.macro_difference(scores, nothing, one, np.arange(4), groups=GROUPED)
+    assert (found.ci_low, found.ci_high) == pytest.approx((0.5 - 0.5**0.5, 0.5 + 0.5**0.5), abs=1e-6)
+    alone = statistics.macro_difference(scores, nothing, one, np.arange(4))
+    assert (alone.ci_low, alone.ci_high) == pytest.approx((0.5 - 3**-0.5, 0.5 + 3**-0.5), abs=1e-6)
+
+
+def test_a_summary_has_the_intervals_over_clips_and_those_over_groups():
+    queries, labels = per_query_of(np.random.default_rng(12).random(12), [0] * 6 + [1] * 6), ["a", "b"]
+    groups = np.arange(12) // 3
+    table = statistics.summary(*queries, labels, groups=groups)
+    by_clip, by_group = (
+        statistics.bootstrap_intervals(*queries, labels, groups=own) for own in (None, groups)
+    )
+    for end in ("ci_low", "ci_high"):
+        np.testing.assert_array_equal(table[end], by_clip[end])
+        np.testing.assert_array_equal(table[f"group_{end}"], by_group[end])
+    assert not np.allclose(by_clip["ci_low"], by_group["ci_low"])
+
+
+def test_a_drawn_permutation_counts_the_observed_order_so_that_p_is_never_zero():
+    assert statistics.paired_permutation(np.ones(40), np.zeros(40), n_draws=99) == 1 / 100
