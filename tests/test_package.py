@@ -61,3 +61,11 @@ def test_the_commands_of_the_readme_are_targets_of_the_makefile():
 
 def test_no_placeholder_is_left_in_the_readme():
     assert not re.findall(r"^[A-Z]{4,}$", (ROOT / "README.md").read_text(), flags=re.MULTILINE)
+
+
+def test_the_readme_has_no_number_left_to_fill_in():
+    """A cell of nothing but capitals, such as RANK, stands for a number that nobody measured."""
+    lines = [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("|")]
+    cells = [cell.strip(" *\\") for line in lines for cell in line.split("|")]
+    assert len(lines) > 20
+    assert [cell for cell in cells if re.fullmatch(r"[A-Z][A-Z0-9_]+(, [A-Z][A-Z0-9_]+)*|\?+", cell)] == []
