@@ -224,7 +224,8 @@ def losses(
     -------
     pd.DataFrame
         system, a column for each of the two rules, loss (the first less the second), its 95 % interval ci_low
-        and ci_high, and p of the permutation test; in the order of the systems.
+        and ci_high, and p of the permutation test; in the order of the systems. All nan where no query has an
+        answer by both rules.
     """
     rows, rules = [], ()
     for system, (first, second) in systems.items():
@@ -233,11 +234,10 @@ def losses(
         table = compare(first, second, labels, **options)
         of_n = table["n"].isna() if n is None else table["n"] == n
         found = table[(table["metric"] == metric) & of_n.fillna(False) & (table["level"] == level)]
-        if len(found) != 1:
+        if (metric, n) not in first[0].scores(protocol) or level not in ("macro", "micro"):
             raise ValueError(f"{system} has no one score with metric={metric!r}, n={n}, level={level!r}")
-        (row,) = found.to_dict("records")
-        values = (row[key] for key in ("a", "b", "difference", "ci_low", "ci_high", "p"))
-        rows.append((system, *values))
+        values = found[["a", "b", "difference", "ci_low", "ci_high", "p"]].to_numpy().tolist()
+        rows.append((system, *(values[0] if values else [np.nan] * 6)))  # none: no query has both answers
     return pd.DataFrame(rows, columns=["system", *rules, "loss", "ci_low", "ci_high", "p"])
 
 

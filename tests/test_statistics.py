@@ -414,3 +414,10 @@ def test_a_summary_has_the_intervals_over_clips_and_those_over_groups():
 
 def test_a_drawn_permutation_counts_the_observed_order_so_that_p_is_never_zero():
     assert statistics.paired_permutation(np.ones(40), np.zeros(40), n_draws=99) == 1 / 100
+
+
+def test_no_loss_is_told_where_no_query_has_an_answer_by_both_rules():
+    has_label, rule = np.ones((3, 1), bool), relevance.Relevance(groups=np.zeros(3, int), excluded="uploader")
+    both = [metrics.per_query(np.eye(3), has_label, cutoffs=(2,), relevant=r) for r in (None, rule)]
+    table = statistics.losses({"a": both}, ["a"], n=2, n_draws=100)
+    assert table.drop(columns="system").isna().all(axis=None)
