@@ -87,6 +87,10 @@ def evaluate(
     6    MR1    1.0
     """
     protocol = protocols.named(protocol)
+    if len(labels) != label_matrix.shape[1]:
+        raise ValueError(
+            f"{len(labels)} labels don't name the {label_matrix.shape[1]} columns of the label matrix"
+        )
     rule = rules.define(relevant, labels) if isinstance(relevant, str) else relevant
     results = per_query(
         x,

@@ -251,3 +251,8 @@ def test_a_first_hit_beyond_a_given_ranking_is_not_before_its_end():
     ranking = Ranking(neighbours, np.zeros((5, 2), np.float32))
     class_wise, micro = metrics.per_query(np.zeros((5, 1)), has_label, cutoffs=(2,), ranking=ranking)
     assert class_wise.first_rank.tolist() == micro.first_rank.tolist() == [3, 3]
+
+
+def test_more_labels_than_columns_are_refused():
+    with pytest.raises(ValueError, match="3 labels don't name the 2 columns"):
+        metrics.evaluate(np.eye(4), np.ones((4, 2), bool), list("abc"), cutoffs=(2,))
