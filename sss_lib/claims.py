@@ -174,7 +174,8 @@ def judge(says: str, low: float, high: float) -> str:
 def sentence(says: str, verdict: str, effect: float, low: float, high: float, n_pairs: int) -> str:
     """The result of a claim, for a reader who skips the numbers' columns."""
     asks = {"more": "above 0", "as much": f"within {LITTLE} of 0", "not less": f"above -{LITTLE}"}[says]
-    ends = {"holds": "It is", "fails": "It is not", "open": "The interval leaves that open"}[verdict]
-    return (
-        f"{effect:+.3f} [{low:+.3f}, {high:+.3f}] over {n_pairs} pairs, where the claim wants {asks}. {ends}."
+    ends = {"holds": "It is", "fails": "It is not", "open": "That is open"}[verdict]
+    interval = (
+        f"[{low:+.3f}, {high:+.3f}]" if np.isfinite([low, high]).all() else "(too few units for an interval)"
     )
+    return f"{effect:+.3f} {interval} over {n_pairs} pairs, where the claim wants {asks}. {ends}."

@@ -43,8 +43,14 @@ def write_run(
     tag : str
         Name of the system.
     """
-    clips = [_encoded(fname) for fname in fnames]
+    clips = _names(fnames, len(ranking.neighbours))
     tag = _encoded(tag)
+    if labels is not None and label_matrix is None:
+        raise ValueError(
+            f"{len(labels)} labels, but no label matrix: give both for a query a class, or neither"
+        )
+    if label_matrix is not None:
+        label_matrix = _matrix_of(label_matrix, clips)
 
     def lines() -> Iterator[str]:
         for topic, row, _ in _topics(clips, label_matrix, labels):
@@ -114,7 +120,7 @@ def write_qrels(
     """
     relevant = relevant or Relevance()
     counted = relevant.counted(label_matrix)
-    clips = [_encoded(fname) for fname in fnames]
+    clips = _names(fnames, counted.shape[0])
     groups = np.arange(len(clips)) if relevant.groups is None else relevant.groups
     by_class = counted.tocsc()
     weights = relevant.weights if relevant.kind == "graded" else np.ones(counted.shape[1], int)
@@ -167,10 +173,27 @@ def _topics(clips, label_matrix, labels) -> Iterator[tuple[str, int, int | None]
         rows = range(len(clips)) if label_matrix is None else np.flatnonzero(np.diff(label_matrix.indptr))
         yield from ((clips[row], row, None) for row in rows)
     else:
-        pairs = rules.class_pairs(rules.as_label_matrix(label_matrix))
+        pairs = rules.class_pairs(label_matrix)
         names = [_encoded(label) for label in labels]
         for row, c in zip(pairs.query.tolist(), pairs.label.tolist(), strict=True):
             yield f"{clips[row]}|{names[c]}", row, c
+
+
+def _names(fnames: Sequence[str], n_clips: int) -> list[str]:
+    """Names as TREC takes them, one a clip."""
+    clips = [_encoded(fname) for fname in fnames]
+    if len(clips) != n_clips:
+        raise ValueError(f"{len(clips)} fnames don't name {n_clips} clips: give each its own")
+    if "" in clips or len(set(clips)) < n_clips:
+        raise ValueError(f"{n_clips} clips have {len(set(clips) - {''})} different fnames: give each its own")
+    return clips
+
+
+def _matrix_of(label_matrix: object, clips: list[str]) -> scipy.sparse.csr_array:
+    matrix = rules.as_label_matrix(label_matrix)
+    if matrix.shape[0] != len(clips):
+        raise ValueError(f"a label matrix of {matrix.shape[0]} clips doesn't match {len(clips)} fnames")
+    return matrix
 
 
 def _encoded(name: str) -> str:

@@ -1,5 +1,6 @@
 """Tables to files: LaTeX, Markdown and CSV, the cells as a person reads them."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,9 @@ LATEX = {
     "}": r"\}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
+    "|": r"\textbar{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
 }
 
 
@@ -66,14 +70,14 @@ def to_markdown(table: pd.DataFrame, *, caption: str = "", digits: int = 3) -> s
     <BLANKLINE>
     """
     rows = [list(map(str, table.columns)), *_cells(table, digits)]
-    rows = [[cell.replace("|", "\\|").replace("*", "\\*") for cell in row] for row in rows]
+    rows = [[_markdown(cell) for cell in row] for row in rows]
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     lines.insert(1, "| " + " | ".join("---:" if right else "---" for right in _numeric(table)) + " |")
-    return (f"{caption}\n\n" if caption else "") + "\n".join(lines) + "\n"
+    return (f"{_markdown(caption)}\n\n" if caption else "") + "\n".join(lines) + "\n"
 
 
 def to_latex(table: pd.DataFrame, *, caption: str = "", digits: int = 3) -> str:
-    """Table in LaTeX with the rules of booktabs; marks of significance are raised."""
+    """Table in LaTeX with the rules of booktabs; marks of significance are raised, minus signs real."""
     rows = [list(map(str, table.columns)), *_cells(table, digits)]
     head, *rows = [[_latex(cell) for cell in row] for row in rows]
     columns = "".join("r" if right else "l" for right in _numeric(table))
@@ -95,9 +99,16 @@ def _to_csv(table: pd.DataFrame, *, caption: str, digits: int) -> str:
     return table.to_csv(index=False, lineterminator="\n")
 
 
+def _markdown(text: str) -> str:
+    for character in "|*<":
+        text = text.replace(character, f"\\{character}")
+    return text
+
+
 def _latex(text: str) -> str:
     text, stars = text.rstrip("*"), len(text) - len(text.rstrip("*"))
     escaped = "".join(LATEX.get(character, character) for character in text.rstrip())
+    escaped = re.sub(r"(?<![\w-])-(?=\d)", "$-$", escaped)
     return escaped + (rf"$^{{{'*' * stars}}}$" if stars else "")
 
 

@@ -5,7 +5,7 @@ over its queries; macro is the mean over classes, a family's value the mean over
 labelled clip queries once, and a result is relevant if it shares any class. `relevance` has other rules.
 
 What AP@N is divided by and where ranks begin is the protocol's: see `protocols`. A query with R = 0 has no
-answer: it's left out of every mean, and counted in `n_skipped`.
+answer: it's left out of every mean, and counted in `n_skipped`; but AP is 0 by protocol "paper".
 """
 
 from collections.abc import Mapping
@@ -87,6 +87,10 @@ def evaluate(
     6    MR1    1.0
     """
     protocol = protocols.named(protocol)
+    if len(labels) != label_matrix.shape[1]:
+        raise ValueError(
+            f"{len(labels)} labels don't name the {label_matrix.shape[1]} columns of the label matrix"
+        )
     rule = rules.define(relevant, labels) if isinstance(relevant, str) else relevant
     results = per_query(
         x,

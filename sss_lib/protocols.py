@@ -2,9 +2,11 @@
 
 Two are named, and any other can be put together:
 
-- "standard": AP@N divides by min(N, R), R the relevant clips in the corpus without the query; R1 from 1.
+- "standard": AP@N divides by min(N, R), R the relevant clips in the corpus without the query; R1 from 1; a
+  query with R = 0 has no answer, and is left out.
 - "paper": what the code of Araz et al. 2024 computes. Class-wise AP@N divides by min(N, n_c), n_c with the
-  query counted; micro AP@N by N; R1 from 0; and embeddings have unit length before PCA, whatever comes after.
+  query counted; micro AP@N by N; R1 from 0; a query with R = 0 has AP 0 and no R1, so that a class of one
+  clip is 0 in the macro mean; and embeddings have unit length before PCA, whatever comes after.
 """
 
 from dataclasses import dataclass
@@ -32,6 +34,8 @@ class Protocol:
         A key of `DENOMINATORS`, for queries by class and for those where any shared class counts.
     rank_base : int
         R1 of a query whose first result is relevant: 1 or 0.
+    counts_unanswerable : bool
+        Whether AP of a query with R = 0 is 0, rather than left out of every mean. Its R1 always is.
     pre_normalize : bool
         Whether embeddings must have unit length before PCA (`processing.process`). Scores don't
         see it: it says which variant of a model reproduces the protocol to the end.
@@ -46,6 +50,7 @@ class Protocol:
     denominator: str = "min(N, R)"
     micro_denominator: str = "min(N, R)"
     rank_base: int = 1
+    counts_unanswerable: bool = False
     pre_normalize: bool = False
 
     def __post_init__(self):
@@ -68,7 +73,7 @@ class Protocol:
 
 
 STANDARD = Protocol("standard")
-PAPER = Protocol("paper", denominator="min(N, n_c)", micro_denominator="N", rank_base=0, pre_normalize=True)
+PAPER = Protocol("paper", "min(N, n_c)", "N", rank_base=0, counts_unanswerable=True, pre_normalize=True)
 NAMED = {protocol.name: protocol for protocol in (STANDARD, PAPER)}
 
 

@@ -68,7 +68,7 @@ class PerQuery(Queries):
     relevance: str = "class"
 
     def scores(self, protocol: str | Protocol) -> dict[Key, np.ndarray]:
-        """AP@N and R1 under a protocol, by (metric, cutoff); nan where R = 0."""
+        """AP@N and R1 under a protocol, by (metric, cutoff); nan for what R = 0 leaves out."""
         protocol = protocols.named(protocol)
         denominator = protocol.denominator_of(self.any_class)
         if denominator == "R" and self.counted_up_to is not None:
@@ -77,10 +77,11 @@ class PerQuery(Queries):
                 f"{self.counted_up_to}: use per_query(..., count_all=True)"
             )
         answerable = self.n_relevant > 0
+        otherwise = 0.0 if protocol.counts_unanswerable else np.nan
         of_query = {}
         for n, sums in self.precision_sums.items():
             divisor = np.maximum(protocols.DENOMINATORS[denominator](n, self.n_relevant), 1)
-            of_query["MAP", n] = np.where(answerable, sums / divisor, np.nan)
+            of_query["MAP", n] = np.where(answerable, sums / divisor, otherwise)
         first = self.first_rank - 1 + protocol.rank_base
         of_query["MR1", None] = np.where(answerable, first, np.nan)
         return of_query

@@ -115,9 +115,9 @@ def definitions(labels: Sequence[str], clips: pd.DataFrame, exclude: str | None 
         return found
     if exclude not in clips:
         raise ValueError(f"the clips have no column {exclude!r} to exclude by: use one of {', '.join(clips)}")
-    without = define("class", labels, exclude=clips[exclude])
-    n_alone = len(np.unique(without.groups)) == len(clips)
-    return found if n_alone else [*found, without]
+    if origins(clips, exclude) is None:
+        return found
+    return [*found, define("class", labels, exclude=clips[exclude])]
 
 
 def read_parents(classes_csv: str | Path = ONTOLOGY) -> dict[str, list[str]]:
@@ -159,6 +159,22 @@ def depths(labels: Sequence[str], parents: Mapping[str, Sequence[str]]) -> np.nd
         return 1 + max((depth(parent, (*path, label)) for parent in parents.get(label, ())), default=0)
 
     return np.array([depth(label, ()) for label in labels], int)
+
+
+def origins(clips: pd.DataFrame, column: str | None = "uploader") -> np.ndarray | None:
+    """Number of each clip's origin, int [n_clips]; None where no column tells that any two clips share one.
+
+    Examples
+    --------
+    >>> origins(pd.DataFrame({"uploader": ["ann", "", "ann"]}))
+    array([0, 1, 0])
+    >>> origins(pd.DataFrame({"uploader": ["", ""]})) is None
+    True
+    """
+    if column not in clips:
+        return None
+    codes = group_codes(clips[column])
+    return codes if len(np.unique(codes)) < len(codes) else None
 
 
 def group_codes(values: Sequence[object]) -> np.ndarray:

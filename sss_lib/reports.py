@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from sss_lib.queries import Queries
-from sss_lib.tables import SYSTEM, heading, with_interval
+from sss_lib.tables import CEILING, CHANCE, SYSTEM, heading, with_interval
 
 LEVELS = ["macro", "micro", "family", "class"]
 """In the order in which they are read."""
@@ -25,7 +25,8 @@ def overview(scores: pd.DataFrame, *, protocol: str = "standard", relevance: str
     Returns
     -------
     pd.DataFrame
-        level, name, queries, and a column a metric, with intervals in brackets where there are some.
+        level, name, queries, and a column a metric, with intervals in brackets where there are some; of the
+        first metric also chance and ceiling, if the scores have them (`floors.add_bounds`).
 
     Raises
     ------
@@ -46,6 +47,8 @@ def overview(scores: pd.DataFrame, *, protocol: str = "standard", relevance: str
     wide = found.pivot_table(index=keys, columns="heading", values="text", aggfunc="first")[columns]
     wide.insert(0, "queries", first["n_queries"])
     wide.columns.name = None
+    for bound in (name for name in ("chance", "ceiling") if name in first):
+        wide[f"{columns[0]} {bound}"] = first[bound].map("{:.3f}".format)
     wide = wide.assign(place=wide.index.get_level_values("level").map(LEVELS.index), value=-first["value"])
     return wide.sort_values(["place", "value"], kind="stable").drop(columns=["place", "value"]).reset_index()
 
@@ -117,15 +120,23 @@ def by_relevance(scores: pd.DataFrame, n: int = 15, *, protocol: str = "standard
     Returns
     -------
     pd.DataFrame
-        The columns of `tables.SYSTEM`, and a column a rule. Best system first. Rules differ in the queries
-        that have an answer: what leaving out an uploader's clips costs is told by `statistics.losses`.
+        The columns of `tables.SYSTEM`, and a column a rule. Best system first, between the ceiling and chance
+        if the scores have them (`floors.add_bounds`). Rules differ in the queries that have an answer: what
+        leaving out an uploader's clips costs is told by `statistics.losses`.
     """
     found = scores[(scores["level"] == "macro") & (scores["protocol"] == protocol) & (scores["n"] == n)]
     rules = list(dict.fromkeys(found["relevance"]))
     as_text = {name: found[name].astype("string").fillna("-") for name in SYSTEM}
     wide = found.assign(**as_text).pivot_table(index=SYSTEM, columns="relevance", values="value")[rules]
     wide.columns.name = None
-    return wide.reset_index().sort_values("class", ascending=False, kind="stable", ignore_index=True)
+    wide = wide.reset_index().sort_values("class", ascending=False, kind="stable")
+    first = found.drop_duplicates("relevance").set_index("relevance")
+    bounds = {
+        column: pd.DataFrame([dict.fromkeys(SYSTEM, "-") | {"model": name} | first[column].to_dict()])
+        for name, column in ((CEILING, "ceiling"), (f"{CHANCE} (expected)", "chance"))
+        if column in first
+    }
+    return pd.concat([bounds.get("ceiling"), wide, bounds.get("chance")], ignore_index=True)
 
 
 def disagreements(

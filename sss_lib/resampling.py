@@ -9,6 +9,9 @@ import scipy.sparse
 from sss_lib.metrics import levels
 from sss_lib.queries import Queries
 
+LEAST_SHARE = 0.25
+"""Of the classes of a mean, so many must have queries of two units for its spread to be told."""
+
 
 class Design:
     """Which unit and which mean each query belongs to: a cell is a class, or all micro queries.
@@ -25,6 +28,8 @@ class Design:
     ----------
     levels : list of (str, str)
         Level and name of each mean: classes, families, macro, micro.
+    answerable : np.ndarray [shape=(n_cells,), dtype=bool]
+        Whether any query of the cell has something to find: else its score is 0 or none, and can't vary.
     """
 
     def __init__(
@@ -42,6 +47,8 @@ class Design:
             raise ValueError(f"{len(groups)} groups don't cover clip {clip.max()}: give each clip its group")
         _, self.unit = np.unique(clip if groups is None else np.asarray(groups)[clip], return_inverse=True)
         self.n_units = int(self.unit.max(initial=-1)) + 1
+        self.answerable = np.zeros(self.n_cells, bool)
+        self.answerable[self.cell[np.concatenate([class_wise.n_relevant, micro.n_relevant]) > 0]] = True
         found = [*levels(labels, families), ("micro", "all", np.array([len(labels)]))]
         self.levels = [(level, name) for level, name, _ in found]
         self.members = [members for *_, members in found]
@@ -72,6 +79,11 @@ class Design:
 class Means:
     """Mean scores of a design's levels, as observed and in draws.
 
+    A class whose queries are all of one unit doesn't tell how another unit would have done, so that draws of
+    a mean over such classes would spread too little. They borrow: each unit that is alone in a class is taken
+    to vary as units do about their class's mean elsewhere, alike in all classes that it is alone in, and the
+    draws of the mean are spread by as much.
+
     Parameters
     ----------
     design : Design
@@ -83,7 +95,9 @@ class Means:
     observed : np.ndarray [shape=(n_levels,)]
         nan where no query has a score.
     has_spread : np.ndarray [shape=(n_levels,), dtype=bool]
-        Whether any of its classes has queries of two units.
+        Whether at least `LEAST_SHARE` of its classes have queries of two units.
+    borrowed : np.ndarray [shape=(n_levels,)]
+        Variance that its classes of one unit add to it.
     """
 
     def __init__(self, design: Design, scores: np.ndarray):
@@ -97,7 +111,17 @@ class Means:
         self.members = [members[self.n_queries[members] > 0] for members in design.members]
         n_units = np.diff(self.counts.indptr)
         self.spread = np.sqrt(n_units / np.maximum(n_units - 1, 1))
-        self.has_spread = np.array([(n_units[members] > 1).any() for members in self.members])
+        varying = [members[design.answerable[members]] for members in self.members]
+        self.has_spread = np.array(
+            [len(own) > 0 and (n_units[own] > 1).mean() >= LEAST_SHARE for own in varying]
+        )
+        alone = [own[n_units[own] == 1] for own in varying]
+        self.borrowed = self._unit_variance(n_units) * np.array(
+            [
+                self._squared_shares(own, len(members))
+                for own, members in zip(alone, self.members, strict=True)
+            ]
+        )
         self.observed = self._of_levels(self.of_cell[:, None])[:, 0]
 
     def drawn(self, weights: np.ndarray) -> np.ndarray:
@@ -110,7 +134,10 @@ class Means:
         sums -= of_cell
         sums[missed] = 0
         sums *= self.spread[:, None].astype(np.float32)
-        return self._of_levels(sums) + self.observed[:, None]
+        deviations = self._of_levels(sums)
+        own = deviations.var(axis=1)
+        wider = np.divide(own + self.borrowed, own, out=np.ones(len(own)), where=own > 0)
+        return deviations * np.sqrt(wider)[:, None] + self.observed[:, None]
 
     def permutation_p(self, signs: np.ndarray) -> np.ndarray:
         """How often turned differences have a mean as large as the observed, by level: [n_levels]."""
@@ -121,6 +148,19 @@ class Means:
         if signs.shape[1] == 2 ** len(signs):  # all of them, the observed one among them
             return n_extreme / signs.shape[1]
         return (n_extreme + 1) / (signs.shape[1] + 1)
+
+    def _unit_variance(self, n_units: np.ndarray) -> float:
+        """Variance of units' means about the means of their classes, over all classes of several units."""
+        cells = np.repeat(np.arange(len(n_units)), n_units)
+        several = (n_units[cells] > 1) & (cells < len(n_units) - 1)  # the last cell is micro
+        deviations = (self.sums.data / self.counts.data - self.of_cell[cells])[several]
+        n_free = len(deviations) - np.count_nonzero(n_units[:-1] > 1)
+        return float((deviations**2).sum() / max(n_free, 1))
+
+    def _squared_shares(self, alone: np.ndarray, n_classes: int) -> float:
+        """Sum of the squared shares that units have in a mean through the classes they are alone in."""
+        units = self.counts.indices[self.counts.indptr[alone]]
+        return float((np.bincount(units, minlength=1) ** 2).sum() / max(n_classes, 1) ** 2)
 
     def _of_levels(self, of_cell: np.ndarray) -> np.ndarray:
         means = [

@@ -31,7 +31,11 @@ class Paired:
         Mean of the first minus mean of the second.
     ci_low, ci_high : float
     p : float
-        Two-sided: how often a draw is on the other side of no difference, twice.
+        Two-sided: how often a draw is on the other side of no difference, twice. Of a few pairs it is too
+        small: where nothing differs it is below 0.05 in 20 % of cases with three pairs, in 8 % with eight to
+        twelve. `paired_permutation` holds with any number.
+
+    The interval and p are nan where all pairs are of one unit: nothing tells how another would have done.
     """
 
     difference: float
@@ -76,7 +80,10 @@ def bootstrap_intervals(
     -------
     pd.DataFrame
         Columns metric, n, level, name, ci_low, ci_high. The ends are nan where all queries are of one unit:
-        nothing tells how another would have done. Nor do such classes add to the spread of a macro mean.
+        nothing tells how another would have done. In means over classes such a class borrows the spread of
+        units in the other classes; they are nan if fewer than a quarter of the classes have two units. With
+        classes of one to four units macro intervals hold the truth in 92 to 96 % of simulated cases, but in
+        75 to 90 % where there are few units and each does alike in all its classes.
     """
     _require_options(n_draws, confidence)
     design = Design(class_wise, micro, labels, families, groups)
@@ -85,9 +92,8 @@ def bootstrap_intervals(
     rows = []
     for key, scores in _both(class_wise, micro, protocol).items():
         means = Means(design, scores)
-        ends = _percentiles(means.drawn(weights), confidence)
+        ends, _ = _interval(means, weights, confidence)
         ends = np.clip(ends, lowest.get(key[0], 0), np.inf if key[0] == "MR1" else 1)
-        ends[:, ~means.has_spread] = np.nan
         found = zip(design.levels, means.observed, *ends, strict=True)
         rows += [(*key, *level, *interval) for level, value, *interval in found if np.isfinite(value)]
     columns = ["metric", "n", "level", "name", "ci_low", "ci_high"]
@@ -151,7 +157,8 @@ def compare(
     pd.DataFrame
         metric, n, level, name, a, b, difference (a - b), ci_low, ci_high, p_bootstrap, and p of the
         permutation test: in each draw, every unit's two systems change places or not. Correct it with `holm`
-        before looking for the smallest.
+        before looking for the smallest. The interval and p_bootstrap are nan as in `bootstrap_intervals`;
+        of few queries trust p alone (see `Paired`).
 
     Raises
     ------
@@ -168,10 +175,8 @@ def compare(
         answered = np.isfinite(of_a[key] - of_b[key])
         a, b = (Means(design, np.where(answered, scores[key], np.nan)) for scores in (of_a, of_b))
         difference = Means(design, of_a[key] - of_b[key])
-        drawn = difference.drawn(weights)
-        ends = _percentiles(drawn, confidence)
-        ends[:, ~difference.has_spread] = np.nan
-        columns = (a.observed, b.observed, difference.observed, *ends, _share_beyond(drawn))
+        ends, p = _interval(difference, weights, confidence)
+        columns = (a.observed, b.observed, difference.observed, *ends, p)
         found = zip(design.levels, *columns, difference.permutation_p(signs), strict=True)
         rows += [(*key, *level, *values) for level, *values in found if np.isfinite(values[0])]
     columns = [
@@ -219,7 +224,8 @@ def losses(
     -------
     pd.DataFrame
         system, a column for each of the two rules, loss (the first less the second), its 95 % interval ci_low
-        and ci_high, and p of the permutation test; in the order of the systems.
+        and ci_high, and p of the permutation test; in the order of the systems. All nan where no query has an
+        answer by both rules.
     """
     rows, rules = [], ()
     for system, (first, second) in systems.items():
@@ -228,11 +234,10 @@ def losses(
         table = compare(first, second, labels, **options)
         of_n = table["n"].isna() if n is None else table["n"] == n
         found = table[(table["metric"] == metric) & of_n.fillna(False) & (table["level"] == level)]
-        if len(found) != 1:
+        if (metric, n) not in first[0].scores(protocol) or level not in ("macro", "micro"):
             raise ValueError(f"{system} has no one score with metric={metric!r}, n={n}, level={level!r}")
-        (row,) = found.to_dict("records")
-        values = (row[key] for key in ("a", "b", "difference", "ci_low", "ci_high", "p"))
-        rows.append((system, *values))
+        values = found[["a", "b", "difference", "ci_low", "ci_high", "p"]].to_numpy().tolist()
+        rows.append((system, *(values[0] if values else [np.nan] * 6)))  # none: no query has both answers
     return pd.DataFrame(rows, columns=["system", *rules, "loss", "ci_low", "ci_high", "p"])
 
 
@@ -268,7 +273,8 @@ def leaderboard(
     pd.DataFrame
         system, value, rank; rank_low and rank_high, between which its rank is in that share of the draws;
         share_first; difference from the best system, p of the permutation test against it, and p_holm,
-        corrected for so many comparisons. The last three are nan for the best.
+        corrected for so many comparisons. The last three are nan for the best; the ranks in draws where
+        `bootstrap_intervals` has none.
     """
     _require_options(n_draws, confidence)
     _require_same_queries(list(systems.values()))
@@ -288,10 +294,10 @@ def leaderboard(
     worse = 1 if metric == "MR1" else -1
     drawn = worse * np.array([m.drawn(weights)[at] for m in means.values()])
     ranks = 1 + (drawn[:, None, :] > drawn[None, :, :]).sum(axis=1)
-    low, high = np.percentile(ranks, _tails(confidence), axis=1, method="inverted_cdf")
-    table = table.assign(
-        rank_low=low.astype(int), rank_high=high.astype(int), share_first=(ranks == 1).mean(1)
-    )
+    low, high = np.percentile(ranks, _tails(confidence), axis=1, method="inverted_cdf").astype(int)
+    table = table.assign(rank_low=low, rank_high=high, share_first=(ranks == 1).mean(axis=1))
+    if not all(m.has_spread[at] for m in means.values()):
+        table[["rank_low", "rank_high", "share_first"]] = np.nan
     table = table.iloc[np.argsort(worse * table["value"], kind="stable")].reset_index(drop=True)
     table.insert(2, "rank", (worse * table["value"]).rank(method="min").astype(int))
     best = table["system"].iloc[0]
@@ -333,10 +339,7 @@ def paired_bootstrap(
     """
     _require_options(n_draws, confidence)
     design, means = _one_mean(scores_a, scores_b, groups)
-    drawn = means.drawn(design.drawn_weights(n_draws, seed))
-    low, high = np.where(means.has_spread[-1], _percentiles(drawn, confidence)[:, -1], np.nan)
-    p = _share_beyond(drawn)[-1]
-    return Paired(float(means.observed[-1]), float(low), float(high), float(p))
+    return _paired(means, design.drawn_weights(n_draws, seed), confidence, -1)
 
 
 def macro_difference(
@@ -378,9 +381,7 @@ def macro_difference(
     design = Design(class_wise, nobody, labels, None, groups)
     means = Means(design, difference)
     at = design.levels.index(("macro", "all"))
-    drawn = means.drawn(design.drawn_weights(n_draws, seed))
-    low, high = np.where(means.has_spread[at], _percentiles(drawn, confidence)[:, at], np.nan)
-    return Paired(float(means.observed[at]), float(low), float(high), float(_share_beyond(drawn)[at]))
+    return _paired(means, design.drawn_weights(n_draws, seed), confidence, at)
 
 
 def paired_permutation(
@@ -453,9 +454,17 @@ def _tails(confidence: float) -> list[float]:
     return [50 * (1 - confidence), 50 * (1 + confidence)]
 
 
-def _percentiles(drawn: np.ndarray, confidence: float) -> np.ndarray:
-    """Ends of the interval of each level: [2, n_levels]."""
-    return np.percentile(drawn, _tails(confidence), axis=1)
+def _interval(means: Means, weights: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:
+    """Ends of the interval, [2, n_levels], and p-value of each level; nan where nothing spreads."""
+    drawn = means.drawn(weights)
+    ends, p = np.percentile(drawn, _tails(confidence), axis=1), _share_beyond(drawn)
+    ends[:, ~means.has_spread] = p[~means.has_spread] = np.nan
+    return ends, p
+
+
+def _paired(means: Means, weights: np.ndarray, confidence: float, level: int) -> Paired:
+    ends, p = _interval(means, weights, confidence)
+    return Paired(*(float(value[level]) for value in (means.observed, *ends, p)))
 
 
 def _share_beyond(drawn: np.ndarray) -> np.ndarray:

@@ -183,7 +183,35 @@ def with_interval(row: Mapping[str, object]) -> str:
     return text
 
 
-def caption(collection, n: int, protocol: str | Protocol = "standard") -> str:
+def conventions(
+    relevance: str = "class", protocol: str | Protocol = "standard", *, unit: str | None = None
+) -> str:
+    """By which conventions a table was made, for its caption.
+
+    Parameters
+    ----------
+    relevance : str
+    protocol : str or Protocol
+    unit : str, optional
+        What intervals and tests draw: "clip", or what `groups` are, such as "uploader".
+
+    Examples
+    --------
+    >>> conventions("class", "paper", unit="clip")
+    "relevance 'class', protocol 'paper' (AP@N divided by min(N, n_c), micro by N, 0 if R = 0; ranks from 0),
+     intervals and tests by clip"
+    """
+    protocol = protocols.named(protocol)
+    divided = f"AP@N divided by {protocol.denominator}"
+    if protocol.micro_denominator != protocol.denominator:
+        divided += f", micro by {protocol.micro_denominator}"
+    if protocol.counts_unanswerable:
+        divided += ", 0 if R = 0"
+    by = f"relevance {relevance!r}, protocol {protocol.name!r} ({divided}; ranks from {protocol.rank_base})"
+    return by + (f", intervals and tests by {unit}" if unit else "")
+
+
+def caption(collection, n: int, protocol: str | Protocol = "standard", *, unit: str = "clip") -> str:
     """What a table of comparison shows, and by which conventions, in a sentence.
 
     Parameters
@@ -192,13 +220,14 @@ def caption(collection, n: int, protocol: str | Protocol = "standard") -> str:
     n : int
         The cutoff that the best system is chosen by.
     protocol : str or Protocol
+    unit : str
+        What the test of the stars turned, as in `conventions`.
     """
-    protocol = protocols.named(protocol)
     n_classes = len(collection.labels) - collection.n_unqueryable()
     return (
         f"{collection.name}: {len(collection)} clips, {n_classes} classes queried "
-        f"({collection.n_unqueryable()} with a single clip skipped), relevance 'class', protocol "
-        f"{protocol.name!r} (AP@N divided by {protocol.denominator}, ranks from {protocol.rank_base}); each "
+        f"({collection.n_unqueryable()} with a single clip), {conventions('class', protocol)}; each "
         f"model's best system by macro MAP@{n}, with 95 % bootstrap intervals over the queries; stars: below "
-        "the best by a paired permutation test with Holm's correction, * p < 0.05, ** p < 0.01, *** p < 0.001"
+        f"the best by a paired permutation test by {unit} with Holm's correction, * p < 0.05, ** p < 0.01, "
+        "*** p < 0.001"
     )

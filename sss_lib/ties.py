@@ -30,7 +30,8 @@ def bounds(
 
     Clips in another order would break ties otherwise, and score somewhere between these two. Among equal
     results the worst order has the relevant ones last, the best first; those that a cutoff parts from their
-    equals may change places with them. R1 is left as it is.
+    equals may change places with them. R1 is left as it is. Only scores that are equal to the last bit are
+    tied: by cosine, rounding may part vectors of one direction and unlike length.
 
     Parameters
     ----------

@@ -102,10 +102,13 @@ def first_rank_start(protocol):
 
 
 def query_value(relevance, metric, n, protocol, denominator_of):
-    """Value of one query's relevance list: AP@N or R1, or None (skipped) if nothing is relevant, R = 0."""
+    """Value of one query's relevance list: AP@N or R1, or None (skipped) if nothing is relevant, R = 0.
+
+    The code of the study ("paper") gives such a query AP 0, and no R1.
+    """
     n_relevant = sum(relevance)
     if n_relevant == 0:
-        return None
+        return 0.0 if protocol == "paper" and metric == "MAP" else None
     if metric == "MAP":
         return average_precision(relevance, n, denominator_of(n, n_relevant, protocol))
     return first_relevant_rank(relevance, first_rank_start(protocol))

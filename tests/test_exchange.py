@@ -105,3 +105,23 @@ def test_a_run_of_no_results_is_empty(tmp_path):
     nothing = Ranking(np.empty((4, 0), np.int32), np.empty((4, 0), np.float32))
     exchange.write_run(tmp_path / "run", nothing, FNAMES)
     assert exchange.read_run(tmp_path / "run", FNAMES).neighbours.shape == (4, 0)
+
+
+def test_names_and_labels_that_dont_fit_are_refused(tmp_path):
+    x, has_label = np.arange(4.0)[:, None], np.eye(4, dtype=bool)
+    ranking, fnames = rank(x, top_n=2), ["a", "b", "c", "d"]
+    for names in (["a", "b", "c", "a"], ["", "b", "c", "d"]):
+        with pytest.raises(ValueError, match="4 clips have 3 different fnames"):
+            exchange.write_run(tmp_path / "a.run", ranking, names)
+    with pytest.raises(ValueError, match="3 fnames don't name 4 clips"):
+        exchange.write_run(tmp_path / "a.run", ranking, fnames[:3])
+    with pytest.raises(ValueError, match="3 fnames don't name 4 clips"):
+        exchange.write_qrels(tmp_path / "a.qrels", has_label, fnames[:3])
+    with pytest.raises(ValueError, match="4 labels, but no label matrix"):
+        exchange.write_run(tmp_path / "a.run", ranking, fnames, None, fnames)
+    with pytest.raises(ValueError, match="a label matrix of 3 clips doesn't match 4 fnames"):
+        exchange.write_run(tmp_path / "a.run", ranking, fnames, has_label[:3])
+    exchange.write_run(tmp_path / "a.run", ranking, fnames, has_label)  # an array, not a sparse one
+    np.testing.assert_array_equal(
+        exchange.read_run(tmp_path / "a.run", fnames).neighbours, ranking.neighbours
+    )

@@ -32,7 +32,7 @@ def test_latex_by_hand():
         r"System & MAP@15 & p & n \\",
         r"\midrule",
         r"a\_b \& c & 0.381 [0.335, 0.416] & - & 3 \\",
-        r"50 \% | \{x\} & 0.236 [0.202, 0.266]$^{**}$ & 0.004 & 12 \\",
+        r"50 \% \textbar{} \{x\} & 0.236 [0.202, 0.266]$^{**}$ & 0.004 & 12 \\",
         r"\bottomrule",
         r"\end{tabular}",
     ]
@@ -68,3 +68,14 @@ def test_marks_by_hand():
         "***",
         "",
     ]
+
+
+def test_marks_that_mean_something_to_a_format_are_escaped():
+    table = pd.DataFrame({"a|b": ["p < 0.05 > x", "nns-mips"], "v": [-0.5, 0.5]})
+    tex = export.to_latex(table, caption="a < b")
+    assert r"a\textbar{}b" in tex
+    assert r"p \textless{} 0.05 \textgreater{} x & $-$0.500" in tex
+    assert "nns-mips & 0.500" in tex
+    assert r"\caption{a \textless{} b}" in tex
+    text = export.to_markdown(table, caption="* p < 0.05, a_b | c")
+    assert text.splitlines()[0] == r"\* p \< 0.05, a_b \| c"

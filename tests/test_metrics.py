@@ -93,7 +93,7 @@ def test_protocols_by_hand():
     # Every query of class a finds both others at once: AP = 1, but 2 / 3 where the query is counted in n_c.
     assert of["standard"]["MAP", 15, "class", "a"]["value"] == 1
     assert of["paper"]["MAP", 15, "class", "a"]["value"] == pytest.approx(2 / 3)
-    assert of["paper"]["MAP", 15, "micro", "all"]["value"] == pytest.approx(2 / 15)
+    assert of["paper"]["MAP", 15, "micro", "all"]["value"] == pytest.approx(3 / 4 * 2 / 15)  # clip 3 has 0
     assert of["standard"]["MR1", None, "macro", "all"]["value"] == 1
     assert of["paper"]["MR1", None, "macro", "all"]["value"] == 0
     # Class b has one clip: no row of its own, and counted as skipped.
@@ -242,3 +242,17 @@ def test_queries_table_has_each_query_once_a_protocol():
     means = of_class.groupby("label")["AP@5"].mean().dropna()
     rows = expected[(expected["metric"] == "MAP") & (expected["level"] == "class")].set_index("name")["value"]
     pd.testing.assert_series_equal(means, rows, check_names=False)
+
+
+def test_a_first_hit_beyond_a_given_ranking_is_not_before_its_end():
+    """All clips are equal, and a ranking from elsewhere has them backwards: by row order clip 1 is first."""
+    has_label = np.array([[1], [1], [0], [0], [0]], bool)
+    neighbours = np.array([[i for i in range(4, -1, -1) if i != q][:2] for q in range(5)], np.int32)
+    ranking = Ranking(neighbours, np.zeros((5, 2), np.float32))
+    class_wise, micro = metrics.per_query(np.zeros((5, 1)), has_label, cutoffs=(2,), ranking=ranking)
+    assert class_wise.first_rank.tolist() == micro.first_rank.tolist() == [3, 3]
+
+
+def test_more_labels_than_columns_are_refused():
+    with pytest.raises(ValueError, match="3 labels don't name the 2 columns"):
+        metrics.evaluate(np.eye(4), np.ones((4, 2), bool), list("abc"), cutoffs=(2,))

@@ -18,7 +18,9 @@ from sss_lib import (
     metrics,
     models,
     processing,
+    relevance,
     search,
+    statistics,
     tables,
 )
 from sss_lib.artefacts import Store, to_matrix
@@ -71,8 +73,11 @@ def small_run(tmp_path_factory, mini):
     for path in chosen["path"]:
         shutil.copy(path, sounds / "audio")
     (sounds / "audio" / "broken.wav").write_text("not a sound")
-    rows = chosen.assign(labels=chosen["labels"].str.join(","))[["fname", "labels"]]
-    broken = pd.DataFrame({"fname": ["broken"], "labels": ["Bark,Dog"]})
+    uploaders = [f"uploader {i // 2}" for i in range(CLIPS)]
+    rows = chosen.assign(labels=chosen["labels"].str.join(","), uploader=uploaders)[
+        ["fname", "labels", "uploader"]
+    ]
+    broken = pd.DataFrame({"fname": ["broken"], "labels": ["Bark,Dog"], "uploader": [""]})
     pd.concat([broken, rows]).to_csv(sounds / "ground_truth.csv", index=False)
     grid = folder / "small.yaml"
     grid.write_text(
@@ -98,13 +103,31 @@ def test_a_grid_runs_from_sounds_to_figures(small_run):
         *(f"duration-none-pcanone-{scale}" for scale in ("l2", "raw")),
     }
     names = {path.name for path in (folder / "figures" / "my sounds").iterdir()}
-    tables_too = {f"{n}.{s}" for n in ("comparison", "stability", "relevance") for s in ("tex", "md", "csv")}
-    assert names == tables_too | {
-        f"{n}.{s}" for n in ("ladder", "processing", "families", "classes") for s in ("svg", "png")
-    } - {
-        "families.svg",
-        "families.png",  # this folder has no families
+    written = ("comparison", "stability", "claims", "relevance", "losses")
+    drawn = ("ladder", "processing", "pca-and-micro", "cost", "classes", "differences", "confusion", "map")
+    # This folder has no families.
+    assert names == {f"{n}.{s}" for n in written for s in ("tex", "md", "csv")} | {
+        f"{n}.{s}" for n in (*drawn, "published-families") for s in ("svg", "png")
     }
+
+
+def test_systems_are_compared_by_uploader_where_uploaders_are_known(small_run):
+    folder, grid, _ = small_run
+    store, design = Store(folder / "data"), experiment.read_grid(grid)
+    everything = dataset.read(store.dataset("my sounds"))
+    collection = everything.select([fname for fname in everything.clips["fname"] if fname != "broken"])
+    best = tables.best_systems(experiment.read_scores(store, "my sounds", design), 3)
+    results = experiment.read_results(store, "my sounds", design, best, collection)
+    groups = relevance.origins(collection.clips)
+    by_group, by_clip = (
+        statistics.leaderboard(results, collection.labels, n=3, groups=own) for own in (groups, None)
+    )
+    figures = folder / "figures" / "my sounds"
+    written = pd.read_csv(figures / "stability.csv")
+    np.testing.assert_allclose(written["p"], by_group["p"])
+    assert by_group["p"][1] != by_clip["p"][1]
+    for name in ("stability", "claims", "losses", "comparison"):
+        assert "by uploader" in (figures / f"{name}.md").read_text().splitlines()[0]
 
 
 def test_a_broken_clip_is_listed_and_left_out(small_run):
@@ -323,6 +346,7 @@ def test_a_subset_goes_through_every_stage_under_its_own_name(small_run, capsys)
     stored = store.embeddings("few", variant).read()["fname"].to_pylist()
     assert stored == [fname for fname in collection.clips["fname"] if fname != "broken"]
     scores = store.scores("few", variant, "nns", cutoffs=(3,)).read().to_pandas()
+    scores = scores[scores["protocol"] == "standard"]
     row = scores[(scores["level"] == "macro") & (scores["metric"] == "MAP")].iloc[0]
     sizes = collection.select(stored).class_sizes()
     assert sizes["Hi-hat"] == 1  # so that no class-wise query is made for it

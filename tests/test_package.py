@@ -113,3 +113,11 @@ def test_make_takes_what_its_command_line_says_and_nothing_from_the_environment(
     for option in ("--dataset", "--query", "--name", "--add-ancestors", "--n-jobs 2"):
         assert option in said
     assert "--add-ancestors" not in made("-n", "run", "ANCESTORS=0")
+
+
+def test_the_readme_has_no_number_left_to_fill_in():
+    """A cell of nothing but capitals, such as RANK, stands for a number that nobody measured."""
+    lines = [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("|")]
+    cells = [cell.strip(" *\\") for line in lines for cell in line.split("|")]
+    assert len(lines) > 20
+    assert [cell for cell in cells if re.fullmatch(r"[A-Z][A-Z0-9_]+(, [A-Z][A-Z0-9_]+)*|\?+", cell)] == []

@@ -7,7 +7,7 @@ import pytest
 import reference
 import scipy.sparse
 
-from sss_lib import metrics, processing, protocols
+from sss_lib import floors, metrics, processing, protocols
 from sss_lib.protocols import Protocol
 
 DIVISORS = {
@@ -111,3 +111,26 @@ def test_dividing_by_r_needs_all_relevant_clips_counted():
         micro.scores(Protocol("trec", "R", "R"))
     _, micro = metrics.per_query(np.eye(9), has_label, cutoffs=(3,), count_all=True)
     np.testing.assert_allclose(micro.scores(Protocol("trec", "R", "R"))["MAP", 3], 3 / 8)
+
+
+def test_the_paper_counts_a_query_without_an_answer_as_zero():
+    """Clips 0 and 1 find each other; clip 2 is alone in its class, and clip 3 has none."""
+    x, has_label = np.arange(4.0)[:, None], np.array([[1, 0], [1, 0], [0, 1], [0, 0]], bool)
+    table = metrics.evaluate(x, has_label, ["a", "b"], cutoffs=(1,), protocol="paper")
+    found = table.set_index(["metric", "level", "name"])
+    assert found["value"].to_dict() == {
+        ("MAP", "class", "a"): 1,
+        ("MAP", "class", "b"): 0,
+        ("MAP", "macro", "all"): 1 / 2,
+        ("MAP", "micro", "all"): pytest.approx(2 / 3),
+        ("MR1", "class", "a"): 0,
+        ("MR1", "macro", "all"): 0,
+        ("MR1", "micro", "all"): 0,
+    }
+    assert found.loc[("MAP", "macro", "all"), ["n_queries", "n_skipped"]].tolist() == [3, 0]
+    assert found.loc[("MR1", "macro", "all"), ["n_queries", "n_skipped"]].tolist() == [2, 1]
+    for bound, micro in ((floors.ceiling, 2 / 3), (floors.chance, 2 / 3 * 1 / 3)):
+        scores = bound(has_label, ["a", "b"], cutoffs=(1,), protocol="paper")
+        scores = scores.set_index(["metric", "level", "name"])["value"]
+        assert scores["MAP", "class", "b"] == 0
+        assert scores["MAP", "micro", "all"] == pytest.approx(micro)

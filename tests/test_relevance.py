@@ -92,6 +92,12 @@ def test_the_leaves_and_depths_of_the_embedded_classes():
     assert dict(zip(parents, relevance.depths(list(parents), parents), strict=True))["Bass_drum"] == 5
 
 
+def test_of_several_parents_the_deepest_counts():
+    """A howl is a dog's (depth 2) and an animal's (depth 1): it has depth 3, whichever is named first."""
+    parents = {"Animal": [], "Dog": ["Animal"], "Howl": ["Animal", "Dog"], "Wail": ["Dog", "Animal"]}
+    assert relevance.depths(list(parents), parents).tolist() == [1, 2, 3, 3]
+
+
 def test_a_circle_among_parents_is_refused():
     with pytest.raises(ValueError, match="a -> b -> a is a circle"):
         relevance.depths(["a"], {"a": ["b"], "b": ["a"]})

@@ -30,6 +30,9 @@ def test_the_overview_opens_with_the_headline_and_puts_the_best_first(run):
     expected = f"{row['value']:.3f} [{row['ci_low']:.3f}, {row['ci_high']:.3f}]"
     assert table["MAP@5"][0] == expected
     assert table["queries"][0] == row["n_queries"]
+    bounded = reports.overview(scores.assign(chance=0.125, ceiling=1.0))
+    assert (bounded["MAP@5 chance"] == "0.125").all()
+    assert (bounded["MAP@5 ceiling"] == "1.000").all()
 
 
 def test_the_overview_is_of_one_system(run):
@@ -78,6 +81,10 @@ def test_each_system_has_its_score_by_every_rule():
     table = reports.by_relevance(scores, 5)
     assert {"class", "leaf", "any", "graded", "class without uploader"} <= set(table)
     assert table["class"].is_monotonic_decreasing
+    bounded = reports.by_relevance(scores.assign(chance=0.1, ceiling=0.9), 5)
+    assert bounded["model"].tolist() == ["Ceiling (labels)", *table["model"], "Chance (expected)"]
+    assert (bounded.loc[0, ["class", "graded"]] == 0.9).all()
+    pd.testing.assert_frame_equal(bounded.iloc[1:3].reset_index(drop=True), table, check_dtype=False)
 
 
 def test_disagreements_are_sorted_by_their_gap(run):

@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,7 +7,7 @@ import reference
 import scipy.sparse
 import scipy.stats
 
-from sss_lib import metrics, relevance, statistics
+from sss_lib import metrics, relevance, resampling, statistics
 
 
 def per_query_of(scores, labels):
@@ -123,6 +124,52 @@ def test_a_class_by_one_uploader_has_no_interval_over_uploaders():
     assert np.isfinite(interval(table, "class", "b")).all()
 
 
+def uploaders_of(n_uploaders, rng, clips_each=4):
+    """Scores about 0.5, classes and groups: each class by so many uploaders of its own, who do unlike."""
+    per_unit = np.repeat(np.arange(len(n_uploaders)), n_uploaders)
+    effects = 0.1 * rng.normal(size=len(per_unit))
+    groups = np.repeat(np.arange(len(per_unit)), clips_each)
+    return 0.5 + effects[groups] + 0.03 * rng.normal(size=len(groups)), per_unit[groups], groups
+
+
+@pytest.mark.parametrize("n_uploaders", [[1, 2, 3] * 6, [1] * 12 + [2] * 5 + [3] * 4])
+def test_macro_intervals_over_uploaders_cover_though_many_classes_have_one(n_uploaders):
+    rng = np.random.default_rng(9)
+    covered = 0
+    for seed in range(300):
+        scores, labels, groups = uploaders_of(n_uploaders, rng)
+        names = [str(c) for c in range(len(n_uploaders))]
+        table = statistics.bootstrap_intervals(
+            *per_query_of(scores, labels), names, groups=groups, n_draws=300, seed=seed
+        )
+        low, high = interval(table, "macro")
+        covered += low <= 0.5 <= high
+    assert 0.9 <= covered / 300 <= 0.985
+
+
+def test_a_class_by_one_uploader_borrows_the_spread_of_the_others_by_hand():
+    """Classes 0 and 1 by uploaders who are 0.1 off: variance 0.02 each; classes 2 and 3 by one uploader."""
+    scores, labels = [0.4, 0.6, 0.4, 0.6, 0.5, 0.5], [0, 0, 1, 1, 2, 3]
+    class_wise, micro = per_query_of(scores, labels)
+    design = resampling.Design(class_wise, micro, list("abcd"), None, np.array([0, 1, 2, 3, 4, 4]))
+    means = resampling.Means(design, np.array(scores * 2))
+    borrowed = dict(zip(design.levels, means.borrowed, strict=True))
+    assert borrowed["macro", "all"] == pytest.approx(0.02 * (2 / 4) ** 2)
+    assert borrowed["class", "a"] == borrowed["micro", "all"] == 0
+    drawn = means.drawn(design.drawn_weights(2000, 0))[design.levels.index(("macro", "all"))]
+    own = resampling.Means(design, np.array(scores[:4] + [np.nan, np.nan] + scores))  # classes 0 and 1 alone
+    of_own = own.drawn(design.drawn_weights(2000, 0))[design.levels.index(("macro", "all"))]
+    assert drawn.var() == pytest.approx(of_own.var() / 4 + 0.02 * (2 / 4) ** 2, rel=1e-3)
+
+
+def test_where_nearly_all_classes_are_by_one_uploader_no_macro_interval_is_told():
+    for n_uploaders, told in (([1] * 4 + [2], False), ([1] * 3 + [2], True)):
+        scores, labels, groups = uploaders_of(n_uploaders, np.random.default_rng(10))
+        names = [str(c) for c in range(len(n_uploaders))]
+        table = statistics.bootstrap_intervals(*per_query_of(scores, labels), names, groups=groups)
+        assert np.isfinite(interval(table, "macro")).all() == told
+
+
 def test_every_score_has_an_interval_that_holds_for_its_level():
     rng = np.random.default_rng(4)
     x, has_label, labels, families = reference.random_multilabel(rng, 60, 6, 3)
@@ -133,7 +180,9 @@ def test_every_score_has_an_interval_that_holds_for_its_level():
         keys = ["metric", "n", "level", "name"]
         both = values.merge(intervals, on=keys, validate="one_to_one")
         assert len(both) == len(values) == len(intervals)
-        assert (both["ci_low"] <= both["ci_high"]).all()
+        alone = both["n_queries"] == 1  # a class of one clip: by the paper's protocol its score is 0
+        assert both.loc[alone, "ci_low"].isna().all()
+        assert (both["ci_low"] <= both["ci_high"])[~alone].all()
         inside = both["value"].between(both["ci_low"] - 1e-6, both["ci_high"] + 1e-6)
         assert inside[both["level"].isin(["macro", "micro"])].all()
 
@@ -300,3 +349,92 @@ def test_systems_of_other_queries_are_refused():
         statistics.leaderboard({"a": a}, labels, n=5, level="class")
     with pytest.raises(ValueError, match="3 groups don't cover clip"):
         statistics.bootstrap_intervals(*a, labels, groups=np.zeros(3, int))
+
+
+def test_pairs_of_one_unit_have_no_interval_and_no_bootstrap_p():
+    a, b = np.array([0.9, 0.8, 0.7]), np.array([0.1, 0.2, 0.0])
+    together = np.zeros(3, int)
+    alone = statistics.paired_bootstrap(a[:1], b[:1])
+    assert np.isnan([alone.ci_low, alone.ci_high, alone.p]).all()
+    assert alone.difference == pytest.approx(0.8)
+    assert np.isnan(statistics.paired_bootstrap(a, b, groups=together).p)
+    assert np.isnan(statistics.macro_difference(a, b, together, np.arange(3), groups=together).p)
+    assert statistics.paired_permutation(a, b, groups=together) == 1
+
+
+def test_comparing_says_nothing_of_a_class_by_one_uploader():
+    a, b = (per_query_of(scores, [0, 0, 1, 1]) for scores in ([0.9, 0.8, 0.7, 0.6], [0.1, 0.0, 0.2, 0.3]))
+    table = statistics.compare(a, b, ["a", "b"], groups=np.array([0, 0, 1, 2]), n_draws=200)
+    table = table[(table["metric"] == "MAP") & (table["level"] == "class")].set_index("name")
+    columns = ["ci_low", "ci_high", "p_bootstrap"]
+    assert table.loc["a", columns].isna().all()
+    assert table.loc["b", columns].notna().all()
+    assert table.loc["a", "p"] == 1
+
+
+GROUPED = np.array([0, 0, 1, 1])
+"""Two uploaders of two clips each."""
+
+
+def half_better():
+    """Two systems on four queries of a class: the first is better by 1 everywhere, with p of 2/16 or 2/4."""
+    return per_query_of([1.0] * 4, [0] * 4), per_query_of([0.0] * 4, [0] * 4)
+
+
+def test_comparisons_turn_and_draw_groups_by_hand():
+    a, b = half_better()
+    for groups, p in ((None, 2 / 16), (GROUPED, 2 / 4)):
+        table = statistics.compare(a, b, ["a"], groups=groups)
+        assert (table.loc[table["metric"] == "MAP", "p"] == p).all()
+        board = statistics.leaderboard({"a": a, "b": b}, ["a"], n=1, groups=groups)
+        assert board["p"][1] == board["p_holm"][1] == p
+        other = tuple(replace(queries, relevance="other") for queries in b)
+        (loss,) = statistics.losses({"x": (a, other)}, ["a"], n=1, groups=groups).to_dict("records")
+        assert loss["p"] == p
+    # Two units of 0 and 1: draws are 0, 1/2 and 1, spread about 1/2 by sqrt(2 / 1); of four, by sqrt(4 / 3).
+    scores, nothing, one = np.array([0.0, 0, 1, 1]), np.zeros(4), np.zeros(4, int)
+    found = statistics.macro_difference(scores, nothing, one, np.arange(4), groups=GROUPED)
+    assert (found.ci_low, found.ci_high) == pytest.approx((0.5 - 0.5**0.5, 0.5 + 0.5**0.5), abs=1e-6)
+    alone = statistics.macro_difference(scores, nothing, one, np.arange(4))
+    assert (alone.ci_low, alone.ci_high) == pytest.approx((0.5 - 3**-0.5, 0.5 + 3**-0.5), abs=1e-6)
+
+
+def test_a_summary_has_the_intervals_over_clips_and_those_over_groups():
+    queries, labels = per_query_of(np.random.default_rng(12).random(12), [0] * 6 + [1] * 6), ["a", "b"]
+    groups = np.arange(12) // 3
+    table = statistics.summary(*queries, labels, groups=groups)
+    by_clip, by_group = (
+        statistics.bootstrap_intervals(*queries, labels, groups=own) for own in (None, groups)
+    )
+    for end in ("ci_low", "ci_high"):
+        np.testing.assert_array_equal(table[end], by_clip[end])
+        np.testing.assert_array_equal(table[f"group_{end}"], by_group[end])
+    assert not np.allclose(by_clip["ci_low"], by_group["ci_low"])
+
+
+def test_a_drawn_permutation_counts_the_observed_order_so_that_p_is_never_zero():
+    assert statistics.paired_permutation(np.ones(40), np.zeros(40), n_draws=99) == 1 / 100
+
+
+def test_no_loss_is_told_where_no_query_has_an_answer_by_both_rules():
+    has_label, rule = np.ones((3, 1), bool), relevance.Relevance(groups=np.zeros(3, int), excluded="uploader")
+    both = [metrics.per_query(np.eye(3), has_label, cutoffs=(2,), relevant=r) for r in (None, rule)]
+    table = statistics.losses({"a": both}, ["a"], n=2, n_draws=100)
+    assert table.drop(columns="system").isna().all(axis=None)
+
+
+@pytest.mark.parametrize(("metric", "truth"), [("MAP", 0.5), ("MR1", 4)])
+def test_intervals_of_a_class_of_ten_cover_nine_times_in_ten_and_those_of_a_macro_mean_more(metric, truth):
+    """AP is normal about 0.5, R1 geometric of mean 4; twenty classes of ten clips."""
+    rng, labels = np.random.default_rng(13), np.repeat(np.arange(20), 10)
+    covered = {"class": [], "macro": []}
+    for seed in range(100):
+        ones = np.ones(200, int)
+        own = {1: 0.5 + 0.1 * rng.normal(size=200)}, rng.geometric(1 / truth if truth > 1 else 0.5, 200)
+        kinds = (metrics.PerQuery(np.arange(200), which, ones, *own) for which in (labels, -ones))
+        table = statistics.bootstrap_intervals(*kinds, [str(c) for c in range(20)], n_draws=300, seed=seed)
+        for level, held in covered.items():
+            rows = table[(table["metric"] == metric) & (table["level"] == level)]
+            held += ((rows["ci_low"] <= truth) & (truth <= rows["ci_high"])).tolist()
+    assert 0.86 <= np.mean(covered["class"]) <= 0.95
+    assert np.mean(covered["macro"]) >= 0.88  # a hundred trials: standard error 0.022
