@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import threadpoolctl
 
-from sss_lib import audio, models
+from sss_lib import audio, download, models
 from sss_lib.artefacts import Artefact, DamagedArtefactError, Frames, Store, replacing, to_frames
 from sss_lib.dataset import Dataset
 
@@ -67,8 +67,8 @@ def extract(
     """Embed every clip of a dataset and write the frames in parts.
 
     A part whose clips, model and code are unchanged is kept. A clip that can't be embedded is listed in
-    failures.csv with the reason, and the run goes on. A worker uses one thread, so that workers don't fight,
-    and decodes the next clips while the model is at work; it holds few waves at a time, and
+    failures.csv with the reason, and the run goes on. A worker uses one thread, so that workers don't fight;
+    a single one decodes the next clips while the model is at work. It holds few waves at a time, and
     `audio.MAX_DURATION_S` bounds each. The result depends neither on `n_jobs` nor on where an earlier run was
     killed.
 
@@ -208,7 +208,7 @@ def _content_digest(path: str) -> str:
     if not os.path.isfile(path):  # a pipe or a device would never end
         return "unreadable: not a file"
     try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        return download.digest_of(Path(path))
     except OSError as error:
         return f"unreadable: {error.strerror}"
 

@@ -109,8 +109,15 @@ class Grid:
             "aggregations": AGGREGATIONS,
             "searches": list(SEARCHES),
         }
-        for name in self.models:
+        files: dict[str, str] = {}
+        for name in dict.fromkeys(self.models):
             models.spec(name)
+            other = files.setdefault(models.file_name(name), name)
+            if other != name:
+                raise ValueError(
+                    f"models {other!r} and {name!r} of the grid would have the same files, called "
+                    f"{models.file_name(name)}: rename one of them, or run them in two data folders"
+                )
         for key, words in known.items():
             for value in getattr(self, key):
                 require_known(value, words, f"{key} of the grid")

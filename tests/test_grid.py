@@ -173,3 +173,12 @@ def test_a_rule_with_a_mistake_names_the_mend(rule, message):
 def test_rules_that_leave_nothing_are_refused():
     with pytest.raises(ValueError, match="nothing is left of the grid: 1 systems, by the rules"):
         Grid(("logmel",), exclude=({"model": "logmel"},)).systems()
+
+
+def test_two_models_whose_files_would_be_the_same_are_refused(monkeypatch):
+    monkeypatch.setattr("sss_lib.models.spec", lambda name: None)
+    monkeypatch.setattr("sss_lib.models.file_name", lambda name: "hear-encoder-weights")
+    with pytest.raises(
+        ValueError, match="'hear:encoder:a/weights.pt' and 'hear:encoder:b/weights.pt' of the g"
+    ):
+        Grid(("hear:encoder:a/weights.pt", "hear:encoder:b/weights.pt"))
