@@ -120,4 +120,5 @@ def test_the_readme_has_no_number_left_to_fill_in():
     lines = [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("|")]
     cells = [cell.strip(" *\\") for line in lines for cell in line.split("|")]
     assert len(lines) > 20
-    assert [cell for cell in cells if re.fullmatch(r"[A-Z][A-Z0-9_]+(, [A-Z][A-Z0-9_]+)*|\?+", cell)] == []
+    unfilled = re.compile(r"[A-Z][A-Z0-9_]+(, [A-Z][A-Z0-9_]+)*|\?+")
+    assert [cell for cell in cells if unfilled.fullmatch(cell) and cell != "MIT"] == []
