@@ -88,8 +88,7 @@ def ranked(scores: pd.DataFrame) -> pd.DataFrame:
 
 def page(table: pd.DataFrame) -> str:
     """Self-contained HTML page of `ranked`: sortable, filterable, without any network."""
-    measures = [c for c in table if c.startswith(("MAP@", "MR1")) and not c.endswith((" low", " high"))]
-    measures.sort(key=lambda name: (name == "MR1", int(name[4:]) if "@" in name else 0))
+    measures = _measures(table)
     rows = [
         {
             "dataset": row["dataset"],
@@ -111,6 +110,12 @@ def page(table: pd.DataFrame) -> str:
     ]
     content = json.dumps({"measures": measures, "rows": rows}).replace("<", "\\u003c")
     return TEMPLATE.read_text(encoding="utf-8").replace("{{content}}", content)
+
+
+def _measures(table: pd.DataFrame) -> list[str]:
+    """Return the columns of measures, without their intervals: MAP@N by N, then MR1."""
+    found = [c for c in table if c.startswith(("MAP@", "MR1")) and not c.endswith((" low", " high"))]
+    return sorted(found, key=lambda name: (name == "MR1", int(name[4:]) if "@" in name else 0))
 
 
 @functools.cache
@@ -141,14 +146,13 @@ def main(arguments: list[str] | None = None) -> int:
     for dataset, own in shown.groupby("dataset", sort=False):
         best = own.drop_duplicates("model")
         print(f"\n{dataset}: each model's best of {len(own)} systems, macro, protocol 'standard'\n")
-        measures = [c for c in best if c.startswith(("MAP@", "MR1")) and not c.endswith((" low", " high"))]
         printed = pd.DataFrame(
             {
                 "System": best["model"].map(display_name),
                 "Processing and search": [tables.describe_system(row) for row in best.to_dict("records")],
                 **{
                     name: best[name].map("{:.3f}".format if "@" in name else "{:.1f}".format)
-                    for name in measures
+                    for name in _measures(best)
                 },
             }
         )
