@@ -98,7 +98,9 @@ def made(*arguments, **environment):
     """Return what make says."""
     own = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKEOVERRIDES")}
     ways = {"capture_output": True, "text": True, "check": True}
-    return subprocess.run(["make", *arguments], cwd=ROOT, env=own | environment, **ways).stdout
+    return subprocess.run(
+        ["make", "--no-print-directory", *arguments], cwd=ROOT, env=own | environment, **ways
+    ).stdout
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs make")

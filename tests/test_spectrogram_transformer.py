@@ -74,7 +74,7 @@ def test_every_clip_has_frames_whatever_is_beside(tmp_path, monkeypatch):
 def test_a_damaged_file_is_told(tmp_path, monkeypatch):
     seeded.accept(tmp_path, monkeypatch)
     (tmp_path / CATALOGUE["ast"].weights.file).write_bytes(b"no tensors")
-    with pytest.raises(ValueError, match="is damaged: delete it and fetch it again"):
+    with pytest.raises(ValueError, match="is no safetensors file, or not a whole one: delete it and run"):
         models.load("ast")
 
 

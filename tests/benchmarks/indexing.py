@@ -4,7 +4,6 @@ python tests/benchmarks/indexing.py [N_FILES]; 100,000 files of 0.1 s by default
 """
 
 import contextlib
-import resource
 import sys
 import tempfile
 import time
@@ -12,6 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+import memory
 
 from sss_lib import dataset, extraction
 from sss_lib.artefacts import Store
@@ -60,8 +63,10 @@ class Clock:
     def tell(self, what: str) -> None:
         """Print it."""
         wall_s, cpu_s = time.monotonic() - self.wall_s, time.process_time() - self.cpu_s
-        most_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(f"{what:56}{wall_s:7.1f} s, processor {cpu_s:6.1f} s, {most_mb:5.0f} MB so far", flush=True)
+        print(
+            f"{what:56}{wall_s:7.1f} s, processor {cpu_s:6.1f} s, {memory.peak_mib():5.0f} MiB so far",
+            flush=True,
+        )
         self.__init__()
 
 

@@ -8,7 +8,6 @@ sizes below each other as in its ontology. The embeddings are random: first hits
 
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -21,6 +20,7 @@ import pandas as pd
 import scipy.sparse
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
+import memory
 import reference
 
 from sss_lib import metrics, relevance, search
@@ -191,8 +191,7 @@ def main() -> str | int:
     """Time every workload in turn, `ROUNDS` times, and print the tables; return what is over its bounds."""
     if sys.argv[1:] == ["--peak"]:
         both_protocols(embeddings(), *fsd50k_labels())
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        print(peak / 1024 ** (2 if sys.platform == "darwin" else 1))
+        print(memory.peak_mib())
         return 0
     jobs = workloads()
     seconds: dict[str, list[float]] = {name: [] for name in jobs}
