@@ -61,6 +61,7 @@ leaderboard: $(READY)
 bench: $(READY)
 	@$(BIN)/python tests/benchmarks/search_and_evaluation.py
 	@$(BIN)/python tests/benchmarks/extraction.py
+	@$(BIN)/python tests/benchmarks/notebooks.py
 
 lint: $(READY)
 	@$(BIN)/ruff check .

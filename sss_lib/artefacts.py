@@ -365,10 +365,20 @@ class Store:
             for variant, search in systems
         }
         path = self.data_dir / "evaluation_results" / dataset / "comparison.parquet"
-        rows = ("attention", "clap", "clip", "effects", "essentia", "floors", "later")
-        modules = ("export", "floors", "metrics", *(f"models.rows.{kind}" for kind in rows))
-        modules += ("plots.classes", "plots.style")
-        modules += ("plots.systems", "queries", "relevance", "reports", "resampling", "statistics", "tables")
+        kinds = ("attention", "clap", "clip", "effects", "essentia", "floors", "later")
+        modules = tuple(f"models.rows.{kind}" for kind in kinds)
+        modules += (
+            "claims",
+            "confusion",
+            "export",
+            "floors",
+            "metrics",
+            "projection",
+            "published",
+            "queries",
+        )
+        modules += ("plots.classes", "plots.style", "plots.systems", "queries")
+        modules += ("relevance", "reports", "resampling", "statistics", "tables")
         return Artefact(path, dataclasses.asdict(grid), inputs, modules, "05_figures")
 
     def all_scores(self) -> list[Artefact]:

@@ -113,7 +113,7 @@ def class_scores(store: Store, dataset: str, grid: Grid, collection, n: int) -> 
 
     def scores_of(system: tuple[Variant, str]):
         class_wise, _ = results_of(store, dataset, *system, grid.cutoffs, collection)
-        return class_wise.scores("standard")["MAP", n]
+        return class_wise.scores(grid.protocol)["MAP", n]
 
     return scores_of
 

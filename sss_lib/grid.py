@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from sss_lib import models
+from sss_lib import models, protocols
 from sss_lib.models.spec import LONG, SHORT
 from sss_lib.processing import AGGREGATIONS
 from sss_lib.search import SEARCHES
@@ -81,6 +81,8 @@ class Grid:
     left out and why. How audio is prepared (`long_audio`, `short_audio`, `preprocessing`) is part of a
     model's name, as in "clap-2023+truncate": `available` spells these out.
 
+    Every system is scored under every protocol; `protocol` is the one that the tables and figures are of.
+
     `include` and `exclude` are rules: mappings of a word of `RULE` to a value or a list of values, models
     with wildcards. A system is run if some rule of `include`, where there are any, fits it, and none of
     `exclude`.
@@ -98,6 +100,7 @@ class Grid:
     scale: tuple[bool, ...] = (True,)
     searches: tuple[str, ...] = ("nns",)
     cutoffs: tuple[int, ...] = (15, 150)
+    protocol: str = "standard"
     include: tuple[Mapping[str, object], ...] = ()
     exclude: tuple[Mapping[str, object], ...] = ()
 
@@ -121,6 +124,7 @@ class Grid:
         for key, words in known.items():
             for value in getattr(self, key):
                 require_known(value, words, f"{key} of the grid")
+        require_known(self.protocol, protocols.NAMED, "the protocols")
         numbers = {"cutoffs": self.cutoffs, "n_components": [n for n in self.n_components if n is not None]}
         for key, values in numbers.items():
             if any(type(value) is not int or value < 1 for value in values):
@@ -246,10 +250,10 @@ def read_grid(path: str | Path) -> Grid:
         require_known(key, keys, f"the keys of {path.name}")
     if "models" not in content:
         raise ValueError(f"{path} has no 'models': name at least one of {', '.join(models.catalogue())}")
-    as_tuples = {k: tuple(v) if isinstance(v, list) else (v,) for k, v in content.items()}
+    as_tuples = {k: tuple(v) if isinstance(v, list) else (v,) for k, v in content.items() if k != "protocol"}
     here = path.absolute().parent
     as_tuples["models"] = tuple(models.absolute(str(name), here) for name in as_tuples["models"])
-    return Grid(**as_tuples)
+    return Grid(**as_tuples, **{key: content[key] for key in ("protocol",) if key in content})
 
 
 def require_known(value: object, known: Iterable, what: str) -> None:

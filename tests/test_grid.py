@@ -181,3 +181,16 @@ def test_two_models_whose_files_would_be_the_same_are_refused(monkeypatch):
     monkeypatch.setattr("sss_lib.models.file_name", lambda name: "hear-encoder-weights")
     with pytest.raises(ValueError, match="would have the same files, called hear-encoder-weights: rename"):
         Grid(("hear:encoder:a/weights.pt", "hear:encoder:b/weights.pt"))
+
+
+def test_a_grid_names_the_protocol_that_its_tables_are_of(tmp_path):
+    path = tmp_path / "grid.yaml"
+    path.write_text("models: duration\nprotocol: paper")
+    assert experiment.read_grid(path).protocol == "paper"
+    assert Grid(("duration",)).protocol == "standard"
+    path.write_text("models: duration\nprotocol: papers")
+    with pytest.raises(ValueError, match="did you mean 'paper'"):
+        experiment.read_grid(path)
+    path.write_text("models: duration\nprotocol: [paper, standard]")
+    with pytest.raises(ValueError, match="is not among the protocols"):
+        experiment.read_grid(path)

@@ -48,6 +48,9 @@ class ModelSpec:
     Attributes
     ----------
     name, display_name : str
+    variation_of : str
+        What several rows are variations of, such as OpenL3 with its bands, contents and dimensions; "" for a
+        model of its own.
     loader : str
         Module of `sss_lib.models` whose `load(spec, device)` gives the network.
     rate_hz : int
@@ -106,6 +109,7 @@ class ModelSpec:
     data_size: str
     colour: str
     citation: str
+    variation_of: str = ""
     trained_on: str = "-"
     verified: str = ""
     requires: str = ""
@@ -122,6 +126,11 @@ class ModelSpec:
     scaled: bool = False
     floor: bool = False
     network: Callable | None = field(default=None, repr=False)
+
+    @property
+    def series(self) -> str:
+        """Name of the model that it is a variation of, or its own."""
+        return self.variation_of or self.display_name
 
     @property
     def aggregations(self) -> tuple[str, ...]:
@@ -198,5 +207,6 @@ class ModelSpec:
             self,
             name="+".join([self.name, *telling]),
             display_name=f"{self.display_name} ({', '.join(telling)})",
+            variation_of=self.series,
             **new,
         )

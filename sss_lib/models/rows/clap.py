@@ -16,6 +16,7 @@ def _laion_clap(
     return ModelSpec(
         name=f"laion-{name}",
         display_name=f"LAION-CLAP {display_name}",
+        variation_of="LAION-CLAP",
         loader="htsat",
         rate_hz=48000,
         dim=512,
