@@ -1,6 +1,6 @@
 # make run    set up, then run the notebooks of a grid: figures, a table, executed notebooks
 # make test   set up, then run the tests
-# make listen  set up, then serve notebook 06 as a page on this machine (PORT=8866, HOST=127.0.0.1)
+# make listen DATASET=...   serve notebook 06 as a page on this machine (PORT=8866, HOST=127.0.0.1)
 # make models MODELS="a b"   download the weights of models by name; without names, list the models
 # make verify DATASET=...    is a copy of a collection whole, and what is in it?
 # make data DATASET=...      fetch a known collection: fsd50k, fsd50k-dev, esc50, urbansound8k
@@ -44,7 +44,8 @@ test: $(READY)
 	@$(BIN)/python -m pytest
 
 listen: $(READY)
-	@$(BIN)/python -m sss_lib.listening --host '$(HOST)' --port $(PORT)
+	@$(BIN)/python -m sss_lib.listening --host '$(HOST)' --port $(PORT) \
+		$(if $(DATASET),--dataset "$$DATASET")
 
 models: $(READY)
 	@$(BIN)/python -m sss_lib.models $(MODELS)

@@ -83,7 +83,7 @@ def free_port():
 def voila(study_folder):
     """URL of the served page."""
     port = free_port()
-    arguments = command("127.0.0.1", port, notebook=study_folder / "06.ipynb", browser=False)
+    arguments = command("127.0.0.1", port, study_folder / "06.ipynb", browser=False)
     with serving(arguments, port, env=environment()):
         yield f"http://127.0.0.1:{port}/"
 
