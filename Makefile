@@ -63,6 +63,7 @@ bench: $(READY)
 	@$(BIN)/python tests/benchmarks/search_and_evaluation.py
 	@$(BIN)/python tests/benchmarks/extraction.py
 	@$(BIN)/python tests/benchmarks/notebooks.py
+	@$(BIN)/python tests/benchmarks/listening.py
 
 lint: $(READY)
 	@$(BIN)/ruff check .
