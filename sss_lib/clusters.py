@@ -13,6 +13,7 @@ import joblib
 import numpy as np
 
 from sss_lib import search as exact
+from sss_lib.processes import ProcessEndedError
 from sss_lib.search import Ranking
 
 BLOCK = 256
@@ -42,6 +43,8 @@ def connect(cluster: str, n_workers: int | None = None) -> Iterator["distributed
         If no scheduler answers there, or it has no worker.
     ImportError
         If Dask is not installed.
+    ProcessEndedError
+        If within the block a task has killed several workers, one after the other.
     """
     try:
         import distributed
@@ -71,7 +74,10 @@ def connect(cluster: str, n_workers: int | None = None) -> Iterator["distributed
             raise ValueError(
                 f"the scheduler at {cluster} has no worker: start one with dask worker {cluster}"
             ) from None
-        yield client
+        try:
+            yield client
+        except distributed.KilledWorker as error:
+            raise ProcessEndedError(f"workers of {cluster} die of one task: {error}") from None
 
 
 def n_threads(client) -> int:

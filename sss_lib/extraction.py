@@ -290,7 +290,7 @@ def _on_cluster(groups: Iterable, spec: models.ModelSpec, device: str, cluster: 
         try:
             yield from clusters.in_order(submit, groups, 2 * clusters.n_threads(client))
         finally:
-            client.run(processes.end_beside, key)
+            client.run(processes.end_beside, key, on_error="ignore")
 
 
 def _embed_as(code: str, group: list[Clip], spec: models.ModelSpec, device: str) -> list[Result]:

@@ -186,8 +186,11 @@ def serve() -> None:
             answer = pickle.dumps((function(*arguments), None))
         except Exception as error:
             answer = _as_answer(error)
-        answers.write(answer)
-        answers.flush()
+        try:
+            answers.write(answer)
+            answers.flush()
+        except BrokenPipeError:  # who asked is gone
+            os._exit(1)
 
 
 def _as_answer(error: Exception) -> bytes:
