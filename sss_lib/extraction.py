@@ -305,17 +305,18 @@ def _embed_as(code: str, group: list[Clip], spec: models.ModelSpec, device: str)
 
 def _embed(group: list[Clip], spec: models.ModelSpec, device: str) -> list[Result]:
     """Result of each clip of a group; while the model is at work on one, the next are decoded."""
-    extractor, threads = _loaded(spec, device)
-    with ThreadPoolExecutor(1) as pool, threads.limit(limits=1):
+    with ThreadPoolExecutor(1) as pool:
         waves = {fname: pool.submit(audio.decode, path, spec.rate_hz) for fname, path in group}
+        extractor, threads = _loaded(spec, device)
 
         def good() -> Iterator[np.ndarray]:
             return (wave.result() for wave in waves.values() if not wave.exception())
 
-        try:
-            embedded = extractor.embed(good())
-        except Exception:  # one clip must not take its group along: each alone, to find it
-            embedded = [_embed_one(wave, extractor) for wave in good()]
+        with threads.limit(limits=1):
+            try:
+                embedded = extractor.embed(good())
+            except Exception:  # one clip must not take its group along: each alone, to find it
+                embedded = [_embed_one(wave, extractor) for wave in good()]
     of_good = iter(embedded)
     return [
         (fname, _reason(wave.exception()) if wave.exception() else next(of_good))

@@ -242,7 +242,7 @@ def command_lines(tmp_path):
 def test_a_grid_on_a_cluster_of_command_lines_survives_the_kill_of_a_worker(
     command_lines, collection, tmp_path
 ):
-    """Every notebook ends well, and what they rank is what the library ranks here; without labels, for speed."""
+    """Every notebook ends well and ranks as the library does here; without labels there are fewer."""
     for table in ("ground_truth.csv", "classes.csv"):
         (collection / table).unlink()
     (tmp_path / "grid.yaml").write_text("models: [logmel]\nn_components: [null, 2]\ncutoffs: [3]")
