@@ -7,13 +7,17 @@ sounds.
 
 import contextlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import fields, replace
 
 import joblib
 import numpy as np
+import scipy.sparse
 
+from sss_lib import scoring
 from sss_lib import search as exact
 from sss_lib.processes import ProcessEndedError
+from sss_lib.queries import Queries
 from sss_lib.search import Ranking
 
 BLOCK = 256
@@ -145,6 +149,48 @@ def rank(
     neighbours = np.concatenate([one.neighbours for one in found])
     scores = np.concatenate([one.scores for one in found])
     return Ranking(neighbours, scores, found[0].ties)
+
+
+def per_query(
+    x: np.ndarray, label_matrix: scipy.sparse.csr_array, *, client, **options: object
+) -> tuple[Queries, Queries]:
+    """`metrics.per_query` with the queries shared out among the workers of a cluster; see `rank`.
+
+    Parameters
+    ----------
+    x : np.ndarray [shape=(n_clips, dim)]
+    label_matrix : scipy.sparse.csr_array [shape=(n_clips, n_labels), dtype=bool]
+    client : distributed.Client
+    **options
+        search, cutoffs, relevant and count_all of `metrics.per_query`.
+
+    Returns
+    -------
+    class_wise, micro : Queries
+        For `metrics.summarise`.
+    """
+    rows = np.arange(len(x))
+    corpus, labels = client.scatter([x, label_matrix], broadcast=True, hash=False)
+
+    def submit(shard: np.ndarray):
+        return client.submit(scoring.per_query, corpus, labels, queries=shard, pure=False, **options)
+
+    found = in_order(submit, shards(rows, n_threads(client)), 2 * n_threads(client))
+    class_wise, micro = (joined(of_kind) for of_kind in zip(*found, strict=True))
+    return class_wise, micro
+
+
+def joined(parts: Sequence[Queries]) -> Queries:
+    """Queries of one kind, those of each part after those of the part before."""
+
+    def join(values: list):
+        if isinstance(values[0], dict):
+            return {key: np.concatenate([one[key] for one in values]) for key in values[0]}
+        return np.concatenate(values) if isinstance(values[0], np.ndarray) else values[0]
+
+    return replace(
+        parts[0], **{one.name: join([getattr(part, one.name) for part in parts]) for one in fields(parts[0])}
+    )
 
 
 def shards(rows: np.ndarray, n_workers: int) -> list[np.ndarray]:

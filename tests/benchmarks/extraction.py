@@ -3,8 +3,8 @@
 Clips, and seconds of audio, per second of wall time, start of the workers and loading included; and for
 networks the share of one worker's wall time that is spent inside them: of all, and of what is left when the
 model is loaded, where the rest is decoding and the front end that the network waits for. Models that need no
-download: all clips, with one worker and with two. The others: every 12th clip with one worker, and weights that
-are stand-ins of the published form and size. With names of models as arguments, only those.
+download: all clips, with one worker and with two. The others: every 12th clip with one worker, and weights
+that are stand-ins of the published form and size. With names of models as arguments, only those.
 """
 
 import os
@@ -82,9 +82,8 @@ def main(names: list[str]) -> None:
     durations_s = dataset.verify(sounds).set_index("fname")["duration_s"]
     few = sounds.select(sounds.clips["fname"].tolist()[::STEP])
     profile = Profile()
-    print(
-        "| model | clips/s | audio s/s | in the network: of all, of all but loading | two workers |\n|---|---|---|---|---|"
-    )
+    print("| model | clips/s | audio s/s | in the network: of all, but loading | two workers |")
+    print("|---|---|---|---|---|")
     for name in names or list(CATALOGUE):
         row = models.spec(name)
         if row.missing():
