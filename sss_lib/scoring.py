@@ -185,21 +185,21 @@ def _hits(
     """
     n_queries, n = neighbours.shape
     classes, column = np.unique(label, return_inverse=True)
-    column_of = np.zeros(label_matrix.shape[1], int)  # of a class that none queries with: the first, unused
+    column_of = np.zeros(label_matrix.shape[1], np.int32)  # 0: a class that none queries with
     column_of[classes] = np.arange(1, len(classes) + 1)
-    pair = np.full((n_queries, len(classes) + 1), -1)
-    pair[place, column + 1] = np.arange(len(label))
+    # Where the hits of a query and class begin, less where the query's results do; those of none go behind.
+    begins = np.full((n_queries, len(classes) + 1), len(label) * n, np.int32)
+    begins[place, column + 1] = (np.arange(len(label)) - place) * n
+    hits = np.zeros(len(label) * n + n_queries * n, bool)
     # Go through the classes of all results, one result after the other.
     flat = neighbours.ravel()
-    sizes = np.where(flat < 0, 0, np.diff(label_matrix.indptr)[flat])
-    at = np.repeat(label_matrix.indptr[flat] - (np.cumsum(sizes) - sizes), sizes) + np.arange(sizes.sum())
-    cell = np.repeat(np.repeat(np.arange(n_queries) * pair.shape[1], n), sizes)
-    of_pair = pair.ravel()[cell + column_of[label_matrix.indices[at]]]
-    counts = np.flatnonzero(of_pair >= 0)
-    rank = np.repeat(np.tile(np.arange(n), n_queries), sizes)
-    hits = np.zeros(len(label) * n, bool)
-    hits[of_pair[counts] * n + rank[counts]] = True
-    return hits.reshape(len(label), n)
+    starts = label_matrix.indptr[flat]
+    sizes = np.where(flat < 0, 0, label_matrix.indptr[flat + 1] - starts)
+    result = np.repeat(np.arange(len(flat), dtype=np.int32), sizes)
+    at = (starts - (np.cumsum(sizes) - sizes))[result] + np.arange(len(result))
+    row = np.repeat(np.arange(n_queries, dtype=np.int32) * begins.shape[1], n)
+    hits[begins.ravel()[row[result] + column_of[label_matrix.indices[at]]] + result] = True
+    return hits[: len(label) * n].reshape(len(label), n)
 
 
 def _count_first_ranks(
@@ -225,11 +225,14 @@ def _count_first_ranks(
         own = np.arange(*np.searchsorted(query, [rows[0], rows[-1] + 1]))
         place = np.searchsorted(rows, query[own])
         for columns, similarity in similarities.bands(rows, width=width):
-            split = np.searchsorted(columns, clip[own])
-            for pair, row, k in zip(own, place, split, strict=True):
-                of_query = similarity[row]
-                n_before[pair] += np.count_nonzero(of_query[:k] >= best[pair])
-                n_before[pair] += np.count_nonzero(of_query[k:] > best[pair])
+            # Of equal results, those before it in row order come before it.
+            equal_too = clip[own] > columns[-1]
+            least = np.where(equal_too, best[own], np.nextafter(best[own], np.float32(np.inf)))
+            for pair, row, value in zip(own, place, least, strict=True):
+                n_before[pair] += np.count_nonzero(similarity[row] >= value)
+            for i in np.flatnonzero(~equal_too & (clip[own] > columns[0])):
+                before = similarity[place[i], : np.searchsorted(columns, clip[own[i]])]
+                n_before[own[i]] += np.count_nonzero(before == best[own[i]])
 
     by_class = np.split(np.argsort(label, kind="stable"), np.cumsum(np.bincount(label))[:-1])
     in_threads(find_best, [block for pairs in by_class for block in blocks(pairs, n_queries)])
