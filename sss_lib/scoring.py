@@ -9,7 +9,7 @@ from sss_lib import measures, relevance
 from sss_lib.processing import require_finite
 from sss_lib.queries import GradedPerQuery, PerQuery, Queries
 from sss_lib.relevance import Relevance
-from sss_lib.search import Ranking, blocks, in_threads, rank_block, top
+from sss_lib.search import Ranking, blocks, in_threads, rank_block
 from sss_lib.similarity import BLOCKS, Similarities, require_known_search
 
 
@@ -218,8 +218,12 @@ def _count_first_ranks(
     def find_best(pairs: np.ndarray) -> None:
         c = label[pairs[0]]
         members = by_label.indices[by_label.indptr[c] : by_label.indptr[c + 1]]
-        found = top(similarities.bands(query[pairs], members, width), len(pairs), 1)
-        clip[pairs], best[pairs] = (part[:, 0] for part in found)
+        best[pairs] = -np.inf
+        for columns, similarity in similarities.bands(query[pairs], members, width):
+            place = similarity.argmax(axis=1)
+            found = similarity[np.arange(len(pairs)), place]
+            better = found > best[pairs]
+            best[pairs[better]], clip[pairs[better]] = found[better], columns[place[better]]
 
     def count_before(rows: np.ndarray) -> None:
         own = np.arange(*np.searchsorted(query, [rows[0], rows[-1] + 1]))
@@ -230,9 +234,10 @@ def _count_first_ranks(
             least = np.where(equal_too, best[own], np.nextafter(best[own], np.float32(np.inf)))
             for pair, row, value in zip(own, place, least, strict=True):
                 n_before[pair] += np.count_nonzero(similarity[row] >= value)
-            for i in np.flatnonzero(~equal_too & (clip[own] > columns[0])):
-                before = similarity[place[i], : np.searchsorted(columns, clip[own[i]])]
-                n_before[own[i]] += np.count_nonzero(before == best[own[i]])
+            within = np.flatnonzero(~equal_too & (clip[own] > columns[0]))
+            splits = np.searchsorted(columns, clip[own[within]])
+            for i, split in zip(within, splits, strict=True):
+                n_before[own[i]] += np.count_nonzero(similarity[place[i], :split] == best[own[i]])
 
     by_class = np.split(np.argsort(label, kind="stable"), np.cumsum(np.bincount(label))[:-1])
     in_threads(find_best, [block for pairs in by_class for block in blocks(pairs, n_queries)])

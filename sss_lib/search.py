@@ -157,8 +157,13 @@ def top(bands: Iterable[tuple[np.ndarray, np.ndarray]], n_rows: int, n: int) -> 
         last = keys[:, -1] if keys.shape[1] == n else np.full(n_rows, NOTHING)
         row, place = _candidates(similarity, n, last)
         passing = _keys(similarity[row, place], columns[place])
-        better = passing < last[row]
-        keys = np.hstack([keys, _padded(row[better], passing[better], n_rows)])
+        if keys.shape[1] == n:
+            better = passing < last[row]
+            row, passing = row[better], passing[better]
+        sizes = np.diff(np.searchsorted(row, np.arange(n_rows + 1)))
+        beside = np.full((n_rows, sizes.max(initial=1)), NOTHING)
+        beside[np.arange(beside.shape[1]) < sizes[:, None]] = passing
+        keys = np.hstack([keys, beside])
         keys.sort(axis=1)
         keys = keys[:, :n]
     return (keys & 0x7FFFFFFF).astype(np.int32) * (keys != NOTHING), _similarity_of(keys)
@@ -171,21 +176,20 @@ def _candidates(similarity: np.ndarray, n: int, last: np.ndarray) -> tuple[np.nd
     known = full.all() or n_columns <= n
     threshold = _similarity_of(last) if known else _sampled_thresholds(similarity, n)
     passes = similarity >= threshold[:, None]
-    flat = np.flatnonzero(passes)
-    short = np.flatnonzero(~full & (np.bincount(flat // n_columns, minlength=n_rows) < min(n, n_columns)))
+    flat, sizes = _places(passes)
+    short = np.flatnonzero(~full & (sizes < min(n, n_columns)))
     if len(short):
         exact = np.partition(similarity[short], n_columns - n, axis=1)[:, n_columns - n]
         passes[short] = similarity[short] >= exact[:, None]
-        flat = np.flatnonzero(passes)
-    return np.divmod(flat, n_columns)
+        flat, sizes = _places(passes)
+    row = np.repeat(np.arange(n_rows), sizes)
+    return row, flat - row * n_columns
 
 
-def _padded(row: np.ndarray, keys: np.ndarray, n_rows: int) -> np.ndarray:
-    """Keys of each row side by side; `row` is sorted."""
-    sizes = np.bincount(row, minlength=n_rows)
-    padded = np.full((n_rows, sizes.max(initial=1)), NOTHING)
-    padded[row, np.arange(len(row)) - (np.cumsum(sizes) - sizes)[row]] = keys
-    return padded
+def _places(passes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where a table is true, numbered through its rows, and how often in each row."""
+    flat = np.flatnonzero(passes)
+    return flat, np.diff(np.searchsorted(flat, np.arange(len(passes) + 1) * passes.shape[1]))
 
 
 def _keys(similarity: np.ndarray, columns: np.ndarray) -> np.ndarray:
