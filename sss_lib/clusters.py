@@ -21,7 +21,7 @@ from sss_lib.queries import Queries
 from sss_lib.search import Ranking
 
 BLOCK = 256
-"""Queries that `search.rank` takes at a time."""
+"""Queries in a task are a multiple of this."""
 SHARD = 32 * BLOCK
 """Most queries in one task."""
 WAIT_S = 30
@@ -125,6 +125,9 @@ def rank(
 ) -> Ranking:
     """`search.rank` with the queries shared out among the workers of a cluster; each gets the corpus.
 
+    A worker that is killed costs the queries that it was at work on. The corpus is gone when the last worker
+    is that had it, and then an error says so.
+
     Parameters
     ----------
     x, search, top_n, queries, groups
@@ -155,6 +158,8 @@ def per_query(
     x: np.ndarray, label_matrix: scipy.sparse.csr_array, *, client, **options: object
 ) -> tuple[Queries, Queries]:
     """`metrics.per_query` with the queries shared out among the workers of a cluster; see `rank`.
+
+    Ranks and counts are equal to those of `metrics.per_query`, sums but for their last bit.
 
     Parameters
     ----------
@@ -194,7 +199,7 @@ def joined(parts: Sequence[Queries]) -> Queries:
 
 
 def shards(rows: np.ndarray, n_workers: int) -> list[np.ndarray]:
-    """Consecutive pieces of rows, four a worker or more, in whole blocks of a search.
+    """Consecutive pieces of rows, four a worker or more, and multiples of `BLOCK`.
 
     Examples
     --------

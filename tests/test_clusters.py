@@ -4,27 +4,41 @@ import contextlib
 import json
 import os
 import shlex
+import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
 from concurrent.futures import Future
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
 import soundfile
 
 distributed = pytest.importorskip("distributed")
 
 import psutil  # noqa: E402
 
-from sss_lib import clusters, dataset, experiment, extraction, models, processing, search  # noqa: E402
+from sss_lib import (  # noqa: E402
+    clusters,
+    dataset,
+    experiment,
+    extraction,
+    metrics,
+    models,
+    processing,
+    relevance,
+    search,
+)
 from sss_lib.artefacts import Artefact, Store, to_matrix  # noqa: E402
 from sss_lib.grid import Variant  # noqa: E402
 from sss_lib.models.catalogue import CATALOGUE  # noqa: E402
+from sss_lib.relevance import Relevance  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -162,6 +176,60 @@ def test_a_ranking_by_a_cluster_equals_that_of_this_process_bit_for_bit(client, 
         here = search.rank(x, how, 20, **ways)
         np.testing.assert_array_equal(there.neighbours, here.neighbours)
         np.testing.assert_array_equal(there.scores, here.scores)
+
+
+@pytest.fixture(scope="module")
+def labelled():
+    """Embeddings of 2,000 clips, some of them equal, and their labels: 30 classes, some of a clip or none."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2000, 8)).astype(np.float32)
+    x[100:200] = x[300:400]
+    has_label = rng.random((2000, 30)) < np.linspace(0, 0.1, 30)
+    return x, scipy.sparse.csr_array(has_label), [f"class {i}" for i in range(30)]
+
+
+@pytest.mark.parametrize("kind", ["class", "graded", "without uploader"])
+def test_an_evaluation_by_a_cluster_equals_that_of_this_process(client, labelled, kind):
+    x, label_matrix, labels = labelled
+    rules = {
+        "class": relevance.define("class"),
+        "graded": Relevance("graded", np.arange(30) % 4),
+        "without uploader": relevance.define("class", exclude=pd.Series(np.arange(2000) // 3)),
+    }
+    ways = {"search": "mcss", "cutoffs": (5, 20), "relevant": rules[kind]}
+    here = metrics.per_query(x, label_matrix, **ways)
+    there = clusters.per_query(x, label_matrix, client=client, **ways)
+    for ours, theirs in zip(here, there, strict=True):
+        assert ours.query.size > 1000
+        assert type(ours) is type(theirs)
+        for one in fields(ours):
+            a, b = getattr(ours, one.name), getattr(theirs, one.name)
+            if isinstance(a, dict):  # sums, whose last bit may depend on how many queries are at a time
+                assert a.keys() == b.keys()
+                np.testing.assert_allclose(list(b.values()), list(a.values()), rtol=1e-14)
+            else:
+                np.testing.assert_array_equal(b, a)
+    scores = [metrics.summarise(*one, labels) for one in (there, here)]
+    pd.testing.assert_frame_equal(*scores, rtol=1e-13)
+
+
+def test_a_worker_that_is_killed_while_it_searches_changes_nothing(client):
+    x = np.random.default_rng(0).normal(size=(12_000, 16)).astype(np.float32)
+    killed = []
+
+    def kill():
+        while not any(client.processing().values()):
+            time.sleep(0.01)
+        killed.append(min(client.run(os.getpid).values()))
+        os.kill(killed[0], signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    there = clusters.rank(x, top_n=10, client=client)
+    killer.join()
+    client.wait_for_workers(2, timeout=60)
+    assert killed[0] not in client.run(os.getpid).values()
+    np.testing.assert_array_equal(there.neighbours, search.rank(x, top_n=10).neighbours)
 
 
 def test_a_mistake_on_a_worker_comes_back(client):
