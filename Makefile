@@ -15,6 +15,7 @@ QUERY :=
 NAME :=
 ANCESTORS :=
 JOBS :=
+CLUSTER :=
 MODELS :=
 export DATASET QUERY NAME
 HOST ?= 127.0.0.1
@@ -38,7 +39,7 @@ run: $(READY)
 	@$(BIN)/python -m sss_lib.experiment run $(GRID) \
 		$(if $(DATASET),--dataset "$$DATASET") $(if $(QUERY),--query "$$QUERY") \
 		$(if $(NAME),--name "$$NAME") $(if $(filter-out 0 no false,$(ANCESTORS)),--add-ancestors) \
-		$(if $(JOBS),--n-jobs $(JOBS))
+		$(if $(JOBS),--n-jobs $(JOBS)) $(if $(CLUSTER),--cluster $(CLUSTER))
 
 test: $(READY)
 	@$(BIN)/python -m pytest

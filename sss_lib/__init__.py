@@ -9,6 +9,7 @@ The library behind the numbered notebooks, in the order in which they use it:
 - `audio`: decode a file to one mono waveform at a given rate; cut it into windows.
 - `models`: the catalogue of audio representations, and `load(name)` to get one.
 - `extraction`: run a model over a dataset: resumable, parallel, failures listed.
+- `processes`, `clusters`: on which processes of this machine, or workers of a Dask cluster.
 - `artefacts`: where each result lives; atomic, self-describing reading and writing.
 - `processing`: frame embeddings to clip embeddings: aggregate, PCA, L2-normalise.
 - `search`: clip embeddings to rankings: inner product, cosine, Euclidean distance.
@@ -39,6 +40,7 @@ __all__ = [
     "artefacts",
     "audio",
     "claims",
+    "clusters",
     "collections",
     "confusion",
     "containers",
@@ -59,6 +61,7 @@ __all__ = [
     "notebook",
     "overview",
     "plots",
+    "processes",
     "processing",
     "projection",
     "protocols",

@@ -322,7 +322,7 @@ class Store:
         path = self.data_dir / "similarity_rankings" / dataset / variant.name / f"{search}.parquet"
         parameters = {**variant.parameters(), "search": search, "top_n": top_n}
         inputs = {"embeddings": self.embeddings(dataset, variant)}
-        return Artefact(path, parameters, inputs, ("search", "processing"), "03_search")
+        return Artefact(path, parameters, inputs, ("search", "similarity", "processing"), "03_search")
 
     @_once
     def scores(
@@ -342,7 +342,7 @@ class Store:
         parameters = {**ranking.parameters, "cutoffs": list(cutoffs), "exclude": exclude}
         inputs = {"ranking": ranking, "labels": self.dataset(dataset), "classes": file_digest(ONTOLOGY)}
         modules = ("floors", "measures", "metrics", "processing", "protocols", "queries", "relevance")
-        modules += ("resampling", "scoring", "search", "statistics")
+        modules += ("resampling", "scoring", "search", "similarity", "statistics")
         return Artefact(folder / f"{search}.parquet", parameters, inputs, modules, "04_evaluation")
 
     def per_query(self, dataset: str, variant, search: str, **options: object) -> Artefact:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sss_lib.artefacts import Artefact, Store
 from sss_lib.grid import NOTEBOOKS, Grid, Variant, read_grid, require_known
+from sss_lib.processes import ProcessEndedError
 
 __all__ = ["NOTEBOOKS", "Grid", "Variant", "read_grid", "require_known"]
 
@@ -136,6 +137,7 @@ def main(arguments: list[str] | None = None) -> int:
     run.add_argument("--data-dir", type=Path, default=NOTEBOOKS.parent / "data")
     run.add_argument("--figures-dir", type=Path, default=NOTEBOOKS.parent / "figures")
     run.add_argument("--n-jobs", type=int, default=n_cores(), help="notebooks or clips at a time")
+    run.add_argument("--cluster", help="Dask workers in place of jobs: local, or tcp://host:port")
     options = parser.parse_args(arguments)
     if options.n_jobs < 1:
         parser.error(f"--n-jobs {options.n_jobs} is below 1")
@@ -147,7 +149,9 @@ def main(arguments: list[str] | None = None) -> int:
         choice = {key: value for key, value in given.items() if value}
         for dataset in [options.dataset] if options.dataset else grid.datasets:
             store = Store(options.data_dir)
-            runner = Runner(options.grid, dataset, store, options.figures_dir, options.n_jobs, choice)
+            runner = Runner(
+                options.grid, dataset, store, options.figures_dir, options.n_jobs, choice, options.cluster
+            )
             if not runner.run():
                 return 1
             if not runner.is_labelled:
@@ -163,10 +167,10 @@ def main(arguments: list[str] | None = None) -> int:
             print(table.drop(columns=about_model).to_string(index=False))
             print(f"\nFigures: {runner.figures_dir}")
             runner.report_failed_clips()
-    except (ValueError, OSError) as error:  # bad input, or a dataset that can't be fetched
+    except (ValueError, OSError, ImportError) as error:  # bad input, or a dataset that can't be fetched
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except BrokenProcessPool as error:
+    except (BrokenProcessPool, ProcessEndedError) as error:
         print(
             f"error: a worker was killed, perhaps for want of memory; what is done is kept ({error})",
             file=sys.stderr,

@@ -1,10 +1,11 @@
 """Run a model over a dataset: in parts that survive a killed run, in parallel, with every failure listed."""
 
+import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 import threadpoolctl
 
-from sss_lib import audio, download, models
+from sss_lib import artefacts, audio, clusters, download, models, processes
 from sss_lib.artefacts import Artefact, DamagedArtefactError, Frames, Store, replacing, to_frames
 from sss_lib.dataset import Dataset
 
@@ -63,14 +64,16 @@ def extract(
     *,
     artefact: Artefact | None = None,
     device: str = "cpu",
+    cluster: str | None = None,
 ) -> Report:
     """Embed every clip of a dataset and write the frames in parts.
 
     A part whose clips, model and code are unchanged is kept. A clip that can't be embedded is listed in
-    failures.csv with the reason, and the run goes on. A worker uses one thread, so that workers don't fight;
-    a single one decodes the next clips while the model is at work. It holds few waves at a time, and
-    `audio.MAX_DURATION_S` bounds each. The result depends neither on `n_jobs` nor on where an earlier run was
-    killed.
+    failures.csv with the reason, and the run goes on. A worker is a process with one model, whose network
+    has one thread, so that workers don't fight; a second thread decodes the next clips meanwhile. It holds
+    at most `GROUP_CLIPS` waves, and `audio.MAX_DURATION_S` bounds each. One that is killed costs the group
+    that it was at work on, which another does again. The result depends neither on the workers nor on where
+    an earlier run was killed.
 
     Parameters
     ----------
@@ -80,11 +83,13 @@ def extract(
     out_dir : str or Path
         Gets part-*.parquet, failures.csv and parts.parquet, the list that says that all is there.
     n_jobs : int
-        Worker processes of one thread each; -1 for one a core.
+        Worker processes; -1 for one a core. With 1, the model runs in this process.
     artefact : Artefact, optional
         The list of parts, with what it is made from (`Store.frames`).
     device : str
         Where a torch model runs: "cpu", "cuda", or "auto" for a GPU if there is one.
+    cluster : str, optional
+        Dask workers in place of `n_jobs`; see `clusters.connect`. They read the clips by the same paths.
 
     Returns
     -------
@@ -95,7 +100,9 @@ def extract(
     FileNotFoundError
         If the model's weights are missing.
     ValueError
-        If they are not the right ones, or no clip can be embedded.
+        If they are not the right ones, no clip can be embedded, or a worker of the cluster has other code.
+    ProcessEndedError
+        If two processes, one after the other, were killed at work on the same clips.
     """
     from tqdm import tqdm
 
@@ -104,26 +111,22 @@ def extract(
     artefact = artefact or Artefact(out_dir / "parts.parquet", spec.parameters(), {}, spec.modules)
     parts = [_part(dataset, model, out_dir, start) for start in range(0, len(dataset), PART_CLIPS)]
     todo = [not part.is_current() for part in parts]
-    clips = list(zip(dataset.clips["fname"], dataset.clips["path"], strict=True))
-    groups = [
-        clips[start : min(start + GROUP_CLIPS, (i + 1) * PART_CLIPS)]
-        for i in np.flatnonzero(todo)
-        for start in range(i * PART_CLIPS, min((i + 1) * PART_CLIPS, len(clips)), GROUP_CLIPS)
-    ]
-    results = iter(
-        tqdm(
-            _embed_all(groups, spec, n_jobs, device),
+    sizes = {i: min(PART_CLIPS, len(dataset) - i * PART_CLIPS) for i in np.flatnonzero(todo)}
+    if sizes:
+        groups = (group for i in sizes for group in _groups(dataset, i))
+        embedding = _embed_all(groups, spec, device, n_jobs, cluster)
+        bar = tqdm(
+            embedding,
             desc=f"{model} on {dataset.name}",
-            total=sum(map(len, groups)),
+            total=sum(sizes.values()),
             unit="clip",
             mininterval=0.5,
-            disable=not groups,
         )
-    )
-    for i in np.flatnonzero(todo):
-        n_clips = min(PART_CLIPS, len(dataset) - i * PART_CLIPS)
-        _write_part(parts[i], [next(results) for _ in range(n_clips)], spec)
-    next(results, None)  # lets the progress bar see that it has ended
+        with contextlib.closing(embedding):  # ends the workers, also if a part can't be written
+            results = iter(bar)
+            for i, n_clips in sizes.items():
+                _write_part(parts[i], [next(results) for _ in range(n_clips)], spec)
+            next(results, None)  # lets the progress bar see that it has ended
 
     about = [part.metadata() for part in parts]
     failures = pd.DataFrame([f for one in about for f in one["failures"]], columns=["fname", "reason"])
@@ -181,11 +184,19 @@ def part_files(artefact: Artefact) -> tuple[Path, ...]:
     return tuple(artefact.path.parent / name for name in artefact.read()["part"].to_pylist())
 
 
-def extract_to(store: Store, dataset: Dataset, model: str, n_jobs: int = 1, device: str = "cpu") -> Report:
+def extract_to(
+    store: Store,
+    dataset: Dataset,
+    model: str,
+    n_jobs: int = 1,
+    device: str = "cpu",
+    cluster: str | None = None,
+) -> Report:
     """`extract` into the place where the store keeps this model's frames."""
     models.read_weights(models.spec(model))
     artefact = store.frames(dataset.name, model)
-    return extract(dataset, model, artefact.path.parent, n_jobs, artefact=artefact, device=device)
+    ways = {"artefact": artefact, "device": device, "cluster": cluster}
+    return extract(dataset, model, artefact.path.parent, n_jobs, **ways)
 
 
 def _part(dataset: Dataset, model: str, out_dir: Path, start: int) -> Artefact:
@@ -202,6 +213,14 @@ def _part(dataset: Dataset, model: str, out_dir: Path, start: int) -> Artefact:
     path = out_dir / f"part-{start // PART_CLIPS:05d}.parquet"
     spec = models.spec(model)
     return Artefact(path, spec.parameters(), {"clips": digest.hexdigest()}, spec.modules, "01_extraction")
+
+
+def _groups(dataset: Dataset, part: int) -> Iterator[list["Clip"]]:
+    """Return the clips of a part, group by group."""
+    clips = dataset.clips.iloc[part * PART_CLIPS : (part + 1) * PART_CLIPS]
+    for start in range(0, len(clips), GROUP_CLIPS):
+        group = clips.iloc[start : start + GROUP_CLIPS]
+        yield list(zip(group["fname"], group["path"], strict=True))
 
 
 def _content_digest(path: str) -> str:
@@ -234,57 +253,75 @@ Result = tuple[str, np.ndarray | str]
 
 
 def _embed_all(
-    groups: list[list[Clip]], spec: models.ModelSpec, n_jobs: int, device: str
+    groups: Iterable[list[Clip]], spec: models.ModelSpec, device: str, n_jobs: int, cluster: str | None
 ) -> Iterator[Result]:
     """Result of each clip, in the order given."""
-    if n_jobs == 1 or not groups:
-        for group in _decoding(groups, spec.rate_hz):
-            yield from _embed(group, spec, device)
-        return
+    if cluster:
+        results = _on_cluster(groups, spec, device, cluster)
+    elif n_jobs == 1:
+        results = (_embed(group, spec, device) for group in groups)
+    else:
+        results = _in_processes(groups, spec, device, n_jobs)
+    with contextlib.closing(results):
+        for of_group in results:
+            yield from of_group
+
+
+def _in_processes(groups: Iterable, spec: models.ModelSpec, device: str, n_jobs: int) -> Iterator:
     import joblib
-    from joblib.externals.loky import get_reusable_executor
 
-    try:
-        with joblib.parallel_config("loky", inner_max_num_threads=1):
-            work = (joblib.delayed(_decode_and_embed)(group, spec, device) for group in groups)
-            for results in joblib.Parallel(n_jobs, return_as="generator", batch_size=1)(work):
-                yield from results
-    finally:
-        # The next model gets workers of its own: in one that has run PyTorch, TensorFlow can hang.
-        get_reusable_executor().shutdown(wait=True)
+    n_jobs = joblib.effective_n_jobs(n_jobs)
+    with ThreadPoolExecutor(n_jobs) as threads, processes.Processes() as own:
+
+        def submit(group: list[Clip]):
+            return threads.submit(own.call, _embed, group, spec, device)
+
+        yield from clusters.in_order(submit, groups, 2 * n_jobs)
 
 
-def _decode_and_embed(group: list[Clip], spec: models.ModelSpec, device: str) -> list[Result]:
-    (decoding,) = _decoding([group], spec.rate_hz)
-    return _embed(decoding, spec, device)
+def _on_cluster(groups: Iterable, spec: models.ModelSpec, device: str, cluster: str) -> Iterator:
+    code, key = artefacts.code_digest(spec.modules), json.dumps([spec.parameters(), device])
+    with clusters.connect(cluster) as client:
 
+        def submit(group: list[Clip]):
+            work = (key, os.getcwd(), _embed_as, code, group, spec, device)
+            return client.submit(processes.call_beside, *work, pure=False)
 
-def _decoding(groups: list[list[Clip]], rate_hz: int) -> Iterator[list[tuple[str, Future]]]:
-    """Each group with its waves, or what went wrong with them; the next group's are decoded meanwhile."""
-    with ThreadPoolExecutor(1) as pool:
-        now: list[tuple[str, Future]] = []
-        for group in groups:
-            following = [(fname, pool.submit(audio.decode, path, rate_hz)) for fname, path in group]
-            if now:
-                yield now
-            now = following
-        if now:
-            yield now
-
-
-def _embed(group: list[tuple[str, Future]], spec: models.ModelSpec, device: str) -> list[Result]:
-    extractor, threads = _loaded(spec, device)
-    failed = {fname: decoded.exception() for fname, decoded in group if decoded.exception()}
-    good = [(fname, decoded.result()) for fname, decoded in group if fname not in failed]
-    with threads.limit(limits=1):
         try:
-            embedded = dict(
-                zip((fname for fname, _ in good), extractor.embed(w for _, w in good), strict=True)
-            )
-        except Exception:  # one clip must not take its group along: each alone, to find it
-            embedded = {fname: _embed_one(wave, extractor) for fname, wave in good}
-    embedded |= {fname: _reason(error) for fname, error in failed.items()}
-    return [(fname, embedded[fname]) for fname, _ in group]
+            yield from clusters.in_order(submit, groups, 2 * clusters.n_threads(client))
+        finally:
+            client.run(processes.end_beside, key, on_error="ignore")
+
+
+def _embed_as(code: str, group: list[Clip], spec: models.ModelSpec, device: str) -> list[Result]:
+    """`_embed`, if the code here is the same as there, where the results are written."""
+    here = artefacts.code_digest(spec.modules)
+    if here != code:
+        raise ValueError(
+            f"a worker's code for {spec.name} is {here}, and the client's {code}: give both the same sss_lib"
+        )
+    return _embed(group, spec, device)
+
+
+def _embed(group: list[Clip], spec: models.ModelSpec, device: str) -> list[Result]:
+    """Result of each clip of a group; while the model is at work on one, the next are decoded."""
+    with ThreadPoolExecutor(1) as pool:
+        waves = {fname: pool.submit(audio.decode, path, spec.rate_hz) for fname, path in group}
+        extractor, threads = _loaded(spec, device)
+
+        def good() -> Iterator[np.ndarray]:
+            return (wave.result() for wave in waves.values() if not wave.exception())
+
+        with threads.limit(limits=1):
+            try:
+                embedded = extractor.embed(good())
+            except Exception:  # one clip must not take its group along: each alone, to find it
+                embedded = [_embed_one(wave, extractor) for wave in good()]
+    of_good = iter(embedded)
+    return [
+        (fname, _reason(wave.exception()) if wave.exception() else next(of_good))
+        for fname, wave in waves.items()
+    ]
 
 
 def _embed_one(wave: np.ndarray, extractor: models.Extractor) -> np.ndarray | str:

@@ -11,6 +11,7 @@ Five rules, all read off one label matrix with ancestors (a dog's bark is also D
   of its corpus, so that finding the recording session again earns nothing.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -218,7 +219,9 @@ class Pairs:
     n_relevant: np.ndarray
 
 
-def class_pairs(label_matrix: scipy.sparse.csr_array, groups: np.ndarray | None = None) -> Pairs:
+def class_pairs(
+    label_matrix: scipy.sparse.csr_array, groups: np.ndarray | None = None, clips: np.ndarray | None = None
+) -> Pairs:
     """Class-wise queries of a label matrix.
 
     Parameters
@@ -226,6 +229,8 @@ def class_pairs(label_matrix: scipy.sparse.csr_array, groups: np.ndarray | None 
     label_matrix : scipy.sparse.csr_array [shape=(n_clips, n_labels), dtype=bool]
     groups : np.ndarray [shape=(n_clips,), dtype=int], optional
         As in `Relevance`; by default each clip is its own.
+    clips : np.ndarray [dtype=int], optional
+        Those that query; by default all.
 
     Examples
     --------
@@ -236,11 +241,16 @@ def class_pairs(label_matrix: scipy.sparse.csr_array, groups: np.ndarray | None 
     n_clips, n_labels = label_matrix.shape
     query = np.repeat(np.arange(n_clips), np.diff(label_matrix.indptr))
     label = label_matrix.indices.astype(int)
-    sizes = np.bincount(label, minlength=n_labels)
-    if groups is None:
-        return Pairs(query, label, sizes[label] - 1)
-    _, cell, n_own = np.unique(groups[query] * n_labels + label, return_inverse=True, return_counts=True)
-    return Pairs(query, label, sizes[label] - n_own[cell])
+    n_relevant = np.bincount(label, minlength=n_labels)[label] - 1
+    if groups is not None:
+        _, cell, n_own = np.unique(groups[query] * n_labels + label, return_inverse=True, return_counts=True)
+        n_relevant -= n_own[cell] - 1
+    if clips is None:
+        return Pairs(query, label, n_relevant)
+    queries = np.zeros(n_clips, bool)
+    queries[clips] = True
+    wanted = queries[query]
+    return Pairs(query[wanted], label[wanted], n_relevant[wanted])
 
 
 def n_sharing_any(
@@ -267,15 +277,37 @@ def n_sharing_any(
     """
     n_clips = label_matrix.shape[0]
     at_most = n_clips if at_most is None else at_most
-    groups = np.arange(n_clips) if groups is None else groups
+    groups = np.arange(n_clips) if groups is None else np.unique(groups, return_inverse=True)[1]
     pairs = class_pairs(label_matrix, groups)
     n_sharing = np.zeros(n_clips, int)
     np.maximum.at(n_sharing, pairs.query, pairs.n_relevant)  # at least the largest class
     small = np.flatnonzero((n_sharing > 0) & (n_sharing < at_most))
-    has_label = label_matrix.toarray().astype(np.float32) if len(small) else None
-    for start in range(0, len(small), 256):
-        rows = small[start : start + 256]
-        shares = (has_label[rows] @ has_label.T) > 0
-        shares &= groups[rows][:, None] != groups
-        n_sharing[rows] = np.count_nonzero(shares, axis=1)
+    # Clips of the same classes share alike: each set of classes is compared once with each other one.
+    sets, of_clip = label_sets(label_matrix)
+    cells = np.ones(n_clips, int), (of_clip, groups)
+    n_of_group = scipy.sparse.csr_array(cells, shape=(sets.shape[0], groups.max(initial=-1) + 1))
+    wanted = np.unique(of_clip[small])
+    place = np.searchsorted(wanted, of_clip)
+    for start in range(0, len(wanted), 256):
+        shares = (sets[wanted[start : start + 256]] @ sets.T).astype(int)
+        shares.data[:] = 1
+        with_group = shares @ n_of_group
+        clips = small[(place[small] >= start) & (place[small] < start + 256)]
+        own = with_group[place[clips] - start, groups[clips]]
+        n_sharing[clips] = with_group.sum(axis=1)[place[clips] - start] - own
     return np.minimum(n_sharing, at_most)
+
+
+def label_sets(label_matrix: scipy.sparse.csr_array) -> tuple[scipy.sparse.csr_array, np.ndarray]:
+    """Each distinct set of classes that clips have, and the number of each clip's: bool [n_sets, n_labels].
+
+    Examples
+    --------
+    >>> sets, of_clip = label_sets(scipy.sparse.csr_array([[True, False], [True, True], [True, False]]))
+    >>> sets.toarray().tolist(), of_clip
+    ([[True, False], [True, True]], array([0, 1, 0]))
+    """
+    indptr, indices = label_matrix.indptr, np.ascontiguousarray(label_matrix.indices, np.int64)
+    keys = [indices[start:end].tobytes() for start, end in itertools.pairwise(indptr)]
+    of_clip = pd.factorize(pd.Series(keys, dtype=object))[0]
+    return label_matrix[np.unique(of_clip, return_index=True)[1]], of_clip

@@ -1,21 +1,22 @@
 """Run a grid: plan the notebooks that it needs, run those whose results are not current, list what failed."""
 
+import contextlib
 import functools
 import json
 import os
 import statistics
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from sss_lib import dataset, experiment, extraction, models
+from sss_lib import clusters, dataset, experiment, extraction, models
 from sss_lib.artefacts import Artefact, Store
 from sss_lib.grid import NOTEBOOKS, Variant, read_grid
 from sss_lib.notebook import code_digest, run_notebook
 
-WITHOUT_EFFECT = {"n_jobs"}
+WITHOUT_EFFECT = {"cluster", "n_jobs"}
 """Parameters that change how long a notebook takes, and nothing else."""
 
 
@@ -145,6 +146,9 @@ class Runner:
         Notebooks, or clips of one notebook, at a time.
     choice : mapping
         What else `dataset.load` is given: query, name, add_ancestors.
+    cluster : str, optional
+        Dask workers, in place of `n_jobs` processes: see `clusters.connect`. They have the repository, the
+        data and the sounds under the same paths.
     """
 
     grid_path: Path
@@ -153,6 +157,7 @@ class Runner:
     figures_root: Path
     n_jobs: int
     choice: Mapping[str, object] = field(default_factory=dict)
+    cluster: str | None = None
     failures: list[tuple[Path, str]] = field(default_factory=list)
     n_run: int = 0
 
@@ -162,7 +167,7 @@ class Runner:
         self.name = dataset.name_of(self.dataset, self.choice.get("query"), self.choice.get("name"))
         self.is_labelled = True
         self.figures_dir = self.figures_root / self.name
-        self.runs_dir = self.store.runs_dir(self.name)
+        self.runs_dir = self.store.runs_dir(self.name).absolute()  # wherever it is run
         self.log = Log(self.runs_dir / "log.jsonl")
         self.failed: set[str] = set()  # names of models and variants
         self._systems_of, self._found = None, ([], [])
@@ -205,7 +210,8 @@ class Runner:
         begin = time.monotonic()
         planned = self.plan()
         n_planned = sum(map(len, planned.values()))
-        with tqdm(total=n_planned, unit="notebook", disable=not n_planned, mininterval=0.5) as bar:
+        bar = tqdm(total=n_planned, unit="notebook", disable=not n_planned, mininterval=0.5)
+        with bar, self._workers() if n_planned else contextlib.nullcontext():
             for stage, tasks_of in self.stages.items():
                 if stage == "05_figures" and self.failures:
                     break  # it would show only a part of the grid
@@ -219,6 +225,18 @@ class Runner:
         self._report_failures()
         print(f"{self.n_run} notebooks run in {time.monotonic() - begin:.0f} s; they are in {self.runs_dir}")
         return not self.failures
+
+    @contextlib.contextmanager
+    def _workers(self) -> Iterator[None]:
+        """Have notebooks run by the workers of the cluster, if there is one, and let 01 know its address."""
+        if not self.cluster:
+            yield
+            return
+        import joblib
+
+        with clusters.connect(self.cluster) as client, joblib.parallel_config("dask", client=client):
+            self.cluster, self.n_jobs = client.scheduler.address, clusters.n_threads(client)
+            yield
 
     def _expectation(self, todo: dict[str, list[Task]]) -> str:
         """How long the run may take, as far as earlier runs tell."""
@@ -295,6 +313,7 @@ class Runner:
 
     def _extraction_tasks(self) -> list[Task]:
         base = {"data_dir": self.data_dir, "dataset": self.name, "n_jobs": self.n_jobs}
+        base |= {"cluster": self.cluster} if self.cluster else {}
         tasks = []
         for model in self.grid.models:
             frames = self.store.frames(self.name, model)

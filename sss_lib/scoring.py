@@ -1,4 +1,6 @@
-"""One pass over a ranking: what every query scores, class-wise and micro."""
+"""One pass over a ranking: what every query scores, class-wise and micro, some queries after the other."""
+
+import functools
 
 import numpy as np
 import scipy.sparse
@@ -7,9 +9,8 @@ from sss_lib import measures, relevance
 from sss_lib.processing import require_finite
 from sss_lib.queries import GradedPerQuery, PerQuery, Queries
 from sss_lib.relevance import Relevance
-from sss_lib.search import Ranking, Similarities, blocks, in_threads, rank, require_known_search
-
-BLOCK = 1024
+from sss_lib.search import Ranking, blocks, in_threads, rank_block
+from sss_lib.similarity import BLOCKS, Similarities, require_known_search
 
 
 def per_query(
@@ -21,11 +22,14 @@ def per_query(
     ranking: Ranking | None = None,
     relevant: Relevance | None = None,
     count_all: bool = False,
+    queries: np.ndarray | None = None,
+    at_a_time: tuple[int, int] = BLOCKS,
 ) -> tuple[Queries, Queries]:
     """AP@N and R1 (graded: NDCG@N) of every query, class-wise and micro, in one pass over one ranking.
 
     R1 needs no full ranking: a first hit within the ranking is read off; for the other queries the
-    results that score higher than the best relevant one are counted.
+    results that score higher than the best relevant one are counted. Where no ranking is given, one is made
+    for a few queries at a time and not kept, so that memory is bounded however many clips there are.
 
     Parameters
     ----------
@@ -36,12 +40,16 @@ def per_query(
         "nns", "mips" or "mcss".
     cutoffs : tuple of int
     ranking : Ranking, optional
-        Of all clips by all clips; made here if not given.
+        Of all clips by the queries; made here if not given.
     relevant : Relevance, optional
         What counts, from `relevance.define`; by default "class".
     count_all : bool
         Whether micro queries' relevant clips are counted beyond the largest cutoff. Only a protocol that
         divides by R needs it.
+    queries : np.ndarray [shape=(n_queries,), dtype=int], optional
+        Rows of the clips that query, in order: a sample, for instance. By default all.
+    at_a_time : tuple of int
+        Queries and clips that are compared at a time. They bound the memory and change no result.
 
     Returns
     -------
@@ -64,61 +72,90 @@ def per_query(
         )
     if not cutoffs or min(cutoffs) < 1:
         raise ValueError(f"cutoffs={cutoffs}: give at least one, none below 1")
-    if ranking is None:
-        ranking = rank(x, search, top_n=max(cutoffs), groups=relevant.groups)
-    _require_fit(ranking, len(x), max(cutoffs), relevant)
+    rows = np.arange(len(x)) if queries is None else np.asarray(queries)
+    if (np.diff(rows) < 1).any():
+        raise ValueError("queries are not in row order, each once: give np.unique(queries)")
+    if ranking is not None:
+        _require_fit(ranking, rows, len(x), max(cutoffs), relevant)
+    pairs = relevance.class_pairs(label_matrix, relevant.groups, rows)
+    labelled, starts, place = np.unique(pairs.query, return_index=True, return_inverse=True)
+    similarities = functools.cache(lambda: Similarities(x, search, relevant.groups))
+    n, ends = max(cutoffs), np.append(starts, len(pairs.query))
 
-    pairs = relevance.class_pairs(label_matrix, relevant.groups)
-    hits = _gather(label_matrix.toarray(), ranking.neighbours, pairs)
-    labelled = np.flatnonzero(np.diff(label_matrix.indptr))
-    starts = label_matrix.indptr[labelled]
-    place = np.repeat(np.arange(len(labelled)), np.diff(label_matrix.indptr)[labelled])
+    def of_block(block: slice) -> list[np.ndarray]:
+        clips, own = labelled[block], slice(ends[block.start], ends[block.stop])
+        if ranking is None:
+            neighbours, _ = rank_block(similarities(), clips, n, at_a_time[1])
+        else:
+            neighbours = ranking.neighbours[np.searchsorted(rows, clips)]
+        hits = _hits(label_matrix, neighbours, place[own] - block.start, pairs.label[own])
+        begins = starts[block] - own.start
+        if relevant.kind == "graded":
+            gains = (hits * relevant.weights.astype(np.uint8)[pairs.label[own]][:, None]).astype(np.uint8)
+            return [_discounted(np.maximum.reduceat(gains, begins, axis=0), cutoffs)]
+        any_hits = np.logical_or.reduceat(hits, begins, axis=0)
+        return [
+            *(np.array(measures.precision_sums(h, tuple(cutoffs))) for h in (hits, any_hits)),
+            *(measures.first_relevant_rank(h) for h in (hits, any_hits)),
+            np.count_nonzero(neighbours >= 0, axis=1),
+        ]
+
+    if ranking is None:
+        similarities()
+    size = at_a_time[0]
+    pieces = [slice(i, min(i + size, len(labelled))) for i in range(0, max(len(labelled), 1), size)]
+    found = [np.concatenate(part, axis=-1) for part in zip(*in_threads(of_block, pieces), strict=True)]
+    alone = np.full(len(labelled), -1)
     if relevant.kind == "graded":
-        micro = _graded(label_matrix, relevant, pairs, hits, starts, labelled, tuple(cutoffs))
+        at_least = gain_counts(label_matrix, relevant, at_most=n)[:, labelled]
+        most = {n: measures.best_discounted(at_least, n) for n in cutoffs}
+        sums = dict(zip(cutoffs, *found, strict=True))
+        micro = GradedPerQuery(labelled, alone, at_least[0], sums, most, relevance=relevant.name)
         return micro.at(place, pairs.label), micro
 
-    n_any = relevance.n_sharing_any(
-        label_matrix, at_most=None if count_all else max(cutoffs), groups=relevant.groups
-    )
-    n_any = n_any[labelled]
-    any_hits = np.logical_or.reduceat(hits, starts, axis=0) if len(starts) else hits
-    first, any_first = (measures.first_relevant_rank(h) for h in (hits, any_hits))
-    missing = (first == 0) & (pairs.n_relevant > 0)
-    any_missing = (any_first == 0) & (n_any > 0)
-    if missing.any():
-        similarities = Similarities(x, search, relevant.groups)
-        counted = _count_first_ranks(similarities, label_matrix, pairs.query[missing], pairs.label[missing])
-        within = np.count_nonzero(ranking.neighbours >= 0, axis=1)[pairs.query[missing]]
-        first[missing] = np.maximum(counted, within + 1)
+    sums, any_sums, first, any_first, n_results = found
+    up_to = None if count_all else n
+    n_any = relevance.n_sharing_any(label_matrix, at_most=up_to, groups=relevant.groups)[labelled]
+    missing = np.flatnonzero((first == 0) & (pairs.n_relevant > 0))
+    if len(missing):
+        asked = pairs.query[missing], pairs.label[missing]
+        counted = _count_first_ranks(similarities(), label_matrix, *asked, at_a_time)
+        first[missing] = np.maximum(counted, n_results[place[missing]] + 1)
     # The first result that shares any class is the first of those that share each.
-    earliest = np.minimum.reduceat(np.where(first > 0, first, len(x)), starts) if len(starts) else first
+    any_missing = (any_first == 0) & (n_any > 0)
+    earliest = np.minimum.reduceat(np.where(first > 0, first, len(x)), starts)
     any_first[any_missing] = earliest[any_missing]
 
-    def result(query, label, n_relevant, hits, first, **more):
-        sums = dict(zip(cutoffs, measures.precision_sums(hits, tuple(cutoffs)), strict=True))
-        return PerQuery(query, label, n_relevant, sums, first, relevance=relevant.name, **more)
+    def result(query, label, n_relevant, sums, first, **more):
+        by_cutoff = dict(zip(cutoffs, sums, strict=True))
+        return PerQuery(query, label, n_relevant, by_cutoff, first, relevance=relevant.name, **more)
 
-    up_to = None if count_all else max(cutoffs)
-    alone = np.full(len(labelled), -1)
-    micro = result(labelled, alone, n_any, any_hits, any_first, any_class=True, counted_up_to=up_to)
+    micro = result(labelled, alone, n_any, any_sums, any_first, any_class=True, counted_up_to=up_to)
     if relevant.kind == "any":
         return micro.at(place, pairs.label), micro
-    return result(pairs.query, pairs.label, pairs.n_relevant, hits, first), micro
+    return result(pairs.query, pairs.label, pairs.n_relevant, sums, first), micro
 
 
-def _require_fit(ranking: Ranking, n_clips: int, n: int, relevant: Relevance) -> None:
+def _discounted(gains: np.ndarray, cutoffs: tuple[int, ...]) -> np.ndarray:
+    return np.array([measures.discounted(gains, n) for n in cutoffs])
+
+
+def _require_fit(ranking: Ranking, rows: np.ndarray, n_clips: int, n: int, relevant: Relevance) -> None:
     """Raise ValueError if a ranking is of other clips, too short, or holds results that are excluded."""
     neighbours = ranking.neighbours
-    if len(neighbours) != n_clips or neighbours.shape[1] < min(n, n_clips - 1):
+    if len(neighbours) != len(rows) or neighbours.shape[1] < min(n, n_clips - 1):
         raise ValueError(
-            f"a ranking of shape {neighbours.shape} doesn't serve {n_clips} clips at cutoff "
+            f"a ranking of shape {neighbours.shape} doesn't serve {len(rows)} clips at cutoff "
             f"{n}: rank them again with top_n={n}"
         )
     if relevant.groups is not None:
-        own = (relevant.groups[neighbours] == relevant.groups[:, None]) & (neighbours >= 0)
-        if own.any():
+        groups, n_own = relevant.groups, 0
+        for block in blocks(np.arange(len(rows))):
+            found = neighbours[block]
+            n_own += np.count_nonzero((groups[found] == groups[rows[block]][:, None]) & (found >= 0))
+        if n_own:
             raise ValueError(
-                f"the ranking holds {own.sum()} results of the query's own {relevant.excluded or 'group'}, "
+                f"the ranking holds {n_own} results of the query's own {relevant.excluded or 'group'}, "
                 f"which relevance {relevant.name!r} excludes: rank again with its groups"
             )
     elif neighbours.size and neighbours.min() < 0:
@@ -126,26 +163,6 @@ def _require_fit(ranking: Ranking, n_clips: int, n: int, relevant: Relevance) ->
             f"{np.count_nonzero(neighbours < 0)} results of the ranking are left out: it excludes groups "
             f"that relevance {relevant.name!r} does not; rank again without groups"
         )
-
-
-def _graded(
-    label_matrix: scipy.sparse.csr_array,
-    relevant: Relevance,
-    pairs: relevance.Pairs,
-    hits: np.ndarray,
-    starts: np.ndarray,
-    labelled: np.ndarray,
-    cutoffs: tuple[int, ...],
-) -> GradedPerQuery:
-    """NDCG@N of every labelled clip: gain is the weight of the weightiest shared class."""
-    weights = relevant.weights.astype(np.uint8)
-    gains = (hits * weights[pairs.label][:, None]).astype(np.uint8)
-    gains = np.maximum.reduceat(gains, starts, axis=0) if len(starts) else gains
-    at_least = gain_counts(label_matrix, relevant, at_most=max(cutoffs))[:, labelled]
-    sums = {n: measures.discounted(gains, n) for n in cutoffs}
-    most = {n: measures.best_discounted(at_least, n) for n in cutoffs}
-    alone = np.full(len(labelled), -1)
-    return GradedPerQuery(labelled, alone, at_least[0], sums, most, relevance=relevant.name)
 
 
 def gain_counts(
@@ -159,36 +176,70 @@ def gain_counts(
     return np.array(counts)
 
 
-def _gather(has_label: np.ndarray, neighbours: np.ndarray, pairs: relevance.Pairs) -> np.ndarray:
-    """Whether each result of each class-wise query has its class: bool [n_pairs, n_results]."""
-    flat = has_label.ravel()
-    hits = np.empty((len(pairs.query), neighbours.shape[1]), bool)
-    at = neighbours * np.int32(has_label.shape[1])
-    for start in range(0, len(hits), BLOCK):
-        block = slice(start, start + BLOCK)
-        np.take(flat, at[pairs.query[block]] + pairs.label[block, None].astype(np.int32), out=hits[block])
-    if neighbours.size and neighbours.min() < 0:
-        hits &= (neighbours >= 0)[pairs.query]
-    return hits
+def _hits(
+    label_matrix: scipy.sparse.csr_array, neighbours: np.ndarray, place: np.ndarray, label: np.ndarray
+) -> np.ndarray:
+    """Whether each result of each class-wise query has its class: bool [n_pairs, n_results].
+
+    `place` is the row of `neighbours` that each query has, and `label` its class.
+    """
+    n_queries, n = neighbours.shape
+    classes, column = np.unique(label, return_inverse=True)
+    column_of = np.zeros(label_matrix.shape[1], np.int32)  # 0: a class that none queries with
+    column_of[classes] = np.arange(1, len(classes) + 1)
+    # Where the hits of a query and class begin, less where the query's results do; those of none go behind.
+    begins = np.full((n_queries, len(classes) + 1), len(label) * n, np.int32)
+    begins[place, column + 1] = (np.arange(len(label)) - place) * n
+    hits = np.zeros(len(label) * n + n_queries * n, bool)
+    # Go through the classes of all results, one result after the other.
+    flat = neighbours.ravel()
+    starts = label_matrix.indptr[flat]
+    sizes = np.where(flat < 0, 0, label_matrix.indptr[flat + 1] - starts)
+    result = np.repeat(np.arange(len(flat), dtype=np.int32), sizes)
+    at = (starts - (np.cumsum(sizes) - sizes))[result] + np.arange(len(result))
+    row = np.repeat(np.arange(n_queries, dtype=np.int32) * begins.shape[1], n)
+    hits[begins.ravel()[row[result] + column_of[label_matrix.indices[at]]] + result] = True
+    return hits[: len(label) * n].reshape(len(label), n)
 
 
 def _count_first_ranks(
-    similarities: Similarities, label_matrix: scipy.sparse.csr_array, query: np.ndarray, label: np.ndarray
+    similarities: Similarities,
+    label_matrix: scipy.sparse.csr_array,
+    query: np.ndarray,
+    label: np.ndarray,
+    at_a_time: tuple[int, int],
 ) -> np.ndarray:
     """Rank from 1 of the first relevant result: one more than the results that come before the best one."""
     by_label = label_matrix.tocsc()
-    members = np.split(by_label.indices, by_label.indptr[1:-1])
+    n_queries, width = at_a_time
+    best, clip = np.empty(len(query), np.float32), np.empty(len(query), int)
+    n_before = np.zeros(len(query), int)
 
-    def ranks_of_block(rows: np.ndarray) -> list[int]:
-        similarity = similarities(rows)
-        first, last = np.searchsorted(query, [rows[0], rows[-1] + 1])
-        ranks = []
-        for row, c in zip(np.searchsorted(rows, query[first:last]), label[first:last], strict=True):
-            of_query = similarity[row]
-            relevant = of_query[members[c]]
-            best, row_of_best = relevant.max(), members[c][relevant.argmax()]
-            before = np.count_nonzero(of_query > best) + np.count_nonzero(of_query[:row_of_best] == best)
-            ranks.append(1 + before)
-        return ranks
+    def find_best(pairs: np.ndarray) -> None:
+        c = label[pairs[0]]
+        members = by_label.indices[by_label.indptr[c] : by_label.indptr[c + 1]]
+        best[pairs] = -np.inf
+        for columns, similarity in similarities.bands(query[pairs], members, width):
+            place = similarity.argmax(axis=1)
+            found = similarity[np.arange(len(pairs)), place]
+            better = found > best[pairs]
+            best[pairs[better]], clip[pairs[better]] = found[better], columns[place[better]]
 
-    return np.concatenate(in_threads(ranks_of_block, blocks(np.unique(query))))
+    def count_before(rows: np.ndarray) -> None:
+        own = np.arange(*np.searchsorted(query, [rows[0], rows[-1] + 1]))
+        place = np.searchsorted(rows, query[own])
+        for columns, similarity in similarities.bands(rows, width=width):
+            # Of equal results, those before it in row order come before it.
+            equal_too = clip[own] > columns[-1]
+            least = np.where(equal_too, best[own], np.nextafter(best[own], np.float32(np.inf)))
+            for pair, row, value in zip(own, place, least, strict=True):
+                n_before[pair] += np.count_nonzero(similarity[row] >= value)
+            within = np.flatnonzero(~equal_too & (clip[own] > columns[0]))
+            splits = np.searchsorted(columns, clip[own[within]])
+            for i, split in zip(within, splits, strict=True):
+                n_before[own[i]] += np.count_nonzero(similarity[place[i], :split] == best[own[i]])
+
+    by_class = np.split(np.argsort(label, kind="stable"), np.cumsum(np.bincount(label))[:-1])
+    in_threads(find_best, [block for pairs in by_class for block in blocks(pairs, n_queries)])
+    in_threads(count_before, blocks(np.unique(query), n_queries))
+    return 1 + n_before

@@ -1,7 +1,7 @@
 """Clip embeddings to rankings, exactly: maximum inner product, maximum cosine, nearest neighbours.
 
-All three are a maximum inner product search over suitable vectors, so one path serves them: the cosine is
-the inner product of unit vectors, and the nearest y to x maximises x.y - |y|^2 / 2.
+Queries and clips are compared in blocks, so that memory doesn't grow with the corpus; the best results so far
+are kept, and of the next clips only those that beat the last of these are looked at.
 """
 
 import functools
@@ -12,13 +12,27 @@ from dataclasses import dataclass
 import numpy as np
 import threadpoolctl
 
-from sss_lib.processing import l2_normalize, require_finite
+from sss_lib.similarity import (
+    BLOCKS,
+    SEARCHES,
+    Similarities,
+    inner_product_form,
+    require_known_search,
+    unique_rows,
+)
 
-SEARCHES = {
-    "nns": "nearest neighbours by Euclidean distance",
-    "mips": "maximum inner product",
-    "mcss": "maximum cosine similarity",
-}
+__all__ = [
+    "SEARCHES",
+    "Ranking",
+    "Similarities",
+    "best",
+    "blocks",
+    "in_threads",
+    "inner_product_form",
+    "rank",
+    "require_known_search",
+    "unique_rows",
+]
 
 
 @dataclass(frozen=True)
@@ -48,6 +62,7 @@ def rank(
     queries: np.ndarray | None = None,
     *,
     groups: np.ndarray | None = None,
+    at_a_time: tuple[int, int] = BLOCKS,
 ) -> Ranking:
     """Exact ranking of the corpus for each query, the query itself left out by its row.
 
@@ -58,7 +73,7 @@ def rank(
     Parameters
     ----------
     x : np.ndarray [shape=(n_clips, dim)]
-        The corpus.
+        The corpus; may be memory-mapped.
     search : str
         "nns", "mips" or "mcss".
     top_n : int
@@ -67,6 +82,8 @@ def rank(
         Rows of the corpus that query it; by default all.
     groups : np.ndarray [shape=(n_clips,), dtype=int], optional
         Clips of the query's own group are left out of its results, as by one uploader.
+    at_a_time : tuple of int
+        Queries and clips that are compared at a time. They bound the memory and change no result.
 
     Returns
     -------
@@ -87,108 +104,112 @@ def rank(
     """
     if top_n < 1:
         raise ValueError(f"top_n={top_n} is below 1: ask for at least one result")
-    if len(x) < 2:
-        raise ValueError(f"a corpus of {len(x)} clip(s) can't be searched: it takes two")
     rows = np.arange(len(x)) if queries is None else np.asarray(queries)
     similarities = Similarities(x, search, groups)
-    top_n = min(top_n, len(x) - 1)
-
-    def best_of_block(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        similarity = similarities(block)
-        found = best(similarity, top_n)
-        return found, np.take_along_axis(similarity, found, axis=1)
-
-    found, similarity = zip(*in_threads(best_of_block, blocks(rows)), strict=True)
-    neighbours, similarity = np.concatenate(found), np.concatenate(similarity)
-    absent = np.isneginf(similarity)
-    scores = similarities.to_scores(rows, neighbours, similarity)
-    neighbours[absent], scores[absent] = -1, np.nan
+    found = in_threads(
+        lambda block: rank_block(similarities, block, top_n, at_a_time[1]), blocks(rows, at_a_time[0])
+    )
+    neighbours, scores = (np.concatenate(part) for part in zip(*found, strict=True))
     return Ranking(neighbours, scores)
 
 
-class Similarities:
-    """Similarity of some clips to every clip of the corpus: larger is better, and identical clips are equal.
+def rank_block(
+    similarities: Similarities, rows: np.ndarray, top_n: int, width: int = BLOCKS[1]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Neighbours and scores of a few queries; see `Ranking`."""
+    columns, similarity = top(similarities.bands(rows, width=width), len(rows), top_n)
+    columns, similarity = (found[:, : similarities.n_clips - 1] for found in (columns, similarity))
+    scores = similarities.to_scores(rows, columns, similarity)
+    absent = np.isneginf(similarity)
+    columns[absent], scores[absent] = -1, np.nan
+    return columns, scores
+
+
+NOTHING = np.iinfo(np.int64).max
+"""Key of a place that no clip has taken."""
+
+
+def top(bands: Iterable[tuple[np.ndarray, np.ndarray]], n_rows: int, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """The n largest similarities of each query, largest first, equal ones in row order.
+
+    A sample of each row of the first band gives a threshold that a little more than n values are expected to
+    pass; later it is the n-th best so far. Only what passes is sorted.
 
     Parameters
     ----------
-    x : np.ndarray [shape=(n_clips, dim)]
-    search : str
-    groups : np.ndarray [shape=(n_clips,), dtype=int], optional
-        Clips of one group are out of each other's reach.
+    bands : iterable of (columns, similarity)
+        As from `Similarities.bands`.
+    n_rows, n : int
+
+    Returns
+    -------
+    columns : np.ndarray [shape=(n_rows, at most n), dtype=int32]
+    similarity : np.ndarray [shape=(n_rows, at most n), dtype=float32]
+        -inf where there are fewer clips; what `columns` has there means nothing.
 
     Examples
     --------
-    >>> Similarities(np.array([[1.0], [2.0], [2.0]]), "mips")(np.array([0, 1]))
-    array([[-inf,   2.,   2.],
-           [  2., -inf,   4.]], dtype=float32)
+    >>> top([(np.arange(4), np.array([[1.0, 3.0, 2.0, 3.0]], np.float32))], 1, 3)
+    (array([[1, 3, 2]], dtype=int32), array([[3., 3., 2.]], dtype=float32))
     """
-
-    def __init__(self, x: np.ndarray, search: str, groups: np.ndarray | None = None):
-        if groups is not None and len(groups) != len(x):
-            raise ValueError(f"{len(groups)} groups don't match {len(x)} clips: give each clip its group")
-        self.search, self.groups = search, groups
-        # Identical vectors are multiplied once, so that no rounding parts them.
-        first, self.group = unique_rows(x)
-        self.distinct = len(first) == len(x)
-        self.exponent = excess_exponent(x)
-        self.left, self.right = inner_product_form(np.ldexp(x[first], -self.exponent), search)
-
-    def __call__(self, rows: np.ndarray) -> np.ndarray:
-        """Similarity of these rows to all: float32 [n_rows, n_clips], -inf to itself and its group."""
-        similarity = self.left[self.group[rows]] @ self.right.T
-        if not self.distinct:
-            similarity = similarity[:, self.group]
-        similarity[np.arange(len(rows)), rows] = -np.inf
-        if self.groups is not None:
-            similarity[self.groups[rows][:, None] == self.groups] = -np.inf
-        return similarity
-
-    def to_scores(self, rows: np.ndarray, neighbours: np.ndarray, similarity: np.ndarray) -> np.ndarray:
-        """Scores in the terms of the search: distances for nns, the similarity itself otherwise.
-
-        Raises ValueError if one is beyond what float32 can hold.
-        """
-        if self.search == "mcss":
-            return similarity
-        if self.search == "mips":
-            return _scaled(similarity, 2 * self.exponent)
-        left = self.left[self.group[rows], :-1]  # without the column of ones
-        square = np.einsum("ij,ij->i", left, left, dtype=np.float64)
-        distance = np.sqrt(np.maximum(square[:, None] - 2 * similarity, 0)).astype(np.float32)
-        distance[self.group[neighbours] == self.group[rows][:, None]] = 0
-        return _scaled(distance, self.exponent)
+    keys = np.empty((n_rows, 0), np.int64)
+    for columns, similarity in bands:
+        last = keys[:, -1] if keys.shape[1] == n else np.full(n_rows, NOTHING)
+        row, place = _candidates(similarity, n, last)
+        passing = _keys(similarity[row, place], columns[place])
+        if keys.shape[1] == n:
+            better = passing < last[row]
+            row, passing = row[better], passing[better]
+        sizes = np.diff(np.searchsorted(row, np.arange(n_rows + 1)))
+        beside = np.full((n_rows, sizes.max(initial=1)), NOTHING)
+        beside[np.arange(beside.shape[1]) < sizes[:, None]] = passing
+        keys = np.hstack([keys, beside])
+        keys.sort(axis=1)
+        keys = keys[:, :n]
+    return (keys & 0x7FFFFFFF).astype(np.int32) * (keys != NOTHING), _similarity_of(keys)
 
 
-def excess_exponent(x: np.ndarray) -> int:
-    """Return the power of two to divide by, so that float32 can square the largest value and add many up.
+def _candidates(similarity: np.ndarray, n: int, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Row and place of the values that may be among the n best: all that are, and not many more."""
+    n_rows, n_columns = similarity.shape
+    full = last != NOTHING
+    known = full.all() or n_columns <= n
+    threshold = _similarity_of(last) if known else _sampled_thresholds(similarity, n)
+    passes = similarity >= threshold[:, None]
+    flat, sizes = _places(passes)
+    short = np.flatnonzero(~full & (sizes < min(n, n_columns)))
+    if len(short):
+        exact = np.partition(similarity[short], n_columns - n, axis=1)[:, n_columns - n]
+        passes[short] = similarity[short] >= exact[:, None]
+        flat, sizes = _places(passes)
+    row = np.repeat(np.arange(n_rows), sizes)
+    return row, flat - row * n_columns
 
-    Examples
-    --------
-    >>> excess_exponent(np.array([[-3.0, 1e12]])), excess_exponent(np.array([[2.0**60]]))
-    (0, 11)
+
+def _places(passes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where a table is true, numbered through its rows, and how often in each row."""
+    flat = np.flatnonzero(passes)
+    return flat, np.diff(np.searchsorted(flat, np.arange(len(passes) + 1) * passes.shape[1]))
+
+
+def _keys(similarity: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Integers that sort by similarity, largest first, and then by column.
+
+    The bits of a float32, turned so that a larger value is a smaller integer, with the column behind them.
     """
-    exponent = int(np.frexp(np.abs(x).max(initial=0))[1])
-    return exponent - int(np.clip(exponent, -50, 50))
+    bits = (similarity + np.float32(0)).view(np.int32)  # -0.0 becomes 0.0
+    return np.where(bits < 0, bits & 0x7FFFFFFF, ~bits).astype(np.int64) << 32 | columns
 
 
-def _scaled(scores: np.ndarray, exponent: int) -> np.ndarray:
-    """Scores times a power of two; ValueError if float32 can't hold one."""
-    with np.errstate(over="ignore", under="ignore"):
-        scaled = np.ldexp(scores, exponent)
-    beyond = np.isinf(scaled) & np.isfinite(scores)
-    if beyond.any():
-        raise ValueError(
-            f"a score of {scores[beyond][0]:.3g} x 2**{exponent} is beyond float32: scale the embeddings "
-            "towards 1 first"
-        )
-    return scaled
+def _similarity_of(keys: np.ndarray) -> np.ndarray:
+    """Similarity that a key was made of; -inf of none."""
+    turned = (keys >> 32).astype(np.int32)
+    bits = np.where(turned < 0, ~turned, turned | np.int32(-(2**31)))
+    return np.where(keys == NOTHING, np.float32(-np.inf), bits.view(np.float32))
 
 
 def best(similarity: np.ndarray, n: int) -> np.ndarray:
     """Columns of the n largest values of each row, largest first, equal values by column.
-
-    A sample of each row gives a threshold that a little more than n values are expected to pass; only those
-    are sorted. A row where fewer pass gets its exact threshold.
 
     Parameters
     ----------
@@ -206,26 +227,7 @@ def best(similarity: np.ndarray, n: int) -> np.ndarray:
     >>> best(np.array([[1.0, 3.0, 2.0, 3.0]], np.float32), 3)
     array([[1, 3, 2]], dtype=int32)
     """
-    n_rows, n_columns = similarity.shape
-    threshold = _sampled_thresholds(similarity, n)
-    passes = similarity >= threshold[:, None]
-    n_passing = np.count_nonzero(passes, axis=1)
-    short = np.flatnonzero(n_passing < n)
-    if len(short):
-        exact = np.partition(similarity[short], n_columns - n, axis=1)[:, n_columns - n]
-        passes[short] = similarity[short] >= exact[:, None]
-        n_passing[short] = np.count_nonzero(passes[short], axis=1)
-
-    flat = np.flatnonzero(passes)
-    column = flat - np.repeat(np.arange(n_rows) * n_columns, n_passing)
-    # The bits of a float32, turned so that a larger value is a smaller integer, with the column behind them:
-    # sorting these integers sorts by value and then by column.
-    bits = (similarity.ravel()[flat] + np.float32(0)).view(np.int32)  # -0.0 becomes 0.0
-    descending = np.where(bits < 0, bits & 0x7FFFFFFF, ~bits).astype(np.int64)
-    keys = np.full((n_rows, n_passing.max()), np.iinfo(np.int64).max)
-    keys[np.arange(keys.shape[1]) < n_passing[:, None]] = descending << 32 | column
-    keys.sort(axis=1)
-    return (keys[:, :n] & 0x7FFFFFFF).astype(np.int32)
+    return top([(np.arange(similarity.shape[1]), similarity)], len(similarity), n)[0]
 
 
 def _sampled_thresholds(similarity: np.ndarray, n: int, *, every: int = 16, run: int = 16) -> np.ndarray:
@@ -233,7 +235,7 @@ def _sampled_thresholds(similarity: np.ndarray, n: int, *, every: int = 16, run:
     n_rows, n_columns = similarity.shape
     span = every * run
     n_expected = n / every
-    rank_in_sample = int(n_expected + 4 * np.sqrt(n_expected) + 1)
+    rank_in_sample = int(n_expected + 3 * np.sqrt(n_expected) + 1)
     if n_columns // span * run <= rank_in_sample:
         return np.full(n_rows, -np.inf, np.float32)
     spans = similarity[:, : n_columns // span * span].reshape(n_rows, -1, span)
@@ -263,59 +265,3 @@ def in_threads(function: Callable, items: Iterable) -> list:
 @functools.cache
 def _blas() -> threadpoolctl.ThreadpoolController:
     return threadpoolctl.ThreadpoolController().select(user_api="blas")
-
-
-def inner_product_form(x: np.ndarray, search: str) -> tuple[np.ndarray, np.ndarray]:
-    """Vectors (left, right) such that left[i] . right[j] ranks the corpus j for query i as `search` does.
-
-    Returns
-    -------
-    left, right : np.ndarray [shape=(n_clips, dim or dim + 1), dtype=float32]
-        Larger inner products are better.
-    """
-    require_known_search(search)
-    require_finite(x, "embeddings")
-    if search == "mips":
-        left = right = x
-    elif search == "mcss":
-        left = right = l2_normalize(x.astype(np.float64))
-    else:
-        # Distances don't change when the mean is taken off, and rounding shrinks with the length. The mean
-        # is rounded to a power of two, so that embeddings on a grid stay on it and their ties stay ties.
-        mean = x.mean(axis=0, dtype=np.float64)
-        step = np.exp2(np.floor(np.log2(np.abs(x - mean).max() or 1)))
-        centred = x - step * np.round(mean / step)
-        half_square = np.einsum("ij,ij->i", centred, centred)[:, None] / 2
-        left = np.hstack([centred, np.ones_like(half_square)])
-        right = np.hstack([centred, -half_square])
-    return np.ascontiguousarray(left, np.float32), np.ascontiguousarray(right, np.float32)
-
-
-def require_known_search(search: str) -> None:
-    """Raise ValueError if there is no such search."""
-    if search not in SEARCHES:
-        raise ValueError(f"search {search!r} is unknown: use one of {', '.join(SEARCHES)}")
-
-
-def unique_rows(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """First row of each distinct vector, and which of those each row equals.
-
-    Returns
-    -------
-    first : np.ndarray [shape=(n_distinct,), dtype=int]
-        In increasing order.
-    group : np.ndarray [shape=(n_clips,), dtype=int]
-        x[first[group]] equals x.
-
-    Examples
-    --------
-    >>> unique_rows(np.array([[5.0], [1.0], [5.0]]))
-    (array([0, 1]), array([0, 1, 0]))
-    """
-    rows = np.ascontiguousarray(x) + 0.0  # so that -0.0 equals 0.0
-    as_bytes = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel()
-    _, first, group = np.unique(as_bytes, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    position = np.empty_like(order)
-    position[order] = np.arange(len(order))
-    return first[order], position[group]

@@ -61,15 +61,14 @@ def bounds(
     options = {"search": search, "cutoffs": cutoffs, "ranking": ranking, "relevant": relevant}
     class_wise, micro = per_query(x, label_matrix, **options)
     counted = relevant.counted(label_matrix)
-    has_label = counted.toarray()
     tied = _Tied(Similarities(x, search, relevant.groups), ranking.neighbours)
     both = []
     for queries, any_class in ((class_wise, relevant.kind == "any"), (micro, True)):
         sums = [{n: values.copy() for n, values in queries.precision_sums.items()} for _ in range(2)]
         rows = np.flatnonzero(tied.anywhere[queries.query])
-        for part in blocks(rows):
+        for part in blocks(rows, 64):
             query, label = queries.query[part], queries.label[part]
-            counts = _counts_for(has_label, query, None if any_class else label)
+            counts = _counts_for(counted, query, None if any_class else label)
             for of_order, hits in zip(sums, tied.extremes(query, counts), strict=True):
                 for n, values in zip(cutoffs, measures.precision_sums(hits, tuple(cutoffs)), strict=True):
                     of_order[n][part] = values
@@ -78,11 +77,13 @@ def bounds(
     return (worst_class, worst_micro), (best_class, best_micro)
 
 
-def _counts_for(has_label: np.ndarray, query: np.ndarray, label: np.ndarray | None) -> np.ndarray:
+def _counts_for(
+    label_matrix: scipy.sparse.csr_array, query: np.ndarray, label: np.ndarray | None
+) -> np.ndarray:
     """Whether each clip counts for each query: bool [n_queries, n_clips]."""
     if label is not None:
-        return has_label.T[label]
-    return (has_label[query].astype(np.float32) @ has_label.T.astype(np.float32)) > 0
+        return label_matrix[:, label].toarray().T
+    return (label_matrix[query] @ label_matrix.T).toarray()
 
 
 class _Tied:
@@ -92,21 +93,24 @@ class _Tied:
         n = neighbours.shape[1]
 
         def of_block(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
-            similarity = similarities(rows)
-            found = np.take_along_axis(similarity, neighbours[rows], axis=1)
-            found[neighbours[rows] < 0] = -np.inf
-            starts = np.hstack([np.ones((len(rows), 1), bool), found[:, 1:] != found[:, :-1]])
-            equal_last = similarity == found[:, -1:]
-            equal_last[found[:, -1] == -np.inf] = False
-            n_inside = (found == found[:, -1:]).sum(axis=1)
-            beyond = np.count_nonzero(equal_last, axis=1) > n_inside
+            ranked = neighbours[rows]
+            found = np.full(ranked.shape, -np.inf, np.float32)
+            for columns, similarity in similarities.bands(rows):
+                place = np.minimum(np.searchsorted(columns, ranked), len(columns) - 1)
+                row, k = np.nonzero(columns[place] == ranked)
+                found[row, k] = similarity[row, place[row, k]]
+            last = found[:, -1:].copy()
+            last[last == -np.inf] = np.nan  # equal to nothing
+            equal = [[] for _ in rows]
+            for columns, similarity in similarities.bands(rows):
+                for row in np.flatnonzero((similarity == last).any(axis=1)):
+                    equal[row].append(columns[similarity[row] == last[row]])
             outside = [
-                np.setdiff1d(np.flatnonzero(equal_last[i]), neighbours[rows[i]])
-                if beyond[i]
-                else np.empty(0, int)
-                for i in range(len(rows))
+                np.setdiff1d(np.concatenate(parts), ranked[i]) if parts else np.empty(0, int)
+                for i, parts in enumerate(equal)
             ]
-            return starts, beyond, outside
+            starts = np.hstack([np.ones((len(rows), 1), bool), found[:, 1:] != found[:, :-1]])
+            return starts, np.array([len(one) > 0 for one in outside]), outside
 
         parts = in_threads(of_block, blocks(np.arange(len(neighbours))))
         self.neighbours = neighbours

@@ -1,8 +1,10 @@
 """How fast the models listen to data/mini, as a table in Markdown: make bench
 
-Clips, and seconds of audio, per second of wall time, start of the workers and loading included. Models that
-need no download: all clips, with one worker and with two. The others: every 12th clip with one worker, and
-weights that are stand-ins of the published form and size. With names of models as arguments, only those.
+Clips, and seconds of audio, per second of wall time, start of the workers and loading included; and for
+networks the share of one worker's wall time that is spent inside them: of all, and of what is left when the
+model is loaded, where the rest is decoding and the front end that the network waits for. Models that need no
+download: all clips, with one worker and with two. The others: every 12th clip with one worker, and weights
+that are stand-ins of the published form and size. With names of models as arguments, only those.
 """
 
 import os
@@ -18,10 +20,41 @@ sys.path[:0] = [str(TESTS), str(TESTS.parent / "data" / "models")]
 import stand_ins  # noqa: E402
 
 from sss_lib import dataset, extraction, models  # noqa: E402
+from sss_lib.models import batches, essentia_graphs, essentia_import, openl3  # noqa: E402
 from sss_lib.models.catalogue import CATALOGUE  # noqa: E402
 
 STEP = 12
 """Of how many clips one is embedded by models with stand-ins."""
+
+
+class Profile:
+    """Wall time within networks, of PyTorch and of Essentia, and while loading, since the last look."""
+
+    def __init__(self):
+        self.network_s, self.loading_s = 0.0, 0.0
+        batches.Batched._run = self.timed(batches.Batched._run, "network_s")
+        models.load = self.timed(models.load, "loading_s")
+        of_essentia = essentia_import.graph
+        for module in (essentia_graphs, openl3):
+            module.graph = lambda *args, **options: self.timed(of_essentia(*args, **options), "network_s")
+
+    def timed(self, function, total: str):
+        """Return the function with its wall time added to a total."""
+
+        def timing(*args):
+            begin = time.perf_counter()
+            try:
+                return function(*args)
+            finally:
+                setattr(self, total, getattr(self, total) + time.perf_counter() - begin)
+
+        return timing
+
+    def shares_of(self, seconds: float) -> str:
+        """Return the network's share of some seconds, and of them without loading, and begin anew."""
+        inside, loading_s = self.network_s, self.loading_s
+        self.network_s = self.loading_s = 0.0
+        return f"{inside / seconds:.0%}, {inside / (seconds - loading_s):.0%}" if inside else "-"
 
 
 def seconds_of(sounds: dataset.Dataset, model: str, n_jobs: int) -> float:
@@ -48,18 +81,21 @@ def main(names: list[str]) -> None:
     sounds = dataset.load("mini")
     durations_s = dataset.verify(sounds).set_index("fname")["duration_s"]
     few = sounds.select(sounds.clips["fname"].tolist()[::STEP])
-    print("| model | clips/s | audio s/s | two workers |\n|---|---|---|---|")
+    profile = Profile()
+    print("| model | clips/s | audio s/s | in the network: of all, but loading | two workers |")
+    print("|---|---|---|---|---|")
     for name in names or list(CATALOGUE):
         row = models.spec(name)
         if row.missing():
-            print(f"| `{name}` | needs {row.missing()} | | |")
+            print(f"| `{name}` | needs {row.missing()} | | | |")
             continue
         stands_in = name in stand_ins.DOWNLOADED
         chosen = few if stands_in else sounds
         one = with_stand_in(chosen, row) if stands_in else seconds_of(chosen, name, 1)
+        inside = profile.shares_of(one)
         two = "" if stands_in else f"{one / seconds_of(chosen, name, 2):.2f}x"
         audio_s = durations_s[chosen.clips["fname"]].sum()
-        print(f"| `{name}` | {len(chosen) / one:.1f} | {audio_s / one:.1f} | {two} |", flush=True)
+        print(f"| `{name}` | {len(chosen) / one:.1f} | {audio_s / one:.1f} | {inside} | {two} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,296 @@
+"""Similarity of clips to a corpus, piece by piece: larger is better, and what is equal stays equal.
+
+Every search is a maximum inner product search over suitable vectors: the cosine is the inner product of unit
+vectors, and the nearest y to x maximises x.y - |y|^2 / 2. A matrix product rounds by its shape, so every
+product here has the one shape `TILE`, with zeros where there are no more clips: then no score depends on how
+many queries and clips are compared at a time.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from sss_lib.processing import l2_normalize, require_finite
+
+SEARCHES = {
+    "nns": "nearest neighbours by Euclidean distance",
+    "mips": "maximum inner product",
+    "mcss": "maximum cosine similarity",
+}
+TILE = 256
+"""Queries and clips of one matrix product."""
+BLOCKS = (256, 8192)
+"""Queries and clips whose similarities are held at a time, in each thread."""
+
+
+class Similarities:
+    """Similarity of some clips to every clip of the corpus: larger is better, and identical clips are equal.
+
+    Parameters
+    ----------
+    x : np.ndarray [shape=(n_clips, dim)]
+        May be memory-mapped; one copy in float32 is made.
+    search : str
+    groups : np.ndarray [shape=(n_clips,), dtype=int], optional
+        Clips of one group are out of each other's reach.
+
+    Examples
+    --------
+    >>> Similarities(np.array([[1.0], [2.0], [2.0]]), "mips")(np.array([0, 1]))
+    array([[-inf,   2.,   2.],
+           [  2., -inf,   4.]], dtype=float32)
+    """
+
+    def __init__(self, x: np.ndarray, search: str, groups: np.ndarray | None = None):
+        require_known_search(search)
+        require_finite(x, "embeddings")
+        if len(x) < 2:
+            raise ValueError(f"a corpus of {len(x)} clip(s) can't be searched: it takes two")
+        if groups is not None and len(groups) != len(x):
+            raise ValueError(f"{len(groups)} groups don't match {len(x)} clips: give each clip its group")
+        self.search, self.n_clips = search, len(x)
+        # Identical vectors are multiplied once, so that no rounding parts them.
+        first, self.group = unique_rows(x)
+        self.distinct = len(first) == len(x)
+        self.copies = None if self.distinct else _Members(self.group)
+        self.own = None if groups is None else _Members(np.unique(groups, return_inverse=True)[1])
+        self.exponent = excess_exponent(x)
+        self.corpus = np.zeros((len(first) + -len(first) % TILE, x.shape[1] + (search == "nns")), np.float32)
+        _fill_corpus(self.corpus, x, first, search, self.exponent)
+
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
+        """Similarity of these rows to all: float32 [n_rows, n_clips], -inf to itself and its group."""
+        whole = np.empty((len(rows), self.n_clips), np.float32)
+        for columns, similarity in self.bands(rows):
+            whole[:, columns] = similarity
+        return whole
+
+    def bands(
+        self, rows: np.ndarray, among: np.ndarray | None = None, width: int = BLOCKS[1]
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Similarity of these rows to all, some clips after the other.
+
+        Parameters
+        ----------
+        rows : np.ndarray [shape=(n_rows,), dtype=int]
+        among : np.ndarray [shape=(n,), dtype=int], optional
+            The clips to compare with, in row order; by default all.
+        width : int
+            About how many clips at a time. It changes no similarity.
+
+        Yields
+        ------
+        columns : np.ndarray [shape=(n_columns,), dtype=int]
+            Rows of the corpus, in order; each is in one band alone.
+        similarity : np.ndarray [shape=(n_rows, n_columns), dtype=float32]
+            -inf between a clip and itself or its group. The next band overwrites it.
+        """
+        queries = np.zeros((len(rows) + -len(rows) % TILE, self.corpus.shape[1]), np.float32)
+        queries[: len(rows)] = as_queries(self.corpus[self.group[rows]], self.search)
+        width = max(width // TILE, 1) * TILE
+        # Lines that are not a power of two apart share the cache better.
+        buffer = np.empty((len(queries), width + 16), np.float32)
+        who, own = self._own(rows)
+        for columns, vectors, take in self._pieces(among, width):
+            for i in range(0, len(queries), TILE):
+                for j in range(0, len(vectors), TILE):
+                    np.matmul(
+                        queries[i : i + TILE], vectors[j : j + TILE].T, out=buffer[i : i + TILE, j : j + TILE]
+                    )
+            similarity = buffer[: len(rows), : len(columns)] if take is None else buffer[: len(rows), take]
+            near = slice(*np.searchsorted(own, [columns[0], columns[-1] + 1]))
+            place = np.searchsorted(columns, own[near])
+            there = columns[place] == own[near]
+            similarity[who[near][there], place[there]] = -np.inf
+            yield columns, similarity
+
+    def _pieces(
+        self, among: np.ndarray | None, width: int
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
+        """Clips, the vectors to multiply for them, and which product is whose (None: in order)."""
+        n_distinct = self.n_clips if self.distinct else len(self.copies.starts) - 1
+        if among is not None:
+            for start in range(0, len(among), width):
+                columns = among[start : start + width]
+                vectors = np.zeros((len(columns) + -len(columns) % TILE, self.corpus.shape[1]), np.float32)
+                vectors[: len(columns)] = self.corpus[self.group[columns]]
+                yield columns, vectors, None
+            return
+        for start in range(0, n_distinct, width):
+            stop = min(start + width, n_distinct)
+            vectors = self.corpus[start : start + width]
+            if self.distinct:
+                yield np.arange(start, stop), vectors, None
+            else:
+                columns = np.sort(self.copies.of_range(start, stop))
+                yield columns, vectors, self.group[columns] - start
+
+    def _own(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What isn't compared: places in `rows`, and clips, in row order of these."""
+        if self.own is None:
+            who, own = np.arange(len(rows)), np.asarray(rows)
+        else:
+            who, own = self.own.of_each(rows)
+        order = np.argsort(own, kind="stable")
+        return who[order], own[order]
+
+    def to_scores(self, rows: np.ndarray, neighbours: np.ndarray, similarity: np.ndarray) -> np.ndarray:
+        """Scores in the terms of the search: distances for nns, the similarity itself otherwise.
+
+        Raises ValueError if one is beyond what float32 can hold.
+        """
+        if self.search == "mcss":
+            return similarity
+        if self.search == "mips":
+            return _scaled(similarity, 2 * self.exponent)
+        vectors = self.corpus[self.group[rows], :-1]
+        square = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
+        distance = np.sqrt(np.maximum(square[:, None] - 2 * similarity, 0)).astype(np.float32)
+        distance[self.group[neighbours] == self.group[rows][:, None]] = 0
+        return _scaled(distance, self.exponent)
+
+
+class _Members:
+    """The clips of each of some groups, in row order."""
+
+    def __init__(self, group: np.ndarray):
+        self.group = group
+        self.clips = np.argsort(group, kind="stable")
+        self.starts = np.concatenate([[0], np.cumsum(np.bincount(group))])
+
+    def of_range(self, start: int, stop: int) -> np.ndarray:
+        """Clips of the groups from one to before another."""
+        return self.clips[self.starts[start] : self.starts[stop]]
+
+    def of_each(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Clips of the group of each of these rows: places in `rows`, and clips."""
+        of_rows = self.group[rows]
+        sizes = np.diff(self.starts)[of_rows]
+        who = np.repeat(np.arange(len(rows)), sizes)
+        place = np.arange(len(who)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        return who, self.clips[self.starts[of_rows][who] + place]
+
+
+def inner_product_form(x: np.ndarray, search: str) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors (left, right) such that left[i] . right[j] ranks the corpus j for query i as `search` does.
+
+    Returns
+    -------
+    left, right : np.ndarray [shape=(n_clips, dim or dim + 1), dtype=float32]
+        Larger inner products are better.
+    """
+    require_known_search(search)
+    require_finite(x, "embeddings")
+    right = np.empty((len(x), x.shape[1] + (search == "nns")), np.float32)
+    _fill_corpus(right, x, np.arange(len(x)), search, 0)
+    return as_queries(right, search), right
+
+
+def as_queries(corpus: np.ndarray, search: str) -> np.ndarray:
+    """Vectors to multiply those of a corpus by, of these clips of it."""
+    if search != "nns":
+        return corpus
+    queries = corpus.copy()
+    queries[:, -1] = 1
+    return queries
+
+
+def _fill_corpus(corpus: np.ndarray, x: np.ndarray, rows: np.ndarray, search: str, exponent: int) -> None:
+    """Write the right side of `inner_product_form` of x[rows] / 2**exponent, a few clips at a time."""
+
+    def parts(size: int = 65536) -> Iterator[tuple[slice, np.ndarray]]:
+        for start in range(0, len(rows), size):
+            part = slice(start, min(start + size, len(rows)))
+            yield part, np.ldexp(x[rows[part]], -exponent)
+
+    if search == "mips":
+        for part, values in parts():
+            corpus[part] = values
+    elif search == "mcss":
+        for part, values in parts():
+            corpus[part] = l2_normalize(values.astype(np.float64))
+    else:
+        # Distances don't change when the mean is taken off, and rounding shrinks with the length. The mean
+        # is rounded to a power of two, so that embeddings on a grid stay on it and their ties stay ties.
+        mean = sum(values.sum(axis=0, dtype=np.float64) for _, values in parts()) / len(rows)
+        step = np.exp2(np.floor(np.log2(max(np.abs(values - mean).max() for _, values in parts()) or 1)))
+        for part, values in parts():
+            centred = values - step * np.round(mean / step)
+            corpus[part, :-1] = centred
+            corpus[part, -1] = -np.einsum("ij,ij->i", centred, centred) / 2
+
+
+def excess_exponent(x: np.ndarray) -> int:
+    """Return the power of two to divide by, so that float32 can square the largest value and add many up.
+
+    Examples
+    --------
+    >>> excess_exponent(np.array([[-3.0, 1e12]])), excess_exponent(np.array([[2.0**60]]))
+    (0, 11)
+    """
+    exponent = int(np.frexp(max(x.max(initial=0), -x.min(initial=0)))[1])
+    return exponent - int(np.clip(exponent, -50, 50))
+
+
+def _scaled(scores: np.ndarray, exponent: int) -> np.ndarray:
+    """Scores times a power of two; ValueError if float32 can't hold one."""
+    with np.errstate(over="ignore", under="ignore"):
+        scaled = np.ldexp(scores, exponent)
+    beyond = np.isinf(scaled) & np.isfinite(scores)
+    if beyond.any():
+        raise ValueError(
+            f"a score of {scores[beyond][0]:.3g} x 2**{exponent} is beyond float32: scale the embeddings "
+            "towards 1 first"
+        )
+    return scaled
+
+
+def require_known_search(search: str) -> None:
+    """Raise ValueError if there is no such search."""
+    if search not in SEARCHES:
+        raise ValueError(f"search {search!r} is unknown: use one of {', '.join(SEARCHES)}")
+
+
+def unique_rows(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """First row of each distinct vector, and which of those each row equals.
+
+    Returns
+    -------
+    first : np.ndarray [shape=(n_distinct,), dtype=int]
+        In increasing order.
+    group : np.ndarray [shape=(n_clips,), dtype=int]
+        x[first[group]] equals x.
+
+    Examples
+    --------
+    >>> unique_rows(np.array([[5.0], [1.0], [5.0]]))
+    (array([0, 1]), array([0, 1, 0]))
+    """
+    pieces = [x[start : start + 65536] for start in range(0, len(x), 65536)]
+    first, group = _first_and_group(np.concatenate([_digests(piece) for piece in pieces]))
+    copies = np.flatnonzero(first[group] != np.arange(len(x)))
+    for start in range(0, len(copies), 65536):
+        part = copies[start : start + 65536]
+        if (x[part] != x[first[group[part]]]).any():  # as good as never: equal digests of unequal rows
+            rows = np.ascontiguousarray(x) + 0.0
+            return _first_and_group(rows.view(np.dtype((np.void, rows[:1].nbytes))).ravel())
+    return first, group
+
+
+def _first_and_group(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`unique_rows` of what stands for them."""
+    _, first, group = np.unique(keys, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    position = np.empty_like(order)
+    position[order] = np.arange(len(order))
+    return first[order], position[group]
+
+
+def _digests(x: np.ndarray) -> np.ndarray:
+    """64 bits of each row: equal rows have equal ones, others all but surely not."""
+    rows = np.ascontiguousarray(x) + 0.0  # so that -0.0 equals 0.0
+    bits = rows.view(f"u{rows.dtype.itemsize}").astype(np.uint64)
+    bits *= np.uint64(0x9E3779B97F4A7C15)
+    bits ^= bits >> np.uint64(32)
+    odd = np.random.default_rng(0).integers(2**63, size=x.shape[1], dtype=np.uint64) * np.uint64(2) + 1
+    return bits @ odd
