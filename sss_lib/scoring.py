@@ -3,11 +3,11 @@
 import numpy as np
 import scipy.sparse
 
-from sss_lib import measures, relevance
+from sss_lib import approximate, measures, relevance
 from sss_lib.processing import require_finite
 from sss_lib.queries import GradedPerQuery, PerQuery, Queries
 from sss_lib.relevance import Relevance
-from sss_lib.search import Ranking, Similarities, blocks, in_threads, rank, require_known_search
+from sss_lib.search import Ranking, Similarities, blocks, in_threads, rank
 
 BLOCK = 1024
 
@@ -25,7 +25,9 @@ def per_query(
     """AP@N and R1 (graded: NDCG@N) of every query, class-wise and micro, in one pass over one ranking.
 
     R1 needs no full ranking: a first hit within the ranking is read off; for the other queries the
-    results that score higher than the best relevant one are counted.
+    results that score higher than the best relevant one are counted. An approximate search has no full
+    ranking: beyond what it returned, the exact one goes on, and the rank is at least one more than what was
+    returned.
 
     Parameters
     ----------
@@ -33,7 +35,7 @@ def per_query(
         Clip embeddings.
     label_matrix : scipy.sparse.csr_array [shape=(n_clips, n_labels), dtype=bool]
     search : str
-        "nns", "mips" or "mcss".
+        As of `search.rank`.
     cutoffs : tuple of int
     ranking : Ranking, optional
         Of all clips by all clips; made here if not given.
@@ -55,7 +57,7 @@ def per_query(
     """
     relevant = relevant or Relevance()
     label_matrix = relevant.counted(label_matrix)
-    require_known_search(search)
+    method = approximate.parse(search)
     require_finite(x, "embeddings")
     if len(x) != label_matrix.shape[0]:
         raise ValueError(
@@ -66,7 +68,7 @@ def per_query(
         raise ValueError(f"cutoffs={cutoffs}: give at least one, none below 1")
     if ranking is None:
         ranking = rank(x, search, top_n=max(cutoffs), groups=relevant.groups)
-    _require_fit(ranking, len(x), max(cutoffs), relevant)
+    _require_fit(ranking, len(x), max(cutoffs), relevant, complete=method.is_exact)
 
     pairs = relevance.class_pairs(label_matrix, relevant.groups)
     hits = _gather(label_matrix.toarray(), ranking.neighbours, pairs)
@@ -86,7 +88,7 @@ def per_query(
     missing = (first == 0) & (pairs.n_relevant > 0)
     any_missing = (any_first == 0) & (n_any > 0)
     if missing.any():
-        similarities = Similarities(x, search, relevant.groups)
+        similarities = Similarities(x, method.exact, relevant.groups)
         counted = _count_first_ranks(similarities, label_matrix, pairs.query[missing], pairs.label[missing])
         within = np.count_nonzero(ranking.neighbours >= 0, axis=1)[pairs.query[missing]]
         first[missing] = np.maximum(counted, within + 1)
@@ -106,8 +108,11 @@ def per_query(
     return result(pairs.query, pairs.label, pairs.n_relevant, hits, first), micro
 
 
-def _require_fit(ranking: Ranking, n_clips: int, n: int, relevant: Relevance) -> None:
-    """Raise ValueError if a ranking is of other clips, too short, or holds results that are excluded."""
+def _require_fit(ranking: Ranking, n_clips: int, n: int, relevant: Relevance, *, complete: bool) -> None:
+    """Raise ValueError if a ranking is of other clips, too short, or holds results that are excluded.
+
+    One that is not complete, of an approximate search, may lack results.
+    """
     neighbours = ranking.neighbours
     if len(neighbours) != n_clips or neighbours.shape[1] < min(n, n_clips - 1):
         raise ValueError(
@@ -121,7 +126,7 @@ def _require_fit(ranking: Ranking, n_clips: int, n: int, relevant: Relevance) ->
                 f"the ranking holds {own.sum()} results of the query's own {relevant.excluded or 'group'}, "
                 f"which relevance {relevant.name!r} excludes: rank again with its groups"
             )
-    elif neighbours.size and neighbours.min() < 0:
+    elif complete and neighbours.size and neighbours.min() < 0:
         raise ValueError(
             f"{np.count_nonzero(neighbours < 0)} results of the ranking are left out: it excludes groups "
             f"that relevance {relevant.name!r} does not; rank again without groups"

@@ -29,7 +29,7 @@ class Ranking:
     ----------
     neighbours : np.ndarray [shape=(n_queries, n), dtype=int32]
         Rows of the corpus. A query is never among its own results. -1 where its corpus has no more clips,
-        which happens only where groups are left out.
+        which happens only where groups are left out, or where an approximate search finds no more.
     scores : np.ndarray [shape=(n_queries, n), dtype=float32]
         Euclidean distance for nns (smaller is better); inner product or cosine otherwise; nan beside -1.
     ties : str
@@ -49,7 +49,7 @@ def rank(
     *,
     groups: np.ndarray | None = None,
 ) -> Ranking:
-    """Exact ranking of the corpus for each query, the query itself left out by its row.
+    """Ranking of the corpus for each query, exact unless asked otherwise; the query is left out by its row.
 
     Equal scores are in row order; identical clips always have equal scores. Scores are computed in float32:
     what they resolve is about 1e-7 of the largest squared length (nns: from the mean of all clips).
@@ -60,7 +60,7 @@ def rank(
     x : np.ndarray [shape=(n_clips, dim)]
         The corpus.
     search : str
-        "nns", "mips" or "mcss".
+        "nns", "mips" or "mcss"; or an approximate one, such as "nns-hnsw16-ef64": see `approximate`.
     top_n : int
         Results a query, at most n_clips - 1.
     queries : np.ndarray [shape=(n_queries,), dtype=int], optional
@@ -85,13 +85,17 @@ def rank(
            [0, 2],
            [1, 0]], dtype=int32)
     """
+    from sss_lib import approximate
+
     if top_n < 1:
         raise ValueError(f"top_n={top_n} is below 1: ask for at least one result")
     if len(x) < 2:
         raise ValueError(f"a corpus of {len(x)} clip(s) can't be searched: it takes two")
     rows = np.arange(len(x)) if queries is None else np.asarray(queries)
-    similarities = Similarities(x, search, groups)
     top_n = min(top_n, len(x) - 1)
+    if not (method := approximate.parse(search)).is_exact:
+        return approximate.rank(x, method, rows, top_n, groups)
+    similarities = Similarities(x, search, groups)
 
     def best_of_block(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         similarity = similarities(block)
@@ -151,12 +155,12 @@ class Similarities:
         if self.search == "mcss":
             return similarity
         if self.search == "mips":
-            return _scaled(similarity, 2 * self.exponent)
+            return scaled(similarity, 2 * self.exponent)
         left = self.left[self.group[rows], :-1]  # without the column of ones
         square = np.einsum("ij,ij->i", left, left, dtype=np.float64)
         distance = np.sqrt(np.maximum(square[:, None] - 2 * similarity, 0)).astype(np.float32)
         distance[self.group[neighbours] == self.group[rows][:, None]] = 0
-        return _scaled(distance, self.exponent)
+        return scaled(distance, self.exponent)
 
 
 def excess_exponent(x: np.ndarray) -> int:
@@ -171,7 +175,7 @@ def excess_exponent(x: np.ndarray) -> int:
     return exponent - int(np.clip(exponent, -50, 50))
 
 
-def _scaled(scores: np.ndarray, exponent: int) -> np.ndarray:
+def scaled(scores: np.ndarray, exponent: int) -> np.ndarray:
     """Scores times a power of two; ValueError if float32 can't hold one."""
     with np.errstate(over="ignore", under="ignore"):
         scaled = np.ldexp(scores, exponent)
