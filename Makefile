@@ -71,4 +71,4 @@ lint: $(READY)
 	@$(BIN)/ruff format --check .
 
 clean:
-	rm -rf .venv data/datasets data/embeddings data/similarity_rankings data/evaluation_results data/runs
+	rm -rf .venv data/datasets data/embeddings data/similarity_rankings data/indexes data/evaluation_results data/runs

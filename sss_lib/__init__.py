@@ -13,6 +13,8 @@ The library behind the numbered notebooks, in the order in which they use it:
 - `artefacts`: where each result lives; atomic, self-describing reading and writing.
 - `processing`: frame embeddings to clip embeddings: aggregate, PCA, L2-normalise.
 - `search`: clip embeddings to rankings: inner product, cosine, Euclidean distance.
+- `approximate`: searches through structures of faiss, and their names.
+- `index`: clips that new sounds are ranked against: stored, added to, deleted from.
 - `relevance`: which results count for a query, and how much.
 - `protocols`: what AP is divided by, and where ranks begin.
 - `metrics`: rankings to AP@N, R1 and NDCG@N, and their means by class, family, macro and micro; made of
@@ -36,6 +38,7 @@ import importlib
 
 __version__ = "0.1.0"
 __all__ = [
+    "approximate",
     "archives",
     "artefacts",
     "audio",
@@ -53,6 +56,7 @@ __all__ = [
     "floors",
     "grid",
     "ground_truth",
+    "index",
     "leaderboard",
     "listening",
     "measures",

@@ -144,8 +144,10 @@ class Artefact:
         for name, value in self.inputs.items():
             now = value if isinstance(value, str) else value.digest()
             if recorded.get(name) != now:
+                was = recorded.get(name, "nothing")
                 raise StaleArtefactError(
-                    f"{self.path} was made from another {name}: run {self.made_by} again"
+                    f"{self.path} was made from another {name} ({was[:12]}, where {now[:12]} is there now): "
+                    f"run {self.made_by or 'what makes it'} again"
                 )
         try:
             return pq.read_table(self.path, page_checksum_verification=True)
@@ -322,7 +324,15 @@ class Store:
         path = self.data_dir / "similarity_rankings" / dataset / variant.name / f"{search}.parquet"
         parameters = {**variant.parameters(), "search": search, "top_n": top_n}
         inputs = {"embeddings": self.embeddings(dataset, variant)}
-        return Artefact(path, parameters, inputs, ("search", "similarity", "processing"), "03_search")
+        return Artefact(path, parameters, inputs, (*_searching(search), "processing"), "03_search")
+
+    @_once
+    def index(self, dataset: str, variant, search: str) -> Artefact:
+        """Index of an approximate search, for sounds from outside, written by notebook 03."""
+        path = self.data_dir / "indexes" / dataset / variant.name / f"{search}.parquet"
+        parameters = {**variant.parameters(), "search": search}
+        inputs = {"embeddings": self.embeddings(dataset, variant)}
+        return Artefact(path, parameters, inputs, (*_searching(search), "processing"), "03_search")
 
     @_once
     def scores(
@@ -342,7 +352,7 @@ class Store:
         parameters = {**ranking.parameters, "cutoffs": list(cutoffs), "exclude": exclude}
         inputs = {"ranking": ranking, "labels": self.dataset(dataset), "classes": file_digest(ONTOLOGY)}
         modules = ("floors", "measures", "metrics", "processing", "protocols", "queries", "relevance")
-        modules += ("resampling", "scoring", "search", "similarity", "statistics")
+        modules += ("resampling", "scoring", *_searching(search), "statistics")
         return Artefact(folder / f"{search}.parquet", parameters, inputs, modules, "04_evaluation")
 
     def per_query(self, dataset: str, variant, search: str, **options: object) -> Artefact:
@@ -413,6 +423,14 @@ class Store:
     def runs_dir(self, dataset: str) -> Path:
         """Folder of the executed notebooks."""
         return self.data_dir / "runs" / dataset
+
+
+def _searching(search: str) -> tuple[str, ...]:
+    """Modules that a search is made of."""
+    from sss_lib.approximate import parse
+
+    exact = ("search", "similarity")
+    return exact if parse(search).is_exact else (*exact, "approximate", "index")
 
 
 def _parameters_of(folder: Path, pattern: str) -> list[dict]:

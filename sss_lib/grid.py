@@ -8,10 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from sss_lib import models, protocols
+from sss_lib import approximate, models, protocols
 from sss_lib.models.spec import LONG, SHORT
 from sss_lib.processing import AGGREGATIONS
-from sss_lib.search import SEARCHES
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 RULE = ("model", "aggregation", "n_components", "normalize", "pre_normalize", "scale", "search")
@@ -77,9 +76,10 @@ class Grid:
     """An experiment: every combination of these is run.
 
     A model takes only what suits it: one embedding a clip needs no aggregation, scaling is for models that
-    declare it, and PCA can't have more components than there are dimensions or clips. `systems` says what is
-    left out and why. How audio is prepared (`long_audio`, `short_audio`, `preprocessing`) is part of a
-    model's name, as in "clap-2023+truncate": `available` spells these out.
+    declare it, PCA can't have more components than there are dimensions or clips, and an approximate search
+    needs as many clips as it learns centroids. `systems` says what is left out and why. How audio is prepared
+    (`long_audio`, `short_audio`, `preprocessing`) is part of a model's name, as in "clap-2023+truncate":
+    `available` spells these out.
 
     Every system is scored under every protocol; `protocol` is the one that the tables and figures are of.
 
@@ -110,8 +110,9 @@ class Grid:
             "short_audio": ["default", *SHORT],
             "preprocessing": ["standard", "paper"],
             "aggregations": AGGREGATIONS,
-            "searches": list(SEARCHES),
         }
+        for name in self.searches:
+            approximate.parse(str(name))
         files: dict[str, str] = {}
         for name in dict.fromkeys(self.models):
             models.spec(name)
@@ -142,7 +143,7 @@ class Grid:
                 require_known(word, RULE, "the words of a rule of the grid")
 
     def available(self) -> tuple["Grid", list[str]]:
-        """Grid of the models that can run, in every preparation that suits them, and what is left out why."""
+        """Grid of the searches that can run, and of the models as prepared, and what is left out why."""
         there, left_out = {}, {}
         ways = list(itertools.product(self.long_audio, self.short_audio, self.preprocessing))
         for name, way in itertools.product(self.models, ways):
@@ -161,8 +162,14 @@ class Grid:
                 there[name if models.is_outside(name) else row.name] = None
         if not there:
             raise ValueError(f"no model of the grid can run: {'; '.join(left_out)}")
+        lacking = approximate.missing()
+        searches = [name for name in self.searches if not lacking or approximate.parse(name).is_exact]
+        if len(searches) < len(self.searches):
+            left_out[f"{len(self.searches) - len(searches)} approximate searches need {lacking}"] = None
+        if not searches:
+            raise ValueError(f"no search of the grid can run: {'; '.join(left_out)}")
         spelt_out = {"long_audio": ("default",), "short_audio": ("default",), "preprocessing": ("standard",)}
-        return replace(self, models=tuple(there), **spelt_out), list(left_out)
+        return replace(self, models=tuple(there), searches=tuple(searches), **spelt_out), list(left_out)
 
     def systems(
         self, n_clips: Mapping[str, int] | None = None
@@ -184,6 +191,10 @@ class Grid:
                 left_out[f"{name} has several frames a clip: no aggregation"] = dict.fromkeys(
                     self.aggregations
                 )
+            too_few = [s for s in self.searches if n and n < approximate.parse(s).least_clips]
+            if too_few:
+                left_out[f"{name} has embedded {n} clips: no search"] = dict.fromkeys(too_few)
+            searches = [search for search in self.searches if search not in too_few]
             scales = self.scale if spec.scaled else (False,)
             ways = itertools.product(scales, self.n_components, self.normalize, self.pre_normalize)
             for scale, pca, l2, pre in ways:
@@ -193,7 +204,7 @@ class Grid:
                     left_out.setdefault(f"{name} has embedded {n} clips: no PCA", {})[pca] = None
                 else:
                     variants = [Variant(name, how, pca, l2, pre, scale) for how in hows]
-                    chosen.update(dict.fromkeys(itertools.product(variants, self.searches)))
+                    chosen.update(dict.fromkeys(itertools.product(variants, searches)))
         kept = [system for system in chosen if self._keeps(*system)]
         sentences = [f"{why} {', '.join(map(str, values))}" for why, values in left_out.items()]
         if len(kept) < len(chosen):

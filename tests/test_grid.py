@@ -77,6 +77,8 @@ def test_pca_beyond_the_number_of_clips_is_left_out():
         ("modles: [aisfx]", "'modles' is not among the keys of grid.yaml: did you mean 'models'?"),
         ("models: [aisfxx]", "did you mean 'aisfx'?"),
         ("models: [aisfx]\nsearches: [mip]", "did you mean 'mips'?"),
+        ("models: [aisfx]\nsearches: [nns-hnws16-ef64]", "did you mean 'nns-hnsw16-ef64'?"),
+        ("models: [aisfx]\nsearches: [nns-ivf8-probe9]", "probes 9 of 8 cells: probe 1 to 8"),
         ("models: []", "models of the grid is empty"),
         ("models: [aisfx]\ncutoffs: [0]", "cutoffs=[0] of the grid: give whole numbers from 1"),
         ("models: [aisfx]\ncutoffs: []", "cutoffs of the grid is empty"),
@@ -94,6 +96,23 @@ def test_a_grid_with_a_mistake_names_the_mend(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(ValueError, match=re.escape(message)):
         experiment.read_grid(path)
+
+
+def test_an_approximate_search_is_left_out_where_there_are_too_few_clips():
+    grid = Grid(("aisfx",), searches=("nns", "nns-flat-pq16", "nns-flat-pq16x4", "nns-ivf256-probe8"))
+    found, left_out = grid.systems({"aisfx": 231})
+    assert [search for _, search in found] == ["nns", "nns-flat-pq16x4"]
+    assert left_out == ["aisfx has embedded 231 clips: no search nns-flat-pq16, nns-ivf256-probe8"]
+    assert len(grid.systems({"aisfx": 256})[0]) == 4
+
+
+def test_without_faiss_approximate_searches_are_left_out(monkeypatch):
+    monkeypatch.setattr("sss_lib.approximate.missing", lambda: "faiss: pip install -e '.[scale]'")
+    grid, left_out = Grid(("duration",), searches=("nns", "nns-flat", "mcss-flat")).available()
+    assert grid.searches == ("nns",)
+    assert left_out == ["2 approximate searches need faiss: pip install -e '.[scale]'"]
+    with pytest.raises(ValueError, match="no search of the grid can run: 1 approximate searches need faiss"):
+        Grid(("duration",), searches=("nns-flat",)).available()
 
 
 def test_a_grid_of_which_nothing_is_left_is_refused():
