@@ -30,8 +30,8 @@ def per_query(
     R1 needs no full ranking: a first hit within the ranking is read off; for the other queries the
     results that score higher than the best relevant one are counted. An approximate search has no full
     ranking: beyond what it returned, the exact one goes on, and the rank is at least one more than what was
-    returned. Where no ranking is given, an exact one is made for a few queries at a time and not kept, so that
-    memory is bounded however many clips there are.
+    returned. Where no ranking is given, an exact one is made for a few queries at a time and not kept, so
+    that memory is bounded however many clips there are.
 
     Parameters
     ----------
