@@ -68,6 +68,7 @@ def spec(name: str) -> ModelSpec:
     if name not in CATALOGUE:
         near = difflib.get_close_matches(name.lower(), CATALOGUE, 1)
         hint = f"did you mean {near[0]!r}? " if near else ""
+        hint = f"for the folder of that name write './{name}'. " if Path(name).is_dir() else hint
         raise ValueError(f"model {name!r} is not in the catalogue: {hint}It has {', '.join(CATALOGUE)}")
     return CATALOGUE[name].prepared(*words)
 
@@ -215,7 +216,8 @@ def register(
     name : str
         Letters, digits, ".", "_" and "-". Registering it again replaces it.
     network : callable, optional
-        Wave float32 [n_samples] to frames [n_frames, dim]. Without it, decorates a function.
+        Wave float32 [n_samples] to frames [n_frames, dim]. Without it, decorates a function. With `window_s`
+        it gets one window at a time, all of that length.
     rate_hz : int
     dim : int
     **about
@@ -229,7 +231,7 @@ def register(
     Raises
     ------
     ValueError
-        If the name isn't plain, or is that of a model that comes with the library.
+        If the name isn't plain, or is that of a model that comes with the library; or if a field is unknown.
 
     Examples
     --------

@@ -23,6 +23,7 @@ FRONT_ENDS = {
     "openl3": ("essentia_import",),
     "pe_audio": ("batches", "checkpoint"),
     "spectrogram_transformer": _KALDI,
+    "transformers_audio": ("batches", "checkpoint"),
     "wav2clip": ("batches", "checkpoint", "resnet"),
 }
 """Modules that a loader's embeddings depend on besides its own."""
