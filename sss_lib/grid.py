@@ -3,6 +3,7 @@
 import difflib
 import fnmatch
 import functools
+import glob
 import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -49,6 +50,7 @@ class Variant:
     scale: bool | None = None
 
     def __post_init__(self):
+        object.__setattr__(self, "model", models.canonical(self.model))
         if self.scale is None:
             object.__setattr__(self, "scale", models.spec(self.model).scaled)
 
@@ -120,7 +122,7 @@ class Grid:
             if other != name:
                 raise ValueError(
                     f"models {other!r} and {name!r} of the grid would have the same files, called "
-                    f"{models.file_name(name)}: rename one of them, or run them in two data folders"
+                    f"{models.file_name(name)}: they are the same, leave out one"
                 )
         for key, words in known.items():
             for value in getattr(self, key):
@@ -148,18 +150,16 @@ class Grid:
         ways = list(itertools.product(self.long_audio, self.short_audio, self.preprocessing))
         for name, way in itertools.product(self.models, ways):
             words = [word for word in way if word not in ("default", "standard")]
-            if words and models.is_outside(name):
-                left_out[f"{name} prepares its audio itself: no {', '.join(words)}"] = None
-                continue
+            way_name = "+".join([name, *words])
             try:
-                row = models.spec("+".join([name, *words]))
+                row = models.spec(way_name)
             except ValueError as error:  # the way means nothing for this model
                 left_out[str(error)] = None
                 continue
             if library := row.missing():
                 left_out[f"{name} needs {library}, which is not installed"] = None
             else:
-                there[name if models.is_outside(name) else row.name] = None
+                there[models.canonical(way_name)] = None
         if not there:
             raise ValueError(f"no model of the grid can run: {'; '.join(left_out)}")
         lacking = approximate.missing()
@@ -237,8 +237,18 @@ def _fits(system: Mapping[str, object], rule: Mapping[str, object]) -> bool:
     )
 
 
+def _absolute_rule(rule: object, folder: Path) -> object:
+    """Return a rule whose paths of models are from a folder, as those of the models themselves."""
+    if not isinstance(rule, Mapping) or "model" not in rule:
+        return rule  # the grid refuses it, or there is nothing to do
+    values = rule["model"] if isinstance(rule["model"], list) else [rule["model"]]
+    return {**rule, "model": [models.absolute(str(value), glob.escape(str(folder))) for value in values]}
+
+
 def read_grid(path: str | Path) -> Grid:
-    """Grid from a YAML file whose keys are the fields of `Grid`; paths of models are from its folder.
+    """Grid from a YAML file whose keys are the fields of `Grid`.
+
+    Paths of models, also those in its rules, are from its folder.
 
     Raises
     ------
@@ -264,6 +274,8 @@ def read_grid(path: str | Path) -> Grid:
     as_tuples = {k: tuple(v) if isinstance(v, list) else (v,) for k, v in content.items() if k != "protocol"}
     here = path.absolute().parent
     as_tuples["models"] = tuple(models.absolute(str(name), here) for name in as_tuples["models"])
+    for key in {"include", "exclude"} & as_tuples.keys():
+        as_tuples[key] = tuple(_absolute_rule(rule, here) for rule in as_tuples[key])
     return Grid(**as_tuples, **{key: content[key] for key in ("protocol",) if key in content})
 
 

@@ -40,6 +40,24 @@ def test_a_path_in_a_models_name_means_the_same_from_any_folder(tmp_path, monkey
     )
 
 
+def test_a_path_in_a_rule_is_from_the_grids_folder_too(tmp_path, monkeypatch):
+    """Also if that folder's name holds what stands for other characters in a rule."""
+    monkeypatch.setattr("sss_lib.models.spec", lambda name: None)
+    monkeypatch.setattr("sss_lib.models.file_name", lambda name: name)
+    monkeypatch.setattr("sss_lib.models.canonical", lambda name: name)
+    folder = tmp_path / "runs [1]"
+    folder.mkdir()
+    (folder / "grid.yaml").write_text(
+        "models: ['hear:m:a/x.pt', 'hear:m:b/x.pt', ./c]\n"
+        "include: [{model: ['hear:m:a/*', ./c]}]\nexclude: [{model: ./c, search: mips}]"
+    )
+    grid = experiment.read_grid(folder / "grid.yaml")
+    variants = [Variant(name, scale=False) for name in grid.models]
+    kept = [(v.model, s) for v in variants for s in ("nns", "mips") if grid._keeps(v, s)]
+    a, _, c = grid.models
+    assert kept == [(a, "nns"), (a, "mips"), (c, "nns")]
+
+
 def test_different_variants_have_different_names():
     grid = Grid(
         ("aisfx",),
@@ -143,7 +161,7 @@ def test_long_and_short_audio_and_preprocessing_are_axes_of_the_grid(windowed_mo
         windowed_model + way for way in ("", "+pad", "+truncate", "+truncate+pad")
     )
     assert left_out == [
-        f"duration takes clips of any length: '{word}' means nothing for it"
+        f"duration takes clips of any length: '{word}' means nothing for it, leave it out"
         for word in ("repeat", "pad", "truncate")
     ]
     assert available.available() == (available, [])
@@ -151,6 +169,16 @@ def test_long_and_short_audio_and_preprocessing_are_axes_of_the_grid(windowed_mo
         ValueError, match="'trunkate' is not among long_audio of the grid: did you mean 'trunc"
     ):
         Grid(("duration",), long_audio=("trunkate",))
+
+
+def test_words_that_prepare_audio_alike_make_one_system():
+    """The study cropped CLAP's long clips: by that word, and as what the paper did."""
+    grid = Grid(("clap-2022",), long_audio=("default", "crop"), preprocessing=("standard", "paper"))
+    available, _ = grid.available()
+    assert set(available.models) <= {"clap-2022", "clap-2022+paper"}
+    assert Variant("clap-2022+crop").name == Variant("clap-2022+paper").name
+    with pytest.raises(ValueError, match="would have the same files, called clap-2022\\+paper: they are the"):
+        Grid(("clap-2022+crop", "clap-2022+paper"))
 
 
 def test_what_the_study_did_is_left_out_where_it_is_what_is_done_anyway():
@@ -198,7 +226,7 @@ def test_rules_that_leave_nothing_are_refused():
 def test_two_models_whose_files_would_be_the_same_are_refused(monkeypatch):
     monkeypatch.setattr("sss_lib.models.spec", lambda name: None)
     monkeypatch.setattr("sss_lib.models.file_name", lambda name: "hear-encoder-weights")
-    with pytest.raises(ValueError, match="would have the same files, called hear-encoder-weights: rename"):
+    with pytest.raises(ValueError, match="would have the same files, called hear-encoder-weights: they are"):
         Grid(("hear:encoder:a/weights.pt", "hear:encoder:b/weights.pt"))
 
 
