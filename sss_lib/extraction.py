@@ -178,16 +178,30 @@ def read(artefact: Artefact) -> Frames:
     """
     import pyarrow as pa
 
+    return to_frames(pa.concat_tables(_tables(artefact)))
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Frame embeddings as `read` gives them, a part at a time: each iteration reads the files once more."""
+
+    artefact: Artefact
+
+    def __iter__(self) -> Iterator[Frames]:
+        return map(to_frames, _tables(self.artefact))
+
+
+def _tables(artefact: Artefact) -> Iterator:
+    """Tables of the parts that have clips."""
     _require_same_model(artefact)
-    parts, tables = artefact.read().to_pylist(), []
-    for part in parts:
+    for part in artefact.read().to_pylist():
         file = Artefact(artefact.path.parent / part["part"], {}, made_by=artefact.made_by)
         if not file.path.is_file() or file.digest() != part["digest"]:
             raise DamagedArtefactError(
                 f"{file.path} is missing or another: delete {artefact.path} and extract again"
             )
-        tables += [file.read()] if part["n_clips"] else []
-    return to_frames(pa.concat_tables(tables))
+        if part["n_clips"]:
+            yield file.read()
 
 
 def _require_same_model(artefact: Artefact) -> None:
