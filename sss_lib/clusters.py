@@ -6,8 +6,10 @@ sounds.
 """
 
 import contextlib
+import functools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import fields, replace
 
 import joblib
@@ -24,6 +26,8 @@ BLOCK = 256
 """Queries in a task are a multiple of this."""
 SHARD = 32 * BLOCK
 """Most queries in one task."""
+ATTEMPTS = 3
+"""How often the data of a search are sent to the workers, when all are lost that had them."""
 WAIT_S = 30
 """How long a scheduler and its first worker are waited for."""
 
@@ -125,8 +129,7 @@ def rank(
 ) -> Ranking:
     """`search.rank` with the queries shared out among the workers of a cluster; each gets the corpus.
 
-    A worker that is killed costs the queries that it was at work on. The corpus is gone when the last worker
-    is that had it, and then an error says so.
+    A worker that is killed costs the queries that it was at work on.
 
     Parameters
     ----------
@@ -141,14 +144,7 @@ def rank(
         Equal to that of `search.rank`, bit for bit.
     """
     rows = np.arange(len(x)) if queries is None else np.asarray(queries)
-    corpus = client.scatter([x], broadcast=True, hash=False)[0]
-
-    def submit(shard: np.ndarray):
-        return client.submit(exact.rank, corpus, search, top_n, shard, groups=groups, pure=False)
-
-    found = list(in_order(submit, shards(rows, n_threads(client)), 2 * n_threads(client)))
-    if not found:
-        return exact.rank(x, search, top_n, rows, groups=groups)
+    found = _of_shards(client, exact.rank, [x], rows, search=search, top_n=top_n, groups=groups)
     neighbours = np.concatenate([one.neighbours for one in found])
     scores = np.concatenate([one.scores for one in found])
     return Ranking(neighbours, scores, found[0].ties)
@@ -174,15 +170,28 @@ def per_query(
     class_wise, micro : Queries
         For `metrics.summarise`.
     """
-    rows = np.arange(len(x))
-    corpus, labels = client.scatter([x, label_matrix], broadcast=True, hash=False)
-
-    def submit(shard: np.ndarray):
-        return client.submit(scoring.per_query, corpus, labels, queries=shard, pure=False, **options)
-
-    found = in_order(submit, shards(rows, n_threads(client)), 2 * n_threads(client))
+    found = _of_shards(client, scoring.per_query, [x, label_matrix], np.arange(len(x)), **options)
     class_wise, micro = (joined(of_kind) for of_kind in zip(*found, strict=True))
     return class_wise, micro
+
+
+def _of_shards(client, function: Callable, data: list, rows: np.ndarray, **options: object) -> list:
+    """Results of a function of data that all workers get, and of each shard of rows as its queries."""
+    todo, found = shards(rows, n_threads(client)), []
+    for _ in range(ATTEMPTS):
+        shared = client.scatter(data, broadcast=True, hash=False)
+        submit = functools.partial(_submit, client, function, shared, options)
+        try:
+            for one in in_order(submit, todo[len(found) :], 2 * n_threads(client)):
+                found.append(one)
+            return found
+        except CancelledError:  # every worker that had the data is gone
+            client.wait_for_workers(1, timeout=WAIT_S)
+    raise ProcessEndedError(f"all workers at once were lost {ATTEMPTS} times: give them more memory")
+
+
+def _submit(client, function: Callable, shared: list, options: dict, shard: np.ndarray):
+    return client.submit(function, *shared, queries=shard, pure=False, **options)
 
 
 def joined(parts: Sequence[Queries]) -> Queries:
@@ -207,4 +216,4 @@ def shards(rows: np.ndarray, n_workers: int) -> list[np.ndarray]:
     [256, 256, 256, 232]
     """
     a_quarter = -(-len(rows) // (4 * n_workers))
-    return exact.blocks(rows, min(SHARD, -(-a_quarter // BLOCK) * BLOCK))
+    return exact.blocks(rows, min(SHARD, max(1, -(-a_quarter // BLOCK)) * BLOCK))

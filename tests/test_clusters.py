@@ -213,22 +213,26 @@ def test_an_evaluation_by_a_cluster_equals_that_of_this_process(client, labelled
     pd.testing.assert_frame_equal(*scores, rtol=1e-13)
 
 
-def test_a_worker_that_is_killed_while_it_searches_changes_nothing(client):
+@pytest.mark.parametrize("n_killed", [1, 2])
+def test_workers_that_are_killed_while_they_search_change_nothing(client, n_killed):
+    """Of two; with both, what was sent to them is gone too, and sent again."""
     x = np.random.default_rng(0).normal(size=(12_000, 16)).astype(np.float32)
     killed = []
 
     def kill():
         while not any(client.processing().values()):
             time.sleep(0.01)
-        killed.append(min(client.run(os.getpid).values()))
-        os.kill(killed[0], signal.SIGKILL)
+        killed.extend(list(client.run(os.getpid).values())[:n_killed])
+        for pid in killed:
+            os.kill(pid, signal.SIGKILL)
 
     killer = threading.Thread(target=kill)
     killer.start()
     there = clusters.rank(x, top_n=10, client=client)
     killer.join()
     client.wait_for_workers(2, timeout=60)
-    assert killed[0] not in client.run(os.getpid).values()
+    assert len(killed) == n_killed
+    assert not set(killed) & set(client.run(os.getpid).values())
     np.testing.assert_array_equal(there.neighbours, search.rank(x, top_n=10).neighbours)
 
 

@@ -80,6 +80,7 @@ def test_the_python_of_the_readme_runs(capsys):
     out = capsys.readouterr().out
     assert "macro" in out
     assert "(3, 2)" in out
+    assert "(231, 15)" in out
 
 
 def test_the_commands_of_the_readme_are_targets_of_the_makefile():
@@ -105,14 +106,16 @@ def made(*arguments, **environment):
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
 def test_make_takes_what_its_command_line_says_and_nothing_from_the_environment():
-    names = ("GRID", "DATASET", "QUERY", "NAME", "ANCESTORS", "JOBS", "MODELS")
+    names = ("GRID", "DATASET", "QUERY", "NAME", "ANCESTORS", "JOBS", "MODELS", "CLUSTER")
     system = {name: f"{name}-of-the-system" for name in names}
     for target in ("run", "data", "verify", "models"):
         assert made("-n", target, **system) == made("-n", target)
     seen = ("--eval", 'seen: ; @echo "$$DATASET|$$QUERY|$$NAME"', "seen")
     assert made(*seen, 'QUERY=@has("Dog")', **system) == '|@has("Dog")|\n'
-    said = made("-n", "run", "DATASET=mini", "QUERY=x", "NAME=y", "ANCESTORS=1", "JOBS=2")
-    for option in ("--dataset", "--query", "--name", "--add-ancestors", "--n-jobs 2"):
+    said = made("-n", "run", "DATASET=mini", "QUERY=x", "NAME=y", "ANCESTORS=1", "JOBS=2", "CLUSTER=local")
+    for option in (
+        "--dataset", "--query", "--name", "--add-ancestors", "--n-jobs 2", "--cluster local",
+    ):  # fmt: skip
         assert option in said
     assert "--add-ancestors" not in made("-n", "run", "ANCESTORS=0")
 
