@@ -377,8 +377,8 @@ class Store:
         path = self.data_dir / "evaluation_results" / dataset / "comparison.parquet"
         rows = ("attention", "clap", "clip", "effects", "essentia", "floors", "later")
         modules = ("export", "floors", "metrics", *(f"models.rows.{kind}" for kind in rows))
-        modules += ("plots.classes", "plots.style")
-        modules += ("plots.systems", "queries", "relevance", "reports", "resampling", "statistics", "tables")
+        modules += ("plots.classes", "plots.searches", "plots.style", "plots.systems")
+        modules += ("queries", "relevance", "reports", "resampling", "statistics", "tables", "tradeoffs")
         return Artefact(path, dataclasses.asdict(grid), inputs, modules, "05_figures")
 
     def all_scores(self) -> list[Artefact]:
