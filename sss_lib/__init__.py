@@ -24,6 +24,7 @@ The library behind the numbered notebooks, in the order in which they use it:
 - `statistics`: intervals, paired tests, rank stability; `resampling` makes the draws.
 - `exchange`: TREC runs and qrels, npz embeddings, so that other tools can check the numbers.
 - `tables`, `reports`, `export`, `plots`: scores to readable tables, files and figures.
+- `tradeoffs`: what an approximate search saves beside the exact one, and loses.
 - `published`, `claims`: the study's numbers and claims, and what is measured here beside them.
 - `confusion`, `projection`: what is mistaken for what; clips in the plane.
 - `grid`, `experiment`: variants, grids of them in YAML, and the systems that they make.
@@ -82,6 +83,7 @@ __all__ = [
     "tables",
     "taxonomy",
     "ties",
+    "tradeoffs",
     "verification",
 ]
 

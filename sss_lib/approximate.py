@@ -16,6 +16,7 @@ number of threads nor on which queries are asked together.
 
 import contextlib
 import difflib
+import importlib
 import importlib.util
 import re
 import threading
@@ -189,6 +190,13 @@ def missing() -> str:
     return "" if importlib.util.find_spec("faiss") else "faiss: pip install -e '.[scale]'"
 
 
+def load_faiss():
+    """Import faiss. ImportError with the mend if it isn't there."""
+    if lacking := missing():
+        raise ImportError(f"approximate searches need {lacking}")
+    return importlib.import_module("faiss")
+
+
 class FaissIndex:
     """Clips in a structure of faiss, by row.
 
@@ -267,8 +275,7 @@ class FaissIndex:
         scores : np.ndarray [shape=(n_queries, n), dtype=float32]
             As in `search.Ranking`, of the vectors as they are kept; nan beside -1.
         """
-        import faiss
-
+        faiss = load_faiss()
         options, n_dead = None, 0
         if alive is not None and not alive.all():
             if self.method.structure == "flat" and self.method.pieces:  # takes no selection
@@ -316,15 +323,13 @@ class FaissIndex:
 
     def to_bytes(self) -> np.ndarray:
         """The structure in faiss's own format: uint8 [n_bytes]."""
-        import faiss
-
+        faiss = load_faiss()
         return faiss.serialize_index(self.index)
 
     @classmethod
     def from_bytes(cls, content: np.ndarray, method: Method, dim: int, exponent: int) -> "FaissIndex":
         """Read what `to_bytes` gave. ValueError if it isn't that of this method and dimension."""
-        import faiss
-
+        faiss = load_faiss()
         expected = _new(method, dim)
         try:
             index = faiss.deserialize_index(content)
@@ -380,8 +385,7 @@ def _padded(values: np.ndarray, n: int, by: float) -> np.ndarray:
 
 def _quantiser(index):
     """Return the product quantiser of an index of faiss; None if it has none."""
-    import faiss
-
+    faiss = load_faiss()
     keeper = faiss.downcast_index(index.storage) if hasattr(index, "storage") else index
     return getattr(keeper, "pq", None)
 
@@ -394,10 +398,7 @@ def _facts(index) -> tuple:
 
 def _new(method: Method, dim: int):
     """Return an empty index of faiss."""
-    if lacking := missing():
-        raise ImportError(f"{method.name} needs {lacking}")
-    import faiss
-
+    faiss = load_faiss()
     kept, width = "Flat", dim
     if method.half:
         kept = "SQfp16"
@@ -425,8 +426,7 @@ def _steady(n_threads: int | None = None) -> Iterator[None]:
     n_threads : int, optional
         By default as many as faiss has.
     """
-    import faiss
-
+    faiss = load_faiss()
     with _SETTINGS, threadpoolctl.threadpool_limits(1, user_api="blas"):
         before = faiss.cvar.distance_compute_blas_threshold, faiss.omp_get_max_threads()
         faiss.cvar.distance_compute_blas_threshold = 2**31 - 1

@@ -377,18 +377,9 @@ class Store:
         path = self.data_dir / "evaluation_results" / dataset / "comparison.parquet"
         kinds = ("attention", "clap", "clip", "effects", "essentia", "floors", "later")
         modules = tuple(f"models.rows.{kind}" for kind in kinds)
-        modules += (
-            "claims",
-            "confusion",
-            "export",
-            "floors",
-            "metrics",
-            "projection",
-            "published",
-            "queries",
-        )
-        modules += ("plots.classes", "plots.style", "plots.systems", "queries")
-        modules += ("relevance", "reports", "resampling", "statistics", "tables")
+        modules += ("claims", "confusion", "export", "floors", "metrics", "projection", "published")
+        modules += ("plots.classes", "plots.searches", "plots.style", "plots.systems", "queries")
+        modules += ("relevance", "reports", "resampling", "statistics", "tables", "tradeoffs")
         return Artefact(path, dataclasses.asdict(grid), inputs, modules, "05_figures")
 
     def all_scores(self) -> list[Artefact]:

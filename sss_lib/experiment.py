@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
-from sss_lib.artefacts import Artefact, Store
+from sss_lib.artefacts import Artefact, Store, to_matrix
 from sss_lib.grid import NOTEBOOKS, Grid, Variant, read_grid, require_known
 from sss_lib.processes import ProcessEndedError
 
@@ -90,6 +90,33 @@ def results_of(
 
     table = store.per_query(dataset, variant, search, cutoffs=cutoffs).read().to_pandas()
     return read_queries(table, collection.clips["fname"].tolist(), collection.labels, relevance=relevance)
+
+
+def read_approximations(store: Store, dataset: str, grid: Grid, collection, *, groups=None) -> dict:
+    """What the approximate searches of a grid save and lose, by variant; see `tradeoffs.against_exact`.
+
+    Only variants that were searched exactly as well are there.
+    """
+    from sss_lib import tradeoffs
+    from sss_lib.approximate import parse
+
+    of_variant: dict[Variant, list[str]] = {}
+    for variant, search in systems(store, dataset, grid):
+        of_variant.setdefault(variant, []).append(search)
+    found = {}
+    for variant, searches in of_variant.items():
+        approximated = {parse(search).exact for search in searches if not parse(search).is_exact}
+        if not approximated & set(searches):
+            continue
+        runs = {}
+        for search in searches:
+            if parse(search).exact in approximated:
+                ranking = store.ranking(dataset, variant, search, top_n=max(grid.cutoffs))
+                neighbours, cost = to_matrix(ranking.read()["neighbours"]), ranking.metadata()["cost"]
+                queries, _ = results_of(store, dataset, variant, search, grid.cutoffs, collection)
+                runs[search] = tradeoffs.Run(neighbours, cost, queries)
+        found[variant.name] = tradeoffs.against_exact(runs, cutoffs=grid.cutoffs, groups=groups)
+    return found
 
 
 def system_of(row) -> tuple[Variant, str]:

@@ -266,14 +266,18 @@ def rank_members(
     fnames: Sequence[str], x: np.ndarray, search: str, top_n: int = 150
 ) -> tuple[Index, Ranking, Cost]:
     """Index of all clips, their ranking for each other as `search.rank` gives it, and what both took."""
+    if not approximate.parse(search).is_exact:
+        approximate.load_faiss()  # which takes a moment the first time
     begin = time.perf_counter()
     built = Index.build(fnames, x, search)
-    middle = time.perf_counter()
-    ranking = built.clips.rank(x, np.arange(len(x)), min(top_n, len(x) - 1))
-    end = time.perf_counter()
+    build_s, took_s = time.perf_counter() - begin, []
+    while len(took_s) < 3 and sum(took_s) < 0.1:  # a moment is measured thrice
+        begin = time.perf_counter()
+        ranking = built.clips.rank(x, np.arange(len(x)), min(top_n, len(x) - 1))
+        took_s.append(time.perf_counter() - begin)
     n_threads = max((pool["num_threads"] for pool in threadpoolctl.threadpool_info()), default=1)
     size = len(built.clips.to_bytes()) / len(x)
-    return built, ranking, Cost(middle - begin, 1000 * (end - middle) / len(x), size, n_threads)
+    return built, ranking, Cost(build_s, 1000 * min(took_s) / len(x), size, n_threads)
 
 
 def _require_search(artefact: Artefact, name: object) -> Method:

@@ -194,7 +194,7 @@ class TestRanking:
 
     def test_without_faiss_it_says_what_to_install(self, monkeypatch):
         monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-        message = "nns-flat needs faiss: pip install -e '.[scale]'"
+        message = "approximate searches need faiss: pip install -e '.[scale]'"
         with pytest.raises(ImportError, match=re.escape(message)):
             search.rank(clusters(), "nns-flat")
 
