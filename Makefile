@@ -1,6 +1,7 @@
 # make run    set up, then run the notebooks of a grid: figures, a table, executed notebooks
 # make test   set up, then run the tests
 # make listen  set up, then serve notebook 06 as a page on this machine (PORT=8866, HOST=127.0.0.1)
+# make paper  set up, then build the paper, the poster and the slides from what `make run` wrote (DATASET=mini)
 # make models MODELS="a b"   download the weights of models by name; without names, list the models
 # make verify DATASET=...    is a copy of a collection whole, and what is in it?
 # make data DATASET=...      fetch a known collection: fsd50k, fsd50k-dev, esc50, urbansound8k
@@ -23,7 +24,7 @@ PORT ?= 8866
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: setup run test listen models data verify leaderboard bench lint clean
+.PHONY: setup run test paper listen models data verify leaderboard bench lint clean
 
 setup: $(READY)
 
@@ -42,6 +43,9 @@ run: $(READY)
 
 test: $(READY)
 	@$(BIN)/python -m pytest
+
+paper: $(READY)
+	@$(BIN)/python -m sss_lib.paper $(if $(DATASET),--dataset "$$DATASET")
 
 listen: $(READY)
 	@$(BIN)/python -m sss_lib.listening --host '$(HOST)' --port $(PORT)
