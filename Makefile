@@ -1,4 +1,4 @@
-# make run    set up, then run the notebooks of a grid: figures, a table, executed notebooks
+# make run    set up, then run the notebooks of a grid: figures, a table, executed notebooks; PLAN=1 only plans
 # make test   set up, then run the tests
 # make listen  set up, then serve notebook 06 as a page on this machine (PORT=8866, HOST=127.0.0.1)
 # make paper  set up, then build the paper, the poster and the slides from what `make run` wrote (DATASET=mini)
@@ -16,6 +16,7 @@ QUERY :=
 NAME :=
 ANCESTORS :=
 JOBS :=
+PLAN :=
 MODELS :=
 export DATASET QUERY NAME
 HOST ?= 127.0.0.1
@@ -39,7 +40,7 @@ run: $(READY)
 	@$(BIN)/python -m sss_lib.experiment run $(GRID) \
 		$(if $(DATASET),--dataset "$$DATASET") $(if $(QUERY),--query "$$QUERY") \
 		$(if $(NAME),--name "$$NAME") $(if $(filter-out 0 no false,$(ANCESTORS)),--add-ancestors) \
-		$(if $(JOBS),--n-jobs $(JOBS))
+		$(if $(JOBS),--n-jobs $(JOBS)) $(if $(filter-out 0 no false,$(PLAN)),--plan)
 
 test: $(READY)
 	@$(BIN)/python -m pytest
