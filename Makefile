@@ -5,6 +5,7 @@
 # make models MODELS="a b"   download the weights of models by name; without names, list the models
 # make verify DATASET=...    is a copy of a collection whole, and what is in it?
 # make data DATASET=...      fetch a known collection: fsd50k, fsd50k-dev, esc50, urbansound8k
+# make lint   style and types: ruff, mypy
 # make leaderboard   every score that was computed here: a table, and a page that opens in a browser
 # Every target sets up .venv first if it is missing or older than pyproject.toml.
 
@@ -70,6 +71,7 @@ bench: $(READY)
 lint: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
 
 clean:
 	rm -rf .venv data/datasets data/embeddings data/similarity_rankings data/evaluation_results data/runs

@@ -107,3 +107,44 @@ def test_the_readme_has_no_number_left_to_fill_in():
     assert len(lines) > 20
     unfilled = re.compile(r"[A-Z][A-Z0-9_]+(, [A-Z][A-Z0-9_]+)*|\?+")
     assert [cell for cell in cells if unfilled.fullmatch(cell) and cell != "MIT"] == []
+
+
+def test_the_citation_names_this_version_and_the_study():
+    """Its form was held to the schema of CFF 1.2.0 by cffconvert."""
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert {"cff-version", "message", "title", "authors"} <= set(citation)
+    assert citation["version"] == sss_lib.__version__
+    assert (citation["title"], citation["license"]) == (project["name"], project["license"])
+    assert citation["abstract"] == project["description"]
+    (study,) = citation["references"]
+    assert [author["family-names"] for author in study["authors"]] == [
+        "Araz",
+        "Bogdanov",
+        "Alonso-Jiménez",
+        "Font",
+    ]
+
+
+def test_the_hooks_before_a_commit_are_local_and_those_of_make_lint():
+    (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert repository["repo"] == "local"
+    assert {hook["language"] for hook in repository["hooks"]} == {"system"}
+    linted = {
+        line.split("/")[-1].split()[0] for line in made("-n", "lint").splitlines() if ".venv/bin/" in line
+    }
+    hooks = {
+        hook["entry"].split("/")[-1].split()[0] if "pytest" not in hook["entry"] else ""
+        for hook in repository["hooks"]
+    }
+    assert {"ruff", "mypy"} <= linted & hooks
+
+
+def test_the_map_of_the_library_names_every_module():
+    """`help(sss_lib)` begins with it."""
+    for name in sss_lib.__all__:
+        assert f"`{name}`" in sss_lib.__doc__ or name in INNER, name
+
+
+INNER = {"containers", "split_zip"}
+"""What `audio` and `archives` are made of."""

@@ -222,6 +222,8 @@ WAYS = {
     "conda": is_there("environment.yml"),  # test_package.py holds it to pyproject.toml
     ".venv/bin/jupyter": is_there("jupyterlab"),
     "ruff": is_there("ruff"),
+    "mypy": is_there("mypy"),
+    ".venv/bin/pre-commit": is_there(".pre-commit-config.yaml"),
     "tests/benchmarks/search_and_evaluation.py": is_there("tests/benchmarks/search_and_evaluation.py"),
     "tests/benchmarks/extraction.py": is_there("tests/benchmarks/extraction.py"),
 }
