@@ -146,7 +146,8 @@ class Grid:
 
     def available(self) -> tuple["Grid", list[str]]:
         """Grid of the searches that can run, and of the models as prepared, and what is left out why."""
-        there, left_out = {}, {}
+        there: dict[str, None] = {}
+        left_out: dict[str, None] = {}
         ways = list(itertools.product(self.long_audio, self.short_audio, self.preprocessing))
         for name, way in itertools.product(self.models, ways):
             words = [word for word in way if word not in ("default", "standard")]
