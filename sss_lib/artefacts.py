@@ -374,11 +374,14 @@ class Store:
             f"{variant.name}/{search}": self.scores(dataset, variant, search, cutoffs=grid.cutoffs)
             for variant, search in systems
         }
-        path = self.data_dir / "evaluation_results" / dataset / "comparison.parquet"
+        of_grid = f"comparison-{grid.name}" if grid.name else "comparison"
+        path = self.data_dir / "evaluation_results" / dataset / f"{of_grid}.parquet"
+        published = sorted((Path(__file__).parent.parent / "data" / "paper").glob("*.csv"))
+        inputs |= {f"published {path.stem}": file_digest(path) for path in published}
         kinds = ("attention", "clap", "clip", "effects", "essentia", "floors", "later")
         modules = tuple(f"models.rows.{kind}" for kind in kinds)
-        modules += ("claims", "confusion", "export", "floors", "metrics", "projection", "published")
-        modules += ("plots.classes", "plots.searches", "plots.style", "plots.systems", "queries")
+        modules += ("claims", "confusion", "export", "floors", "metrics", "projection", "protocols")
+        modules += ("published", "plots.classes", "plots.searches", "plots.style", "plots.systems", "queries")
         modules += ("relevance", "reports", "resampling", "statistics", "tables", "tradeoffs")
         return Artefact(path, dataclasses.asdict(grid), inputs, modules, "05_figures")
 
@@ -389,8 +392,8 @@ class Store:
         return [Artefact(path, {}) for path in paths if not path.name.endswith(".queries.parquet")]
 
     def leaderboard_path(self) -> Path:
-        """Every score that was ever computed."""
-        return self.data_dir / "evaluation_results" / "leaderboard.parquet"
+        """Every score that was ever computed: beside the results, so that it outlives them."""
+        return self.data_dir / "leaderboard.parquet"
 
     def ranked(self, dataset: str) -> list[dict]:
         """Parameters of every ranking that exists of a dataset, as the files themselves say."""

@@ -102,8 +102,8 @@ def test_a_grid_runs_from_sounds_to_figures(small_run):
         *(f"logmel-none-pca{n}-{scale}" for n in ("none", "5") for scale in ("l2", "raw")),
         *(f"duration-none-pcanone-{scale}" for scale in ("l2", "raw")),
     }
-    names = {path.name for path in (folder / "figures" / "my sounds").iterdir()}
-    written = ("comparison", "stability", "claims", "relevance", "losses")
+    names = {path.name for path in (folder / "figures" / "my sounds-small").iterdir()}
+    written = ("comparison", "variations", "stability", "claims", "relevance", "losses")
     drawn = ("ladder", "processing", "pca-and-micro", "cost", "classes", "differences", "confusion", "map")
     # This folder has no families.
     assert names == {f"{n}.{s}" for n in written for s in ("tex", "md", "csv")} | {
@@ -122,7 +122,7 @@ def test_systems_are_compared_by_uploader_where_uploaders_are_known(small_run):
     by_group, by_clip = (
         statistics.leaderboard(results, collection.labels, n=3, groups=own) for own in (groups, None)
     )
-    figures = folder / "figures" / "my sounds"
+    figures = folder / "figures" / "my sounds-small"
     written = pd.read_csv(figures / "stability.csv")
     np.testing.assert_allclose(written["p"], by_group["p"])
     assert by_group["p"][1] != by_clip["p"][1]
@@ -246,7 +246,7 @@ def test_a_damaged_or_changed_run_is_made_again(small_run, capsys):
     other_code.write_text(other_code.read_text().replace("for search in searches", "for search in  searches"))
     other_parameter = runs / "04_evaluation" / "logmel-none-pca5-l2.ipynb"
     other_parameter.write_text(other_parameter.read_text().replace('"n_components": 5', '"n_components": 4'))
-    (folder / "figures" / "my sounds" / "ladder.svg").unlink()
+    (folder / "figures" / "my sounds-small" / "ladder.svg").unlink()
     (folder / "data" / "embeddings" / "my sounds" / "logmel" / "part-00000.parquet").unlink()
     assert experiment.main(arguments) == 0
     assert "5 notebooks run" in capsys.readouterr().out
