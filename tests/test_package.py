@@ -73,13 +73,15 @@ def test_the_readme_has_a_row_for_every_model_with_its_licence():
     assert sorted(named) == sorted(CATALOGUE)
 
 
-def test_the_python_of_the_readme_runs(capsys):
+def test_the_python_of_the_readme_runs(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     for block in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL):
         exec(block, {})
     del CATALOGUE["peak"]
     out = capsys.readouterr().out
     assert "macro" in out
     assert "(3, 2)" in out
+    assert "['a new one', " in out
 
 
 def test_the_commands_of_the_readme_are_targets_of_the_makefile():
