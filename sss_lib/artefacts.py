@@ -417,9 +417,9 @@ class Store:
 
 def _searching(search: str) -> tuple[str, ...]:
     """Modules that a search is made of."""
-    from sss_lib.approximate import parse
+    from sss_lib.methods import parse
 
-    return ("search",) if parse(search).is_exact else ("search", "approximate", "index")
+    return ("search",) if parse(search).is_exact else ("search", "methods", "approximate", "index")
 
 
 def _parameters_of(folder: Path, pattern: str) -> list[dict]:

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sss_lib import dataset, experiment, extraction, models
-from sss_lib.approximate import parse
 from sss_lib.artefacts import Artefact, Store
 from sss_lib.grid import NOTEBOOKS, Variant, read_grid
+from sss_lib.methods import parse
 from sss_lib.notebook import code_digest, run_notebook
 
 WITHOUT_EFFECT = {"n_jobs"}

@@ -60,7 +60,7 @@ def rank(
     x : np.ndarray [shape=(n_clips, dim)]
         The corpus.
     search : str
-        "nns", "mips" or "mcss"; or an approximate one, such as "nns-hnsw16-ef64": see `approximate`.
+        "nns", "mips" or "mcss"; or an approximate one, such as "nns-hnsw16-ef64": see `methods`.
     top_n : int
         Results a query, at most n_clips - 1.
     queries : np.ndarray [shape=(n_queries,), dtype=int], optional
@@ -85,7 +85,7 @@ def rank(
            [0, 2],
            [1, 0]], dtype=int32)
     """
-    from sss_lib import approximate
+    from sss_lib import approximate, methods
 
     if top_n < 1:
         raise ValueError(f"top_n={top_n} is below 1: ask for at least one result")
@@ -93,7 +93,7 @@ def rank(
         raise ValueError(f"a corpus of {len(x)} clip(s) can't be searched: it takes two")
     rows = np.arange(len(x)) if queries is None else np.asarray(queries)
     top_n = min(top_n, len(x) - 1)
-    if not (method := approximate.parse(search)).is_exact:
+    if not (method := methods.parse(search)).is_exact:
         return approximate.rank(x, method, rows, top_n, groups)
     similarities = Similarities(x, search, groups)
 

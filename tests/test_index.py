@@ -9,9 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 from reference import rank_others
 
-from sss_lib import approximate, index, search
+from sss_lib import approximate, index, methods, search
 from sss_lib.artefacts import Artefact, DamagedArtefactError, StaleArtefactError
 from sss_lib.index import Index
+
+pytest.importorskip("faiss")
 
 SEARCHES = (
     *("nns", "mips", "mcss", "nns-flat", "mcss-flat-half", "nns-flat-pq8x4"),
@@ -36,7 +38,7 @@ def results(one: Index, queries: np.ndarray, n: int = 10) -> list[list[str]]:
 
 def plain(fnames: list[str], x: np.ndarray, queries: np.ndarray, name: str, n: int = 10) -> list[list[str]]:
     """What each query finds, by a plain loop over the clips."""
-    exact = approximate.parse(name).exact
+    exact = methods.parse(name).exact
     every = (rank_others(np.vstack([x, query]).astype(float), len(x), exact) for query in queries)
     return [[fnames[row] for row in rows[:n]] for rows in every]
 
@@ -189,15 +191,13 @@ def test_an_index_of_another_kind_is_refused(name, other):
     fnames, x = clips()
     content = Index.build(fnames, x, other).clips.to_bytes()
     with pytest.raises(ValueError, match=r"holds a \w+ of 16 dimensions, not the \w+ of 16"):
-        approximate.FaissIndex.from_bytes(content, approximate.parse(name), 16, 0)
+        approximate.FaissIndex.from_bytes(content, methods.parse(name), 16, 0)
 
 
 @pytest.mark.parametrize("content", [b"", b"x", os.urandom(999), b"IxF2" + bytes(60)])
 def test_what_is_no_index_is_refused(content):
     with pytest.raises(ValueError, match=r"not an index of faiss|holds a"):
-        approximate.FaissIndex.from_bytes(
-            np.frombuffer(content, np.uint8), approximate.parse("nns-flat"), 16, 0
-        )
+        approximate.FaissIndex.from_bytes(np.frombuffer(content, np.uint8), methods.parse("nns-flat"), 16, 0)
 
 
 def test_a_half_file_and_a_foreign_one_are_refused(artefact):

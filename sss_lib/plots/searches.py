@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from sss_lib.approximate import parse
+from sss_lib.methods import parse
 from sss_lib.plots.style import GROUP_COLOURS, MARKERS
 
 COLOURS = dict(zip(("flat", "hnsw", "ivf", ""), (*GROUP_COLOURS[:3], GROUP_COLOURS[6]), strict=True))
