@@ -148,8 +148,9 @@ class FaissIndex:
         sizes = np.unique(groups, return_counts=True)[1][np.unique(groups, return_inverse=True)[1]][rows]
         neighbours = np.full((len(rows), top_n), -1, np.int32)
         scores = np.full((len(rows), top_n), np.nan, np.float32)
-        for size in np.unique(sizes).tolist():  # so many more are asked for as have to be left out
-            at = np.flatnonzero(sizes == size)
+        parts = ((size, np.flatnonzero(sizes == size)) for size in np.unique(sizes).tolist())
+        for size, at in ((size, block) for size, of_size in parts for block in blocks(of_size, 16384)):
+            # So many more are asked for as have to be left out.
             found, score = self.search(x[rows[at]], min(top_n + size, len(x)))
             own = (groups[found] == groups[rows[at]][:, None]) | (found < 0)
             order = np.argsort(own, axis=1, kind="stable")[:, :top_n]
@@ -183,9 +184,13 @@ class FaissIndex:
         require_finite(x, "embeddings")
         if x.shape[1] != self.dim:
             raise ValueError(f"embeddings of {x.shape[1]} dimensions don't fit an index of {self.dim}")
-        x = np.asarray(x, np.float64)
-        x = l2_normalize(x) if self.method.exact == "mcss" else np.ldexp(x, -self.exponent)
-        return np.ascontiguousarray(np.pad(x, ((0, 0), (0, self.index.d - self.dim))), np.float32)
+        if x.dtype != np.float64:
+            x = x.astype(np.float32, copy=False)
+        cosine = self.method.exact == "mcss"
+        x = l2_normalize(x.astype(np.float64)) if cosine else np.ldexp(x, -self.exponent)
+        if self.index.d > self.dim:
+            x = np.pad(x, ((0, 0), (0, self.index.d - self.dim)))
+        return np.ascontiguousarray(x, np.float32)
 
     @property
     def _at_once(self) -> int:

@@ -138,6 +138,21 @@ class TestRanking:
         np.testing.assert_array_equal(alone.neighbours, every.neighbours[[5, 70, 3]])
         np.testing.assert_array_equal(alone.scores, every.scores[[5, 70, 3]])
 
+    @pytest.mark.parametrize("rest", METHODS)
+    def test_an_index_is_built_alike_again_on_any_number_of_threads(self, rest, n_threads):
+        method = methods.parse(f"nns-{rest}")
+        content = FaissIndex.build(clusters(), method).to_bytes()
+        faiss.omp_set_num_threads(1)
+        np.testing.assert_array_equal(content, FaissIndex.build(clusters(), method).to_bytes())
+
+    def test_the_settings_of_faiss_are_as_they_were(self, n_threads):
+        before = faiss.cvar.distance_compute_blas_threshold
+        search.rank(clusters(), "nns-hnsw8-ef32", 5)
+        with pytest.raises(ValueError, match="not finite"):
+            FaissIndex.build(clusters(), methods.parse("nns-flat")).add(np.full((1, 16), np.nan))
+        assert faiss.cvar.distance_compute_blas_threshold == before
+        assert faiss.omp_get_max_threads() == n_threads
+
     def test_wide_pieces_do_not_depend_on_other_queries(self):
         """Tables for pieces of 16 dimensions and more are made by BLAS."""
         x = clusters(600, 128)

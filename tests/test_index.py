@@ -111,6 +111,28 @@ def test_deleting_finds_what_the_rest_alone_would(name):
     assert results(one, queries) == plain(fnames[200:], x[200:], queries, name)
 
 
+@pytest.mark.parametrize("name", ["mips", "nns-flat", "mcss-ivf4-probe4"])
+@pytest.mark.parametrize("seed", range(5))
+def test_any_order_of_adding_and_deleting_finds_what_a_plain_loop_finds(name, seed):
+    rng = np.random.default_rng(seed)
+    fnames, x = clips(20)
+    one, there = Index.build(fnames, x, name), dict(zip(fnames, x, strict=True))
+    for step in range(2, 14):
+        if rng.random() < 0.5 and len(there) > 8:
+            gone = rng.choice(list(there), 5, replace=False).tolist()
+            one.delete(gone)
+            for fname in gone:
+                del there[fname]
+        else:
+            more, y = clips(int(rng.integers(0, 9)), seed=step)
+            one.add(more, y)
+            there |= dict(zip(more, y, strict=True))
+        assert len(one) == len(there)
+        query = clips(1, seed=50 + step)[1]
+        (found,) = results(one, query, 100)
+        assert found == plain(list(there), np.array(list(there.values())), query, name, 100)[0]
+
+
 @pytest.mark.parametrize("name", SEARCHES)
 def test_a_deleted_clip_can_come_back_elsewhere(name):
     fnames, x = clips()
