@@ -421,9 +421,9 @@ class Store:
 
 def _searching(search: str) -> tuple[str, ...]:
     """Modules that a search is made of."""
-    from sss_lib.approximate import parse
+    from sss_lib.methods import parse
 
-    exact = ("search", "similarity")
+    exact = ("search", "similarity", "methods")
     return exact if parse(search).is_exact else (*exact, "approximate", "index")
 
 

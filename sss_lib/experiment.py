@@ -120,7 +120,7 @@ def read_approximations(store: Store, dataset: str, grid: Grid, collection, *, g
     Only variants that were searched exactly as well are there.
     """
     from sss_lib import tradeoffs
-    from sss_lib.approximate import parse
+    from sss_lib.methods import parse
 
     of_variant: dict[Variant, list[str]] = {}
     for variant, search in systems(store, dataset, grid):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from sss_lib import approximate, models, protocols
+from sss_lib import approximate, methods, models, protocols
 from sss_lib.models.spec import LONG, SHORT
 from sss_lib.processing import AGGREGATIONS
 
@@ -117,7 +117,7 @@ class Grid:
             "aggregations": AGGREGATIONS,
         }
         for name in self.searches:
-            approximate.parse(str(name))
+            methods.parse(str(name))
         files: dict[str, str] = {}
         for name in dict.fromkeys(self.models):
             models.spec(name)
@@ -192,7 +192,7 @@ class Grid:
         if not there:
             raise ValueError(f"no model of the grid can run: {'; '.join(left_out)}")
         lacking = approximate.missing()
-        searches = [name for name in self.searches if not lacking or approximate.parse(name).is_exact]
+        searches = [name for name in self.searches if not lacking or methods.parse(name).is_exact]
         if len(searches) < len(self.searches):
             left_out[f"{len(self.searches) - len(searches)} approximate searches need {lacking}"] = None
         if not searches:
@@ -220,7 +220,7 @@ class Grid:
                 left_out[f"{name} has several frames a clip: no aggregation"] = dict.fromkeys(
                     self.aggregations
                 )
-            too_few = [s for s in self.searches if n and n < approximate.parse(s).least_clips]
+            too_few = [s for s in self.searches if n and n < methods.parse(s).least_clips]
             if too_few:
                 left_out[f"{name} has embedded {n} clips: no search"] = dict.fromkeys(too_few)
             searches = [search for search in self.searches if search not in too_few]

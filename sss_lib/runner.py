@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sss_lib import clusters, dataset, experiment, extraction, models
-from sss_lib.approximate import parse
 from sss_lib.artefacts import Store
 from sss_lib.grid import MAIN, NOTEBOOKS, Variant, read_grid
+from sss_lib.methods import parse
 from sss_lib.tasks import Log, Task, attempt
 
 

@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import scipy.sparse
 
-from sss_lib import approximate, measures, relevance
+from sss_lib import measures, methods, relevance
 from sss_lib.processing import require_finite
 from sss_lib.queries import GradedPerQuery, PerQuery, Queries
 from sss_lib.relevance import Relevance
@@ -65,7 +65,7 @@ def per_query(
     """
     relevant = relevant or Relevance()
     label_matrix = relevant.counted(label_matrix)
-    method = approximate.parse(search)
+    method = methods.parse(search)
     require_finite(x, "embeddings")
     if len(x) != label_matrix.shape[0]:
         raise ValueError(
