@@ -2,6 +2,7 @@
 # make test   set up, then run the tests
 # make listen  set up, then serve notebook 06 as a page on this machine (PORT=8866, HOST=127.0.0.1)
 # make models MODELS="a b"   download the weights of models by name; without names, list the models
+# make bench   measure speed, against figures/benchmarks/ratios.csv; SAVE=1 writes it, its plots and the README's table
 # make verify DATASET=...    is a copy of a collection whole, and what is in it?
 # make data DATASET=...      fetch a known collection: fsd50k, fsd50k-dev, esc50, urbansound8k
 # make leaderboard   every score that was computed here: a table, and a page that opens in a browser
@@ -15,6 +16,7 @@ QUERY :=
 NAME :=
 ANCESTORS :=
 JOBS :=
+SAVE :=
 MODELS :=
 export DATASET QUERY NAME
 HOST ?= 127.0.0.1
@@ -60,6 +62,7 @@ leaderboard: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python tests/benchmarks/search_and_evaluation.py
+	@$(BIN)/python tests/benchmarks/scale.py $(if $(SAVE),--save)
 	@$(BIN)/python tests/benchmarks/extraction.py
 
 lint: $(READY)

@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
+sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path.insert(0, str(Path(__file__).parent))
 import memory
 from search_and_evaluation import CUTOFFS, fsd50k_labels
 
@@ -154,14 +155,12 @@ def files(n_clips: int = 10_231, n_json: int = 400) -> list[dict]:
             _time(seconds, "read", lambda: artefacts.to_frames(stored.read()))
             _time(seconds, "write json", lambda: artefacts.write_json_embeddings(as_json, few, few.fnames))
             _time(seconds, "read json", lambda: artefacts.read_json_embeddings(as_json))
-        median = {
-            name: statistics.median(times) * (n_clips / n_json if "json" in name else 1)
-            for name, times in seconds.items()
-        }
-        size = sum(path.stat().st_size for path in as_json.iterdir()) * n_clips / n_json
+        median = {name: statistics.median(times) for name, times in seconds.items()}
+        more = n_clips / n_json
+        size = sum(path.stat().st_size for path in as_json.iterdir()) * more
         times = {
-            "reading frames, times less than JSON": (median["read json"] / median["read"], 30),
-            "writing frames, times less than JSON": (median["write json"] / median["write"], 20),
+            "reading frames, times less than JSON": (median["read json"] * more / median["read"], 30),
+            "writing frames, times less than JSON": (median["write json"] * more / median["write"], 20),
             "frames on disk, times less than JSON": (size / stored.path.stat().st_size, 3),
         }
     return [row(name, n_clips, n_json, value, least) for name, (value, least) in times.items()]
@@ -261,15 +260,15 @@ def main(arguments: list[str]) -> str | int:
     sizes = [n for n in QUERIES if not sizes or n <= sizes[0]]
     rounds = next((int(a.split("=")[1]) for a in arguments if a.startswith("--rounds=")), ROUNDS)
     rows = growth(sizes, rounds) + files()
-    rows.append(row("GB of memory, evaluation included", sizes[-1], 600, peak_gb(sizes[-1]), 2.0))
+    rows.append(row("GB of memory at most, search and evaluation", sizes[-1], 600, peak_gb(sizes[-1]), 2.0))
     table = pd.DataFrame(rows)
     committed = pd.read_csv(FOLDER / "ratios.csv") if (FOLDER / "ratios.csv").is_file() else None
     print(f"\n{'':52}{'clips':>10}{'units':>9}{'committed':>11}{'allowed':>9}")
     n_worse = show(table, committed)
     if "--save" in arguments:
         machine = (
-            f"Measured on {os.cpu_count()} cores ({platform.machine()}), load {os.getloadavg()[0]:.1f} at the "
-            f"end, numpy {np.__version__}; medians of {rounds} rounds."
+            f"Measured on {os.cpu_count()} cores ({platform.machine()}), load {os.getloadavg()[0]:.1f} at "
+            f"the end, numpy {np.__version__}; medians of {rounds} rounds."
         )
         save(table, machine)
     return f"{n_worse} ratios are worse by more than 30 %" if n_worse else 0
