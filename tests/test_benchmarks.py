@@ -100,13 +100,13 @@ def test_the_readme_shows_the_committed_table(scale):
 
 def test_preparing_counts_as_it_would_with_all_queries(scale, monkeypatch):
     """A job of 2 s for what is prepared once and 0.3 s a query, at 1 s a unit of 10 of 100 clips."""
-    clock = [0.0]
+    now = [0.0]
     of = scale["units_of"].__globals__
 
     def taking(seconds):
-        clock[0] += seconds
+        now[0] += seconds
 
-    monkeypatch.setattr(of["time"], "perf_counter", lambda: clock[0])
+    monkeypatch.setitem(of, "clock", lambda: now[0])
     monkeypatch.setitem(of, "unit", lambda x, rows: taking(1.0))
     jobs = {"job": lambda rows: taking(2 + 0.3 * len(rows))}
     units, one = scale["units_of"](jobs, np.empty((100, 1)), np.arange(10), 3)
