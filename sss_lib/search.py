@@ -249,7 +249,9 @@ def _sampled_thresholds(similarity: np.ndarray, n: int, *, every: int = 16, run:
 
 
 def blocks(rows: np.ndarray, size: int = 256) -> list[np.ndarray]:
-    """Consecutive pieces of an array."""
+    """Consecutive pieces of an array; ValueError if they should hold less than one row."""
+    if size < 1:
+        raise ValueError(f"{size} queries at a time: take at least one")
     return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 

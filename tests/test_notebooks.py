@@ -244,7 +244,7 @@ def test_the_curve_of_variance_is_that_of_what_pca_is_given(small_run, pre_norma
     names |= {"n_components": 5, "pre_normalize": pre_normalize, "scale": scale}
     for source in sources[2:-1]:  # the last one writes
         exec(source, names)
-    x = names["clips"].astype(float)
+    x = np.vstack(list(names["clips"])).astype(float)
     if scale:
         x = (x - x.min(axis=0)) / np.ptp(x, axis=0)
     if pre_normalize:
