@@ -55,6 +55,7 @@ def connect(cluster: str, n_workers: int | None = None) -> Iterator["distributed
         If within the block a task has killed several workers, one after the other.
     """
     try:
+        import dask
         import distributed
     except ImportError as error:
         raise ImportError(
@@ -67,9 +68,11 @@ def connect(cluster: str, n_workers: int | None = None) -> Iterator["distributed
     with contextlib.ExitStack() as stack:
         address = cluster
         if cluster == "local":
+            # A worker that is killed is started anew, however often: it's not to be given up after 15 s.
+            stack.enter_context(dask.config.set({"distributed.deploy.lost-worker-timeout": "1 day"}))
             ways = {"n_workers": n_workers or joblib.cpu_count(), "threads_per_worker": 1}
             started = distributed.LocalCluster(**ways, dashboard_address=None)
-            address = stack.enter_context(started)
+            address = stack.enter_context(started).scheduler_address
         try:
             client = stack.enter_context(distributed.Client(address, timeout=WAIT_S, set_as_default=False))
         except OSError as error:
