@@ -18,7 +18,7 @@ from sss_lib.artefacts import Artefact, DamagedArtefactError, Frames, Store, rep
 from sss_lib.dataset import Dataset
 
 PART_CLIPS = 64
-"""Clips in one part file: what a killed run loses at most. A million clips are 15,625 files."""
+"""Clips in one part file, which a killed run keeps if it was written. A million clips are 15,625 files."""
 GROUP_CLIPS = 16
 """Clips of a part that are embedded together: always the same ones, whoever does it."""
 
