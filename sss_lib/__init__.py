@@ -13,6 +13,8 @@ The library behind the numbered notebooks, in the order in which they use it:
 - `artefacts`: where each result lives; atomic, self-describing reading and writing.
 - `processing`: frame embeddings to clip embeddings: aggregate, PCA, L2-normalise.
 - `search`: clip embeddings to rankings: inner product, cosine, Euclidean distance.
+- `approximate`: searches through structures of faiss, and their names.
+- `index`: clips that new sounds are ranked against: stored, added to, deleted from.
 - `relevance`: which results count for a query, and how much.
 - `protocols`: what AP is divided by, and where ranks begin.
 - `metrics`: rankings to AP@N, R1 and NDCG@N, and their means by class, family, macro and micro; made of
@@ -22,11 +24,13 @@ The library behind the numbered notebooks, in the order in which they use it:
 - `statistics`: intervals, paired tests, rank stability; `resampling` makes the draws.
 - `exchange`: TREC runs and qrels, npz embeddings, so that other tools can check the numbers.
 - `tables`, `reports`, `export`, `plots`: scores to readable tables, files and figures.
+- `tradeoffs`: what an approximate search saves beside the exact one, and loses.
 - `published`, `claims`: the study's numbers and claims, and what is measured here beside them.
 - `confusion`, `projection`: what is mistaken for what; clips in the plane.
 - `grid`, `experiment`: variants, grids of them in YAML, and the systems that they make.
 - `runner`, `notebook`: runs the notebooks of a grid through papermill, those that are not up to date.
 - `leaderboard`: every score that was ever computed here, as a table and a page.
+- `paper`: builds the paper, the poster and the slides from what a run wrote.
 - `listening`: hear what the rankings say: a board of results, blind judging, a map.
 
 Importing `sss_lib` imports none of them: each loads when it is first asked for.
@@ -36,6 +40,7 @@ import importlib
 
 __version__ = "0.1.0"
 __all__ = [
+    "approximate",
     "archives",
     "artefacts",
     "audio",
@@ -53,6 +58,7 @@ __all__ = [
     "floors",
     "grid",
     "ground_truth",
+    "index",
     "leaderboard",
     "listening",
     "measures",
@@ -60,6 +66,7 @@ __all__ = [
     "models",
     "notebook",
     "overview",
+    "paper",
     "plots",
     "processes",
     "processing",
@@ -78,6 +85,7 @@ __all__ = [
     "tables",
     "taxonomy",
     "ties",
+    "tradeoffs",
     "verification",
 ]
 

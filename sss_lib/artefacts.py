@@ -144,8 +144,10 @@ class Artefact:
         for name, value in self.inputs.items():
             now = value if isinstance(value, str) else value.digest()
             if recorded.get(name) != now:
+                was = recorded.get(name, "nothing")
                 raise StaleArtefactError(
-                    f"{self.path} was made from another {name}: run {self.made_by} again"
+                    f"{self.path} was made from another {name} ({was[:12]}, where {now[:12]} is there now): "
+                    f"run {self.made_by or 'what makes it'} again"
                 )
         try:
             return pq.read_table(self.path, page_checksum_verification=True)
@@ -322,7 +324,15 @@ class Store:
         path = self.data_dir / "similarity_rankings" / dataset / variant.name / f"{search}.parquet"
         parameters = {**variant.parameters(), "search": search, "top_n": top_n}
         inputs = {"embeddings": self.embeddings(dataset, variant)}
-        return Artefact(path, parameters, inputs, ("search", "similarity", "processing"), "03_search")
+        return Artefact(path, parameters, inputs, (*_searching(search), "processing"), "03_search")
+
+    @_once
+    def index(self, dataset: str, variant, search: str) -> Artefact:
+        """Index of an approximate search, for sounds from outside, written by notebook 03."""
+        path = self.data_dir / "indexes" / dataset / variant.name / f"{search}.parquet"
+        parameters = {**variant.parameters(), "search": search}
+        inputs = {"embeddings": self.embeddings(dataset, variant)}
+        return Artefact(path, parameters, inputs, (*_searching(search), "processing"), "03_search")
 
     @_once
     def scores(
@@ -341,8 +351,8 @@ class Store:
         ranking = self.ranking(dataset, variant, search, top_n=max(cutoffs))
         parameters = {**ranking.parameters, "cutoffs": list(cutoffs), "exclude": exclude}
         inputs = {"ranking": ranking, "labels": self.dataset(dataset), "classes": file_digest(ONTOLOGY)}
-        modules = ("floors", "measures", "metrics", "processing", "protocols", "queries", "relevance")
-        modules += ("resampling", "scoring", "search", "similarity", "statistics")
+        modules: tuple[str, ...] = ("floors", "measures", "metrics", "processing", "protocols", "queries")
+        modules += ("relevance", "resampling", "scoring", *_searching(search), "statistics")
         return Artefact(folder / f"{search}.parquet", parameters, inputs, modules, "04_evaluation")
 
     def per_query(self, dataset: str, variant, search: str, **options: object) -> Artefact:
@@ -365,10 +375,11 @@ class Store:
             for variant, search in systems
         }
         path = self.data_dir / "evaluation_results" / dataset / "comparison.parquet"
-        rows = ("attention", "clap", "clip", "effects", "essentia", "floors", "later")
-        modules = ("export", "floors", "metrics", *(f"models.rows.{kind}" for kind in rows))
-        modules += ("plots.classes", "plots.style")
-        modules += ("plots.systems", "queries", "relevance", "reports", "resampling", "statistics", "tables")
+        kinds = ("attention", "clap", "clip", "effects", "essentia", "floors", "later")
+        modules = tuple(f"models.rows.{kind}" for kind in kinds)
+        modules += ("claims", "confusion", "export", "floors", "metrics", "projection", "published")
+        modules += ("plots.classes", "plots.searches", "plots.style", "plots.systems", "queries")
+        modules += ("relevance", "reports", "resampling", "statistics", "tables", "tradeoffs")
         return Artefact(path, dataclasses.asdict(grid), inputs, modules, "05_figures")
 
     def all_scores(self) -> list[Artefact]:
@@ -405,6 +416,14 @@ class Store:
         return self.data_dir / "runs" / dataset
 
 
+def _searching(search: str) -> tuple[str, ...]:
+    """Modules that a search is made of."""
+    from sss_lib.approximate import parse
+
+    exact = ("search", "similarity")
+    return exact if parse(search).is_exact else (*exact, "approximate", "index")
+
+
 def _parameters_of(folder: Path, pattern: str) -> list[dict]:
     return [Artefact(path, {}).metadata()["recipe"]["parameters"] for path in sorted(folder.glob(pattern))]
 
@@ -432,7 +451,7 @@ def read_json_embeddings(folder: str | Path) -> tuple[list[str], np.ndarray, np.
     paths = sorted(path for path in Path(folder).glob("*.json") if not path.name.startswith("."))
     if not paths:
         raise ValueError(f"{folder} holds no .json file: give the folder with one JSON file a clip")
-    rows = []
+    rows: list = []
     for path in paths:
         try:
             values = np.atleast_2d(np.asarray(json.loads(path.read_text())["embeddings"], np.float32))

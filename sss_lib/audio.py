@@ -1,16 +1,22 @@
 """One decoder for every model: a file becomes one finite, mono, float32 waveform at the rate asked for."""
 
+import contextlib
 import hashlib
 import os
 import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sss_lib import containers
+
+if TYPE_CHECKING:
+    import soundfile
 
 MAX_DURATION_S = 30.0
 """Clips are cut to this length before any model sees them: the longest clip of FSD50K."""
@@ -80,36 +86,51 @@ def read(path: str | Path, *, max_duration_s: float | None = None) -> tuple[np.n
     AudioError
         See `decode`.
     """
+    pieces, rates_hz = zip(*blocks(path, max_duration_s=max_duration_s), strict=True)
+    return np.concatenate(pieces), rates_hz[0]
+
+
+def blocks(path: str | Path, *, max_duration_s: float | None = None) -> Iterator[tuple[np.ndarray, int]]:
+    """Samples of an audio file as `read` gives them, a few seconds at a time, for files of any length.
+
+    Yields
+    ------
+    block : np.ndarray [shape=(n_samples, n_channels), dtype=float32]
+        None is empty.
+    rate_hz : int
+        The same with every block.
+
+    Raises
+    ------
+    AudioError
+        See `decode`; perhaps only after some blocks.
+    """
     import soundfile
 
-    path = Path(path)
+    path, n_frames, n_wrong = Path(path), 0, 0
     try:
         _require_whole(path)
-        try:
-            file = soundfile.SoundFile(path)
-        except soundfile.LibsndfileError as error:
-            channels, rate_hz = _read_with_ffmpeg(path, max_duration_s, error.error_string)
-        else:
-            with file:
-                if file.frames == UNKNOWN_FRAMES:
-                    reason = "its header doesn't say how long it is."
-                    channels, rate_hz = _read_with_ffmpeg(path, max_duration_s, reason)
-                else:
-                    channels, rate_hz = _read_blocks(file, path, max_duration_s), file.samplerate
+        with _opened(path, max_duration_s) as file:
+            for block in _blocks_of(file, path, max_duration_s):
+                n_frames += len(block)
+                n_wrong += np.count_nonzero(~np.isfinite(block))
+                if not n_wrong:  # else the rest is only counted
+                    yield block, file.samplerate
     except soundfile.LibsndfileError as error:
         raise AudioError(f"{path} can't be decoded: {error.error_string} Copy or convert it again.") from None
     except OSError as error:
         raise AudioError(f"{path} can't be read: {error.strerror or error}") from None
-    if not len(channels):
+    if not n_frames:
         raise AudioError(f"{path} is empty: it has no sample")
-    if not np.isfinite(channels).all():
-        n = np.count_nonzero(~np.isfinite(channels))
-        raise AudioError(f"{path} holds {n} values that are not finite: convert it again")
-    return channels, rate_hz
+    if n_wrong:
+        raise AudioError(f"{path} holds {n_wrong} values that are not finite: convert it again")
 
 
 def duration_s(path: str | Path) -> float:
-    """Length in seconds by the file's own account: quick, and nan where it can't be told."""
+    """Length in seconds by the file's own account; nan where it can't be told.
+
+    Quick, but for the rare file that doesn't tell: it is decoded, in little memory.
+    """
     import soundfile
 
     if not os.path.isfile(path):  # a pipe or a device would never end
@@ -120,9 +141,9 @@ def duration_s(path: str | Path) -> float:
             return about.frames / about.samplerate
     except (soundfile.LibsndfileError, OSError):
         pass
+    told_s = _duration_by_ffmpeg(Path(path))
     try:
-        channels, rate_hz = read(path)
-        return len(channels) / rate_hz
+        return sum(len(block) / rate_hz for block, rate_hz in blocks(path)) if told_s is None else told_s
     except AudioError:
         return np.nan
 
@@ -144,21 +165,42 @@ def needs_ffmpeg(path: str | Path) -> bool:
     return os.path.splitext(path)[1].lower() in FFMPEG_SUFFIXES
 
 
-def _read_blocks(file, path: Path, max_duration_s: float | None) -> np.ndarray:
-    """Return the samples block by block: a damaged header must not say how much memory is taken."""
+@contextlib.contextmanager
+def _opened(path: Path, max_duration_s: float | None) -> Iterator["soundfile.SoundFile"]:
+    """Open a file, or what ffmpeg makes of one that libsndfile can't read."""
+    import soundfile
+
+    try:
+        file = soundfile.SoundFile(path)
+    except soundfile.LibsndfileError as error:
+        reason = error.error_string
+    else:
+        with file:
+            if file.frames != UNKNOWN_FRAMES:
+                yield file
+                return
+        reason = "its header doesn't say how long it is."
+    with tempfile.TemporaryDirectory() as folder:
+        decoded = os.path.join(folder, "decoded.w64")
+        _decode_with_ffmpeg(path, decoded, max_duration_s, reason)
+        with soundfile.SoundFile(decoded) as file:
+            yield file
+
+
+def _blocks_of(file, path: Path, max_duration_s: float | None) -> Iterator[np.ndarray]:
+    """Yield the samples block by block: a damaged header must not say how much memory is taken."""
     if not RATES_HZ[0] <= file.samplerate <= RATES_HZ[1]:
         raise AudioError(f"{path} says that it has {file.samplerate} samples a second: its header is damaged")
     n_wanted = np.inf if max_duration_s is None else round(max_duration_s * file.samplerate)
-    blocks, n_frames = [], 0
+    n_frames = 0
     while n_frames < n_wanted:
         block = file.read(int(min(BLOCK_FRAMES, n_wanted - n_frames)), dtype="float32", always_2d=True)
         if not len(block):
             break
-        blocks.append(block)
+        yield block
         n_frames += len(block)
     if n_frames < min(n_wanted, file.frames) and not _is_estimate(file, path):
         raise AudioError(f"{path} is cut short: it has {n_frames} of {file.frames} samples. Copy it again.")
-    return np.concatenate(blocks) if blocks else np.empty((0, file.channels), np.float32)
 
 
 def _is_estimate(file, path: Path) -> bool:
@@ -166,31 +208,46 @@ def _is_estimate(file, path: Path) -> bool:
     return (file.format == "MP3" or "MPEG" in file.subtype) and not containers.counts_frames(path)
 
 
-def _read_with_ffmpeg(path: Path, max_duration_s: float | None, reason: str) -> tuple[np.ndarray, int]:
-    """Return what ffmpeg decodes without complaint, all channels at the file's own rate."""
-    import soundfile
-
+def _decode_with_ffmpeg(path: Path, decoded: str, max_duration_s: float | None, reason: str) -> None:
+    """Write what ffmpeg decodes without complaint to a file, all channels at the file's own rate."""
     program = ffmpeg()
     if program is None:
         raise AudioError(
             f"{path} can't be decoded: {reason} Convert it, or install ffmpeg, which reads more formats."
         )
-    with tempfile.TemporaryDirectory() as folder:
-        decoded = os.path.join(folder, "decoded.w64")
-        only_files = ["-protocol_whitelist", "file"]  # a playlist in disguise must not reach the network
-        length = [] if max_duration_s is None else ["-t", str(max_duration_s)]
-        command = [program, "-nostdin", "-v", "error", *only_files, "-i", f"file:{path}", "-map", "0:a:0"]
-        command += [*length, "-c:a", "pcm_f32le", "-y", decoded]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=FFMPEG_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            raise AudioError(f"{path} took ffmpeg more than {FFMPEG_TIMEOUT_S} s: given up") from None
-        if done.returncode or done.stderr.strip():  # it decodes what it can, and only says what it can't
-            said = re.sub(r"^\[.*?\] ", "", done.stderr.strip().partition("\n")[0]) or "nothing"
-            mend = "Copy or convert it again."
-            raise AudioError(f"{path} can't be decoded: {reason} ffmpeg says: {said}. {mend}")
-        with soundfile.SoundFile(decoded) as file:
-            return _read_blocks(file, path, max_duration_s), file.samplerate
+    length = [] if max_duration_s is None else ["-t", str(max_duration_s)]
+    command = [program, "-nostdin", "-v", "error", *_input_of_ffmpeg(path), "-map", "0:a:0"]
+    command += [*length, "-c:a", "pcm_f32le", "-y", decoded]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=FFMPEG_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        raise AudioError(f"{path} took ffmpeg more than {FFMPEG_TIMEOUT_S} s: given up") from None
+    if done.returncode or done.stderr.strip():  # it decodes what it can, and only says what it can't
+        said = re.sub(r"^\[.*?\] ", "", done.stderr.strip().partition("\n")[0]) or "nothing"
+        mend = "Copy or convert it again."
+        raise AudioError(f"{path} can't be decoded: {reason} ffmpeg says: {said}. {mend}")
+
+
+def _duration_by_ffmpeg(path: Path) -> float | None:
+    """Length in seconds that ffmpeg reads from a file's headers, to 10 ms; None if they don't tell."""
+    program = ffmpeg()
+    if program is None:
+        return None
+    command = [program, "-nostdin", "-hide_banner", *_input_of_ffmpeg(path)]
+    try:  # without an output it says what there is, and that it lacks an output
+        done = subprocess.run(command, capture_output=True, timeout=FFMPEG_TIMEOUT_S)
+    except (subprocess.TimeoutExpired, OSError):
+        return None
+    said = done.stderr.decode(errors="replace")
+    found = re.search(r"^  Duration: (\d+):(\d\d):(\d\d\.\d+)", said, re.MULTILINE)
+    if not found or "Audio:" not in said or "Estimating duration" in said:
+        return None
+    return 3600 * int(found[1]) + 60 * int(found[2]) + float(found[3])
+
+
+def _input_of_ffmpeg(path: Path) -> list[str]:
+    """Return the arguments that name a file: a playlist in disguise must not reach the network."""
+    return ["-protocol_whitelist", "file", "-i", f"file:{path}"]
 
 
 def _require_whole(path: Path) -> None:

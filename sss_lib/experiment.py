@@ -1,7 +1,7 @@
 """Experiments: the systems of a grid on a dataset, and the command that runs them.
 
 `python -m sss_lib.experiment run notebooks/grids/mini.yaml` plans the notebooks that the grid needs, runs
-those whose results are not current, and prints the table of results.
+those whose results are not current, and prints the table of results; with `--plan` it only plans.
 """
 
 import argparse
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
-from sss_lib.artefacts import Artefact, Store
+from sss_lib.artefacts import Artefact, Store, to_matrix
 from sss_lib.grid import NOTEBOOKS, Grid, Variant, read_grid, require_known
 from sss_lib.processes import ProcessEndedError
 
@@ -92,6 +92,33 @@ def results_of(
     return read_queries(table, collection.clips["fname"].tolist(), collection.labels, relevance=relevance)
 
 
+def read_approximations(store: Store, dataset: str, grid: Grid, collection, *, groups=None) -> dict:
+    """What the approximate searches of a grid save and lose, by variant; see `tradeoffs.against_exact`.
+
+    Only variants that were searched exactly as well are there.
+    """
+    from sss_lib import tradeoffs
+    from sss_lib.approximate import parse
+
+    of_variant: dict[Variant, list[str]] = {}
+    for variant, search in systems(store, dataset, grid):
+        of_variant.setdefault(variant, []).append(search)
+    found = {}
+    for variant, searches in of_variant.items():
+        approximated = {parse(search).exact for search in searches if not parse(search).is_exact}
+        if not approximated & set(searches):
+            continue
+        runs = {}
+        for search in searches:
+            if parse(search).exact in approximated:
+                ranking = store.ranking(dataset, variant, search, top_n=max(grid.cutoffs))
+                neighbours, cost = to_matrix(ranking.read()["neighbours"]), ranking.metadata()["cost"]
+                queries, _ = results_of(store, dataset, variant, search, grid.cutoffs, collection)
+                runs[search] = tradeoffs.Run(neighbours, cost, queries)
+        found[variant.name] = tradeoffs.against_exact(runs, cutoffs=grid.cutoffs, groups=groups)
+    return found
+
+
 def system_of(row) -> tuple[Variant, str]:
     """Variant and search of a row of `tables.best_systems`."""
     fields = row.astype(object).where(row.notna(), None).to_dict()
@@ -114,7 +141,7 @@ def class_scores(store: Store, dataset: str, grid: Grid, collection, n: int) -> 
 
     def scores_of(system: tuple[Variant, str]):
         class_wise, _ = results_of(store, dataset, *system, grid.cutoffs, collection)
-        return class_wise.scores("standard")["MAP", n]
+        return class_wise.scores(grid.protocol)["MAP", n]
 
     return scores_of
 
@@ -138,6 +165,7 @@ def main(arguments: list[str] | None = None) -> int:
     run.add_argument("--figures-dir", type=Path, default=NOTEBOOKS.parent / "figures")
     run.add_argument("--n-jobs", type=int, default=n_cores(), help="notebooks or clips at a time")
     run.add_argument("--cluster", help="Dask workers in place of jobs: local, or tcp://host:port")
+    run.add_argument("--plan", action="store_true", help="only say what there is to do")
     options = parser.parse_args(arguments)
     if options.n_jobs < 1:
         parser.error(f"--n-jobs {options.n_jobs} is below 1")
@@ -152,6 +180,9 @@ def main(arguments: list[str] | None = None) -> int:
             runner = Runner(
                 options.grid, dataset, store, options.figures_dir, options.n_jobs, choice, options.cluster
             )
+            if options.plan:
+                runner.plan()
+                continue
             if not runner.run():
                 return 1
             if not runner.is_labelled:

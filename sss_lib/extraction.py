@@ -14,7 +14,15 @@ import pandas as pd
 import threadpoolctl
 
 from sss_lib import artefacts, audio, clusters, download, models, processes
-from sss_lib.artefacts import Artefact, DamagedArtefactError, Frames, Store, replacing, to_frames
+from sss_lib.artefacts import (
+    Artefact,
+    DamagedArtefactError,
+    Frames,
+    StaleArtefactError,
+    Store,
+    replacing,
+    to_frames,
+)
 from sss_lib.dataset import Dataset
 
 PART_CLIPS = 64
@@ -165,18 +173,47 @@ def read(artefact: Artefact) -> Frames:
     ------
     DamagedArtefactError
         If a part is missing or isn't the one listed; extracting again makes just that part.
+    StaleArtefactError
+        If they are another model's, or were made with other weights, code of the user's, or preparation.
     """
     import pyarrow as pa
 
-    parts, tables = artefact.read().to_pylist(), []
-    for part in parts:
+    return to_frames(pa.concat_tables(_tables(artefact)))
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Frame embeddings as `read` gives them, a part at a time: each iteration reads the files once more."""
+
+    artefact: Artefact
+
+    def __iter__(self) -> Iterator[Frames]:
+        return map(to_frames, _tables(self.artefact))
+
+
+def _tables(artefact: Artefact) -> Iterator:
+    """Tables of the parts that have clips."""
+    _require_same_model(artefact)
+    for part in artefact.read().to_pylist():
         file = Artefact(artefact.path.parent / part["part"], {}, made_by=artefact.made_by)
         if not file.path.is_file() or file.digest() != part["digest"]:
             raise DamagedArtefactError(
                 f"{file.path} is missing or another: delete {artefact.path} and extract again"
             )
-        tables += [file.read()] if part["n_clips"] else []
-    return to_frames(pa.concat_tables(tables))
+        if part["n_clips"]:
+            yield file.read()
+
+
+def _require_same_model(artefact: Artefact) -> None:
+    """Raise StaleArtefactError if frames are not of the model that an artefact is to have them of."""
+    recorded = artefact.metadata()["recipe"]["parameters"]
+    for key, now in json.loads(json.dumps(dict(artefact.parameters))).items():
+        unknown = key == "weights" and now is None  # they aren't here, but were where the frames were made
+        if recorded.get(key) != now and not unknown:
+            raise StaleArtefactError(
+                f"{artefact.path} holds frames of {recorded.get('model')} with {key}={recorded.get(key)!r}, "
+                f"not {now!r}: run {artefact.made_by} again"
+            )
 
 
 def part_files(artefact: Artefact) -> tuple[Path, ...]:

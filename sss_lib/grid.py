@@ -3,15 +3,15 @@
 import difflib
 import fnmatch
 import functools
+import glob
 import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from sss_lib import models
+from sss_lib import approximate, models, protocols
 from sss_lib.models.spec import LONG, SHORT
 from sss_lib.processing import AGGREGATIONS
-from sss_lib.search import SEARCHES
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 RULE = ("model", "aggregation", "n_components", "normalize", "pre_normalize", "scale", "search")
@@ -50,6 +50,7 @@ class Variant:
     scale: bool | None = None
 
     def __post_init__(self):
+        object.__setattr__(self, "model", models.canonical(self.model))
         if self.scale is None:
             object.__setattr__(self, "scale", models.spec(self.model).scaled)
 
@@ -77,9 +78,12 @@ class Grid:
     """An experiment: every combination of these is run.
 
     A model takes only what suits it: one embedding a clip needs no aggregation, scaling is for models that
-    declare it, and PCA can't have more components than there are dimensions or clips. `systems` says what is
-    left out and why. How audio is prepared (`long_audio`, `short_audio`, `preprocessing`) is part of a
-    model's name, as in "clap-2023+truncate": `available` spells these out.
+    declare it, PCA can't have more components than there are dimensions or clips, and an approximate search
+    needs as many clips as it learns centroids. `systems` says what is left out and why. How audio is prepared
+    (`long_audio`, `short_audio`, `preprocessing`) is part of a model's name, as in "clap-2023+truncate":
+    `available` spells these out.
+
+    Every system is scored under every protocol; `protocol` is the one that the tables and figures are of.
 
     `include` and `exclude` are rules: mappings of a word of `RULE` to a value or a list of values, models
     with wildcards. A system is run if some rule of `include`, where there are any, fits it, and none of
@@ -98,6 +102,7 @@ class Grid:
     scale: tuple[bool, ...] = (True,)
     searches: tuple[str, ...] = ("nns",)
     cutoffs: tuple[int, ...] = (15, 150)
+    protocol: str = "standard"
     include: tuple[Mapping[str, object], ...] = ()
     exclude: tuple[Mapping[str, object], ...] = ()
 
@@ -107,8 +112,9 @@ class Grid:
             "short_audio": ["default", *SHORT],
             "preprocessing": ["standard", "paper"],
             "aggregations": AGGREGATIONS,
-            "searches": list(SEARCHES),
         }
+        for name in self.searches:
+            approximate.parse(str(name))
         files: dict[str, str] = {}
         for name in dict.fromkeys(self.models):
             models.spec(name)
@@ -116,11 +122,12 @@ class Grid:
             if other != name:
                 raise ValueError(
                     f"models {other!r} and {name!r} of the grid would have the same files, called "
-                    f"{models.file_name(name)}: rename one of them, or run them in two data folders"
+                    f"{models.file_name(name)}: they are the same, leave out one"
                 )
         for key, words in known.items():
             for value in getattr(self, key):
                 require_known(value, words, f"{key} of the grid")
+        require_known(self.protocol, protocols.NAMED, "the protocols")
         numbers = {"cutoffs": self.cutoffs, "n_components": [n for n in self.n_components if n is not None]}
         for key, values in numbers.items():
             if any(type(value) is not int or value < 1 for value in values):
@@ -138,27 +145,32 @@ class Grid:
                 require_known(word, RULE, "the words of a rule of the grid")
 
     def available(self) -> tuple["Grid", list[str]]:
-        """Grid of the models that can run, in every preparation that suits them, and what is left out why."""
-        there, left_out = {}, {}
+        """Grid of the searches that can run, and of the models as prepared, and what is left out why."""
+        there: dict[str, None] = {}
+        left_out: dict[str, None] = {}
         ways = list(itertools.product(self.long_audio, self.short_audio, self.preprocessing))
         for name, way in itertools.product(self.models, ways):
             words = [word for word in way if word not in ("default", "standard")]
-            if words and models.is_outside(name):
-                left_out[f"{name} prepares its audio itself: no {', '.join(words)}"] = None
-                continue
+            way_name = "+".join([name, *words])
             try:
-                row = models.spec("+".join([name, *words]))
+                row = models.spec(way_name)
             except ValueError as error:  # the way means nothing for this model
                 left_out[str(error)] = None
                 continue
             if library := row.missing():
                 left_out[f"{name} needs {library}, which is not installed"] = None
             else:
-                there[name if models.is_outside(name) else row.name] = None
+                there[models.canonical(way_name)] = None
         if not there:
             raise ValueError(f"no model of the grid can run: {'; '.join(left_out)}")
+        lacking = approximate.missing()
+        searches = [name for name in self.searches if not lacking or approximate.parse(name).is_exact]
+        if len(searches) < len(self.searches):
+            left_out[f"{len(self.searches) - len(searches)} approximate searches need {lacking}"] = None
+        if not searches:
+            raise ValueError(f"no search of the grid can run: {'; '.join(left_out)}")
         spelt_out = {"long_audio": ("default",), "short_audio": ("default",), "preprocessing": ("standard",)}
-        return replace(self, models=tuple(there), **spelt_out), list(left_out)
+        return replace(self, models=tuple(there), searches=tuple(searches), **spelt_out), list(left_out)
 
     def systems(
         self, n_clips: Mapping[str, int] | None = None
@@ -180,6 +192,10 @@ class Grid:
                 left_out[f"{name} has several frames a clip: no aggregation"] = dict.fromkeys(
                     self.aggregations
                 )
+            too_few = [s for s in self.searches if n and n < approximate.parse(s).least_clips]
+            if too_few:
+                left_out[f"{name} has embedded {n} clips: no search"] = dict.fromkeys(too_few)
+            searches = [search for search in self.searches if search not in too_few]
             scales = self.scale if spec.scaled else (False,)
             ways = itertools.product(scales, self.n_components, self.normalize, self.pre_normalize)
             for scale, pca, l2, pre in ways:
@@ -189,7 +205,7 @@ class Grid:
                     left_out.setdefault(f"{name} has embedded {n} clips: no PCA", {})[pca] = None
                 else:
                     variants = [Variant(name, how, pca, l2, pre, scale) for how in hows]
-                    chosen.update(dict.fromkeys(itertools.product(variants, self.searches)))
+                    chosen.update(dict.fromkeys(itertools.product(variants, searches)))
         kept = [system for system in chosen if self._keeps(*system)]
         sentences = [f"{why} {', '.join(map(str, values))}" for why, values in left_out.items()]
         if len(kept) < len(chosen):
@@ -222,8 +238,18 @@ def _fits(system: Mapping[str, object], rule: Mapping[str, object]) -> bool:
     )
 
 
+def _absolute_rule(rule: object, folder: Path) -> object:
+    """Return a rule whose paths of models are from a folder, as those of the models themselves."""
+    if not isinstance(rule, Mapping) or "model" not in rule:
+        return rule  # the grid refuses it, or there is nothing to do
+    values = rule["model"] if isinstance(rule["model"], list) else [rule["model"]]
+    return {**rule, "model": [models.absolute(str(value), glob.escape(str(folder))) for value in values]}
+
+
 def read_grid(path: str | Path) -> Grid:
-    """Grid from a YAML file whose keys are the fields of `Grid`; paths of models are from its folder.
+    """Grid from a YAML file whose keys are the fields of `Grid`.
+
+    Paths of models, also those in its rules, are from its folder.
 
     Raises
     ------
@@ -246,10 +272,12 @@ def read_grid(path: str | Path) -> Grid:
         require_known(key, keys, f"the keys of {path.name}")
     if "models" not in content:
         raise ValueError(f"{path} has no 'models': name at least one of {', '.join(models.catalogue())}")
-    as_tuples = {k: tuple(v) if isinstance(v, list) else (v,) for k, v in content.items()}
+    as_tuples = {k: tuple(v) if isinstance(v, list) else (v,) for k, v in content.items() if k != "protocol"}
     here = path.absolute().parent
     as_tuples["models"] = tuple(models.absolute(str(name), here) for name in as_tuples["models"])
-    return Grid(**as_tuples)
+    for key in {"include", "exclude"} & as_tuples.keys():
+        as_tuples[key] = tuple(_absolute_rule(rule, here) for rule in as_tuples[key])
+    return Grid(**as_tuples, **{key: content[key] for key in ("protocol",) if key in content})
 
 
 def require_known(value: object, known: Iterable, what: str) -> None:

@@ -91,3 +91,30 @@ def best_discounted(at_least: np.ndarray, n: int) -> np.ndarray:
     """DCG@n of the best order, of how many clips have each gain or more: gain g counts g times."""
     discounts = np.concatenate([[0], np.cumsum(1 / np.log2(np.arange(2, n + 2)))])
     return discounts[np.minimum(at_least, n)].sum(axis=0)
+
+
+def recall(found: np.ndarray, exact: np.ndarray, n: int) -> np.ndarray:
+    """Share of the first n exact results of each query that are among the first n found, in any order.
+
+    Parameters
+    ----------
+    found, exact : np.ndarray [shape=(n_queries, n_results), dtype=int]
+        Rows of the corpus, best first; -1 where there is none.
+    n : int
+
+    Returns
+    -------
+    np.ndarray [shape=(n_queries,), dtype=float64]
+        nan where there is no exact result.
+
+    Examples
+    --------
+    >>> recall(np.array([[5, 1, 2]]), np.array([[1, 3, 5]]), 3)
+    array([0.66666667])
+    """
+    found, exact = found[:, :n].astype(np.int64), exact[:, :n].astype(np.int64)
+    n_clips = 1 + max(found.max(initial=0), exact.max(initial=0))
+    first = np.arange(len(exact))[:, None] * n_clips
+    there = np.isin(first + exact, (first + found)[found >= 0]) & (exact >= 0)
+    n_exact = np.count_nonzero(exact >= 0, axis=1)
+    return np.divide(there.sum(axis=1), n_exact, out=np.full(len(exact), np.nan), where=n_exact > 0)

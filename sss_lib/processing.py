@@ -1,10 +1,15 @@
 """Frame embeddings to clip embeddings: aggregate over time, reduce with PCA, L2-normalise."""
 
 import itertools
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import threadpoolctl
+
+if TYPE_CHECKING:
+    from sss_lib.artefacts import Frames
 
 AGGREGATIONS = ("mean", "max", "median", "none")
 
@@ -69,6 +74,25 @@ def aggregate(frames: np.ndarray, offsets: np.ndarray, how: str) -> np.ndarray:
 
 
 @dataclass(frozen=True)
+class Aggregated:
+    """Clip embeddings, as from `aggregate`, of some clips after the other.
+
+    Attributes
+    ----------
+    parts : iterable of Frames
+        Such as `extraction.Parts`. It is gone through anew each time.
+    how : str
+        As in `aggregate`.
+    """
+
+    parts: "Iterable[Frames]"
+    how: str
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (aggregate(part.values, part.offsets, self.how) for part in self.parts)
+
+
+@dataclass(frozen=True)
 class Processing:
     """How clip embeddings become those that are searched, as fitted on a collection: call it with new ones.
 
@@ -109,15 +133,18 @@ class Processing:
         >>> fitted(np.array([[5.0, 7.0]]))
         array([[4.]], dtype=float32)
         """
-        require_finite(x, "embeddings")
-        if self.low is not None:
-            x = min_max_scale(x, self.low, self.width)
-        if self.pre_normalize:
-            x = l2_normalize(x)
+        x = self.before_pca(x)
         if self.components is not None:
             with threadpoolctl.threadpool_limits(1):
                 x = (x - self.mean) @ self.components
         return (l2_normalize(x) if self.normalize else x).astype(np.float32)
+
+    def before_pca(self, x: np.ndarray) -> np.ndarray:
+        """Embeddings as PCA gets them: scaled, and of unit length, where that is asked for."""
+        require_finite(x, "embeddings")
+        if self.low is not None:
+            x = min_max_scale(x, self.low, self.width)
+        return l2_normalize(x) if self.pre_normalize else x
 
     def columns(self) -> dict[str, np.ndarray]:
         """Its arrays by name, a row a dimension, for an artefact; those that it doesn't have are left out."""
@@ -137,29 +164,87 @@ def fit(
     PCA comes from the full singular value decomposition on one thread, so that it depends on no seed,
     solver's choice or number of cores.
     """
-    require_finite(x, "embeddings")
-    low = width = mean = components = None
-    if scale:
-        low = x.min(axis=0).astype(np.float64)
-        width = x.max(axis=0) - low
-        x = min_max_scale(x, low, width)
-    if pre_normalize:
-        x = l2_normalize(x)
-    if n_components is not None:
-        n_clips, dim = x.shape
-        if not 1 <= n_components <= min(n_clips, dim):
-            what = f"dim={dim}" if dim <= n_clips else f"n_clips={n_clips}"
-            verb = "exceeds" if n_components > 0 else "is below 1, with"
-            raise ValueError(
-                f"n_components={n_components} {verb} {what}: use at most {min(n_clips, dim)}, or none"
-            )
-        mean = x.mean(axis=0, dtype=np.float64)
-        with threadpoolctl.threadpool_limits(1):
-            _, _, vt = np.linalg.svd(x - mean, full_matrices=False)
-        # A component's sign is free: its largest weight is made positive.
-        sign = np.sign(np.take_along_axis(vt, np.abs(vt).argmax(axis=1)[:, None], axis=1))
-        components = (vt * np.where(sign == 0, 1, sign))[:n_components].T
-    return Processing(low, width, mean, components, normalize, pre_normalize)
+    low, width = _range([x]) if scale else (None, None)
+    given = Processing(low, width, None, None, normalize, pre_normalize)
+    if n_components is None:
+        return given
+    x = given.before_pca(x)
+    _require_fit(n_components, *x.shape)
+    mean = x.mean(axis=0, dtype=np.float64)
+    with threadpoolctl.threadpool_limits(1):
+        _, _, vt = np.linalg.svd(x - mean, full_matrices=False)
+    return replace(given, mean=mean, components=_signed(vt[:n_components]).T)
+
+
+def fit_parts(
+    parts: Iterable[np.ndarray],
+    n_components: int | None = None,
+    normalize: bool = True,
+    pre_normalize: bool = False,
+    scale: bool = False,
+) -> Processing:
+    """What `fit` finds, but for rounding and signs, with one part of the clips in memory at a time.
+
+    PCA comes from the covariance, in float64 on one thread: it takes dim x dim numbers, and two passes over
+    the parts; `scale` takes one more. Directions in which the clips differ less than 1e-7 of the most are
+    lost in rounding: there the two may differ.
+
+    Parameters
+    ----------
+    parts : iterable of np.ndarray [shape=(n_clips_of_part, dim)]
+        Gone through anew for each pass: a list, or an object such as `Aggregated`; not a generator.
+    n_components, normalize, pre_normalize, scale
+        As in `process`.
+
+    Examples
+    --------
+    >>> fit_parts([np.array([[0.0, 1.0]]), np.array([[2.0, 1.0]])], 1, normalize=False).components
+    array([[1.],
+           [0.]])
+    """
+    if iter(parts) is parts:
+        raise ValueError(f"{type(parts).__name__} can be gone through once, and fitting takes several passes")
+    low, width = _range(parts) if scale else (None, None)
+    given = Processing(low, width, None, None, normalize, pre_normalize)
+    if n_components is None:
+        return given
+    n_clips, total = 0, 0.0
+    for part in map(given.before_pca, parts):
+        n_clips, total = n_clips + len(part), total + part.sum(axis=0, dtype=np.float64)
+    _require_fit(n_components, n_clips, len(total))
+    mean, scatter = total / n_clips, np.zeros((len(total), len(total)))
+    with threadpoolctl.threadpool_limits(1):
+        for part in map(given.before_pca, parts):
+            centred = part - mean
+            scatter += centred.T @ centred
+        _, vectors = np.linalg.eigh(scatter)
+    return replace(given, mean=mean, components=_signed(vectors[:, ::-1].T[:n_components]).T)
+
+
+def _range(parts: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Least value of each feature, and how far above it the largest is."""
+    least, most = np.inf, -np.inf
+    for part in parts:
+        require_finite(part, "embeddings")
+        least, most = np.minimum(least, part.min(axis=0)), np.maximum(most, part.max(axis=0))
+    low = least.astype(np.float64)
+    return low, most - low
+
+
+def _signed(directions: np.ndarray) -> np.ndarray:
+    """Directions, one a row, whose largest weight is positive: their sign is free."""
+    sign = np.sign(np.take_along_axis(directions, np.abs(directions).argmax(axis=1)[:, None], axis=1))
+    return directions * np.where(sign == 0, 1, sign)
+
+
+def _require_fit(n_components: int, n_clips: int, dim: int) -> None:
+    """Raise ValueError if PCA can't have so many components."""
+    if not 1 <= n_components <= min(n_clips, dim):
+        what = f"dim={dim}" if dim <= n_clips else f"n_clips={n_clips}"
+        verb = "exceeds" if n_components > 0 else "is below 1, with"
+        raise ValueError(
+            f"n_components={n_components} {verb} {what}: use at most {min(n_clips, dim)}, or none"
+        )
 
 
 def process(

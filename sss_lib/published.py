@@ -28,6 +28,17 @@ HEADINGS = {
 """What the columns of Table II are called in print."""
 
 
+def table1() -> pd.DataFrame:
+    """Table I: of each model with several variations the one that found most; a row a model.
+
+    Examples
+    --------
+    >>> table1().loc["CAV-MAE", "variation"]
+    'as_46.6'
+    """
+    return pd.read_csv(PAPER / "table1.csv", index_col="model")
+
+
 def table2() -> pd.DataFrame:
     """Table II: each model's best system on FSD50K's eval set; a row a model, as the paper names it.
 

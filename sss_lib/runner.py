@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sss_lib import clusters, dataset, experiment, extraction, models
+from sss_lib.approximate import parse
 from sss_lib.artefacts import Artefact, Store
 from sss_lib.grid import NOTEBOOKS, Variant, read_grid
 from sss_lib.notebook import code_digest, run_notebook
@@ -170,7 +171,8 @@ class Runner:
         self.runs_dir = self.store.runs_dir(self.name).absolute()  # wherever it is run
         self.log = Log(self.runs_dir / "log.jsonl")
         self.failed: set[str] = set()  # names of models and variants
-        self._systems_of, self._found = None, ([], [])
+        self._systems_of: tuple | None = None
+        self._found: tuple[list, list[str]] = ([], [])
         self.stages = {
             "00_dataset": self._dataset_tasks,
             "01_extraction": self._extraction_tasks,
@@ -349,7 +351,10 @@ class Runner:
         top_n = max(self.grid.cutoffs)
         return self._variant_tasks(
             "03_search",
-            lambda v, searches: [self.store.ranking(self.name, v, s, top_n=top_n) for s in searches],
+            lambda v, searches: [
+                *(self.store.ranking(self.name, v, s, top_n=top_n) for s in searches),
+                *(self.store.index(self.name, v, s) for s in searches if not parse(s).is_exact),
+            ],
             top_n=top_n,
         )
 

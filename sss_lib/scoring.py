@@ -5,12 +5,12 @@ import functools
 import numpy as np
 import scipy.sparse
 
-from sss_lib import measures, relevance
+from sss_lib import approximate, measures, relevance
 from sss_lib.processing import require_finite
 from sss_lib.queries import GradedPerQuery, PerQuery, Queries
 from sss_lib.relevance import Relevance
-from sss_lib.search import Ranking, blocks, in_threads, rank_block
-from sss_lib.similarity import BLOCKS, Similarities, require_known_search
+from sss_lib.search import Ranking, blocks, in_threads, rank, rank_block
+from sss_lib.similarity import BLOCKS, Similarities
 
 
 def per_query(
@@ -28,8 +28,10 @@ def per_query(
     """AP@N and R1 (graded: NDCG@N) of every query, class-wise and micro, in one pass over one ranking.
 
     R1 needs no full ranking: a first hit within the ranking is read off; for the other queries the
-    results that score higher than the best relevant one are counted. Where no ranking is given, one is made
-    for a few queries at a time and not kept, so that memory is bounded however many clips there are.
+    results that score higher than the best relevant one are counted. An approximate search has no full
+    ranking: beyond what it returned, the exact one goes on, and the rank is at least one more than what was
+    returned. Where no ranking is given, an exact one is made for a few queries at a time and not kept, so
+    that memory is bounded however many clips there are.
 
     Parameters
     ----------
@@ -37,7 +39,7 @@ def per_query(
         Clip embeddings.
     label_matrix : scipy.sparse.csr_array [shape=(n_clips, n_labels), dtype=bool]
     search : str
-        "nns", "mips" or "mcss".
+        As of `search.rank`.
     cutoffs : tuple of int
     ranking : Ranking, optional
         Of all clips by the queries; made here if not given.
@@ -63,7 +65,7 @@ def per_query(
     """
     relevant = relevant or Relevance()
     label_matrix = relevant.counted(label_matrix)
-    require_known_search(search)
+    method = approximate.parse(search)
     require_finite(x, "embeddings")
     if len(x) != label_matrix.shape[0]:
         raise ValueError(
@@ -75,11 +77,13 @@ def per_query(
     rows = np.arange(len(x)) if queries is None else np.asarray(queries)
     if (np.diff(rows) < 1).any():
         raise ValueError("queries are not in row order, each once: give np.unique(queries)")
+    if ranking is None and not method.is_exact:
+        ranking = rank(x, search, max(cutoffs), rows, groups=relevant.groups)
     if ranking is not None:
-        _require_fit(ranking, rows, len(x), max(cutoffs), relevant)
+        _require_fit(ranking, rows, len(x), max(cutoffs), relevant, complete=method.is_exact)
     pairs = relevance.class_pairs(label_matrix, relevant.groups, rows)
     labelled, starts, place = np.unique(pairs.query, return_index=True, return_inverse=True)
-    similarities = functools.cache(lambda: Similarities(x, search, relevant.groups))
+    similarities = functools.cache(lambda: Similarities(x, method.exact, relevant.groups))
     n, ends = max(cutoffs), np.append(starts, len(pairs.query))
 
     def of_block(block: slice) -> list[np.ndarray]:
@@ -140,8 +144,13 @@ def _discounted(gains: np.ndarray, cutoffs: tuple[int, ...]) -> np.ndarray:
     return np.array([measures.discounted(gains, n) for n in cutoffs])
 
 
-def _require_fit(ranking: Ranking, rows: np.ndarray, n_clips: int, n: int, relevant: Relevance) -> None:
-    """Raise ValueError if a ranking is of other clips, too short, or holds results that are excluded."""
+def _require_fit(
+    ranking: Ranking, rows: np.ndarray, n_clips: int, n: int, relevant: Relevance, *, complete: bool
+) -> None:
+    """Raise ValueError if a ranking is of other clips, too short, or holds results that are excluded.
+
+    One that is not complete, of an approximate search, may lack results.
+    """
     neighbours = ranking.neighbours
     if len(neighbours) != len(rows) or neighbours.shape[1] < min(n, n_clips - 1):
         raise ValueError(
@@ -158,7 +167,7 @@ def _require_fit(ranking: Ranking, rows: np.ndarray, n_clips: int, n: int, relev
                 f"the ranking holds {n_own} results of the query's own {relevant.excluded or 'group'}, "
                 f"which relevance {relevant.name!r} excludes: rank again with its groups"
             )
-    elif neighbours.size and neighbours.min() < 0:
+    elif complete and neighbours.size and neighbours.min() < 0:
         raise ValueError(
             f"{np.count_nonzero(neighbours < 0)} results of the ranking are left out: it excludes groups "
             f"that relevance {relevant.name!r} does not; rank again without groups"

@@ -43,7 +43,7 @@ class Ranking:
     ----------
     neighbours : np.ndarray [shape=(n_queries, n), dtype=int32]
         Rows of the corpus. A query is never among its own results. -1 where its corpus has no more clips,
-        which happens only where groups are left out.
+        which happens only where groups are left out, or where an approximate search finds no more.
     scores : np.ndarray [shape=(n_queries, n), dtype=float32]
         Euclidean distance for nns (smaller is better); inner product or cosine otherwise; nan beside -1.
     ties : str
@@ -64,7 +64,7 @@ def rank(
     groups: np.ndarray | None = None,
     at_a_time: tuple[int, int] = BLOCKS,
 ) -> Ranking:
-    """Exact ranking of the corpus for each query, the query itself left out by its row.
+    """Ranking of the corpus for each query, exact unless asked otherwise; the query is left out by its row.
 
     Equal scores are in row order; identical clips always have equal scores. Scores are computed in float32:
     what they resolve is about 1e-7 of the largest squared length (nns: from the mean of all clips).
@@ -75,7 +75,7 @@ def rank(
     x : np.ndarray [shape=(n_clips, dim)]
         The corpus; may be memory-mapped.
     search : str
-        "nns", "mips" or "mcss".
+        "nns", "mips" or "mcss"; or an approximate one, such as "nns-hnsw16-ef64": see `approximate`.
     top_n : int
         Results a query, at most n_clips - 1.
     queries : np.ndarray [shape=(n_queries,), dtype=int], optional
@@ -102,9 +102,13 @@ def rank(
            [0, 2],
            [1, 0]], dtype=int32)
     """
+    from sss_lib import approximate
+
     if top_n < 1:
         raise ValueError(f"top_n={top_n} is below 1: ask for at least one result")
     rows = np.arange(len(x)) if queries is None else np.asarray(queries)
+    if not (method := approximate.parse(search)).is_exact:
+        return approximate.rank(x, method, rows, min(top_n, len(x) - 1), groups)
     similarities = Similarities(x, search, groups)
     found = in_threads(
         lambda block: rank_block(similarities, block, top_n, at_a_time[1]), blocks(rows, at_a_time[0])

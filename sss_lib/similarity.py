@@ -142,12 +142,12 @@ class Similarities:
         if self.search == "mcss":
             return similarity
         if self.search == "mips":
-            return _scaled(similarity, 2 * self.exponent)
+            return scaled(similarity, 2 * self.exponent)
         vectors = self.corpus[self.group[rows], :-1]
         square = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
         distance = np.sqrt(np.maximum(square[:, None] - 2 * similarity, 0)).astype(np.float32)
         distance[self.group[neighbours] == self.group[rows][:, None]] = 0
-        return _scaled(distance, self.exponent)
+        return scaled(distance, self.exponent)
 
 
 class _Members:
@@ -232,7 +232,7 @@ def excess_exponent(x: np.ndarray) -> int:
     return exponent - int(np.clip(exponent, -50, 50))
 
 
-def _scaled(scores: np.ndarray, exponent: int) -> np.ndarray:
+def scaled(scores: np.ndarray, exponent: int) -> np.ndarray:
     """Scores times a power of two; ValueError if float32 can't hold one."""
     with np.errstate(over="ignore", under="ignore"):
         scaled = np.ldexp(scores, exponent)

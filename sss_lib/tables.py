@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from sss_lib import export, models, protocols
+from sss_lib.approximate import parse
 from sss_lib.protocols import Protocol
 
 SYSTEM = ["model", "aggregation", "scale", "n_components", "normalize", "pre_normalize", "search"]
@@ -20,7 +21,7 @@ def select(
     n: int | None = None,
     *,
     level: str = "macro",
-    protocol: str = "standard",
+    protocol: str | None = None,
     relevance: str = "class",
 ) -> pd.DataFrame:
     """Rows of one metric at one level under one protocol, by one rule of what counts.
@@ -33,13 +34,18 @@ def select(
         "MAP", "MR1" or "NDCG".
     n : int or None
         Cutoff; None for MR1.
-    level, protocol, relevance : str
+    level, relevance : str
+    protocol : str, optional
+        By default the only one that the scores are under, or the standard one of several.
 
     Raises
     ------
     ValueError
         If there is no such row; the message says what there is.
     """
+    if protocol is None:
+        there = scores["protocol"].unique()
+        protocol = there[0] if len(there) == 1 else protocols.STANDARD.name
     wanted = {"metric": metric, "level": level, "protocol": protocol, "relevance": relevance}
     found = scores[np.logical_and.reduce([scores[key] == value for key, value in wanted.items()])]
     found = found[found["n"].isna() if n is None else (found["n"] == n).fillna(False).astype(bool)]
@@ -52,25 +58,31 @@ def select(
     return found
 
 
-def best_systems(scores: pd.DataFrame, n: int = 15, *, protocol: str = "standard") -> pd.DataFrame:
+def of_exact(scores: pd.DataFrame) -> pd.DataFrame:
+    """Scores of the exact searches, or all if there are none: an approximate one is better by luck alone."""
+    exact = scores["search"].map(lambda search: parse(search).is_exact)
+    return scores[exact] if exact.any() else scores
+
+
+def best_systems(scores: pd.DataFrame, n: int = 15, *, protocol: str | None = None) -> pd.DataFrame:
     """For each model its system with the highest macro MAP@n, best model first.
 
-    Of equal systems the simplest: no PCA before PCA, mean before max before median, nns before mcss before
-    mips, raw before L2.
+    Of exact searches alone, where there are any. Of equal systems the simplest: no PCA before PCA, mean
+    before max before median, nns before mcss before mips, raw before L2.
 
     Returns
     -------
     pd.DataFrame
         One row a model with the columns of `SYSTEM`.
     """
-    found = select(scores, "MAP", n, protocol=protocol).copy()
+    found = of_exact(select(scores, "MAP", n, protocol=protocol)).copy()
     found["value"] = found["value"].round(9)
     order = {name: i for i, name in enumerate(("none", "mean", "max", "median", "nns", "mcss", "mips"))}
     found["simplicity"] = list(
         zip(
             found["n_components"].fillna(0).gt(0),
             found["aggregation"].map(order),
-            found["search"].map(order),
+            found["search"].map(lambda search: order[parse(search).exact]),
             found["normalize"],
             strict=True,
         )
@@ -97,7 +109,9 @@ def describe_system(row: pd.Series) -> str:
     steps += ["min-max"] if row.get("scale") else []
     steps += ["L2 first"] if row["pre_normalize"] else []
     steps += [] if pd.isna(row["n_components"]) else [f"PCA {int(row['n_components'])}"]
-    return ", ".join([*steps, "L2" if row["normalize"] else "raw", row["search"].upper()])
+    exact, _, structure = row["search"].partition("-")
+    search = f"{exact.upper()} {structure}".rstrip()
+    return ", ".join([*steps, "L2" if row["normalize"] else "raw", search])
 
 
 def comparison(
@@ -106,7 +120,7 @@ def comparison(
     ceiling: pd.DataFrame | None = None,
     *,
     cutoffs: tuple[int, int] = (15, 150),
-    protocol: str = "standard",
+    protocol: str | None = None,
     p: Mapping[str, float] | None = None,
 ) -> pd.DataFrame:
     """The form of the paper's Table II: each model's best system, between the ceiling and chance.
@@ -120,7 +134,8 @@ def comparison(
     ceiling : pd.DataFrame, optional
         From `floors.ceiling`.
     cutoffs : tuple of int
-    protocol : str
+    protocol : str, optional
+        As in `select`.
     p : mapping of str to float, optional
         By model, of its difference from the best in MAP at the first cutoff, corrected for so many
         comparisons: stars mark it (see `export.marks`).
@@ -155,7 +170,40 @@ def comparison(
     return pd.DataFrame(rows)
 
 
-def _measures(scores: pd.DataFrame, cutoffs: tuple[int, int], protocol: str) -> dict[str, str]:
+def variations(scores: pd.DataFrame, n: int = 15, *, protocol: str | None = None) -> pd.DataFrame:
+    """The form of the paper's Table I: of each model that comes in several variations the best one.
+
+    Variations are what `models.ModelSpec.variation_of` says, and the ways to prepare a model's audio. Each
+    counts with its best system by macro MAP@n.
+
+    Returns
+    -------
+    pd.DataFrame
+        Model, Best variation, Processing and search, MAP@n with its interval, Tried (how many variations),
+        Next (the second best, and its MAP@n; "-" if there is none). Best model first.
+    """
+    best = best_systems(scores, n, protocol=protocol)
+    measured = select(of_systems(scores, best), "MAP", n, protocol=protocol).set_index("model")
+    of_series: dict[str, list[dict]] = {}
+    for _, system in best.iterrows():
+        spec = models.spec(system["model"])
+        about = {"spec": spec, "words": describe_system(system), **measured.loc[spec.name].to_dict()}
+        of_series.setdefault(spec.series, []).append(about)
+    rows = [
+        {
+            "Model": series,
+            "Best variation": first["spec"].display_name,
+            "Processing and search": first["words"],
+            heading("MAP", n): with_interval(first),
+            "Tried": 1 + len(others),
+            "Next": f"{others[0]['spec'].display_name}, {others[0]['value']:.3f}" if others else "-",
+        }
+        for series, (first, *others) in of_series.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def _measures(scores: pd.DataFrame, cutoffs: tuple[int, int], protocol: str | None) -> dict[str, str]:
     values = {}
     for metric, n in [*(("MAP", n) for n in cutoffs), ("MR1", None)]:
         (row,) = select(scores, metric, n, protocol=protocol).to_dict("records")

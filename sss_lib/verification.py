@@ -108,27 +108,53 @@ def _examine(path: str) -> dict:
     with contextlib.suppress(OSError):  # decoding says why
         if os.path.isfile(path):  # a pipe or a device would never end
             row["sha256"] = download.digest_of(Path(path))
+    sound = None
     try:
-        channels, rate_hz = audio.read(path)
+        for block, rate_hz in audio.blocks(path):
+            sound = sound or _Sound(rate_hz, block.shape[1])
+            sound.hear(block)
     except audio.AudioError as error:
         return row | {"problem": str(error)}
-    level = float(np.sqrt(np.mean(np.square(channels.mean(axis=1, dtype=np.float64)))))
-    content = hashlib.sha256(f"{rate_hz} {channels.shape[1]} ".encode())
-    content.update(np.ascontiguousarray(channels))
-    return row | {
-        "duration_s": len(channels) / rate_hz,
-        "rate_hz": rate_hz,
-        "n_channels": channels.shape[1],
-        "rms_db": 20 * np.log10(level) if level else -np.inf,
-        "peak": float(np.abs(channels).max()),
-        "clipped": _is_clipped(channels),
-        "wave_sha256": content.hexdigest(),
-    }
+    return row | sound.facts()
 
 
-def _is_clipped(channels: np.ndarray) -> bool:
+class _Sound:
+    """What is known of a sound that is heard block by block, whatever its length."""
+
+    def __init__(self, rate_hz: int, n_channels: int):
+        self.rate_hz, self.n_channels = rate_hz, n_channels
+        self.n_samples, self.energy, self.peak, self.clipped = 0, 0.0, 0.0, False
+        self.content = hashlib.sha256(f"{rate_hz} {n_channels} ".encode())
+        self.last = np.zeros((0, n_channels), bool)  # the samples before, where they are at full scale
+
+    def hear(self, channels: np.ndarray) -> None:
+        """Take in the next block: float32 [n_samples, n_channels]."""
+        self.n_samples += len(channels)
+        self.energy += float(np.square(channels.mean(axis=1, dtype=np.float64)).sum())
+        self.content.update(np.ascontiguousarray(channels))
+        loudness = np.abs(channels)
+        self.peak = max(self.peak, float(loudness.max()))
+        full = np.concatenate([self.last, loudness >= FULL_SCALE])
+        self.clipped = self.clipped or _has_run(full)
+        self.last = full[-CLIPPED_RUN + 1 :]
+
+    def facts(self) -> dict:
+        """Its columns in the table of `verify`."""
+        level = np.sqrt(self.energy / self.n_samples)
+        return {
+            "duration_s": self.n_samples / self.rate_hz,
+            "rate_hz": self.rate_hz,
+            "n_channels": self.n_channels,
+            "rms_db": 20 * np.log10(level) if level else -np.inf,
+            "peak": self.peak,
+            "clipped": self.clipped,
+            "wave_sha256": self.content.hexdigest(),
+        }
+
+
+def _has_run(full: np.ndarray) -> bool:
     """Whether a channel stays at full scale for several samples."""
-    run = full = np.abs(channels) >= FULL_SCALE
+    run = full
     for _ in range(CLIPPED_RUN - 1):
         run = run[1:] & full[: len(run) - 1]
     return bool(run.any())

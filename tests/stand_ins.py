@@ -13,6 +13,8 @@ from sss_lib.models import ModelSpec, catalogue
 
 DOWNLOADED = [name for name, row in catalogue().items() if row.weights and row.weights.url]
 """Names of the models that these stand in for."""
+LAYERED = ("cavmae", "imagebind", "spectrogram_transformer", "pe_audio")
+"""Loaders of networks that `with_layers` makes smaller."""
 
 
 def write(row: ModelSpec, folder: Path) -> Path:

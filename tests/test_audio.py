@@ -475,8 +475,40 @@ def test_a_playlist_in_disguise_reads_no_other_file(odd, tmp_path):
 def test_the_length_is_told_without_decoding_where_that_is_possible(odd):
     assert audio.duration_s(odd / "x.flac") == 1
     assert audio.duration_s(odd / "192k.wav") == 1
-    assert audio.duration_s(odd / "x.m4a") == pytest.approx(1, abs=0.06)
     assert np.isnan(audio.duration_s(odd / "nowhere.wav"))
+
+
+@pytest.mark.parametrize("name", ["x.m4a", "alac.m4a", "x.wma", "x.webm"])
+def test_the_length_is_told_without_decoding_where_ffmpeg_finds_it(odd, name, monkeypatch):
+    monkeypatch.setattr(audio, "blocks", None)
+    assert audio.duration_s(odd / name) == pytest.approx(1, abs=0.06)
+
+
+def test_a_length_that_ffmpeg_would_only_estimate_is_counted(odd):
+    channels, rate_hz = audio.read(odd / "x.aac")
+    assert audio.duration_s(odd / "x.aac") == len(channels) / rate_hz
+
+
+def test_the_blocks_of_a_file_are_what_is_read_at_once(odd, monkeypatch):
+    for name in ("x.flac", "x.m4a"):
+        whole, rate_hz = audio.read(odd / name)
+        with monkeypatch.context() as patch:
+            patch.setattr(audio, "BLOCK_FRAMES", 1000)
+            blocks, rates_hz = zip(*audio.blocks(odd / name), strict=True)
+        assert {len(block) for block in blocks[:-1]} == {1000}
+        assert set(rates_hz) == {rate_hz}
+        np.testing.assert_array_equal(np.concatenate(blocks), whole)
+
+
+def test_no_block_after_a_value_that_is_not_finite_is_given(tmp_path, monkeypatch):
+    wave = np.zeros(50, np.float32)
+    wave[[15, 41]] = np.nan, np.inf
+    soundfile.write(tmp_path / "x.wav", wave, 8000, subtype="FLOAT")
+    monkeypatch.setattr(audio, "BLOCK_FRAMES", 10)
+    blocks = audio.blocks(tmp_path / "x.wav")
+    assert len(next(blocks)[0]) == 10
+    with pytest.raises(audio.AudioError, match="holds 2 values that are not finite"):
+        next(blocks)
 
 
 @pytest.mark.parametrize("suffix", ["wav", "aiff", "flac", "ogg", "opus", "mp3", "caf", "w64"])

@@ -164,7 +164,7 @@ def test_other_weights_are_refused_by_name(tmp_path, monkeypatch, change, messag
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"state_dict": {}}, "has state_dict, not cfg and model"),
+        ({"state_dict": {}}, "holds no weights under 'model'"),
         ({"cfg": {**CFG, "layer_norm_first": True}, "model": {}}, "cfg has layer_norm_first=True, not False"),
         ({"cfg": {**CFG, "activation_fn": "relu"}, "model": {}}, "cfg has activation_fn='relu', not 'gelu'"),
         (

@@ -1,5 +1,7 @@
 """Checkpoints are read without running them, cut to what a network needs, and fit it name by name."""
 
+import contextlib
+import re
 import zipfile
 from pathlib import Path
 
@@ -9,7 +11,9 @@ import pytest
 torch = pytest.importorskip("torch")
 import safetensors.torch  # noqa: E402
 
+from sss_lib import models  # noqa: E402
 from sss_lib.models import checkpoint  # noqa: E402
+from sss_lib.models.catalogue import CATALOGUE  # noqa: E402
 
 
 @pytest.fixture
@@ -51,7 +55,9 @@ def test_a_file_cut_short_is_damaged(network, tmp_path):
     torch.save(network.state_dict(), tmp_path / "a.pt")
     whole = (tmp_path / "a.pt").read_bytes()
     (tmp_path / "a.pt").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ValueError, match=r"a\.pt is damaged: delete it and fetch it again"):
+    with pytest.raises(
+        ValueError, match=r"a\.pt is damaged, or no file of weights: delete it and get it again"
+    ):
         checkpoint.read(tmp_path / "a.pt")
 
 
@@ -91,6 +97,84 @@ def saved(tmp_path):
     return save
 
 
+OF_PYTORCH = [
+    row
+    for row in CATALOGUE.values()
+    if row.weights and Path(row.weights.file).suffix in (".pt", ".pth", ".ckpt", ".bin", ".safetensors")
+]
+
+
+def write_wrong(path, kind):
+    """Put a file where a checkpoint is looked for that isn't one, or is another's."""
+    one = torch.ones(2)
+    contents = {
+        "a list": [one],
+        "nothing": {},
+        "a tensor": one,
+        "text": {"model": "text", "state_dict": "text", "a": "text"},
+        "a list in it": {"model": [one], "state_dict": [one], "cfg": []},
+        "nested once more": {key: {"weights": {"a": one}} for key in ("model", "state_dict", "cfg")},
+        "numbers for names": {1: one, "model": {1: [one]}, "state_dict": {1: [one]}},
+        "no cfg": {"model": {"a": one}, "state_dict": {"a": one}},
+    }
+    if kind in contents and path.suffix == ".safetensors":
+        path.write_bytes((2).to_bytes(8, "little") + b"{}")  # it can hold none of these, but nothing
+    elif kind in contents:
+        torch.save(contents[kind], path)
+    elif kind == "cut short":
+        save = safetensors.torch.save_file if path.suffix == ".safetensors" else torch.save
+        save({"a": torch.ones(1000)}, path)
+        path.write_bytes(path.read_bytes()[:3000])
+    elif kind == "a zip of rubbish":
+        with zipfile.ZipFile(path, "w") as file:
+            file.writestr("archive/data.pkl", b"rubbish")
+            file.writestr("archive/version", b"3")
+    else:
+        path.write_bytes(
+            {"a web page": b"<html>not found</html>", "empty": b"", "noise": b"\x80\x02\xff"}[kind]
+        )
+
+
+KINDS = ("a list", "nothing", "a tensor", "text", "a list in it", "nested once more", "numbers for names")
+KINDS += ("no cfg", "cut short", "a zip of rubbish", "a web page", "empty", "noise")
+
+
+@pytest.mark.parametrize("name", [row.name for row in OF_PYTORCH])
+def test_a_wrong_file_of_any_model_is_refused_in_words(name, tmp_path, monkeypatch):
+    """Where a digest is published it is refused for that alone; here none is, and the loader has to tell."""
+    monkeypatch.setenv("SSS_CACHE", str(tmp_path))
+    row = CATALOGUE[name]
+    pytest.importorskip(row.requires)
+    path = tmp_path / row.weights.file
+    monkeypatch.setattr(f"sss_lib.models.{row.loader}.read_weights", lambda row: path)
+    for kind in KINDS:
+        write_wrong(path, kind)
+        with pytest.raises(ValueError, match=re.escape(str(path))) as caught:
+            models.load(name)
+        assert re.search("again|does not fit|not a tensor", str(caught.value)), (kind, str(caught.value))
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+@pytest.mark.parametrize("as_zip", [True, False])
+def test_whatever_byte_is_wrong_the_file_is_read_or_refused_in_words(network, tmp_path, suffix, as_zip):
+    path, rng, n_refused = tmp_path / f"a{suffix}", np.random.default_rng(0), 0
+    if suffix == ".safetensors":
+        safetensors.torch.save_file(network.state_dict(), path)
+    else:
+        torch.save(network.state_dict(), path, _use_new_zipfile_serialization=as_zip)
+    whole = path.read_bytes()
+    for _ in range(150):
+        content = bytearray(whole)
+        for at in rng.integers(0, len(content), 3):
+            content[at] = rng.integers(256)
+        path.write_bytes(content)
+        with contextlib.suppress(ValueError):  # what else comes ends the test
+            checkpoint.read(path)
+            continue
+        n_refused += 1
+    assert n_refused > 20
+
+
 @pytest.mark.parametrize("as_zip", [True, False])
 @pytest.mark.parametrize("note", [np.float64(0.9), np.float32(0.9), np.int64(3)])
 def test_a_numpy_scalar_beside_the_weights_does_no_harm(saved, note, as_zip):
@@ -118,7 +202,7 @@ def test_what_else_could_run_code_is_refused_with_its_name(saved, value, asked):
 def test_a_file_that_is_cut_short_is_damaged(saved):
     path = saved({"a": torch.zeros(1000)})
     path.write_bytes(path.read_bytes()[:2000])
-    with pytest.raises(ValueError, match="is damaged: delete it and fetch it again"):
+    with pytest.raises(ValueError, match="is damaged, or no file of weights: delete it and get it again"):
         checkpoint.read(path)
 
 

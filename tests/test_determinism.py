@@ -20,7 +20,6 @@ from sss_lib.models.catalogue import CATALOGUE
 TOLERANCE = 1e-5
 """Of the largest value of the embeddings."""
 WITHOUT_DOWNLOAD = [name for name in CATALOGUE if name not in stand_ins.DOWNLOADED]
-FEWER_LAYERS = ("cavmae", "imagebind", "spectrogram_transformer", "pe_audio")
 
 
 def network_of(row):
@@ -62,7 +61,7 @@ def test_a_clip_has_the_same_embedding_in_any_order_batch_and_worker(name, mini)
 def test_so_it_has_by_networks_whose_weights_are_downloaded(name, mini, workers):
     row = models.spec(name)
     pytest.importorskip(row.requires)
-    if row.loader in FEWER_LAYERS:
+    if row.loader in stand_ins.LAYERED:
         row = stand_ins.with_layers(row, 2)
     path = stand_ins.write(row, weights.cache_dir())
     waves = [audio.decode(path, row.rate_hz) for path in mini.clips["path"].iloc[[0, 60]]]

@@ -40,6 +40,24 @@ def test_a_path_in_a_models_name_means_the_same_from_any_folder(tmp_path, monkey
     )
 
 
+def test_a_path_in_a_rule_is_from_the_grids_folder_too(tmp_path, monkeypatch):
+    """Also if that folder's name holds what stands for other characters in a rule."""
+    monkeypatch.setattr("sss_lib.models.spec", lambda name: None)
+    monkeypatch.setattr("sss_lib.models.file_name", lambda name: name)
+    monkeypatch.setattr("sss_lib.models.canonical", lambda name: name)
+    folder = tmp_path / "runs [1]"
+    folder.mkdir()
+    (folder / "grid.yaml").write_text(
+        "models: ['hear:m:a/x.pt', 'hear:m:b/x.pt', ./c]\n"
+        "include: [{model: ['hear:m:a/*', ./c]}]\nexclude: [{model: ./c, search: mips}]"
+    )
+    grid = experiment.read_grid(folder / "grid.yaml")
+    variants = [Variant(name, scale=False) for name in grid.models]
+    kept = [(v.model, s) for v in variants for s in ("nns", "mips") if grid._keeps(v, s)]
+    a, _, c = grid.models
+    assert kept == [(a, "nns"), (a, "mips"), (c, "nns")]
+
+
 def test_different_variants_have_different_names():
     grid = Grid(
         ("aisfx",),
@@ -77,6 +95,8 @@ def test_pca_beyond_the_number_of_clips_is_left_out():
         ("modles: [aisfx]", "'modles' is not among the keys of grid.yaml: did you mean 'models'?"),
         ("models: [aisfxx]", "did you mean 'aisfx'?"),
         ("models: [aisfx]\nsearches: [mip]", "did you mean 'mips'?"),
+        ("models: [aisfx]\nsearches: [nns-hnws16-ef64]", "did you mean 'nns-hnsw16-ef64'?"),
+        ("models: [aisfx]\nsearches: [nns-ivf8-probe9]", "probes 9 of 8 cells: probe 1 to 8"),
         ("models: []", "models of the grid is empty"),
         ("models: [aisfx]\ncutoffs: [0]", "cutoffs=[0] of the grid: give whole numbers from 1"),
         ("models: [aisfx]\ncutoffs: []", "cutoffs of the grid is empty"),
@@ -94,6 +114,23 @@ def test_a_grid_with_a_mistake_names_the_mend(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(ValueError, match=re.escape(message)):
         experiment.read_grid(path)
+
+
+def test_an_approximate_search_is_left_out_where_there_are_too_few_clips():
+    grid = Grid(("aisfx",), searches=("nns", "nns-flat-pq16", "nns-flat-pq16x4", "nns-ivf256-probe8"))
+    found, left_out = grid.systems({"aisfx": 231})
+    assert [search for _, search in found] == ["nns", "nns-flat-pq16x4"]
+    assert left_out == ["aisfx has embedded 231 clips: no search nns-flat-pq16, nns-ivf256-probe8"]
+    assert len(grid.systems({"aisfx": 256})[0]) == 4
+
+
+def test_without_faiss_approximate_searches_are_left_out(monkeypatch):
+    monkeypatch.setattr("sss_lib.approximate.missing", lambda: "faiss: pip install -e '.[scale]'")
+    grid, left_out = Grid(("duration",), searches=("nns", "nns-flat", "mcss-flat")).available()
+    assert grid.searches == ("nns",)
+    assert left_out == ["2 approximate searches need faiss: pip install -e '.[scale]'"]
+    with pytest.raises(ValueError, match="no search of the grid can run: 1 approximate searches need faiss"):
+        Grid(("duration",), searches=("nns-flat",)).available()
 
 
 def test_a_grid_of_which_nothing_is_left_is_refused():
@@ -124,7 +161,7 @@ def test_long_and_short_audio_and_preprocessing_are_axes_of_the_grid(windowed_mo
         windowed_model + way for way in ("", "+pad", "+truncate", "+truncate+pad")
     )
     assert left_out == [
-        f"duration takes clips of any length: '{word}' means nothing for it"
+        f"duration takes clips of any length: '{word}' means nothing for it, leave it out"
         for word in ("repeat", "pad", "truncate")
     ]
     assert available.available() == (available, [])
@@ -132,6 +169,16 @@ def test_long_and_short_audio_and_preprocessing_are_axes_of_the_grid(windowed_mo
         ValueError, match="'trunkate' is not among long_audio of the grid: did you mean 'trunc"
     ):
         Grid(("duration",), long_audio=("trunkate",))
+
+
+def test_words_that_prepare_audio_alike_make_one_system():
+    """The study cropped CLAP's long clips: by that word, and as what the paper did."""
+    grid = Grid(("clap-2022",), long_audio=("default", "crop"), preprocessing=("standard", "paper"))
+    available, _ = grid.available()
+    assert set(available.models) <= {"clap-2022", "clap-2022+paper"}
+    assert Variant("clap-2022+crop").name == Variant("clap-2022+paper").name
+    with pytest.raises(ValueError, match="would have the same files, called clap-2022\\+paper: they are the"):
+        Grid(("clap-2022+crop", "clap-2022+paper"))
 
 
 def test_what_the_study_did_is_left_out_where_it_is_what_is_done_anyway():
@@ -179,5 +226,18 @@ def test_rules_that_leave_nothing_are_refused():
 def test_two_models_whose_files_would_be_the_same_are_refused(monkeypatch):
     monkeypatch.setattr("sss_lib.models.spec", lambda name: None)
     monkeypatch.setattr("sss_lib.models.file_name", lambda name: "hear-encoder-weights")
-    with pytest.raises(ValueError, match="would have the same files, called hear-encoder-weights: rename"):
+    with pytest.raises(ValueError, match="would have the same files, called hear-encoder-weights: they are"):
         Grid(("hear:encoder:a/weights.pt", "hear:encoder:b/weights.pt"))
+
+
+def test_a_grid_names_the_protocol_that_its_tables_are_of(tmp_path):
+    path = tmp_path / "grid.yaml"
+    path.write_text("models: duration\nprotocol: paper")
+    assert experiment.read_grid(path).protocol == "paper"
+    assert Grid(("duration",)).protocol == "standard"
+    path.write_text("models: duration\nprotocol: papers")
+    with pytest.raises(ValueError, match="did you mean 'paper'"):
+        experiment.read_grid(path)
+    path.write_text("models: duration\nprotocol: [paper, standard]")
+    with pytest.raises(ValueError, match="is not among the protocols"):
+        experiment.read_grid(path)

@@ -1,6 +1,7 @@
 """Encoders with HEAR's interface, on small modules written here."""
 
 import importlib
+import shutil
 import sys
 
 import numpy as np
@@ -9,7 +10,9 @@ from seeded import noise
 
 torch = pytest.importorskip("torch")
 
-from sss_lib import models  # noqa: E402
+from sss_lib import dataset, extraction, models  # noqa: E402
+from sss_lib.artefacts import StaleArtefactError, Store  # noqa: E402
+from sss_lib.grid import Grid, Variant  # noqa: E402
 from sss_lib.models import Extractor, hear  # noqa: E402
 
 TIMESTAMPS = """
@@ -121,7 +124,7 @@ def test_weights_reach_the_module_and_their_contents_the_artefacts(write, tmp_pa
         frames.append(extractor(noise(1600)))
     np.testing.assert_allclose(frames[1], frames[0] * 1.5, rtol=1e-5)
     assert specs[0].name == specs[1].name
-    assert specs[0].name.endswith("-my-weights-1")
+    assert "-my-weights-1-" in specs[0].name
     assert specs[0].parameters() != specs[1].parameters()
 
 
@@ -176,3 +179,63 @@ def test_a_name_that_leads_nowhere_is_refused(name, message):
 def test_weights_that_are_not_there_are_named(write):
     with pytest.raises(FileNotFoundError, match=r"nowhere\.pt doesn't exist: check the path"):
         hear.spec_of(f"hear:{write(SCENES)}:nowhere.pt")
+
+
+@pytest.fixture
+def two(write, tmp_path):
+    """Names of two checkpoints of one module that are called alike, in two folders."""
+    module, names = write(TIMESTAMPS), []
+    for folder, scale in (("a", 1.0), ("b", 3.0)):
+        (tmp_path / folder).mkdir()
+        torch.save({"scale": torch.tensor(scale)}, tmp_path / folder / "weights.pt")
+        names.append(f"hear:{module}:{tmp_path / folder / 'weights.pt'}")
+    return names
+
+
+def test_two_checkpoints_called_alike_keep_their_own_frames(two, collection, tmp_path):
+    sounds, store = dataset.load(collection), Store(tmp_path / "data")
+    dataset.write(store.dataset(sounds.name), sounds, dataset.verify(sounds))
+    for name in two:
+        assert extraction.extract_to(store, sounds, name).n_new == len(sounds)
+    frames = [store.frames(sounds.name, name) for name in two]
+    assert all(one.is_current() for one in frames)
+    one, other = (extraction.read(artefact).values for artefact in frames)
+    np.testing.assert_allclose(other, 3 * one, rtol=1e-5)
+    specs = [models.spec(name) for name in two]
+    assert len({spec.display_name for spec in specs}) == 2
+    assert all(spec.display_name.startswith(f"{spec.options['module']} weights (") for spec in specs)
+    assert len({Variant(name).name for name in two}) == 2
+    Grid(tuple(two))
+
+
+def test_frames_of_another_model_or_other_weights_are_refused(two, collection, tmp_path):
+    sounds, store = dataset.load(collection), Store(tmp_path / "data")
+    dataset.write(store.dataset(sounds.name), sounds, dataset.verify(sounds))
+    extraction.extract_to(store, sounds, two[0])
+    mine, other = (store.frames(sounds.name, name) for name in two)
+    shutil.copytree(mine.path.parent, other.path.parent)
+    with pytest.raises(StaleArtefactError, match=r"holds frames of hear-.* not 'hear-.*: run 01_extraction"):
+        extraction.read(other)
+    torch.save({"scale": torch.tensor(2.0)}, two[0].rpartition(":")[2])
+    extraction.read(mine)  # what was asked for before
+    with pytest.raises(StaleArtefactError, match="with options="):
+        extraction.read(Store(tmp_path / "data").frames(sounds.name, two[0]))
+
+
+def test_a_path_is_the_same_model_however_it_is_spelt(two, monkeypatch, tmp_path):
+    front, _, _ = two[0].rpartition(":")
+    monkeypatch.chdir(tmp_path / "b")
+    other = f"{front}:../a/weights.pt"
+    assert models.spec(other) == models.spec(two[0])
+    assert Variant(other) == Variant(two[0])
+    assert Variant(other).model == two[0]
+
+
+@pytest.mark.parametrize("word", ["truncate", "pad", "paper"])
+def test_words_that_mean_nothing_to_a_module_are_refused_with_the_mend(two, word):
+    with pytest.raises(ValueError, match=r"leave (it out|out 'paper')"):
+        models.spec(f"{two[0]}+{word}")
+    _, left_out = Grid((two[0],), long_audio=("default", "truncate")).available()
+    assert left_out == [
+        f"{models.file_name(two[0])} takes clips of any length: 'truncate' means nothing for it, leave it out"
+    ]

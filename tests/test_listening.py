@@ -8,7 +8,7 @@ import small_study
 import soundfile
 
 from sss_lib import audio, models
-from sss_lib.artefacts import to_matrix
+from sss_lib.artefacts import Store, to_matrix
 from sss_lib.experiment import NOTEBOOKS, Variant
 from sss_lib.listening import Board, Controls, SoundMap, Study, layouts, outside, views
 from sss_lib.listening import __main__ as serving
@@ -365,8 +365,9 @@ def test_the_notebook_runs_and_is_small_and_readable_when_saved(small_store, tmp
     assert "Log-mel statistics" in table
 
 
-def test_the_page_is_served_on_this_machine_unless_told_otherwise(monkeypatch):
+def test_the_page_is_served_on_this_machine_unless_told_otherwise(monkeypatch, tmp_path):
     called = []
+    monkeypatch.setattr(serving, "prepare", lambda store, dataset: tmp_path / f"{dataset}.ipynb")
     monkeypatch.setattr(serving.os, "execve", lambda *arguments: called.append(arguments))
     monkeypatch.setattr(serving.Store, "ranked", lambda *_: [{}])
     serving.main([])
@@ -374,10 +375,18 @@ def test_the_page_is_served_on_this_machine_unless_told_otherwise(monkeypatch):
     (_, first, environment), (_, second, _) = called
     assert "--Voila.ip=127.0.0.1" in first
     assert {"--Voila.ip=0.0.0.0", "--port=9000"} <= set(second)
+    assert str(tmp_path / "mini.ipynb") in first
     assert environment["JUPYTER_PATH"].split(":")[0].endswith("share")
 
 
 def test_without_rankings_nothing_is_served(monkeypatch, capsys):
     monkeypatch.setattr(serving.Store, "ranked", lambda *_: [])
     assert serving.main([]) == 2
-    assert "run `make run` first" in capsys.readouterr().err
+    assert "'mini' has no rankings in" in capsys.readouterr().err
+
+
+def test_the_page_shows_the_dataset_that_is_named(tmp_path):
+    prepared = serving.prepare(Store(tmp_path), "mine")
+    (cell,) = [one for one in json.loads(prepared.read_text())["cells"] if "mine" in "".join(one["source"])]
+    assert cell["metadata"]["tags"] == ["injected-parameters"]
+    assert f'data_dir = "{tmp_path}"' in "".join(cell["source"])

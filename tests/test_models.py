@@ -168,6 +168,13 @@ def test_an_unknown_model_names_the_nearest(name, nearest):
         models.load(name)
 
 
+def test_a_folder_named_without_a_slash_is_hinted_at(tmp_path, monkeypatch):
+    (tmp_path / "wav2vec2").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"for the folder of that name write '\./wav2vec2'\."):
+        models.spec("wav2vec2")
+
+
 def test_a_name_like_no_model_lists_them_all():
     with pytest.raises(ValueError, match="'xyz' is not in the catalogue: It has " + ", ".join(CATALOGUE)):
         models.spec("xyz")

@@ -83,22 +83,26 @@ def free_port():
 def voila(study_folder):
     """URL of the served page."""
     port = free_port()
-    arguments = command("127.0.0.1", port, notebook=study_folder / "06.ipynb", browser=False)
+    arguments = command("127.0.0.1", port, study_folder / "06.ipynb", browser=False)
     with serving(arguments, port, env=environment()):
         yield f"http://127.0.0.1:{port}/"
+
+
+def lab_command(port, folder):
+    """Command that serves a folder in JupyterLab."""
+    return [
+        *(sys.executable, "-m", "jupyterlab", f"--port={port}", "--no-browser", "--ServerApp.token="),
+        *("--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={folder}", "--allow-root"),
+        *("--LabApp.expose_app_in_browser=True", "--ServerApp.disable_check_xsrf=True"),
+        "--LabApp.news_url=None",
+    ]
 
 
 @pytest.fixture(scope="module")
 def lab(study_folder):
     """URL of the notebook in JupyterLab."""
     port = free_port()
-    arguments = [
-        *(sys.executable, "-m", "jupyterlab", f"--port={port}", "--no-browser", "--ServerApp.token="),
-        *("--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={study_folder}", "--allow-root"),
-        *("--LabApp.expose_app_in_browser=True", "--ServerApp.disable_check_xsrf=True"),
-        "--LabApp.news_url=None",
-    ]
-    with serving(arguments, port):
+    with serving(lab_command(port, study_folder), port):
         yield f"http://127.0.0.1:{port}/lab/tree/06.ipynb"
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sss_lib import processing
-from sss_lib.artefacts import Store
+from sss_lib.artefacts import Frames, Store
 from sss_lib.experiment import Variant
 
 FRAMES = np.array([[1.0, 5.0], [3.0, 1.0], [8.0, 0.0], [7.0, 7.0]], np.float32)
@@ -140,3 +140,46 @@ def test_what_was_fitted_is_kept_beside_the_embeddings(tmp_path, n_components, s
     store.frames("own", "logmel").write({"part": ["part-00000.parquet"]})
     store.fitted("own", variant).write(fitted.columns())
     np.testing.assert_array_equal(store.read_fitted("own", variant)(x), fitted(x))
+
+
+@pytest.mark.parametrize("flags", list(itertools.product([None, 1, 4, 8], *[[True, False]] * 3)))
+@pytest.mark.parametrize("size", [1, 7, 40])
+def test_fitting_parts_equals_fitting_all(flags, size):
+    x = (np.random.default_rng(6).normal(size=(40, 8)) * np.arange(1, 9) + 1000).astype(np.float32)
+    parts = [x[start : start + size] for start in range(0, 40, size)]
+    whole, by_parts = processing.fit(x, *flags), processing.fit_parts(parts, *flags)
+    np.testing.assert_allclose(np.vstack([by_parts(part) for part in parts]), whole(x), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+def test_fitting_parts_equals_fitting_all_at_the_size_of_a_model(normalize):
+    """512 dimensions of which the last differ a ten-thousandth of the first, memory-mapped or not."""
+    rng = np.random.default_rng(7)
+    spread = np.geomspace(1, 1e-4, 512)
+    x = ((rng.normal(size=(2000, 512)) * spread) @ np.linalg.qr(rng.normal(size=(512, 512)))[0]).astype("f4")
+    parts = [x[start : start + 300] for start in range(0, 2000, 300)]
+    expected = processing.fit(x, 100, normalize)(x)
+    found = processing.fit_parts(parts, 100, normalize)(x)
+    sign = np.sign((found * expected).sum(axis=0))
+    np.testing.assert_allclose(found * sign, expected, atol=1e-5)
+
+
+def test_parts_that_can_be_read_once_only_are_refused():
+    with pytest.raises(ValueError, match="generator can be gone through once"):
+        processing.fit_parts((np.eye(3) for _ in range(2)), 2)
+
+
+@pytest.mark.parametrize("n_components", [9, 0])
+def test_sizes_that_do_not_fit_the_parts_are_refused(n_components):
+    with pytest.raises(ValueError, match=f"n_components={n_components} .* dim=8: use at most 8"):
+        processing.fit_parts([np.eye(30, 8)], n_components)
+
+
+def test_clips_are_aggregated_a_part_at_a_time():
+    parts = [
+        Frames(["a", "b"], FRAMES, OFFSETS),
+        Frames(["c"], FRAMES[:1], np.array([0, 1])),
+    ]
+    clips = processing.Aggregated(parts, "mean")
+    for _ in range(2):
+        np.testing.assert_array_equal(np.vstack(list(clips)), [[4, 2], [7, 7], [1, 5]])

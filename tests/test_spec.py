@@ -15,7 +15,7 @@ def test_a_model_prepared_otherwise_says_so_by_its_name_and_records_it(windowed_
     assert plain.parameters() != other.parameters()
 
 
-@pytest.mark.parametrize("words", ["windows", "windows+repeat", "default+standard", "truncate+windows"])
+@pytest.mark.parametrize("words", ["windows", "windows+repeat", "default+standard", "repeat+windows+repeat"])
 def test_a_preparation_that_changes_nothing_changes_no_name(windowed_model, words):
     assert models.spec(f"{windowed_model}+{words}") == models.spec(windowed_model)
 
@@ -28,7 +28,17 @@ def test_a_preparation_that_changes_nothing_changes_no_name(windowed_model, word
             "preparation 'cut' of peak is unknown: use one of windows, spread, truncate, crop, repeat",
         ),
         ("peak+paper", "peak has no other preparation for the paper: leave out 'paper'"),
-        ("duration+pad", "duration takes clips of any length: 'pad' means nothing for it"),
+        ("duration+pad", "duration takes clips of any length: 'pad' means nothing for it, leave it out"),
+        (
+            "peak+truncate+windows",
+            "'windows' of peak contradicts 'truncate', which has its own way with long clips: leave out",
+        ),
+        (
+            "audioclip-full+truncate+paper",
+            "audioclip-full takes clips of any length as the paper prepares it: 'truncate' means nothing",
+        ),
+        ("cav-mae-pretrained+spread+paper", "'spread' of cav-mae-pretrained contradicts 'paper', which"),
+        ("laion-clap-630k-fusion-best+paper+truncate", "contradicts 'paper', which has its own way"),
     ],
 )
 def test_a_preparation_that_means_nothing_is_refused(windowed_model, name, message):

@@ -35,6 +35,31 @@ def test_of_equal_systems_the_simplest_is_named():
     assert pd.isna(best["n_components"][0])
 
 
+def test_scores_are_under_the_only_protocol_there_is_or_the_standard_one():
+    standard = scores_of(("aisfx", None, "nns", 0.5))
+    paper = standard.assign(protocol="paper", value=0.3)
+    for scores, value in ((standard, 0.5), (paper, 0.3), (pd.concat([paper, standard]), 0.5)):
+        assert tables.select(scores, "MAP", 15)["value"].tolist() == [value]
+
+
+def test_of_a_models_variations_the_best_is_shown_and_the_others_counted():
+    names = ("openl3-env-mel128-emb512", "aisfx", "openl3-music-mel256-emb512", "openl3-env-mel256-emb512")
+    values = (0.2, 0.25, 0.4, 0.3)
+    scores = scores_of(*((name, None, "nns", value) for name, value in zip(names, values, strict=True)))
+    found = tables.variations(scores)
+    assert found["Model"].tolist() == ["OpenL3", "aiSFX"]
+    assert found["Best variation"].tolist() == ["OpenL3 music 256 512", "aiSFX"]
+    assert found["MAP@15"].tolist() == ["0.400", "0.250"]
+    assert found["Tried"].tolist() == [3, 1]
+    assert found["Next"].tolist() == ["OpenL3 env 256 512, 0.300", "-"]
+
+
+def test_a_models_preparations_are_variations_of_it():
+    scores = scores_of(("clap-2022+truncate", None, "nns", 0.2), ("clap-2022", None, "nns", 0.1))
+    (row,) = tables.variations(scores).to_dict("records")
+    assert (row["Model"], row["Tried"]) == ("CLAP2022", 2)
+
+
 def test_scores_that_are_not_there_are_named():
     with pytest.raises(ValueError, match="no score with metric=MAP, n=7") as caught:
         tables.select(scores_of(("aisfx", None, "nns", 0.4)), "MAP", 7)

@@ -116,7 +116,8 @@ def test_a_folder_gives_what_the_library_gives(published):
 def test_the_row_of_a_folder_says_what_it_is(published):
     kind, folder, _, extractor = published
     spec = transformers_audio.spec_of_folder(str(folder))
-    assert spec.name == f"folder-my-{kind.replace(' ', '-')}-1"
+    assert spec.name.startswith(f"folder-my-{kind.replace(' ', '-')}-1-")
+    assert spec.display_name.startswith(f"my {kind}+1 (")
     assert spec.rate_hz == extractor.sampling_rate
     assert spec.requires == "transformers"
     hop_s = {"audio-spectrogram-transformer": 2.0, "clap": 10.0, "clap fused": 10.0, "pe_audio": 0.04}.get(

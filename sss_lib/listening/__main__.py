@@ -5,15 +5,24 @@ import os
 import sys
 from pathlib import Path
 
-from sss_lib.artefacts import Store
+from sss_lib.artefacts import Store, replacing
 from sss_lib.grid import NOTEBOOKS
 
-NOTEBOOK = NOTEBOOKS / "06_listening.ipynb"
-DATASET = "mini"
-"""What the notebook shows by default."""
+
+def prepare(store: Store, dataset: str) -> Path:
+    """Return notebook 06 with a dataset's name filled in, among the executed notebooks."""
+    import papermill
+
+    parameters = {"data_dir": str(store.data_dir.absolute()), "dataset": dataset}
+    prepared = store.runs_dir(dataset) / "06_listening" / f"{dataset}.ipynb"
+    with replacing(prepared) as path:
+        papermill.execute_notebook(
+            NOTEBOOKS / "06_listening.ipynb", path, parameters, prepare_only=True, progress_bar=False
+        )
+    return prepared
 
 
-def command(host: str, port: int, *, notebook: str | Path = NOTEBOOK, browser: bool = True) -> list[str]:
+def command(host: str, port: int, notebook: str | Path, *, browser: bool = True) -> list[str]:
     """Command that serves the page, and no file beside it."""
     return [
         *(sys.executable, "-m", "voila", str(notebook)),
@@ -35,18 +44,25 @@ def environment() -> dict[str, str]:
 def main(arguments: list[str] | None = None) -> int:
     """Command line. Returns the exit code where nothing is served."""
     parser = argparse.ArgumentParser(prog="python -m sss_lib.listening", description=__doc__)
+    parser.add_argument("--dataset", default="mini", help="name of a dataset that a grid has run on")
+    parser.add_argument("--data-dir", type=Path, default=NOTEBOOKS.parent / "data")
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to serve on; by default this machine alone"
     )
     parser.add_argument("--port", type=int, default=8866)
     parser.add_argument("--no-browser", action="store_true", help="don't open a browser")
     options = parser.parse_args(arguments)
-    data_dir = NOTEBOOKS.parent / "data"
-    if not Store(data_dir).ranked(DATASET):
-        print(f"error: {DATASET!r} has no rankings in {data_dir}: run `make run` first", file=sys.stderr)
+    store = Store(options.data_dir)
+    if not store.ranked(options.dataset):
+        print(
+            f"error: {options.dataset!r} has no rankings in {options.data_dir}: "
+            "run a grid on it first, such as with `make run`",
+            file=sys.stderr,
+        )
         return 2
+    notebook = prepare(store, options.dataset)
     print(f"http://{options.host}:{options.port}/ (stop with control-C)", flush=True)
-    arguments = command(options.host, options.port, browser=not options.no_browser)
+    arguments = command(options.host, options.port, notebook, browser=not options.no_browser)
     os.execve(sys.executable, arguments, environment())
     return 0
 

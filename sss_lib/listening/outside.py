@@ -11,10 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from sss_lib import audio, models, processing
-from sss_lib.artefacts import to_matrix
 from sss_lib.listening import loudness
 from sss_lib.listening.study import Study, System
-from sss_lib.search import rank
 
 MOST_BYTES = 32_000_000
 """Of an uploaded file: more than half a minute of 24-bit stereo at 96 kHz."""
@@ -100,7 +98,7 @@ def search_words(
 def _search(study: Study, systems: Sequence[System], embed: Callable, n: int) -> dict:
     specs = {system.variant.model: models.spec(system.variant.model) for system in systems}
     futures = {name: _worker(name).submit(embed, spec) for name, spec in specs.items()}
-    found = {}
+    found: dict = {}
     for system in systems:
         try:
             found[system] = _rank(study, system, futures[system.variant.model], n)
@@ -113,11 +111,10 @@ def _rank(study: Study, system: System, frames: Future, n: int) -> list[tuple[in
     frames = frames.result()
     clip = processing.aggregate(frames, np.array([0, len(frames)]), system.variant.aggregation)
     query = study.store.read_fitted(study.name, system.variant)(clip)
-    stored = study.store.embeddings(study.name, system.variant).read()
-    x = to_matrix(stored["embedding"])
-    ranking = rank(np.vstack([x, query]), system.search, n, queries=[len(x)])
-    rows = np.array([study.row_of[fname] for fname in stored["fname"].to_pylist()])
-    return list(zip(rows[ranking.neighbours[0]].tolist(), ranking.scores[0].tolist(), strict=True))
+    corpus = study.index(system)
+    ranking = corpus.rank(query, n)
+    found = zip(ranking.neighbours[0].tolist(), ranking.scores[0].tolist(), strict=True)
+    return [(study.row_of[corpus.fnames[row]], score) for row, score in found if row >= 0]
 
 
 @functools.cache

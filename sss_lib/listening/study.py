@@ -10,8 +10,10 @@ import pandas as pd
 
 from sss_lib import dataset as datasets
 from sss_lib import models, tables
+from sss_lib.approximate import parse
 from sss_lib.artefacts import Store, to_matrix
 from sss_lib.grid import RULE, Variant, require_known
+from sss_lib.index import Index, of_system
 from sss_lib.listening.sounds import Sounds
 
 
@@ -57,7 +59,7 @@ class System:
     @property
     def score(self) -> str:
         """What its scores are."""
-        return {"nns": "distance", "mips": "product", "mcss": "cosine"}[self.search]
+        return {"nns": "distance", "mips": "product", "mcss": "cosine"}[parse(self.search).exact]
 
 
 class Study:
@@ -94,6 +96,7 @@ class Study:
             raise ValueError(f"{dataset!r} has no rankings in {store.data_dir}: run `make run` first")
         self._ranking = functools.lru_cache(maxsize=16)(self._read_ranking)
         self._queries = functools.lru_cache(maxsize=16)(self._read_queries)
+        self._index = functools.lru_cache(maxsize=5)(self._read_index)
 
     @property
     def name(self) -> str:
@@ -117,7 +120,12 @@ class Study:
             return []
         neighbours = to_matrix(table["neighbours"].slice(place[row], 1))[0, :n]
         scores = to_matrix(table["scores"].slice(place[row], 1))[0, :n]
-        return list(zip(rows[neighbours].tolist(), scores.tolist(), strict=True))
+        there = neighbours >= 0
+        return list(zip(rows[neighbours[there]].tolist(), scores[there].tolist(), strict=True))
+
+    def index(self, system: System) -> Index:
+        """Index of a system's clips, that a sound from outside is ranked against."""
+        return self._index(system)
 
     def rows(self, system: System) -> np.ndarray:
         """Rows of the collection that a system has embedded, in the order of its embeddings: int [n]."""
@@ -128,6 +136,9 @@ class Study:
         table = artefact.read()
         rows = np.array([self.row_of[fname] for fname in table["fname"].to_pylist()])
         return rows, {row: place for place, row in enumerate(rows.tolist())}, table
+
+    def _read_index(self, system: System) -> Index:
+        return of_system(self.store, self.name, system.variant, system.search)
 
     def scores(self, system: System, row: int, label: str = "") -> dict[str, float]:
         """AP and R1 of a query under the standard protocol, such as {"AP@15": 0.8, "R1": 1.0}.

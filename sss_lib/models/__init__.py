@@ -2,7 +2,6 @@
 
 import difflib
 import importlib
-import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -11,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from sss_lib.models import outside
 from sss_lib.models.batches import Batched
 from sss_lib.models.catalogue import CATALOGUE
+from sss_lib.models.outside import absolute, is_outside
 from sss_lib.models.spec import ModelSpec
 from sss_lib.models.weights import find
 
@@ -21,6 +22,7 @@ __all__ = [
     "ModelSpec",
     "absolute",
     "audit",
+    "canonical",
     "catalogue",
     "fetch",
     "file_name",
@@ -61,53 +63,37 @@ def spec(name: str) -> ModelSpec:
         If there is no such model; the message has the nearest name. Or if a word doesn't suit it.
     """
     if is_outside(name):
-        return _outside(name)
+        return outside.spec_of(name)
     name, *words = name.split("+")
     if name not in CATALOGUE:
         near = difflib.get_close_matches(name.lower(), CATALOGUE, 1)
         hint = f"did you mean {near[0]!r}? " if near else ""
+        hint = f"for the folder of that name write './{name}'. " if Path(name).is_dir() else hint
         raise ValueError(f"model {name!r} is not in the catalogue: {hint}It has {', '.join(CATALOGUE)}")
     return CATALOGUE[name].prepared(*words)
 
 
-def is_outside(name: str) -> bool:
-    """Whether a name is of a model outside the catalogue: a module with HEAR's interface, or a folder.
-
-    Examples
-    --------
-    >>> is_outside("hear:mymodule"), is_outside("./wav2vec2"), is_outside("vggish+paper")
-    (True, True, False)
-    """
-    return name.startswith("hear:") or "/" in name or os.sep in name
-
-
 def file_name(name: str) -> str:
-    """Return what the files of a model are called: its name, without what a path can't hold."""
-    return spec(name).name if is_outside(name) else name
+    """Return what the files of a model are called: its name, without what a path can't hold.
+
+    Names that mean the same computation, such as "vggish" and "vggish+standard", have the same files.
+    """
+    return spec(name).name
 
 
-def absolute(name: str, folder: str | Path = "") -> str:
-    """Name of a model that means the same from anywhere: a path in it is from a folder, and then absolute.
+def canonical(name: str) -> str:
+    """Name of a model in the one spelling that stands for its computation: absolute, and no idle words.
 
     Examples
     --------
-    >>> absolute("hear:mymodule"), absolute("duration"), absolute("hear:mymodule:/weights.pt")
-    ('hear:mymodule', 'duration', 'hear:mymodule:/weights.pt')
+    >>> canonical("clap-2022+windows"), canonical("clap-2022+crop"), canonical("clap-2022+paper+crop")
+    ('clap-2022', 'clap-2022+paper', 'clap-2022+paper')
     """
+    row = spec(name)
     if not is_outside(name):
-        return name
-    *module, path = name.split(":", 2) if name.startswith("hear:") else [name]
-    return ":".join([*module, str(Path(folder, path).absolute())]) if len(module) != 1 else name
-
-
-def _outside(name: str) -> ModelSpec:
-    if name.startswith("hear:"):
-        from sss_lib.models import hear
-
-        return hear.spec_of(name)
-    from sss_lib.models import transformers_audio
-
-    return transformers_audio.spec_of_folder(name)
+        return row.name
+    base, _ = outside.split(absolute(name))
+    return "+".join([base, *row.name.split("+")[1:]])
 
 
 @dataclass(frozen=True)
@@ -230,7 +216,8 @@ def register(
     name : str
         Letters, digits, ".", "_" and "-". Registering it again replaces it.
     network : callable, optional
-        Wave float32 [n_samples] to frames [n_frames, dim]. Without it, decorates a function.
+        Wave float32 [n_samples] to frames [n_frames, dim]. Without it, decorates a function. With `window_s`
+        it gets one window at a time, all of that length.
     rate_hz : int
     dim : int
     **about
@@ -244,7 +231,7 @@ def register(
     Raises
     ------
     ValueError
-        If the name isn't plain, or is that of a model that comes with the library.
+        If the name isn't plain, or is that of a model that comes with the library; or if a field is unknown.
 
     Examples
     --------

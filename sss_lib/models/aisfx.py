@@ -23,7 +23,8 @@ def load(spec: ModelSpec, device: str) -> Batched:
     """Network with the published weights: waveform to [n_frames, 512]."""
     checkpoint.import_torch(spec)
     path = read_weights(spec)
-    return Batched(patches, checkpoint.load_into(build(), checkpoint.read(path), path), device)
+    state = checkpoint.select(checkpoint.read(path), path)
+    return Batched(patches, checkpoint.load_into(build(), state, path), device)
 
 
 def patches(wave: np.ndarray) -> np.ndarray:

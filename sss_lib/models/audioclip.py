@@ -40,7 +40,7 @@ def load(spec: ModelSpec, device: str) -> Batched:
     """
     checkpoint.import_torch(spec)
     path = read_weights(spec)
-    state = checkpoint.without(checkpoint.read(path), *OTHER_BRANCHES)
+    state = checkpoint.select(checkpoint.read(path), path, dropped=OTHER_BRANCHES)
     scaled = functools.partial(np.multiply, np.float32(spec.options["full_scale"]))
     inputs = windowed(spec, scaled) if spec.window_s else lambda wave: [scaled(wave)]
     network = checkpoint.load_into(build(), state, path)

@@ -11,7 +11,7 @@ through the network at a time: its 1,496 tokens take 0.3 GiB besides the weights
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -24,6 +24,8 @@ from sss_lib.models.spec import ModelSpec
 MEAN, SCALE = 15.41663, 2 * 6.55582
 """The training data's log-mel mean, and twice its standard deviation."""
 PATCH, PATCH_DIM, DIM, HIDDEN, N_HEADS, N_LAYERS, N_BUCKETS = 16, 512, 768, 3072, 12, 12, 320
+CFG = {"activation_fn", "deep_norm", "layer_norm_first", "max_distance"}
+"""What a checkpoint's configuration tells of the network that no shape does."""
 KERNEL, GROUPS = 128, 16
 """Of the convolution that tells tokens their places."""
 SHORTEST, PIECE = 400 + (PATCH - 1) * 160, 30 * 16000
@@ -34,12 +36,13 @@ def load(spec: ModelSpec, device: str) -> Batched:
     """Network with the published weights: waveform to [n_frames, 768]."""
     checkpoint.import_torch(spec)
     path = read_weights(spec)
-    file = checkpoint.read(path)
-    if not {"cfg", "model"} <= file.keys():
-        has = ", ".join(map(str, list(file)[:5]))
-        raise ValueError(f"{path} has {has}, not cfg and model: delete it and fetch {spec.name} again")
-    state = checkpoint.without(file["model"], "predictor.")
-    network = checkpoint.load_into(build(file["cfg"], **spec.options), state, path)
+    content = checkpoint.read(path)
+    state = checkpoint.select(content, path, nested="model", dropped=("predictor.",))
+    cfg = content.get("cfg")
+    if not isinstance(cfg, Mapping) or not cfg.keys() >= CFG:
+        needed = ", ".join(sorted(CFG))
+        raise ValueError(f"{path} has no cfg with {needed}: it isn't the published file, get that again")
+    network = checkpoint.load_into(build(cfg, **spec.options), state, path)
     return Batched(inputs, network, device, batch=1)
 
 

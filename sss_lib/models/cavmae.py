@@ -25,8 +25,8 @@ def load(spec: ModelSpec, device: str) -> Batched:
     """Network with the published weights: waveform to [n_windows, 768]."""
     checkpoint.import_torch(spec)
     path = read_weights(spec)
-    state = {name.removeprefix("module."): value for name, value in checkpoint.read(path).items()}
-    network = checkpoint.load_into(build(**spec.options), checkpoint.without(state, *OTHERS), path)
+    state = checkpoint.select(checkpoint.read(path), path, dropped=OTHERS)
+    network = checkpoint.load_into(build(**spec.options), state, path)
     return Batched(kaldi.windowed(spec, n_frames=N_FRAMES, mean=MEAN, scale=SCALE), network, device)
 
 

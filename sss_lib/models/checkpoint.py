@@ -2,6 +2,7 @@
 
 import importlib
 import pickle
+import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -38,15 +39,18 @@ NOTES = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy
 """Names that checkpoints ask for to hold a NumPy scalar; none of them is called."""
 
 
-def read(path: str | Path) -> dict:
+def read(path: str | Path) -> object:
     """Content of a .safetensors file, or of a PyTorch file that holds nothing but tensors and plain values.
+
+    What it is, nobody has looked at yet: `select` does.
 
     Raises
     ------
     ValueError
         If the file is damaged, or could run code when it is read.
+    FileNotFoundError, PermissionError
+        If it can't be read at all.
     """
-    import safetensors
     import safetensors.torch
     import torch
 
@@ -57,26 +61,51 @@ def read(path: str | Path) -> dict:
         mapped = zipfile.is_zipfile(path)  # then only what is used of a large file is read
         with torch.serialization.safe_globals([(_Ignored, name) for name in NOTES]):
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-    except pickle.UnpicklingError as error:
-        reason = str(error).partition("GLOBAL ")[2].partition(" ")[0].partition("\n")[0]
-        wants = f"it asks for {reason}" if reason else "it holds more than tensors and plain values"
+    except (FileNotFoundError, PermissionError):
+        raise
+    except Exception as error:  # pickle and the readers of zip raise whatever damage leads them to
+        asked = str(error).partition("GLOBAL ")[2].partition(" ")[0].partition("\n")[0]
+        if not (isinstance(error, pickle.UnpicklingError) and asked):
+            reason = str(error).partition("\n")[0] or type(error).__name__
+            raise ValueError(
+                f"{path} is damaged, or no file of weights: delete it and get it again ({reason})"
+            ) from None
         raise ValueError(
-            f"{path} is refused, because reading it could run code: {wants}. Get the published file "
-            "again, or convert it to safetensors where you trust it"
+            f"{path} is refused, because reading it could run code: it asks for {asked}. Get the published "
+            "file again, or convert it to safetensors where you trust it"
         ) from None
-    except (RuntimeError, EOFError, safetensors.SafetensorError) as error:
-        raise ValueError(f"{path} is damaged: delete it and fetch it again ({error})") from None
 
 
-def under(state: Mapping, prefix: str) -> dict:
-    """Entries whose name begins with a prefix, named without it.
+FOLDER_FILES = (
+    r"model\.safetensors",
+    r"model-\d+-of-\d+\.safetensors",
+    r"pytorch_model\.bin",
+    r"pytorch_model-\d+-of-\d+\.bin",
+)
+"""Names of the files of weights in a folder that transformers saves to: the first that is there counts."""
 
-    Examples
-    --------
-    >>> under({"audio.conv": 1, "text.conv": 2}, "audio.")
-    {'conv': 1}
+
+def weight_files(folder: Path) -> list[Path]:
+    """Files of weights in a folder that transformers saves to: one, or its numbered parts."""
+    files = sorted(folder.iterdir())
+    found = ([file for file in files if re.fullmatch(name, file.name)] for name in FOLDER_FILES)
+    return next((names for names in found if names), [])
+
+
+def read_folder(folder: Path) -> dict:
+    """State dict of a folder that transformers saves to.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or `read` or `select` refuses a file.
     """
-    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+    files = weight_files(folder)
+    if not files:
+        raise ValueError(
+            f"{folder} has neither model.safetensors nor pytorch_model.bin: save the model there again"
+        )
+    return {name: value for file in files for name, value in select(read(file), file).items()}
 
 
 def without(state: Mapping, *prefixes: str) -> dict:
@@ -91,7 +120,7 @@ def without(state: Mapping, *prefixes: str) -> dict:
 
 
 def select(
-    content: Mapping,
+    content: object,
     source: str | Path,
     *,
     nested: str = "",
@@ -102,7 +131,7 @@ def select(
 
     Parameters
     ----------
-    content : mapping
+    content : object
         As `read` gives it.
     source : str or Path
         Where it comes from, for messages.
@@ -117,7 +146,7 @@ def select(
     Raises
     ------
     ValueError
-        If there is no such state dict.
+        If there is no such state dict, or something in it is no tensor.
 
     Examples
     --------

@@ -8,6 +8,7 @@ module has none, its scene embedding is the clip's.
 import contextlib
 import functools
 import importlib
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -16,11 +17,10 @@ from pathlib import Path
 import numpy as np
 
 from sss_lib import audio
-from sss_lib.models import batches
+from sss_lib.models import batches, outside
 from sss_lib.models.spec import ModelSpec
 from sss_lib.models.weights import content_digest
 
-PREFIX = "hear:"
 PROBES_S = 2.0, audio.MAX_DURATION_S
 """Lengths of noise that tell how far apart the timestamps are: the second if the first has but one."""
 
@@ -45,10 +45,10 @@ def spec_of(name: str) -> ModelSpec:
     FileNotFoundError
         If PATH doesn't exist.
     """
-    found = re.fullmatch(rf"{PREFIX}([\w.]+)(?::(.+))?", name)
+    found = re.fullmatch(r"hear:([\w.]+)(?::(.+))?", name)
     if not found:
         raise ValueError(f"model {name!r} is no name of a HEAR module: write hear:MODULE or hear:MODULE:PATH")
-    module, path = found[1], str(Path(found[2]).absolute()) if found[2] else ""
+    module, path = found[1], os.path.abspath(found[2]) if found[2] else ""
     imported = _imported(module)
     files = {"code": getattr(imported, "__file__", None), "weights": path}
     digests = {what: content_digest(file) for what, file in files.items() if file}
@@ -109,10 +109,11 @@ def _described(module: str, path: str, digests: tuple) -> ModelSpec:
         if len(times_s) > 1:
             hop_s = float(np.median(np.diff(times_s)))
             break
-    name = re.sub(r"[^\w.-]", "-", f"hear-{module}-{Path(path).stem}" if path else f"hear-{module}")
+    labels = [module, Path(path).stem] if path else [module]
+    name, display_name = outside.names_of("hear", *labels, path=path)
     return ModelSpec(
         name=name,
-        display_name=name,
+        display_name=display_name,
         loader="hear",
         rate_hz=model.sample_rate,
         dim=frames.shape[1],

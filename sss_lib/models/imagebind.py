@@ -28,7 +28,7 @@ def load(spec: ModelSpec, device: str) -> Batched:
     """Network with the published weights: waveform to [n_windows, 1024]."""
     checkpoint.import_torch(spec)
     path = read_weights(spec)
-    state = checkpoint.without(checkpoint.read(path), *OTHERS)
+    state = checkpoint.select(checkpoint.read(path), path, dropped=OTHERS)
     network = checkpoint.load_into(build(**spec.options), state, path)
     return Batched(kaldi.windowed(spec, n_frames=N_FRAMES, mean=MEAN, scale=SCALE), network, device)
 

@@ -1,16 +1,45 @@
 """Encoders of the user's own, added by `models.register`."""
 
+import difflib
 import hashlib
 import inspect
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
 
+import numpy as np
+
+from sss_lib import audio
 from sss_lib.models.spec import ModelSpec
 
 
 def load(spec: ModelSpec, device: str) -> Callable:
-    """Return the function that was registered. It chooses its device itself."""
+    """Return the function that was registered, given window by window if it takes one length only.
+
+    It chooses its device itself.
+    """
     del device
-    return spec.network
+    return Windowed(spec) if spec.window_s else spec.network
+
+
+@dataclass(frozen=True)
+class Windowed:
+    """A user's function on the windows of a wave, which the words of its name choose."""
+
+    spec: ModelSpec
+
+    def __call__(self, wave: np.ndarray) -> np.ndarray:
+        """Frame embeddings of one wave: those of its windows, one after the other."""
+        return self.embed([wave])[0]
+
+    def embed(self, waves: Iterable[np.ndarray]) -> list[np.ndarray]:
+        """Frame embeddings of each wave; where the function has a method `embed`, it gets all windows."""
+        size, network = round(self.spec.window_s * self.spec.rate_hz), self.spec.network
+        policy = {"long": self.spec.long, "short": self.spec.short}
+        of_waves = [audio.windows(wave, size, **policy) for wave in waves]
+        windows = [window for of_wave in of_waves for window in of_wave]
+        embedded = iter(network.embed(windows) if hasattr(network, "embed") else map(network, windows))
+        return [np.concatenate(list(itertools.islice(embedded, len(of_wave)))) for of_wave in of_waves]
 
 
 def text_tower(spec: ModelSpec) -> Callable | None:
@@ -19,7 +48,18 @@ def text_tower(spec: ModelSpec) -> Callable | None:
 
 
 def row(name: str, network: Callable, about: dict) -> ModelSpec:
-    """Row of the catalogue for a function from a wave to frames."""
+    """Row of the catalogue for a function from a wave to frames.
+
+    Raises
+    ------
+    ValueError
+        If `about` has what is no field of `ModelSpec`; the message has the nearest one.
+    """
+    known = [one.name for one in fields(ModelSpec) if one.name not in ("name", "loader", "network")]
+    for key in about.keys() - set(known):
+        near = difflib.get_close_matches(key, known, 1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise ValueError(f"{key!r} of {name!r} is no field of a model: {hint}They are {', '.join(known)}")
     defaults = {
         "display_name": name,
         "modality": "-",

@@ -4,7 +4,7 @@ An encoder of a neural codec turns 40 ms of audio at 48 kHz into one vector, a t
 follows, and a projection into the space of the texts. A frame embedding is that of 40 ms in its context.
 """
 
-import functools
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,18 +27,16 @@ def load(spec: ModelSpec, device: str) -> Batched:
     """
     checkpoint.import_torch(spec)
     if spec.weights:
-        network, source = build(**spec.options), read_weights(spec)
-        state = checkpoint.read(source)
+        source = read_weights(spec)
+        content, make = checkpoint.read(source), partial(build, **spec.options)
     else:
         import transformers
 
         source = Path(spec.options["folder"])
         config = transformers.AutoConfig.from_pretrained(source, local_files_only=True)
-        network = build_from(config.audio_config, spec.dim)
-        state = {}
-        for file in source.glob("*.safetensors"):
-            state |= checkpoint.read(file)
-    checkpoint.load_into(network, checkpoint.without(state, *OTHER_BRANCHES), source)
+        content, make = checkpoint.read_folder(source), partial(build_from, config.audio_config, spec.dim)
+    state = checkpoint.select(content, source, dropped=OTHER_BRANCHES)
+    network = checkpoint.load_into(make(), state, source)
     return Batched(mirrored, network, device, batch=1)
 
 
@@ -86,7 +84,7 @@ def build_from(config, dim: int):
             self.audio_encoder = PeAudioEncoder(config)
             self.audio_head = PeAudioContrastiveHead(config.hidden_size, dim)
             codec = self.audio_encoder.embedder.dac_encoder
-            codec.forward = functools.partial(in_pieces, codec.forward)
+            codec.forward = partial(in_pieces, codec.forward)
 
         def forward(self, waves: torch.Tensor) -> torch.Tensor:
             return self.audio_head(self.audio_encoder(waves[:, None]).last_hidden_state)

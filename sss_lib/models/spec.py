@@ -4,6 +4,7 @@ import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+from sss_lib import audio
 from sss_lib.models.weights import Weights, digest
 
 _KALDI = ("batches", "checkpoint", "kaldi", "spectrogram")
@@ -22,6 +23,7 @@ FRONT_ENDS = {
     "openl3": ("essentia_import",),
     "pe_audio": ("batches", "checkpoint"),
     "spectrogram_transformer": _KALDI,
+    "transformers_audio": ("batches", "checkpoint"),
     "wav2clip": ("batches", "checkpoint", "resnet"),
 }
 """Modules that a loader's embeddings depend on besides its own."""
@@ -39,6 +41,8 @@ SHORT = {
     "pad": "zeros fill the window",
 }
 """What becomes of a clip shorter than the network's window."""
+WORDS = (*LONG, *SHORT, "paper", "half", "default", "standard")
+"""What can stand behind a model's name: see `ModelSpec.prepared`."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,9 @@ class ModelSpec:
     Attributes
     ----------
     name, display_name : str
+    variation_of : str
+        What several rows are variations of, such as OpenL3 with its bands, contents and dimensions; "" for a
+        model of its own.
     loader : str
         Module of `sss_lib.models` whose `load(spec, device)` gives the network.
     rate_hz : int
@@ -106,6 +113,7 @@ class ModelSpec:
     data_size: str
     colour: str
     citation: str
+    variation_of: str = ""
     trained_on: str = "-"
     verified: str = ""
     requires: str = ""
@@ -122,6 +130,11 @@ class ModelSpec:
     scaled: bool = False
     floor: bool = False
     network: Callable | None = field(default=None, repr=False)
+
+    @property
+    def series(self) -> str:
+        """Name of the model that it is a variation of, or its own."""
+        return self.variation_of or self.display_name
 
     @property
     def aggregations(self) -> tuple[str, ...]:
@@ -150,12 +163,15 @@ class ModelSpec:
             "long": self.long,
             "short": self.short,
             "gain_db": self.gain_db,
+            "max_duration_s": audio.MAX_DURATION_S,
             "half": self.half,
             "options": dict(self.options),
         }
 
     def prepared(self, *words: str) -> "ModelSpec":
         """Return the model with its audio prepared otherwise, under a name that says so.
+
+        Whatever the words and their order, what computes the same has the same name.
 
         Parameters
         ----------
@@ -166,7 +182,7 @@ class ModelSpec:
         Raises
         ------
         ValueError
-            If a word is unknown, or means nothing for this model.
+            If a word is unknown, means nothing for this model as the others prepare it, or contradicts one.
 
         Examples
         --------
@@ -174,29 +190,46 @@ class ModelSpec:
         >>> models.spec("vggish").prepared("paper").name
         'vggish+paper'
         """
-        changes: dict[str, dict] = {}
+        if unknown := [word for word in words if word not in WORDS]:
+            raise ValueError(
+                f"preparation {unknown[0]!r} of {self.name} is unknown: use one of {', '.join(WORDS)}"
+            )
+        if "paper" in words and not self.paper:
+            raise ValueError(f"{self.name} has no other preparation for the paper: leave out 'paper'")
+        new = replace(self, **self.paper) if "paper" in words else self
+        says = dict.fromkeys(self.paper, "paper") if "paper" in words else {}
         for word in words:
-            if word in LONG or word in SHORT:
-                if self.window_s is None:
-                    raise ValueError(f"{self.name} takes clips of any length: {word!r} means nothing for it")
-                changes[word] = {"long" if word in LONG else "short": word}
-            elif word == "paper":
-                if not self.paper:
-                    raise ValueError(f"{self.name} has no other preparation for the paper: leave out 'paper'")
-                changes[word] = dict(self.paper)
-            elif word == "half":
-                changes[word] = {"half": True}
-            elif word not in ("default", "standard"):
-                known = ", ".join([*LONG, *SHORT, "paper", "half", "default", "standard"])
-                raise ValueError(f"preparation {word!r} of {self.name} is unknown: use one of {known}")
-        new = {key: value for one in changes.values() for key, value in one.items()}
-        new = {key: value for key, value in new.items() if value != getattr(self, key)}
-        telling = [w for w, one in changes.items() if any(new[key] == one[key] for key in new.keys() & one)]
+            key = "long" if word in LONG else "short" if word in SHORT else ""
+            if key and new.window_s is None:
+                how = " as the paper prepares it" if self.window_s else ""
+                raise ValueError(
+                    f"{self.name} takes clips of any length{how}: {word!r} means nothing for it, leave it out"
+                )
+            if key and key in says and getattr(new, key) != word:
+                raise ValueError(
+                    f"{word!r} of {self.name} contradicts {says[key]!r}, which has its own way with {key} "
+                    "clips: leave out one of them"
+                )
+            if key:
+                new, says[key] = replace(new, **{key: word}), says.get(key, word)
+        new = replace(new, half=True) if "half" in words else new
+        return new._named_after(self)
+
+    def _named_after(self, plain: "ModelSpec") -> "ModelSpec":
+        """Return this model under the name of the one that it was prepared from, and the words that tell."""
+        as_paper = replace(plain, **plain.paper)
+        like_paper = as_paper != plain and all(
+            getattr(self, key) == value for key, value in plain.paper.items()
+        )
+        base = as_paper if like_paper else plain
+        policies = [(getattr(self, key), getattr(base, key)) for key in ("long", "short")]
+        telling = [own for own, others in policies if own != others]
+        telling += ["paper"] if like_paper else []
+        telling += ["half"] if self.half and not plain.half else []
         if not telling:
-            return self
+            return plain
+        name = "+".join([plain.name, *telling])
+        words = ", ".join(telling)
         return replace(
-            self,
-            name="+".join([self.name, *telling]),
-            display_name=f"{self.display_name} ({', '.join(telling)})",
-            **new,
+            self, name=name, display_name=f"{plain.display_name} ({words})", variation_of=plain.series
         )

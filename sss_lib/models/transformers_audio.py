@@ -5,7 +5,7 @@ extractor's preprocessor_config.json or processor_config.json, and model.safeten
 the net, no code that lies there is run, and no pickle is read.
 """
 
-import re
+import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from sss_lib import audio
-from sss_lib.models import batches, pe_audio
+from sss_lib.models import batches, outside, pe_audio
 from sss_lib.models.spec import ModelSpec
 from sss_lib.models.weights import content_digest
 
@@ -103,7 +103,7 @@ def spec_of_folder(path: str | Path) -> ModelSpec:
     FileNotFoundError
         If there is no such folder.
     """
-    folder = Path(path).absolute()
+    folder = Path(os.path.abspath(path))
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is not a folder: check the path of the model")
     config, extractor = _configuration(folder)
@@ -114,10 +114,10 @@ def spec_of_folder(path: str | Path) -> ModelSpec:
         )
     files = sorted([*folder.glob("*.json"), *folder.glob("*.safetensors")])
     _, fields, _ = KINDS[config.model_type]
-    safe = re.sub(r"[^\w.-]", "-", folder.name)
+    name, display_name = outside.names_of("folder", folder.name, path=str(folder))
     return ModelSpec(
-        name=f"folder-{safe}",
-        display_name=folder.name,
+        name=name,
+        display_name=display_name,
         loader="pe_audio" if config.model_type == "pe_audio" else "transformers_audio",
         rate_hz=extractor.sampling_rate,
         modality="-",

@@ -21,7 +21,7 @@ def load(spec: ModelSpec, device: str) -> Batched:
     """Network with the published weights: waveform to [1, 512]."""
     checkpoint.import_torch(spec)
     path = read_weights(spec)
-    state = checkpoint.without(checkpoint.read(path), *OTHER_BRANCHES)
+    state = checkpoint.select(checkpoint.read(path), path, dropped=OTHER_BRANCHES)
     network = checkpoint.load_into(build(), state, path)
     return Batched(lambda wave: [audio.pad_to(wave, SIZE)], network, device, batch=1)
 

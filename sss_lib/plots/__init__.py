@@ -10,6 +10,7 @@ from sss_lib.plots.classes import (
     family_dots,
     family_heatmap,
 )
+from sss_lib.plots.searches import search_costs
 from sss_lib.plots.style import COLUMN, PAGE, STYLE, save, use_style
 from sss_lib.plots.systems import cost, ladder, macro_against_micro, pca_curves, processing_grid
 
@@ -31,5 +32,6 @@ __all__ = [
     "pca_curves",
     "processing_grid",
     "save",
+    "search_costs",
     "use_style",
 ]

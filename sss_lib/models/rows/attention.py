@@ -16,6 +16,7 @@ def _beats(iteration: str, sha256: str, *, finetuned: int = 0, url: str = "") ->
         + (f"-finetuned-cpt{finetuned}" if finetuned else ""),
         display_name=f"BEATs {iteration.replace('_plus_', '+ ')}"
         + (f" finetuned {finetuned}" if finetuned else ""),
+        variation_of="BEATs",
         loader="beats",
         rate_hz=16000,
         dim=768,
@@ -47,6 +48,7 @@ def _cav_mae(version: str, file: str, url: str, trained_on: str) -> ModelSpec:
     return ModelSpec(
         name=f"cav-mae-{version.lower().replace(' ', '-')}",
         display_name=f"CAV-MAE {version}",
+        variation_of="CAV-MAE",
         loader="cavmae",
         rate_hz=16000,
         dim=768,
@@ -106,6 +108,7 @@ ROWS = (
     ModelSpec(
         name="imagebind-huge",
         display_name="ImageBind huge",
+        variation_of="ImageBind",
         loader="imagebind",
         rate_hz=16000,
         dim=1024,

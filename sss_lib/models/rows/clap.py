@@ -16,6 +16,7 @@ def _laion_clap(
     return ModelSpec(
         name=f"laion-{name}",
         display_name=f"LAION-CLAP {display_name}",
+        variation_of="LAION-CLAP",
         loader="htsat",
         rate_hz=48000,
         dim=512,
@@ -51,7 +52,7 @@ def _laion_fused(variant: str, **fields: object) -> ModelSpec:
         n_parameters="31M",
         weights=_laion_weights(f"{variant}.pt"),
         verified="random weights: the laion-clap package, within 1e-5",
-        paper={"options": {"unit": True, **options, "fuse_long": True}},
+        paper={"options": {"unit": True, **options, "fuse_long": True}, "long": "windows"},
         paper_differs="a clip longer than 10 s is fused: shrunk whole, and three windows of it, at places "
         "that the study drew anew each time",
         **fields,

@@ -10,6 +10,7 @@ def _audioclip(variant: str, what: str) -> ModelSpec:
     return ModelSpec(
         name=f"audioclip-{variant}",
         display_name="AudioCLIP" if variant == "full" else f"AudioCLIP {variant}",
+        variation_of="AudioCLIP",
         loader="audioclip",
         rate_hz=44100,
         dim=1024,

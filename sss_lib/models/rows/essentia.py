@@ -37,6 +37,7 @@ def _fsd_sinet(variant: str, name: str) -> ModelSpec:
     return ModelSpec(
         name=f"fsd-sinet-{variant}",
         display_name=f"FSD-SINet {name}",
+        variation_of="FSD-SINet",
         loader="essentia_graphs",
         rate_hz=22050,
         dim=512,
@@ -69,6 +70,7 @@ def _openl3(content: str, n_bands: int, dim: int) -> ModelSpec:
     return ModelSpec(
         name=f"openl3-{content}-mel{n_bands}-emb{dim}",
         display_name=f"OpenL3 {content} {n_bands} {dim}",
+        variation_of="OpenL3",
         loader="openl3",
         rate_hz=48000,
         dim=dim,

@@ -9,6 +9,7 @@ def _pe_a_frame(size: str, n_parameters: str, **sizes: int) -> ModelSpec:
     return ModelSpec(
         name=f"pe-a-frame-{size}",
         display_name=f"PE-A-Frame {size}",
+        variation_of="PE-A-Frame",
         loader="pe_audio",
         rate_hz=48000,
         dim=1024,

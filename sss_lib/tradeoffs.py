@@ -1,0 +1,93 @@
+"""What an approximate search saves beside the exact one, and what that costs in results."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from sss_lib import measures, statistics
+from sss_lib.approximate import parse
+from sss_lib.queries import PerQuery
+
+COLUMNS = ("build s", "ms a query", "times faster", "bytes a clip")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One search of one variant as it ran.
+
+    Attributes
+    ----------
+    neighbours : np.ndarray [shape=(n_clips, n), dtype=int32]
+        Its ranking.
+    cost : mapping
+        The fields of `index.Cost`.
+    queries : PerQuery
+        Class-wise results.
+    """
+
+    neighbours: np.ndarray
+    cost: Mapping[str, float]
+    queries: PerQuery
+
+
+def against_exact(
+    runs: Mapping[str, Run],
+    *,
+    cutoffs: Sequence[int] = (15, 150),
+    groups: np.ndarray | None = None,
+    n_draws: int = 2000,
+) -> pd.DataFrame:
+    """Every search beside the exact one that it approximates, over the same variant.
+
+    Parameters
+    ----------
+    runs : mapping of str to Run
+        By search. An approximate one whose exact one isn't there is left out.
+    cutoffs : sequence of int
+    groups : np.ndarray [shape=(n_clips,), dtype=int], optional
+        Group of each clip, from `relevance.group_codes`: intervals draw groups.
+    n_draws : int
+
+    Returns
+    -------
+    pd.DataFrame
+        One row a search, each exact one before its approximations: search; recall@N; macro MAP@N and MR1, and
+        how much of them the approximation loses (above 0: it does worse), with the ends of 95 % paired
+        bootstrap intervals; seconds to build, milliseconds a query, how many times faster than the exact
+        search in the same notebook, bytes a clip.
+    """
+    rows = []
+    for exact in (search for search in runs if parse(search).is_exact):
+        own = [search for search in runs if parse(search).exact == exact and search != exact]
+        rows += [
+            _row(search, runs[search], runs[exact], cutoffs, groups, n_draws) for search in (exact, *own)
+        ]
+    measured = [name for n in (*cutoffs, None) for name in _columns(n)]
+    return pd.DataFrame(rows, columns=["search", *(f"recall@{n}" for n in cutoffs), *measured, *COLUMNS])
+
+
+def _columns(n: int | None) -> tuple[str, ...]:
+    name = "MR1" if n is None else f"MAP@{n}"
+    return name, f"{name} lost", f"{name} lost low", f"{name} lost high"
+
+
+def _row(search, run: Run, exact: Run, cutoffs, groups, n_draws) -> dict:
+    row = {"search": search}
+    for n in cutoffs:
+        row[f"recall@{n}"] = np.nanmean(measures.recall(run.neighbours, exact.neighbours, n))
+    a, b = (one.queries.scores("standard") for one in (exact, run))
+    label, query = run.queries.label, run.queries.query
+    for metric, n in [*(("MAP", n) for n in cutoffs), ("MR1", None)]:
+        better, worse = (a, b) if metric == "MAP" else (b, a)  # of ranks, the smaller is better
+        lost = statistics.macro_difference(
+            better[metric, n], worse[metric, n], label, query, groups=groups, n_draws=n_draws
+        )
+        value = pd.Series(b[metric, n]).groupby(label).mean().mean()
+        found = value, lost.difference, lost.ci_low, lost.ci_high
+        row |= dict(zip(_columns(n), found, strict=True))
+    cost, of_exact = run.cost, exact.cost
+    faster = of_exact["query_ms"] / cost["query_ms"]
+    found = cost["build_s"], cost["query_ms"], faster, cost["bytes_per_clip"]
+    return row | dict(zip(COLUMNS, found, strict=True))
