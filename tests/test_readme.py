@@ -59,6 +59,7 @@ def test_the_python_runs(capsys):
     out = capsys.readouterr().out
     assert "macro" in out
     assert "(3, 2)" in out
+    assert "(231, 15)" in out
 
 
 class World:
@@ -221,9 +222,11 @@ WAYS = {
     "pip": pip,
     "conda": is_there("environment.yml"),  # test_package.py holds it to pyproject.toml
     ".venv/bin/jupyter": is_there("jupyterlab"),
+    ".venv/bin/dask": is_there("distributed"),  # test_clusters.py starts scheduler and workers by these lines
     "ruff": is_there("ruff"),
     "mypy": is_there("mypy"),
     ".venv/bin/pre-commit": is_there(".pre-commit-config.yaml"),
     "tests/benchmarks/search_and_evaluation.py": is_there("tests/benchmarks/search_and_evaluation.py"),
     "tests/benchmarks/extraction.py": is_there("tests/benchmarks/extraction.py"),
+    "tests/benchmarks/indexing.py": is_there("tests/benchmarks/indexing.py"),
 }
