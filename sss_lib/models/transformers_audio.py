@@ -159,8 +159,9 @@ def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
     import torch
 
     folder = Path(spec.options["folder"])
-    _, extractor = _configuration(folder)
-    kind, _, encode = KINDS[spec.options["model_type"]]
+    config, extractor = _configuration(folder)
+    kind, describe, encode = KINDS[spec.options["model_type"]]
+    own_way = describe(config, extractor).get("short")  # of the feature extractor with short clips
     device = batches.chosen(device)
     model = _read(folder, kind, HEADS[spec.options["model_type"]]).to(device)
 
@@ -170,7 +171,7 @@ def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
     def embed(wave: np.ndarray) -> np.ndarray:
         frames = []
         with torch.inference_mode():
-            for piece in _pieces(spec, wave):
+            for piece in _pieces(spec, wave, own_way):
                 n_frames = -(
                     -len(piece) // round(spec.hop_s * spec.rate_hz)
                 )  # the rest is the extractor's padding
@@ -231,9 +232,9 @@ def _read(folder: Path, kind: str, heads: tuple[str, ...]):
     return model.eval()
 
 
-def _pieces(spec: ModelSpec, wave: np.ndarray) -> list[np.ndarray]:
-    """Windows of a wave; one shorter than the window stays so where the feature extractor is to pad it."""
+def _pieces(spec: ModelSpec, wave: np.ndarray, own_way: str | None) -> list[np.ndarray]:
+    """Windows of a wave; one shorter than the window stays so where the feature extractor is to fill it."""
     size = round(spec.window_s * spec.rate_hz) if spec.window_s else len(wave)
-    if len(wave) <= size and spec.short == "pad":
+    if len(wave) <= size and spec.short == own_way:
         return [wave]
     return list(audio.windows(wave, size, long=spec.long, short=spec.short))
