@@ -62,6 +62,10 @@ class TestNotebookFile:
         assert len(self.cells(path, "markdown")) >= 0.45 * len(self.cells(path))
         assert all(len(cell["source"]) <= 15 for cell in self.cells(path, "code"))
 
+    def test_numbers_its_cells(self, path):
+        cells = self.cells(path)
+        assert [cell["id"] for cell in cells] == [f"{path.stem[:2]}-{i:02d}" for i in range(len(cells))]
+
     def test_names_no_machine(self, path):
         assert "/home/" not in path.read_text()
         assert "sys.path" not in path.read_text()
