@@ -208,7 +208,9 @@ def markdown(table: pd.DataFrame, machine: str) -> str:
     ]
     lines += ["|---|---|---|---|---|"]
     for one in table.itertuples():
-        allowed = "" if pd.isna(one.allowed) else f"{one.allowed:g}"
+        allowed = (
+            "" if pd.isna(one.allowed) else f"at {'least' if 'JSON' in one.what else 'most'} {one.allowed:g}"
+        )
         lines.append(f"| {one.what} | {one.clips:,} | {one.queries:,} | {one.value:.1f} | {allowed} |")
     return "\n".join([*lines, "", machine, ""])
 
@@ -235,7 +237,9 @@ def draw(table: pd.DataFrame, folder: Path) -> None:
     figure, ax = plt.subplots(figsize=(plots.COLUMN, 2.2))
     colours = [GROUP_COLOURS[0] if name in ALLOWED else "#999999" for name in smallest["what"]]
     ax.barh([name.replace(", top", ",\ntop") for name in smallest["what"]], smallest["value"], color=colours)
-    ax.set(xscale="log", xlabel="units, lower is better")
+    ax.set(xscale="log", xlabel="units, lower is better", xlim=(0.5, None))
+    ax.set_xticks([1, 10, 100], ["1", "10", "100"])
+    ax.xaxis.set_minor_formatter("")
     ax.tick_params(axis="y", labelsize=6)
     plots.save(figure, folder, "tools")
 
