@@ -107,7 +107,7 @@ def test_preparing_counts_as_it_would_with_all_queries(scale, monkeypatch):
         now[0] += seconds
 
     monkeypatch.setitem(of, "clock", lambda: now[0])
-    monkeypatch.setitem(of, "unit", lambda x, rows: taking(1.0))
+    monkeypatch.setitem(of, "unit", lambda x, rows, buffer: taking(1.0))
     jobs = {"job": lambda rows: taking(2 + 0.3 * len(rows))}
     units, one = scale["units_of"](jobs, np.empty((100, 1)), np.arange(10), 3)
     assert one == 1

@@ -59,9 +59,9 @@ def ours(x: np.ndarray, rows: np.ndarray) -> dict[str, Callable[[np.ndarray], ob
     }
 
 
-def unit(x: np.ndarray, rows: np.ndarray, block: int = 1024, width: int = 16384) -> None:
+def unit(x: np.ndarray, rows: np.ndarray, buffer: np.ndarray) -> None:
     """All inner products of the queries, block by block, into one buffer."""
-    buffer = np.empty((block, width), np.float32)
+    block, width = buffer.shape
     for start in range(0, len(rows), block):
         queries = x[rows[start : start + block]]
         for column in range(0, len(x), width):
@@ -100,10 +100,10 @@ def rivals(x: np.ndarray) -> dict[str, Callable[[np.ndarray], object]]:
 
 def units_of(jobs: dict, x: np.ndarray, rows: np.ndarray, rounds: int) -> tuple[dict[str, float], float]:
     """How many units each job takes with all clips as queries, and the seconds of a unit of these queries."""
-    first = rows[:1]
+    first, buffer = rows[:1], np.ones((1024, 16384), np.float32)
     seconds: dict[str, list[float]] = {}
     for _ in range(rounds):
-        _time(seconds, "unit", lambda: unit(x, rows))
+        _time(seconds, "unit", lambda: unit(x, rows, buffer))
         for name, job in jobs.items():
             _time(seconds, name, lambda job=job: job(rows))
             if len(rows) < len(x):
