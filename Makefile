@@ -1,9 +1,11 @@
-# make run    set up, then run the notebooks of a grid: figures, a table, executed notebooks
+# make run    set up, then run the notebooks of a grid: figures, a table, executed notebooks; PLAN=1 only plans
 # make test   set up, then run the tests
 # make listen  set up, then serve notebook 06 as a page on this machine (PORT=8866, HOST=127.0.0.1)
+# make paper  set up, then build the paper, the poster and the slides from what `make run` wrote (DATASET=mini)
 # make models MODELS="a b"   download the weights of models by name; without names, list the models
 # make verify DATASET=...    is a copy of a collection whole, and what is in it?
 # make data DATASET=...      fetch a known collection: fsd50k, fsd50k-dev, esc50, urbansound8k
+# make lint   style and types: ruff, mypy
 # make leaderboard   every score that was computed here: a table, and a page that opens in a browser
 # Every target sets up .venv first if it is missing or older than pyproject.toml.
 
@@ -15,6 +17,7 @@ QUERY :=
 NAME :=
 ANCESTORS :=
 JOBS :=
+PLAN :=
 MODELS :=
 export DATASET QUERY NAME
 HOST ?= 127.0.0.1
@@ -23,7 +26,7 @@ PORT ?= 8866
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: setup run test listen models data verify leaderboard bench lint clean
+.PHONY: setup run test paper listen models data verify leaderboard bench lint clean
 
 setup: $(READY)
 
@@ -38,10 +41,13 @@ run: $(READY)
 	@$(BIN)/python -m sss_lib.experiment run $(GRID) \
 		$(if $(DATASET),--dataset "$$DATASET") $(if $(QUERY),--query "$$QUERY") \
 		$(if $(NAME),--name "$$NAME") $(if $(filter-out 0 no false,$(ANCESTORS)),--add-ancestors) \
-		$(if $(JOBS),--n-jobs $(JOBS))
+		$(if $(JOBS),--n-jobs $(JOBS)) $(if $(filter-out 0 no false,$(PLAN)),--plan)
 
 test: $(READY)
 	@$(BIN)/python -m pytest
+
+paper: $(READY)
+	@$(BIN)/python -m sss_lib.paper $(if $(DATASET),--dataset "$$DATASET")
 
 listen: $(READY)
 	@$(BIN)/python -m sss_lib.listening --host '$(HOST)' --port $(PORT)
@@ -65,6 +71,7 @@ bench: $(READY)
 lint: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
 
 clean:
 	rm -rf .venv data/datasets data/embeddings data/similarity_rankings data/evaluation_results data/runs

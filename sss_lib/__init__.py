@@ -26,6 +26,7 @@ The library behind the numbered notebooks, in the order in which they use it:
 - `grid`, `experiment`: variants, grids of them in YAML, and the systems that they make.
 - `runner`, `notebook`: runs the notebooks of a grid through papermill, those that are not up to date.
 - `leaderboard`: every score that was ever computed here, as a table and a page.
+- `paper`: builds the paper, the poster and the slides from what a run wrote.
 - `listening`: hear what the rankings say: a board of results, blind judging, a map.
 
 Importing `sss_lib` imports none of them: each loads when it is first asked for.
@@ -58,6 +59,7 @@ __all__ = [
     "models",
     "notebook",
     "overview",
+    "paper",
     "plots",
     "processing",
     "projection",

@@ -108,7 +108,7 @@ def test_a_grid_runs_from_sounds_to_figures(small_run):
     # This folder has no families.
     assert names == {f"{n}.{s}" for n in written for s in ("tex", "md", "csv")} | {
         f"{n}.{s}" for n in (*drawn, "published-families") for s in ("svg", "png")
-    }
+    } | {"best.csv", "systems.csv", "published.csv", "run.json"}
 
 
 def test_systems_are_compared_by_uploader_where_uploaders_are_known(small_run):

@@ -1,0 +1,372 @@
+"""The paper, the poster and the slides say what the run wrote, whole and in their own fonts."""
+
+import csv
+import dataclasses
+import io
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import pandas as pd
+import pytest
+
+from sss_lib import models, paper, published
+
+pytest.importorskip("typst")
+pypdf = pytest.importorskip("pypdf")
+
+FIGURES = paper.ROOT / "figures" / "mini"
+NUMBER = re.compile(r"(?<![\w.@])[+−-]?\d+(?:,\d{3})*(?:\.\d+)?(?![\w@])")
+CONSTANTS = {
+    *("0", "1", "2", "95", "100", "2022", "2023", "2024"),  # of the definitions, intervals, names and years
+    *("0.05", "0.01", "0.001"),  # limits of the stars
+}
+FONTS = ("LibertinusSerif", "NewCMMath", "DejaVuSansMono")
+SHIFT = 1000
+
+
+def read(folder):
+    """Text of each document, its lines joined, and the document."""
+    documents = {}
+    for name in paper.DOCUMENTS:
+        document = pypdf.PdfReader(Path(folder) / f"{name}.pdf")
+        text = "\n".join(page.extract_text() for page in document.pages)
+        text = text.replace("\u00ad\n", "").replace("\u00ad", "-").replace("\u00a0", " ")
+        documents[name] = " ".join(text.split()), document
+    return documents
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """The three documents of the committed run, built anew."""
+    folder = tmp_path_factory.mktemp("mini")
+    paper.build(FIGURES, folder)
+    return read(folder)
+
+
+def shifted(value):
+    """Return a value of a result file with every number in it moved by a thousand."""
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, str):
+        return re.sub(r"(?<![\w@.])-?\d+(?:\.\d+)?", lambda m: _more(m[0]), value)
+    return value + SHIFT
+
+
+def _more(number):
+    digits = len(number.partition(".")[2])
+    return f"{float(number) + SHIFT:.{max(digits, 1)}f}" if "." in number else str(int(number) + SHIFT)
+
+
+def copied(folder, change_row=dict, change_run=dict):
+    """Copy the committed run into a folder, its rows and its run.json changed on the way."""
+    folder.mkdir()
+    for path in paper.results(FIGURES):
+        if path.suffix == ".svg":
+            shutil.copy(path, folder)
+        elif path.suffix == ".json":
+            (folder / path.name).write_text(json.dumps(change_run(json.loads(path.read_text()))))
+        else:
+            with path.open(newline="") as file:
+                reader = csv.DictReader(file)
+                rows, names = [change_row(row) for row in reader], reader.fieldnames
+            text = io.StringIO()
+            writer = csv.DictWriter(text, names)
+            writer.writeheader()
+            writer.writerows(rows)
+            (folder / path.name).write_text(text.getvalue())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def moved(tmp_path_factory):
+    """The documents of a run all of whose numbers are larger by a thousand."""
+
+    def change_row(row):
+        keys = {"n", "in words", "claim", "n_components"}  # a cutoff, and prose
+        return {key: value if key in keys else shifted(value) for key, value in row.items()}
+
+    def change_run(run):
+        kept = {"dataset", "grid", "version", "cutoffs", "bounds"}
+        run = {key: value if key in kept else shifted(value) for key, value in run.items()}
+        run["n_classes"] += SHIFT  # the number of those that can be queried is a difference
+        return run | {"bounds": {key: shifted(value) for key, value in run["bounds"].items()}}
+
+    folder = tmp_path_factory.mktemp("moved")
+    paper.build(copied(folder / "results", change_row, change_run), folder)
+    return read(folder)
+
+
+def numbers(text):
+    return [number.replace("−", "-").lstrip("+") for number in NUMBER.findall(text)]
+
+
+def of_the_catalogue():
+    """Numbers of the catalogue, the references and the published tables: the run can't move them."""
+    known = paper.facts(FIGURES)
+    text = json.dumps([known["models"], known["references"], known["little"]])
+    text += (published.PAPER / "table2.csv").read_text()
+    found = set(re.findall(r"\d+(?:\.\d+)?", text))
+    found |= {f"{value['rate_hz'] / 1000:.1f}" for value in known["models"].values()}
+    found |= {f"{value['hop_s']:.2f}" for value in known["models"].values() if value["hop_s"]}
+    found |= {f"{value['dim']:,}" for value in known["models"].values()}
+    return found | {str(i + 1) for i in range(len(known["references"]))}  # what cites them
+
+
+def in_the_results():
+    """Every number of the run's files, as it may be printed."""
+    found = set()
+    for path in paper.results(FIGURES):
+        if path.suffix == ".csv":
+            for cell in pd.read_csv(path, dtype=str, keep_default_na=False).to_numpy().ravel():
+                found |= set(numbers(cell)) | (
+                    printed(float(cell)) if re.fullmatch(r"-?[\d.]+(e-?\d+)?", cell) else set()
+                )
+        elif path.suffix == ".json":
+            run = json.loads(path.read_text())
+            for value in [*run.values(), *run["bounds"].values(), 60 * run["hours"]]:
+                found |= printed(value) if isinstance(value, int | float) else set()
+            found.add(str(run["n_classes"] - run["n_unqueryable"]))
+    systems, claims = (pd.read_csv(FIGURES / f"{name}.csv") for name in ("systems", "claims"))
+    found |= {str((systems["metric"] == "MR1").sum()), str(len(claims))}
+    return found | {str(count) for count in claims["verdict"].value_counts()}
+
+
+def printed(value):
+    return {f"{value:,.{digits}f}" for digits in range(5)} | {f"{100 * value:.2f}"}
+
+
+@pytest.mark.parametrize("name", paper.DOCUMENTS)
+def test_every_number_is_of_the_results_the_catalogue_or_the_definitions(built, name):
+    own = paper.facts(FIGURES)["digest"]
+    version = json.loads((FIGURES / "run.json").read_text())["version"]
+    text = built[name][0].replace(own, "").replace(version, "")
+    known = in_the_results() | of_the_catalogue() | CONSTANTS | counted(built[name][1], text)
+    assert [number for number in numbers(text) if number not in known] == []
+
+
+def counted(document, text):
+    """Numbers that typst counts: pages, headings, figures and tables."""
+    sections = set(re.findall(r"(?<![\d.])(\d\.\d)(?= [A-Z])", text))
+    return {str(i) for i in range(14)} | {str(i + 1) for i in range(len(document.pages))} | sections
+
+
+@pytest.mark.parametrize("name", paper.DOCUMENTS)
+def test_no_result_is_typed(moved, name):
+    """When all results move, so does every number but those of the catalogue and the definitions."""
+    text = re.sub(r"results [0-9a-f]{12}|sss_lib [\d.]+", "", moved[name][0])
+    fixed = of_the_catalogue() | CONSTANTS | counted(moved[name][1], text)
+    small = [n for n in numbers(text) if n not in fixed and float(n.replace(",", "")) < SHIFT - 1]
+    differences = set(small) - {"0.000"}  # between two searches: as before
+    assert differences == set()
+
+
+def test_the_tables_are_those_of_the_run(built):
+    text = built["paper"][0]
+    for row in pd.read_csv(FIGURES / "comparison.csv", dtype=str).to_dict("records"):
+        cells = [row[key] for key in ("System", "Processing and search", "Dim", "MAP@15", "MAP@150", "MR1")]
+        assert " ".join(cells) in text
+    best = pd.read_csv(FIGURES / "best.csv")
+    macro = best[(best["metric"] == "MAP") & (best["n"] == 15) & (best["level"] == "macro")]
+    for row in pd.read_csv(FIGURES / "stability.csv").itertuples():
+        own = macro[(macro["model"] == row.system) & (macro["protocol"] == "standard")].iloc[0]
+        p = "–" if np.isnan(row.p_holm) else f"{row.p_holm:.4f}"
+        line = (
+            f"{models.spec(row.system).display_name} {row.value:.3f} [{own['group_ci_low']:.3f}, "
+            f"{own['group_ci_high']:.3f}] {row.rank} ({row.rank_low}–{row.rank_high}) "
+            f"{100 * row.share_first:.2f} % {p}"
+        )
+        assert line in text
+    for row in pd.read_csv(FIGURES / "claims.csv").itertuples():
+        effect = (
+            "– – " if np.isnan(row.effect) else f"{row.effect:+.3f} [{row.ci_low:+.3f}, {row.ci_high:+.3f}] "
+        )
+        assert f"{row.claim} {effect}{row.verdict}".replace("-0", "−0") in text
+    for row in pd.read_csv(FIGURES / "losses.csv").itertuples():
+        line = f"{row.loss:.3f} [{row.ci_low:.3f}, {row.ci_high:.3f}] {row.p:.4f}".replace("-", "−")
+        assert line in text
+    for row in published.table2().itertuples():
+        assert re.search(rf"{row.Index} \[\d+\] {row.map_at_15:.2f} {row.map_at_150:.2f} {row.mr1:.0f}", text)
+
+
+def test_the_protocols_stand_side_by_side(built):
+    best = pd.read_csv(FIGURES / "best.csv")
+    best = best[best["n"].isna() | (best["n"] == 15)].set_index(["model", "metric", "level", "protocol"])
+    for name in ("aisfx", "freesound", "msd-musicnn", "logmel"):
+        cells = [models.spec(name).display_name]
+        for metric, level, digits in (("MAP", "macro", 3), ("MAP", "micro", 3), ("MR1", "macro", 1)):
+            for protocol in ("standard", "paper"):
+                cells.append(f"{best['value'][name, metric, level, protocol]:.{digits}f}")
+        assert " ".join(cells) in built["paper"][0]
+        assert " ".join(cells) in built["slides"][0]
+
+
+@pytest.mark.parametrize("name", paper.DOCUMENTS)
+def test_the_face_says_which_run_it_is(built, name):
+    text = built[name][0]
+    digest = paper.facts(FIGURES)["digest"]
+    face = "Built from the run of mini.yaml on the embedded sounds (mini): 231 clips, 90 systems."
+    assert face in text
+    assert f"results {digest}" in text
+
+
+def pages(document):
+    return [
+        (round(float(p.mediabox.width) / 72 * 25.4), round(float(p.mediabox.height) / 72 * 25.4))
+        for p in document.pages
+    ]
+
+
+def test_the_pages_are_as_many_and_as_large_as_they_should_be(built):
+    of_paper, of_poster, of_slides = (pages(built[name][1]) for name in paper.DOCUMENTS)
+    assert 4 <= len(of_paper) <= 6
+    assert set(of_paper) == {(210, 297)}
+    assert of_poster == [(841, 1189)]
+    n_slides = 1 + (paper.SOURCES / "slides.typ").read_text().count("\n#slide[")
+    assert of_slides == [(254, 143)] * n_slides  # none runs over
+
+
+@pytest.mark.parametrize("name", paper.DOCUMENTS)
+def test_no_font_falls_back_and_all_are_embedded(built, name):
+    fonts = [
+        font.get_object() for page in built[name][1].pages for font in page["/Resources"]["/Font"].values()
+    ]
+    assert fonts
+    for font in fonts:
+        assert font["/BaseFont"].partition("+")[2].startswith(FONTS)
+        described = font["/DescendantFonts"][0].get_object()["/FontDescriptor"]
+        assert {"/FontFile2", "/FontFile3"} & set(described)
+
+
+def test_every_figure_is_numbered_and_cited(built):
+    text, source = built["paper"][0], (paper.SOURCES / "paper.typ").read_text()
+    kinds = ("Figure", source.count('picture("') + 1), ("Table", source.count("kind: table, caption"))
+    for kind, count in kinds:  # the first figure is drawn by typst itself
+        assert {int(n) for n in re.findall(rf"{kind} (\d+):", text)} == set(range(1, count + 1))
+    for label in set(re.findall(r"\) <(\w+)>", source)):
+        assert f"@{label}" in source, label
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """Each page as an array of brightness, 0 to 1."""
+    folder = tmp_path_factory.mktemp("png")
+    paths = paper.build(FIGURES, folder, form="png")
+    return {path.stem: matplotlib.image.imread(path)[..., :3].mean(axis=2) for path in paths}
+
+
+def test_nothing_is_drawn_beyond_the_margins(pictures):
+    margins = {
+        "paper": 17 / 210,
+        "poster": 38 / 841,
+        "slides": 13 / 254,
+    }  # a little less than they are, of the width
+    for name, page in pictures.items():
+        edge = int(page.shape[1] * margins[name.partition("-")[0]])
+        assert page[:, :edge].min() > 0.99, name
+        assert page[:, -edge:].min() > 0.99, name
+        assert page[: edge // 2].min() > 0.99, name
+        assert page.min() < 0.5, name
+
+
+def test_the_same_results_give_the_same_bytes(tmp_path):
+    first, second = (paper.build(FIGURES, tmp_path / name, ["slides"])[0] for name in "ab")
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_the_committed_documents_are_those_of_the_committed_results(built):
+    for name, (text, _) in read(paper.SOURCES / "mini").items():
+        assert text == built[name][0], f"{name}.pdf is not of figures/mini: make paper"
+
+
+def test_a_large_run_on_fsd50k_fits_and_is_compared_with_the_published(tmp_path):
+    """Fourteen systems, each with the numbers of one of ours: layout and words, not results."""
+    names = published.systems()["system"].tolist()
+    ours = ["aisfx", "freesound", "msd-musicnn", "logmel"]
+    folder = copied(
+        tmp_path / "fsd50k",
+        change_run=lambda run: run | {"dataset": "fsd50k", "n_clips": 10231},
+    )
+    for table in ("best", "systems", "stability", "relevance", "losses", "comparison"):
+        rows = pd.read_csv(folder / f"{table}.csv", dtype=str, keep_default_na=False)
+        key = next(key for key in ("model", "system", "System") if key in rows)
+        shown = {
+            name: models.spec(name).display_name if table == "comparison" else name
+            for name in (*names, *ours)
+        }
+        own = [
+            rows[rows[key] == shown[ours[i % len(ours)]]].assign(**{key: shown[name]})
+            for i, name in enumerate(names)
+        ]
+        pd.concat(own).to_csv(folder / f"{table}.csv", index=False)
+    found = pd.DataFrame(
+        [
+            [name, name, "MAP@15", 0.5 + i / 100, 0.4, 0.7, 0.5, i / 100, "agrees", ""]
+            for i, name in enumerate(published.table2().index)
+        ],
+        columns=list(pd.read_csv(folder / "published.csv")),
+    )
+    found.to_csv(folder / "published.csv", index=False)
+    paper.build(folder, tmp_path)
+    documents = read(tmp_path)
+    assert "on FSD50K's evaluation set (fsd50k): 10,231 clips" in documents["paper"][0].replace("’", "'")
+    assert "14 of 14 do" in documents["paper"][0]
+    assert "0.630 [0.400, 0.700], agrees" in documents["paper"][0]
+    assert "embedded sounds, which" not in documents["paper"][0]
+    assert len(documents["paper"][1].pages) <= 7
+    assert len(documents["poster"][1].pages) == 1
+    assert len(documents["slides"][1].pages) == 1 + (paper.SOURCES / "slides.typ").read_text().count(
+        "\n#slide["
+    )
+
+
+def test_a_run_that_is_not_whole_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"birds lacks run.json, comparison.csv.*make run DATASET=birds"):
+        paper.build(tmp_path / "birds", tmp_path)
+    assert paper.main(["--dataset", "birds", "--figures-dir", str(tmp_path)]) == 2
+
+
+def test_a_warning_of_typst_is_an_error(tmp_path, monkeypatch):
+    sources = tmp_path / "sources"
+    shutil.copytree(paper.SOURCES, sources)
+    text = (sources / "slides.typ").read_text()
+    (sources / "slides.typ").write_text(text.replace('font: "Libertinus Serif"', 'font: "Comic Sans"'))
+    (sources / "poster.typ").write_text("#nothing")
+    monkeypatch.setattr(paper, "SOURCES", sources)
+    with pytest.raises(
+        ValueError, match=r"slides.typ compiles with a warning: unknown font family: comic sans"
+    ):
+        paper.build(FIGURES, tmp_path / "out", ["slides"])
+    with pytest.raises(ValueError, match=r"poster.typ does not compile: unknown variable: nothing"):
+        paper.build(FIGURES, tmp_path / "out", ["poster"])
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_typst_the_extra_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "typst", None)
+    assert paper.main(["paper", "--out", str(tmp_path)]) == 2
+    assert "pip install -e .[paper]" in capsys.readouterr().err
+
+
+def test_what_a_run_was_is_of_the_clips_that_every_model_has(tmp_path, mini):
+    timed = dataclasses.replace(mini, clips=mini.clips.assign(duration_s=36.0))
+    failed = pd.DataFrame(
+        {"model": ["logmel"] * 2, "fname": [mini.clips["fname"][0]] * 2, "reason": [""] * 2}
+    )
+    about = {"grid": "grids/mini.yaml", "cutoffs": (15, 150), "chance": 0.125}
+    of_all, of_rest = (
+        json.loads(paper.write_run(tmp_path / "run.json", timed, lost, **about).read_text())
+        for lost in (failed.iloc[:0], failed)
+    )
+    committed = json.loads((FIGURES / "run.json").read_text())
+    assert of_all == committed | {"hours": 2.31, "bounds": {"chance": 0.125}}
+    numbers = [
+        committed[key] for key in ("n_clips", "n_uploaders", "n_classes", "n_unqueryable", "n_families")
+    ]
+    assert numbers == [231, 47, 87, 33, 6]  # data/mini/README.md
+    assert round(60 * committed["hours"], 1) == 9.8
+    assert (of_rest["n_clips"], of_rest["n_failed"], of_rest["hours"]) == (230, 1, 2.3)
