@@ -1,7 +1,7 @@
 """Experiments: the systems of a grid on a dataset, and the command that runs them.
 
 `python -m sss_lib.experiment run notebooks/grids/mini.yaml` plans the notebooks that the grid needs, runs
-those whose results are not current, and prints the table of results.
+those whose results are not current, and prints the table of results; with `--plan` it only plans.
 """
 
 import argparse
@@ -136,6 +136,7 @@ def main(arguments: list[str] | None = None) -> int:
     run.add_argument("--data-dir", type=Path, default=NOTEBOOKS.parent / "data")
     run.add_argument("--figures-dir", type=Path, default=NOTEBOOKS.parent / "figures")
     run.add_argument("--n-jobs", type=int, default=n_cores(), help="notebooks or clips at a time")
+    run.add_argument("--plan", action="store_true", help="only say what there is to do")
     options = parser.parse_args(arguments)
     if options.n_jobs < 1:
         parser.error(f"--n-jobs {options.n_jobs} is below 1")
@@ -148,6 +149,9 @@ def main(arguments: list[str] | None = None) -> int:
         for dataset in [options.dataset] if options.dataset else grid.datasets:
             store = Store(options.data_dir)
             runner = Runner(options.grid, dataset, store, options.figures_dir, options.n_jobs, choice)
+            if options.plan:
+                runner.plan()
+                continue
             if not runner.run():
                 return 1
             if not runner.is_labelled:

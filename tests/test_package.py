@@ -73,23 +73,6 @@ def test_the_readme_has_a_row_for_every_model_with_its_licence():
     assert sorted(named) == sorted(CATALOGUE)
 
 
-def test_the_python_of_the_readme_runs(capsys):
-    for block in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL):
-        exec(block, {})
-    del CATALOGUE["peak"]
-    out = capsys.readouterr().out
-    assert "macro" in out
-    assert "(3, 2)" in out
-
-
-def test_the_commands_of_the_readme_are_targets_of_the_makefile():
-    makefile = (ROOT / "Makefile").read_text()
-    targets = set(re.findall(r"\bmake ([a-z]+)", (ROOT / "README.md").read_text()))
-    assert {"run", "test", "bench"} <= targets
-    for target in targets:
-        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
-
-
 def test_no_placeholder_is_left_in_the_readme():
     assert not re.findall(r"^[A-Z]{4,}$", (ROOT / "README.md").read_text(), flags=re.MULTILINE)
 
@@ -105,14 +88,14 @@ def made(*arguments, **environment):
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
 def test_make_takes_what_its_command_line_says_and_nothing_from_the_environment():
-    names = ("GRID", "DATASET", "QUERY", "NAME", "ANCESTORS", "JOBS", "MODELS")
+    names = ("GRID", "DATASET", "QUERY", "NAME", "ANCESTORS", "JOBS", "MODELS", "PLAN")
     system = {name: f"{name}-of-the-system" for name in names}
     for target in ("run", "data", "verify", "models"):
         assert made("-n", target, **system) == made("-n", target)
     seen = ("--eval", 'seen: ; @echo "$$DATASET|$$QUERY|$$NAME"', "seen")
     assert made(*seen, 'QUERY=@has("Dog")', **system) == '|@has("Dog")|\n'
-    said = made("-n", "run", "DATASET=mini", "QUERY=x", "NAME=y", "ANCESTORS=1", "JOBS=2")
-    for option in ("--dataset", "--query", "--name", "--add-ancestors", "--n-jobs 2"):
+    said = made("-n", "run", "DATASET=mini", "QUERY=x", "NAME=y", "ANCESTORS=1", "JOBS=2", "PLAN=1")
+    for option in ("--dataset", "--query", "--name", "--add-ancestors", "--n-jobs 2", "--plan"):
         assert option in said
     assert "--add-ancestors" not in made("-n", "run", "ANCESTORS=0")
 
@@ -124,3 +107,44 @@ def test_the_readme_has_no_number_left_to_fill_in():
     assert len(lines) > 20
     unfilled = re.compile(r"[A-Z][A-Z0-9_]+(, [A-Z][A-Z0-9_]+)*|\?+")
     assert [cell for cell in cells if unfilled.fullmatch(cell) and cell != "MIT"] == []
+
+
+def test_the_citation_names_this_version_and_the_study():
+    """Its form was held to the schema of CFF 1.2.0 by cffconvert."""
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert {"cff-version", "message", "title", "authors"} <= set(citation)
+    assert citation["version"] == sss_lib.__version__
+    assert (citation["title"], citation["license"]) == (project["name"], project["license"])
+    assert citation["abstract"] == project["description"]
+    (study,) = citation["references"]
+    assert [author["family-names"] for author in study["authors"]] == [
+        "Araz",
+        "Bogdanov",
+        "Alonso-Jiménez",
+        "Font",
+    ]
+
+
+def test_the_hooks_before_a_commit_are_local_and_those_of_make_lint():
+    (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert repository["repo"] == "local"
+    assert {hook["language"] for hook in repository["hooks"]} == {"system"}
+    linted = {
+        line.split("/")[-1].split()[0] for line in made("-n", "lint").splitlines() if ".venv/bin/" in line
+    }
+    hooks = {
+        hook["entry"].split("/")[-1].split()[0] if "pytest" not in hook["entry"] else ""
+        for hook in repository["hooks"]
+    }
+    assert {"ruff", "mypy"} <= linted & hooks
+
+
+def test_the_map_of_the_library_names_every_module():
+    """`help(sss_lib)` begins with it."""
+    for name in sss_lib.__all__:
+        assert f"`{name}`" in sss_lib.__doc__ or name in INNER, name
+
+
+INNER = {"containers", "split_zip"}
+"""What `audio` and `archives` are made of."""
