@@ -7,6 +7,14 @@
 - `layouts`, `map`: the collection in two dimensions.
 """
 
+try:
+    import anywidget  # noqa: F401
+    import ipywidgets  # noqa: F401
+except ModuleNotFoundError as error:
+    raise ImportError(
+        f"the listening page needs {error.name}: install it with pip install -e .[listen]"
+    ) from error
+
 from sss_lib.listening.agreement import agreement, correlation, judged_scores, preferences
 from sss_lib.listening.board import Board
 from sss_lib.listening.controls import Controls
