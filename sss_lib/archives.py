@@ -13,7 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import IO
 
 from sss_lib.download import is_full, locked
 from sss_lib.split_zip import ArchiveError, JoinedZip
@@ -185,7 +185,7 @@ def _safe(name: str, archive: Path) -> PurePosixPath:
     return path
 
 
-def _zip_members(parts: list[Path]) -> Iterator[tuple[str, BinaryIO | None, int | None]]:
+def _zip_members(parts: list[Path]) -> Iterator[tuple[str, IO[bytes] | None, int | None]]:
     """Name, content and CRC-32 of each file; the content of a folder is None."""
     with _opened(parts) as archive:
         for info in archive.infolist():
@@ -197,7 +197,7 @@ def _zip_members(parts: list[Path]) -> Iterator[tuple[str, BinaryIO | None, int 
             yield info.orig_filename, None if info.is_dir() else archive.open(info), info.CRC
 
 
-def _tar_members(path: Path) -> Iterator[tuple[str, BinaryIO | None, None]]:
+def _tar_members(path: Path) -> Iterator[tuple[str, IO[bytes] | None, None]]:
     """Name and content of each file, in one pass; the content of a folder is None. There is no checksum."""
     with gzip.open(path) as content, tarfile.open(fileobj=content, mode="r|") as archive:
         for member in archive:

@@ -341,8 +341,8 @@ class Store:
         ranking = self.ranking(dataset, variant, search, top_n=max(cutoffs))
         parameters = {**ranking.parameters, "cutoffs": list(cutoffs), "exclude": exclude}
         inputs = {"ranking": ranking, "labels": self.dataset(dataset), "classes": file_digest(ONTOLOGY)}
-        modules = ("floors", "measures", "metrics", "processing", "protocols", "queries", "relevance")
-        modules += ("resampling", "scoring", "search", "statistics")
+        modules: tuple[str, ...] = ("floors", "measures", "metrics", "processing", "protocols", "queries")
+        modules += ("relevance", "resampling", "scoring", "search", "statistics")
         return Artefact(folder / f"{search}.parquet", parameters, inputs, modules, "04_evaluation")
 
     def per_query(self, dataset: str, variant, search: str, **options: object) -> Artefact:
@@ -432,7 +432,7 @@ def read_json_embeddings(folder: str | Path) -> tuple[list[str], np.ndarray, np.
     paths = sorted(path for path in Path(folder).glob("*.json") if not path.name.startswith("."))
     if not paths:
         raise ValueError(f"{folder} holds no .json file: give the folder with one JSON file a clip")
-    rows = []
+    rows: list = []
     for path in paths:
         try:
             values = np.atleast_2d(np.asarray(json.loads(path.read_text())["embeddings"], np.float32))

@@ -186,7 +186,7 @@ def locked(path: Path) -> Iterator[None]:
             acquired = False
             while not acquired:
                 with contextlib.suppress(OSError):  # after ten seconds
-                    msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
+                    msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)  # type: ignore[attr-defined]
                     acquired = True
         else:
             import fcntl

@@ -85,7 +85,7 @@ def read_run(path: str | Path, fnames: Sequence[str]) -> Ranking:
     run["row"] = _rows(run["query"].str.split("|").str[0], row_of, path)
     run["found"] = _rows(run["clip"], row_of, path)
     run = run.astype({"rank": int, "score": float}).sort_values(["row", "query", "rank"], kind="stable")
-    results = {}
+    results: dict = {}
     for (row, _), own in run.groupby(["row", "query"], sort=False):
         found = own["found"].to_numpy(), own["score"].to_numpy()
         if not np.array_equal(results.setdefault(row, found)[0], found[0]):

@@ -139,7 +139,8 @@ class Grid:
 
     def available(self) -> tuple["Grid", list[str]]:
         """Grid of the models that can run, in every preparation that suits them, and what is left out why."""
-        there, left_out = {}, {}
+        there: dict[str, None] = {}
+        left_out: dict[str, None] = {}
         ways = list(itertools.product(self.long_audio, self.short_audio, self.preprocessing))
         for name, way in itertools.product(self.models, ways):
             words = [word for word in way if word not in ("default", "standard")]

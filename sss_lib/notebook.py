@@ -24,7 +24,8 @@ def notebook_parameters(notebook: str | Path) -> list[str]:
     for cell in json.loads(Path(notebook).read_text())["cells"]:
         if "parameters" in cell["metadata"].get("tags", []):
             body = ast.parse("".join(cell["source"])).body
-            return [node.targets[0].id for node in body if isinstance(node, ast.Assign)]
+            targets = [node.targets[0] for node in body if isinstance(node, ast.Assign)]
+            return [target.id for target in targets if isinstance(target, ast.Name)]
     raise ValueError(
         f"{notebook} has no cell tagged 'parameters': tag one, so that it can be run with others"
     )

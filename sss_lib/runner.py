@@ -165,7 +165,8 @@ class Runner:
         self.runs_dir = self.store.runs_dir(self.name)
         self.log = Log(self.runs_dir / "log.jsonl")
         self.failed: set[str] = set()  # names of models and variants
-        self._systems_of, self._found = None, ([], [])
+        self._systems_of: tuple | None = None
+        self._found: tuple[list, list[str]] = ([], [])
         self.stages = {
             "00_dataset": self._dataset_tasks,
             "01_extraction": self._extraction_tasks,

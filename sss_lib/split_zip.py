@@ -109,7 +109,7 @@ class JoinedZip(io.RawIOBase):
         self.position = origin + offset
         return self.position
 
-    def readinto(self, buffer: memoryview) -> int:
+    def readinto(self, buffer) -> int:
         """Fill a buffer with what follows in one part, or in the directory; return how many bytes."""
         if self.position >= self.tail_start and self.tail:
             found = self.tail[self.position - self.tail_start :][: len(buffer)]

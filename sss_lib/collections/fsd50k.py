@@ -84,7 +84,7 @@ def read(root: Path, subset: str) -> GroundTruth:
         "tags": [",".join(row.get("tags") or []) for row in rows],
     }
     if "split" not in found.clips:
-        columns["split"] = subset
+        columns["split"] = [subset] * len(found.clips)
     vocabulary = ground_truth.read_csv(
         tables / "vocabulary.csv", header=None, names=["index", "label", "mid"]
     )

@@ -100,7 +100,7 @@ def search_words(
 def _search(study: Study, systems: Sequence[System], embed: Callable, n: int) -> dict:
     specs = {system.variant.model: models.spec(system.variant.model) for system in systems}
     futures = {name: _worker(name).submit(embed, spec) for name, spec in specs.items()}
-    found = {}
+    found: dict = {}
     for system in systems:
         try:
             found[system] = _rank(study, system, futures[system.variant.model], n)

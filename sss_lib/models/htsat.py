@@ -106,7 +106,7 @@ def to_transformers(state: Mapping) -> dict:
     ['x.attention.self.query.bias', 'x.attention.self.key.bias', 'x.attention.self.value.bias',
      'x.layernorm_before.bias']
     """
-    renamed = {}
+    renamed: dict = {}
     for name, value in state.items():
         if name.endswith(".attn_mask"):
             continue
