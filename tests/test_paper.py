@@ -325,7 +325,7 @@ def test_a_large_run_on_fsd50k_fits_and_is_compared_with_the_published(tmp_path)
 
 
 def test_a_run_that_is_not_whole_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"birds lacks run.json, comparison.csv.*make run DATASET=birds"):
+    with pytest.raises(ValueError, match=r"birds lacks 14 files, such as run.json: .*make run DATASET=birds"):
         paper.build(tmp_path / "birds", tmp_path)
     assert paper.main(["--dataset", "birds", "--figures-dir", str(tmp_path)]) == 2
 
