@@ -1,10 +1,13 @@
 """What was published is read as it was printed, and what was measured is judged by its interval."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from sss_lib import models, published
+from sss_lib import export, models, published
+from sss_lib.grid import NOTEBOOKS
 from sss_lib.tables import SYSTEM
 
 
@@ -118,3 +121,17 @@ def test_draws_that_cannot_be_repeated_are_named_even_with_the_papers_preprocess
 
 def test_models_that_the_paper_does_not_have_are_not_checked(scores):
     assert published.check(scores.assign(model="aisfx")).empty
+
+
+@pytest.mark.parametrize("ran", ["yamnet", "aisfx"])
+def test_notebook_05_writes_the_check_beside_its_other_tables_where_there_is_one(scores, tmp_path, ran):
+    cells = json.loads((NOTEBOOKS / "05_figures.ipynb").read_text())["cells"]
+    (source,) = [s for s in ("".join(cell["source"]) for cell in cells) if s.startswith("written = {")]
+    table, words = pd.DataFrame({"system": ["a"]}), ("caption", "varied", "drawn", "claimed", "every_rule")
+    names = dict.fromkeys(["comparison", "variations", "stability", "tested", "by_rule"], table)
+    names |= dict.fromkeys(words, "words") | {"dataset": "fsd50k", "without": [], "searched": {}}
+    names |= {"checked": published.check(scores.assign(model=ran)), "export": export, "pd": pd}
+    exec(source, names | {"figures": [], "figures_dir": tmp_path})
+    suffixes = {path.suffix for path in tmp_path.glob("published.*")}
+    assert suffixes == ({".csv", ".md", ".tex"} if ran == "yamnet" else {".csv"})
+    assert pd.read_csv(tmp_path / "published.csv")["verdict"].tolist() == names["checked"]["verdict"].tolist()
