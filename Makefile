@@ -3,6 +3,7 @@
 # make listen DATASET=...   serve notebook 06 as a page on this machine (PORT=8866, HOST=127.0.0.1)
 # make paper  set up, then build the paper, the poster and the slides from what `make run` wrote (DATASET=mini)
 # make models MODELS="a b"   download the weights of models by name; without names, list the models
+# make bench   measure speed, against figures/benchmarks/ratios.csv; SAVE=1 writes it, its plots and the README's table
 # make verify DATASET=...    is a copy of a collection whole, and what is in it?
 # make data DATASET=...      fetch a known collection: fsd50k, fsd50k-dev, esc50, urbansound8k
 # make lint   style and types: ruff, mypy
@@ -19,6 +20,7 @@ ANCESTORS :=
 JOBS :=
 CLUSTER :=
 PLAN :=
+SAVE :=
 MODELS :=
 export DATASET QUERY NAME
 HOST ?= 127.0.0.1
@@ -69,6 +71,7 @@ leaderboard: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python tests/benchmarks/search_and_evaluation.py
+	@$(BIN)/python tests/benchmarks/scale.py $(if $(SAVE),--save)
 	@$(BIN)/python tests/benchmarks/extraction.py
 	@$(BIN)/python tests/benchmarks/notebooks.py
 	@$(BIN)/python tests/benchmarks/listening.py

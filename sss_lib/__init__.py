@@ -13,7 +13,7 @@ The library behind the numbered notebooks, in the order in which they use it:
 - `artefacts`: where each result lives; atomic, self-describing reading and writing.
 - `processing`: frame embeddings to clip embeddings: aggregate, PCA, L2-normalise.
 - `search`: clip embeddings to rankings: inner product, cosine, Euclidean distance.
-- `approximate`: searches through structures of faiss, and their names.
+- `methods`: how searches are named; `approximate`: those through structures of faiss.
 - `index`: clips that new sounds are ranked against: stored, added to, deleted from.
 - `relevance`: which results count for a query, and how much.
 - `protocols`: what AP is divided by, and where ranks begin.
@@ -62,6 +62,7 @@ __all__ = [
     "leaderboard",
     "listening",
     "measures",
+    "methods",
     "metrics",
     "models",
     "notebook",

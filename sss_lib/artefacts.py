@@ -128,8 +128,8 @@ class Artefact:
         with replacing(self.path) as temporary:
             pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
 
-    def read(self) -> pa.Table:
-        """Read the columns back.
+    def read(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """Read the columns back; by default all.
 
         Raises
         ------
@@ -140,6 +140,38 @@ class Artefact:
         StaleArtefactError
             If it was made from other inputs than are there now.
         """
+        self._require_inputs()
+        with self._intact():
+            return pq.read_table(self.path, columns=columns, page_checksum_verification=True)
+
+    def mapped(self, column: str) -> np.ndarray:
+        """Column [n, d], memory-mapped and read-only: what isn't looked at is not read. Raises as `read`.
+
+        Parquet can't be mapped, so that the first call decodes the column, some rows at a time, into a file
+        beside it. This bears the digest of the columns: a changed artefact gets a new one, and the old goes.
+        """
+        self._require_inputs()
+        name = f".{self.path.stem}.{column}."
+        path = self.path.with_name(f"{name}{self.digest()[:16]}.npy")
+        if not path.is_file():
+            with self._intact(), pq.ParquetFile(self.path, page_checksum_verification=True) as file:
+                kind = file.schema_arrow.field(column).type
+                shape = file.metadata.num_rows, kind.list_size
+                with replacing(path) as temporary:
+                    values = np.lib.format.open_memmap(
+                        temporary, "w+", kind.value_type.to_pandas_dtype(), shape
+                    )
+                    start = 0
+                    for batch in file.iter_batches(16384, columns=[column]):
+                        values[start : start + len(batch)] = to_matrix(pa.chunked_array(batch.columns))
+                        start += len(batch)
+                    values.flush()
+            for other in path.parent.iterdir():
+                if other.name.startswith(name) and other.suffix == ".npy" and other != path:
+                    other.unlink(missing_ok=True)
+        return np.load(path, mmap_mode="r")
+
+    def _require_inputs(self) -> None:
         recorded = self.metadata()["recipe"]["inputs"]
         for name, value in self.inputs.items():
             now = value if isinstance(value, str) else value.digest()
@@ -149,8 +181,11 @@ class Artefact:
                     f"{self.path} was made from another {name} ({was[:12]}, where {now[:12]} is there now): "
                     f"run {self.made_by or 'what makes it'} again"
                 )
+
+    @contextlib.contextmanager
+    def _intact(self) -> Iterator[None]:
         try:
-            return pq.read_table(self.path, page_checksum_verification=True)
+            yield
         except (OSError, pa.ArrowException) as error:
             raise DamagedArtefactError(
                 f"{self.path} is damaged: delete it and make it again ({error})"
@@ -374,11 +409,14 @@ class Store:
             f"{variant.name}/{search}": self.scores(dataset, variant, search, cutoffs=grid.cutoffs)
             for variant, search in systems
         }
-        path = self.data_dir / "evaluation_results" / dataset / "comparison.parquet"
+        of_grid = f"comparison-{grid.name}" if grid.name else "comparison"
+        path = self.data_dir / "evaluation_results" / dataset / f"{of_grid}.parquet"
+        published = sorted((Path(__file__).parent.parent / "data" / "paper").glob("*.csv"))
+        inputs |= {f"published {path.stem}": file_digest(path) for path in published}
         kinds = ("attention", "clap", "clip", "effects", "essentia", "floors", "later")
         modules = tuple(f"models.rows.{kind}" for kind in kinds)
-        modules += ("claims", "confusion", "export", "floors", "metrics", "projection", "published")
-        modules += ("plots.classes", "plots.searches", "plots.style", "plots.systems", "queries")
+        modules += ("claims", "confusion", "export", "floors", "metrics", "projection", "protocols")
+        modules += ("published", "plots.classes", "plots.searches", "plots.style", "plots.systems", "queries")
         modules += ("relevance", "reports", "resampling", "statistics", "tables", "tradeoffs")
         return Artefact(path, dataclasses.asdict(grid), inputs, modules, "05_figures")
 
@@ -389,8 +427,8 @@ class Store:
         return [Artefact(path, {}) for path in paths if not path.name.endswith(".queries.parquet")]
 
     def leaderboard_path(self) -> Path:
-        """Every score that was ever computed."""
-        return self.data_dir / "evaluation_results" / "leaderboard.parquet"
+        """Every score that was ever computed: beside the results, so that it outlives them."""
+        return self.data_dir / "leaderboard.parquet"
 
     def ranked(self, dataset: str) -> list[dict]:
         """Parameters of every ranking that exists of a dataset, as the files themselves say."""
@@ -418,9 +456,9 @@ class Store:
 
 def _searching(search: str) -> tuple[str, ...]:
     """Modules that a search is made of."""
-    from sss_lib.approximate import parse
+    from sss_lib.methods import parse
 
-    exact = ("search", "similarity")
+    exact = ("search", "similarity", "methods")
     return exact if parse(search).is_exact else (*exact, "approximate", "index")
 
 

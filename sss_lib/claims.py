@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from sss_lib import models, statistics
-from sss_lib.approximate import parse
+from sss_lib.methods import parse
 from sss_lib.experiment import Variant
 
 System = tuple[Variant, str]

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import fields, replace
+from typing import TYPE_CHECKING
 
 import joblib
 import numpy as np
@@ -21,6 +22,9 @@ from sss_lib import search as exact
 from sss_lib.processes import ProcessEndedError
 from sss_lib.queries import Queries
 from sss_lib.search import Ranking
+
+if TYPE_CHECKING:
+    import distributed
 
 BLOCK = 256
 """Queries in a task are a multiple of this."""
@@ -33,7 +37,7 @@ WAIT_S = 30
 
 
 @contextlib.contextmanager
-def connect(cluster: str, n_workers: int | None = None) -> Iterator["distributed.Client"]:  # noqa: F821
+def connect(cluster: str, n_workers: int | None = None) -> Iterator["distributed.Client"]:
     """Give a client of a cluster; one that is started here ends with the block.
 
     Parameters
@@ -55,6 +59,7 @@ def connect(cluster: str, n_workers: int | None = None) -> Iterator["distributed
         If within the block a task has killed several workers, one after the other.
     """
     try:
+        import dask
         import distributed
     except ImportError as error:
         raise ImportError(
@@ -67,9 +72,11 @@ def connect(cluster: str, n_workers: int | None = None) -> Iterator["distributed
     with contextlib.ExitStack() as stack:
         address = cluster
         if cluster == "local":
+            # A worker that is killed is started anew, however often: it's not to be given up after 15 s.
+            stack.enter_context(dask.config.set({"distributed.deploy.lost-worker-timeout": "1 day"}))
             ways = {"n_workers": n_workers or joblib.cpu_count(), "threads_per_worker": 1}
             started = distributed.LocalCluster(**ways, dashboard_address=None)
-            address = stack.enter_context(started)
+            address = stack.enter_context(started).scheduler_address
         try:
             client = stack.enter_context(distributed.Client(address, timeout=WAIT_S, set_as_default=False))
         except OSError as error:
@@ -177,7 +184,7 @@ def per_query(
 
 def _of_shards(client, function: Callable, data: list, rows: np.ndarray, **options: object) -> list:
     """Results of a function of data that all workers get, and of each shard of rows as its queries."""
-    todo, found = shards(rows, n_threads(client)), []
+    todo, found = shards(rows, n_threads(client)), list[object]()
     for _ in range(ATTEMPTS):
         shared = client.scatter(data, broadcast=True, hash=False)
         submit = functools.partial(_submit, client, function, shared, options)

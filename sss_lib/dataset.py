@@ -225,6 +225,17 @@ def load(
     return dataset
 
 
+def require_meant(name_or_folder: str | Path) -> None:
+    """Raise DatasetError if this is neither the name of a known collection nor a folder."""
+    if str(name_or_folder) not in KNOWN and not Path(name_or_folder).is_dir():
+        near = difflib.get_close_matches(str(name_or_folder), KNOWN, 1)
+        hint = f"did you mean {near[0]!r}? Else " if near else ""
+        raise DatasetError(
+            f"{str(name_or_folder)!r} is neither a known dataset ({', '.join(map(repr, KNOWN))}) nor a "
+            f"folder: {hint}give a folder that holds audio files"
+        )
+
+
 def fetch(name_or_folder: str | Path, data_dir: str | Path | None = None, **options: object) -> None:
     """Download, check and unpack what is missing of a known collection, see `collections.collection`."""
     known, root = known_as(name_or_folder, data_dir)
@@ -249,13 +260,11 @@ def inspect(
     DatasetError
         If there is nothing to use at all.
     """
+    require_meant(name_or_folder)
     known, root = known_as(name_or_folder, data_dir)
     if not root.is_dir():
         raise DatasetError(
             f"{root}, the dataset {known.name!r}, does not exist: check data_dir, or {known.how_to_fetch}"
-            if known
-            else f"{str(name_or_folder)!r} is neither a known dataset ({', '.join(map(repr, KNOWN))}) nor a "
-            "folder: give a folder that holds audio files"
         )
     if known and (missing := known.missing(root)):
         folders = ", ".join(archive.folder for archive in missing)
@@ -398,7 +407,7 @@ def fingerprint(dataset: Dataset) -> str:
 def write(artefact: Artefact, dataset: Dataset, report: pd.DataFrame) -> None:
     """Write the dataset's table with the verification report's columns beside it."""
     if artefact.path.is_file():
-        before, now = _root(read(artefact)), _root(dataset)
+        before, now = _root(read(dataclasses.replace(artefact, inputs={}))), _root(dataset)
         if not (before.is_relative_to(now) or now.is_relative_to(before)):
             raise DatasetError(
                 f"{dataset.name!r} is the dataset in {before}, and now that in {now}: "

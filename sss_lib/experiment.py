@@ -8,7 +8,6 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from sss_lib.artefacts import Artefact, Store, to_matrix
@@ -29,27 +28,50 @@ def systems(store: Store, dataset: str, grid: Grid) -> list[tuple[Variant, str]]
     return grid.systems(n_clips(store, dataset, grid))[0]
 
 
+def scored(
+    store: Store, dataset: str, grid: Grid
+) -> tuple[list[tuple[Variant, str]], list[tuple[Variant, str]]]:
+    """Systems of a grid whose scores are there, and those whose aren't, as a notebook before has failed."""
+    there, absent = [], []
+    for variant, search in systems(store, dataset, grid):
+        scores = store.scores(dataset, variant, search, cutoffs=grid.cutoffs)
+        (there if scores.path.is_file() and scores.is_current() else absent).append((variant, search))
+    return there, absent
+
+
 def failures(store: Store, dataset: str, grid: Grid):
     """Clips that a model of the grid could not embed: a DataFrame with model, fname, reason."""
     import pandas as pd
 
+    lists = {name: store.frames_dir(dataset, name) / "failures.csv" for name in grid.models}
     tables = [
-        pd.read_csv(store.frames_dir(dataset, name) / "failures.csv", dtype=str).assign(model=name)
-        for name in grid.models
+        pd.read_csv(path, dtype=str).assign(model=name) for name, path in lists.items() if path.is_file()
     ]
-    return pd.concat(tables, ignore_index=True)[["model", "fname", "reason"]]
+    empty = pd.DataFrame(columns=["model", "fname", "reason"])
+    return pd.concat([empty, *tables], ignore_index=True)[["model", "fname", "reason"]]
 
 
 def comparison_artefact(store: Store, dataset: str, grid: Grid) -> Artefact:
     """Return the table that notebook 05 writes for a grid."""
-    return store.comparison(dataset, grid, systems(store, dataset, grid))
+    return store.comparison(dataset, grid, scored(store, dataset, grid)[0])
 
 
 def read_scores(store: Store, dataset: str, grid: Grid):
-    """Tidy scores of every system of a grid, in the order of the grid: a DataFrame."""
+    """Tidy scores of every system of a grid that has some, in the order of the grid: a DataFrame.
+
+    Raises
+    ------
+    FileNotFoundError
+        If none has.
+    """
     import pandas as pd
 
-    scores = [store.scores(dataset, v, s, cutoffs=grid.cutoffs) for v, s in systems(store, dataset, grid)]
+    there, absent = scored(store, dataset, grid)
+    if not there:
+        raise FileNotFoundError(
+            f"none of the {len(absent)} systems of the grid has scores on {dataset}: run the grid first"
+        )
+    scores = [store.scores(dataset, v, s, cutoffs=grid.cutoffs) for v, s in there]
     return pd.concat([one.read().to_pandas() for one in scores], ignore_index=True)
 
 
@@ -98,7 +120,7 @@ def read_approximations(store: Store, dataset: str, grid: Grid, collection, *, g
     Only variants that were searched exactly as well are there.
     """
     from sss_lib import tradeoffs
-    from sss_lib.approximate import parse
+    from sss_lib.methods import parse
 
     of_variant: dict[Variant, list[str]] = {}
     for variant, search in systems(store, dataset, grid):
@@ -169,13 +191,19 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.n_jobs < 1:
         parser.error(f"--n-jobs {options.n_jobs} is below 1")
+    from sss_lib import dataset as datasets
+    from sss_lib import leaderboard
     from sss_lib.runner import Runner
 
+    well = True
     try:
         grid, _ = read_grid(options.grid).available()
         given = {"query": options.query, "name": options.name, "add_ancestors": options.add_ancestors}
         choice = {key: value for key, value in given.items() if value}
-        for dataset in [options.dataset] if options.dataset else grid.datasets:
+        chosen = [options.dataset] if options.dataset else grid.datasets
+        for dataset in chosen:
+            datasets.require_meant(dataset)
+        for dataset in chosen:
             store = Store(options.data_dir)
             runner = Runner(
                 options.grid, dataset, store, options.figures_dir, options.n_jobs, choice, options.cluster
@@ -183,25 +211,14 @@ def main(arguments: list[str] | None = None) -> int:
             if options.plan:
                 runner.plan()
                 continue
-            if not runner.run():
-                return 1
-            if not runner.is_labelled:
-                print(
-                    f"\n{runner.name} has no labels: nothing says which results are right, so none is scored"
-                )
-                runner.report_failed_clips()
-                continue
-            comparison = comparison_artefact(store, runner.name, grid)
-            print(f"\n{comparison.metadata()['caption']}\n")
-            table = comparison.read().to_pandas()
-            about_model = ["Modality", "Objective", "Parameters", "Data"]  # in the notebook and the file
-            print(table.drop(columns=about_model).to_string(index=False))
-            print(f"\nFigures: {runner.figures_dir}")
-            runner.report_failed_clips()
+            well = runner.run() and well
+            runner.report()
+            if store.all_scores():
+                leaderboard.collect(store)
     except (ValueError, OSError, ImportError) as error:  # bad input, or a dataset that can't be fetched
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except (BrokenProcessPool, ProcessEndedError) as error:
+    except ProcessEndedError as error:
         print(
             f"error: a worker was killed, perhaps for want of memory; what is done is kept ({error})",
             file=sys.stderr,
@@ -210,7 +227,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\ninterrupted: what is done is kept, and the same command goes on from there", file=sys.stderr)
         return 130
-    return 0
+    return 0 if well else 1
 
 
 if __name__ == "__main__":

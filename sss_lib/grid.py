@@ -9,11 +9,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from sss_lib import approximate, models, protocols
+from sss_lib import approximate, methods, models, protocols
 from sss_lib.models.spec import LONG, SHORT
 from sss_lib.processing import AGGREGATIONS
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+MAIN = "mini"
+"""The grid that `make run` takes if none is named, whose figures have the dataset's name alone."""
 RULE = ("model", "aggregation", "n_components", "normalize", "pre_normalize", "scale", "search")
 """What a rule of `include` and `exclude` can speak of."""
 
@@ -103,6 +105,7 @@ class Grid:
     searches: tuple[str, ...] = ("nns",)
     cutoffs: tuple[int, ...] = (15, 150)
     protocol: str = "standard"
+    name: str = ""
     include: tuple[Mapping[str, object], ...] = ()
     exclude: tuple[Mapping[str, object], ...] = ()
 
@@ -114,7 +117,7 @@ class Grid:
             "aggregations": AGGREGATIONS,
         }
         for name in self.searches:
-            approximate.parse(str(name))
+            methods.parse(str(name))
         files: dict[str, str] = {}
         for name in dict.fromkeys(self.models):
             models.spec(name)
@@ -135,14 +138,39 @@ class Grid:
         for key in ("normalize", "pre_normalize", "scale"):
             if not all(isinstance(value, bool) for value in getattr(self, key)):
                 raise ValueError(f"{key}={list(getattr(self, key))} of the grid: give true or false")
-        for key in (one.name for one in fields(self)):
+        for key in (one.name for one in fields(self) if one.name not in ("name", "protocol")):
             if not getattr(self, key) and key not in ("include", "exclude"):
                 raise ValueError(f"{key} of the grid is empty: give at least one value")
+        for name in self.datasets:
+            if not isinstance(name, str) or not name:
+                raise ValueError(f"dataset {name!r} of the grid is no name: give one, or a folder")
         for rule in (*self.include, *self.exclude):
             if not isinstance(rule, Mapping) or not rule:
                 raise ValueError(f"rule {rule!r} of the grid is not a mapping: give, say, model: aisfx")
             for word in rule:
                 require_known(word, RULE, "the words of a rule of the grid")
+
+    def require_rules_that_fit(self) -> None:
+        """Raise ValueError if a rule names what the grid doesn't have, and so does nothing."""
+        of_grid: dict[str, tuple] = {
+            "aggregation": (*self.aggregations, "none"),
+            "n_components": self.n_components,
+            "normalize": self.normalize,
+            "pre_normalize": self.pre_normalize,
+            "scale": (*self.scale, False),
+            "search": self.searches,
+        }
+        for rule in (*self.include, *self.exclude):
+            for word, values in rule.items():
+                for value in values if isinstance(values, list) else [values]:
+                    if word == "model":
+                        plain = str(value).partition("+")[0]  # how audio is prepared is spelt out later
+                        names = [name.partition("+")[0] for name in self.models]
+                        if not fnmatch.filter([*names, *self.models], plain):
+                            require_known(value, self.models, "the models of the grid that a rule can name")
+                    elif not any(value == one and type(value) is type(one) for one in of_grid[word]):
+                        words = [repr(one) for one in dict.fromkeys(of_grid[word])]
+                        require_known(repr(value), words, f"what {word} can be in a rule of this grid")
 
     def available(self) -> tuple["Grid", list[str]]:
         """Grid of the searches that can run, and of the models as prepared, and what is left out why."""
@@ -164,7 +192,7 @@ class Grid:
         if not there:
             raise ValueError(f"no model of the grid can run: {'; '.join(left_out)}")
         lacking = approximate.missing()
-        searches = [name for name in self.searches if not lacking or approximate.parse(name).is_exact]
+        searches = [name for name in self.searches if not lacking or methods.parse(name).is_exact]
         if len(searches) < len(self.searches):
             left_out[f"{len(self.searches) - len(searches)} approximate searches need {lacking}"] = None
         if not searches:
@@ -192,7 +220,7 @@ class Grid:
                 left_out[f"{name} has several frames a clip: no aggregation"] = dict.fromkeys(
                     self.aggregations
                 )
-            too_few = [s for s in self.searches if n and n < approximate.parse(s).least_clips]
+            too_few = [s for s in self.searches if n and n < methods.parse(s).least_clips]
             if too_few:
                 left_out[f"{name} has embedded {n} clips: no search"] = dict.fromkeys(too_few)
             searches = [search for search in self.searches if search not in too_few]
@@ -262,22 +290,42 @@ def read_grid(path: str | Path) -> Grid:
     if not path.is_file():
         raise ValueError(f"grid {path} does not exist: the grids are in {NOTEBOOKS / 'grids'}")
     try:
-        content = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path} is not plain YAML: {error}") from None
+        content = yaml.load(path.read_text(encoding="utf-8"), _unique_keys())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not plain YAML in UTF-8: {error}") from None
     if not isinstance(content, dict):
         raise ValueError(f"{path} is not a mapping: give keys such as 'models: [aisfx]'")
-    keys = [f.name for f in fields(Grid)]
+    keys = [f.name for f in fields(Grid) if f.name != "name"]
     for key in content:
         require_known(key, keys, f"the keys of {path.name}")
-    if "models" not in content:
+    if content.get("models") is None:
         raise ValueError(f"{path} has no 'models': name at least one of {', '.join(models.catalogue())}")
-    as_tuples = {k: tuple(v) if isinstance(v, list) else (v,) for k, v in content.items() if k != "protocol"}
+    protocol = content.pop("protocol", protocols.STANDARD.name)
+    as_tuples = {k: tuple(v) if isinstance(v, list) else (v,) for k, v in content.items()}
     here = path.absolute().parent
     as_tuples["models"] = tuple(models.absolute(str(name), here) for name in as_tuples["models"])
     for key in {"include", "exclude"} & as_tuples.keys():
         as_tuples[key] = tuple(_absolute_rule(rule, here) for rule in as_tuples[key])
-    return Grid(**as_tuples, **{key: content[key] for key in ("protocol",) if key in content})
+    grid = Grid(**as_tuples, protocol=protocol, name=path.stem)
+    grid.require_rules_that_fit()
+    return grid
+
+
+@functools.cache
+def _unique_keys() -> type:
+    """Return yaml's safe loader, which takes a key that is there twice for a mistake."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        def construct_mapping(self, node, deep=False):
+            keys = [self.construct_object(key) for key, _ in node.value]
+            twice = [key for key in keys if keys.count(key) > 1]
+            if twice:
+                mark = node.start_mark
+                raise yaml.constructor.ConstructorError(None, None, f"{twice[0]!r} is there twice", mark)
+            return super().construct_mapping(node, deep)
+
+    return Loader
 
 
 def require_known(value: object, known: Iterable, what: str) -> None:

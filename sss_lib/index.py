@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 import threadpoolctl
 
-from sss_lib import approximate
-from sss_lib.approximate import FaissIndex, Method
+from sss_lib import approximate, methods
+from sss_lib.approximate import FaissIndex
 from sss_lib.artefacts import Artefact, DamagedArtefactError, StaleArtefactError, Store, to_matrix
+from sss_lib.methods import Method
 from sss_lib.processing import require_finite
 from sss_lib.search import Ranking, rank
 
@@ -52,7 +53,7 @@ class Index:
 
     @classmethod
     def build(cls, fnames: Sequence[str], x: np.ndarray, search: str) -> "Index":
-        """Index of clips by a search; see `approximate` for the names.
+        """Index of clips by a search; see `methods` for the names.
 
         Parameters
         ----------
@@ -61,7 +62,7 @@ class Index:
             Kept in single precision, or as the search says.
         search : str
         """
-        method = approximate.parse(search)
+        method = methods.parse(search)
         return cls(fnames, (Vectors if method.is_exact else FaissIndex).build(x, method))
 
     @property
@@ -231,7 +232,7 @@ def of_system(store: Store, dataset: str, variant, search: str) -> Index:
     An exact one is made of the embeddings; an approximate one is read as notebook 03 has stored it, and
     refused if the embeddings have changed since.
     """
-    if not approximate.parse(search).is_exact:
+    if not methods.parse(search).is_exact:
         return Index.read(store.index(dataset, variant, search))
     stored = store.embeddings(dataset, variant).read()
     return Index.build(stored["fname"].to_pylist(), to_matrix(stored["embedding"]), search)
@@ -266,7 +267,7 @@ def rank_members(
     fnames: Sequence[str], x: np.ndarray, search: str, top_n: int = 150
 ) -> tuple[Index, Ranking, Cost]:
     """Index of all clips, their ranking for each other as `search.rank` gives it, and what both took."""
-    if not approximate.parse(search).is_exact:
+    if not methods.parse(search).is_exact:
         approximate.load_faiss()  # which takes a moment the first time
     begin = time.perf_counter()
     built = Index.build(fnames, x, search)
@@ -287,4 +288,4 @@ def _require_search(artefact: Artefact, name: object) -> Method:
             f"{artefact.path} holds an index for search {name!r}, not {wanted!r}: "
             f"run {artefact.made_by or 'what builds it'} again"
         )
-    return approximate.parse(name)
+    return methods.parse(name)

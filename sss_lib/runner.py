@@ -1,134 +1,19 @@
 """Run a grid: plan the notebooks that it needs, run those whose results are not current, list what failed."""
 
 import contextlib
-import functools
-import json
 import os
-import statistics
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sss_lib import clusters, dataset, experiment, extraction, models
-from sss_lib.approximate import parse
-from sss_lib.artefacts import Artefact, Store
-from sss_lib.grid import NOTEBOOKS, Variant, read_grid
-from sss_lib.notebook import code_digest, run_notebook
-
-WITHOUT_EFFECT = {"cluster", "n_jobs"}
-"""Parameters that change how long a notebook takes, and nothing else."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """One run of one notebook.
-
-    Attributes
-    ----------
-    notebook : str
-        Stem of a file in the notebooks folder.
-    name : str
-        Of the executed notebook.
-    parameters : mapping
-    outputs : tuple of Artefact
-        What it writes.
-    files : tuple of Path
-        What it writes besides.
-    """
-
-    notebook: str
-    name: str
-    parameters: Mapping[str, object]
-    outputs: tuple[Artefact, ...]
-    files: tuple[Path, ...] = ()
-
-    @property
-    def key(self) -> str:
-        """What the log calls it."""
-        return f"{self.notebook}/{self.name}"
-
-    def executed(self, runs_dir: Path) -> Path:
-        """Path of the executed notebook."""
-        return runs_dir / self.notebook / f"{self.name}.ipynb"
-
-    def recipe(self) -> dict:
-        """What it would run with today."""
-        parameters = {key: value for key, value in self.parameters.items() if key not in WITHOUT_EFFECT}
-        return {"parameters": parameters, "code": _code(self.notebook)}
-
-    def is_current(self, runs_dir: Path, log: "Log") -> bool:
-        """Whether its last run ended well, with today's notebook, parameters and inputs, and all is there."""
-        entry = log.entries.get(self.key)
-        return (
-            entry is not None
-            and not entry["error"]
-            and entry["recipe"] == self.recipe()
-            and entry["executed"] == _state(self.executed(runs_dir))
-            and all(output.is_current() for output in self.outputs)
-            and all(file.is_file() for file in self.files)
-        )
-
-
-@functools.cache
-def _code(notebook: str) -> str:
-    return code_digest(NOTEBOOKS / f"{notebook}.ipynb")
-
-
-def _state(path: Path) -> list[int] | None:
-    """Size and time of a file, by which a change shows; None if it isn't there."""
-    try:
-        stat = path.stat()
-    except FileNotFoundError:
-        return None
-    return [stat.st_size, stat.st_mtime_ns]
-
-
-class Log:
-    """What has been run under a folder: a line a run, so that a killed one loses nothing that had ended.
-
-    Parameters
-    ----------
-    path : Path
-        JSON lines.
-    """
-
-    def __init__(self, path: Path):
-        self.path = path
-        self.entries: dict[str, dict] = {}
-        if path.is_file():
-            for line in path.read_text(encoding="utf-8").splitlines():
-                try:
-                    entry = json.loads(line)
-                    self.entries[entry["task"]] = entry
-                except (
-                    ValueError,
-                    KeyError,
-                    TypeError,
-                ):  # the line that was being written when it was killed
-                    continue
-
-    def add(self, task: Task, runs_dir: Path, seconds: float, error: str) -> None:
-        """Note that a task has ended, and how."""
-        entry = {
-            "task": task.key,
-            "recipe": json.loads(json.dumps(task.recipe())),
-            "executed": _state(task.executed(runs_dir)),
-            "seconds": round(seconds, 2),
-            "error": error,
-        }
-        self.entries[task.key] = entry
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write("\n" + json.dumps(entry))
-
-    def expected_s(self, task: Task) -> float | None:
-        """How long a task may take: as last time, else as others of its notebook; None if none has run."""
-        if task.key in self.entries:
-            return self.entries[task.key]["seconds"]
-        of_notebook = [e["seconds"] for key, e in self.entries.items() if key.startswith(task.notebook + "/")]
-        return statistics.median(of_notebook) if of_notebook else None
+from sss_lib.artefacts import Store
+from sss_lib.grid import MAIN, NOTEBOOKS, Variant, read_grid
+from sss_lib.methods import parse
+from sss_lib.tasks import Log, Task, attempt
 
 
 @dataclass
@@ -142,7 +27,7 @@ class Runner:
         Name or folder.
     store : Store
     figures_root : Path
-        Gets a folder of figures for each dataset.
+        Gets a folder of figures for each dataset, and for each of it and another grid than the main one.
     n_jobs : int
         Notebooks, or clips of one notebook, at a time.
     choice : mapping
@@ -167,7 +52,8 @@ class Runner:
         self.data_dir = os.path.relpath(self.store.data_dir, NOTEBOOKS)
         self.name = dataset.name_of(self.dataset, self.choice.get("query"), self.choice.get("name"))
         self.is_labelled = True
-        self.figures_dir = self.figures_root / self.name
+        name = self.name if self.grid.name == MAIN else f"{self.name}-{self.grid.name}"
+        self.figures_dir = self.figures_root / name
         self.runs_dir = self.store.runs_dir(self.name).absolute()  # wherever it is run
         self.log = Log(self.runs_dir / "log.jsonl")
         self.failed: set[str] = set()  # names of models and variants
@@ -206,27 +92,55 @@ class Runner:
         return todo
 
     def run(self) -> bool:
-        """Run what isn't current; return whether all of it ended well."""
+        """Run what isn't current; return whether all of it ended well.
+
+        Raises
+        ------
+        ValueError
+            If another process runs a grid on this dataset.
+        """
         from tqdm import tqdm
 
         begin = time.monotonic()
         planned = self.plan()
         n_planned = sum(map(len, planned.values()))
         bar = tqdm(total=n_planned, unit="notebook", disable=not n_planned, mininterval=0.5)
-        with bar, self._workers() if n_planned else contextlib.nullcontext():
+        with self._alone(), bar, self._workers() if n_planned else contextlib.nullcontext():
             for stage, tasks_of in self.stages.items():
-                if stage == "05_figures" and self.failures:
-                    break  # it would show only a part of the grid
                 self.store = Store(self.store.data_dir)  # which knows weights that have come meanwhile
+                if stage == "05_figures" and self.failures and not self._scored():
+                    break
                 todo = [task for task in tasks_of() if not task.is_current(self.runs_dir, self.log)]
                 bar.total += len(todo) - len(planned[stage])
                 bar.set_description(f"{stage:14}")
                 self._run_tasks(todo, bar, parallel=stage in ("02_processing", "03_search", "04_evaluation"))
                 if stage in self.failed:
                     break  # without the dataset there is nothing to do
-        self._report_failures()
         print(f"{self.n_run} notebooks run in {time.monotonic() - begin:.0f} s; they are in {self.runs_dir}")
         return not self.failures
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep others from running notebooks of this dataset, as long as this process lives."""
+        try:
+            import fcntl
+        except ImportError:  # Windows
+            yield
+            return
+        path = self.runs_dir / "lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                raise ValueError(
+                    f"process {file.read()} runs a grid on {self.name} already: wait for it, or stop it"
+                ) from None
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
 
     @contextlib.contextmanager
     def _workers(self) -> Iterator[None]:
@@ -260,19 +174,42 @@ class Runner:
 
         if parallel:
             n_jobs = min(self.n_jobs + 1, len(todo))  # a kernel that starts leaves a core idle
-            work = (joblib.delayed(_attempt)(task, self.runs_dir, alone=n_jobs == 1) for task in todo)
+            work = (joblib.delayed(attempt)(task, self.runs_dir, alone=n_jobs == 1) for task in todo)
             results = joblib.Parallel(n_jobs, return_as="generator_unordered")(work) if todo else ()
         else:  # the notebook uses all cores by itself, and shows how far it is
-            results = (_attempt(task, self.runs_dir, alone=True, show_progress=True) for task in todo)
-        for task, seconds, error in results:
-            self.log.add(task, self.runs_dir, seconds, error)
-            self.n_run += 1
-            bar.update()
-            if error:
-                self.failures.append((task.executed(self.runs_dir), error))
-                self.failed |= {task.name, task.notebook} if task.notebook == "00_dataset" else {task.name}
+            results = (attempt(task, self.runs_dir, alone=True, show_progress=True) for task in todo)
+        ended = set()
+        try:
+            for task, seconds, error in results:
+                ended.add(task.key)
+                self._note(task, seconds, error)
+                bar.update()
+        except BrokenProcessPool as error:
+            bar.write(f"a worker was killed; the rest of the stage runs one by one ({error})", sys.stderr)
+            self._run_tasks([task for task in todo if task.key not in ended], bar, parallel=False)
 
-    def report_failed_clips(self) -> None:
+    def _note(self, task: Task, seconds: float, error: str) -> None:
+        """Keep that a task has ended, and how."""
+        self.log.add(task, self.runs_dir, seconds, error)
+        self.n_run += 1
+        if error:
+            self.failures.append((task.executed(self.runs_dir), error))
+            self.failed |= {task.name, task.notebook} if task.notebook == "00_dataset" else {task.name}
+
+    def report(self) -> None:
+        """Print the table of results, the clips without an embedding, and at the end what has failed."""
+        if not self.is_labelled:
+            print(f"\n{self.name} has no labels: nothing says which results are right, so none is scored")
+        comparison = experiment.comparison_artefact(self.store, self.name, self.grid)
+        if comparison.is_current():
+            print(f"\n{comparison.metadata()['caption']}\n")
+            about_model = ["Modality", "Objective", "Parameters", "Data"]  # in the notebook and the file
+            print(comparison.read().to_pandas().drop(columns=about_model).to_string(index=False))
+            print(f"\nFigures: {self.figures_dir}")
+        self._report_failed_clips()
+        self._report_failures()
+
+    def _report_failed_clips(self) -> None:
         """Print the clips that have no embedding, and why."""
         failed = experiment.failures(self.store, self.name, self.grid)
         for model, clips in failed.groupby("model"):
@@ -286,7 +223,7 @@ class Runner:
 
     def _report_failures(self) -> None:
         for path, error in sorted(self.failures):
-            print(f"\nFAILED {path}\n{error}", file=sys.stderr)
+            print(f"\nFAILED {path}\n  {error}", file=sys.stderr)
         if self.failures:
             print(
                 f"\n{len(self.failures)} of {self.n_run} notebooks FAILED, and what needs them was not run: "
@@ -302,8 +239,18 @@ class Runner:
         grid = replace(self.grid, models=working)
         known = experiment.n_clips(self.store, self.name, grid)
         if (working, known) != self._systems_of:
-            self._systems_of, self._found = (working, known), grid.systems(known)
+            try:
+                found = grid.systems(known)
+            except ValueError as error:
+                if not self.failed:
+                    raise
+                found = [], [str(error)]  # what failed was all that the grid wanted
+            self._systems_of, self._found = (working, known), found
         return self._found
+
+    def _scored(self) -> list[tuple[Variant, str]]:
+        """Systems that have scores, of which 05 can tell."""
+        return experiment.scored(self.store, self.name, self.grid)[0]
 
     def _dataset_tasks(self) -> list[Task]:
         found = dataset.load(self.dataset, self.store.data_dir, **self.choice)
@@ -369,7 +316,7 @@ class Runner:
         )
 
     def _figure_tasks(self) -> list[Task]:
-        if not self.is_labelled:
+        if not self.is_labelled or not self._systems()[0]:
             return []
         parameters = {
             "data_dir": self.data_dir,
@@ -380,19 +327,4 @@ class Runner:
         comparison = experiment.comparison_artefact(self.store, self.name, self.grid)
         names = comparison.metadata().get("figures", ()) if comparison.is_current() else ()
         figures = tuple(self.figures_dir / name for name in names)
-        return [Task("05_figures", f"{self.name}-{self.grid_path.stem}", parameters, (comparison,), figures)]
-
-
-def _attempt(
-    task: Task, runs_dir: Path, *, alone: bool, show_progress: bool = False
-) -> tuple[Task, float, str]:
-    """Run a task; return it, the seconds that it took, and what went wrong, if anything did."""
-    if not alone:  # in a worker process, one of several: a core each
-        os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
-    begin, error = time.monotonic(), ""
-    notebook = NOTEBOOKS / f"{task.notebook}.ipynb"
-    try:
-        run_notebook(notebook, task.executed(runs_dir), task.parameters, show_progress=show_progress)
-    except Exception as caught:  # whatever it is, the other notebooks go on
-        error = f"{type(caught).__name__}: {caught}"
-    return task, time.monotonic() - begin, error
+        return [Task("05_figures", f"{self.name}-{self.grid.name}", parameters, (comparison,), figures)]

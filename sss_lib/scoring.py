@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import scipy.sparse
 
-from sss_lib import approximate, measures, relevance
+from sss_lib import measures, methods, relevance
 from sss_lib.processing import require_finite
 from sss_lib.queries import GradedPerQuery, PerQuery, Queries
 from sss_lib.relevance import Relevance
@@ -65,7 +65,7 @@ def per_query(
     """
     relevant = relevant or Relevance()
     label_matrix = relevant.counted(label_matrix)
-    method = approximate.parse(search)
+    method = methods.parse(search)
     require_finite(x, "embeddings")
     if len(x) != label_matrix.shape[0]:
         raise ValueError(
@@ -106,8 +106,8 @@ def per_query(
 
     if ranking is None:
         similarities()
-    size = at_a_time[0]
-    pieces = [slice(i, min(i + size, len(labelled))) for i in range(0, max(len(labelled), 1), size)]
+    places = blocks(np.arange(len(labelled)), at_a_time[0])
+    pieces = [slice(block[0], block[-1] + 1) for block in places] or [slice(0, 0)]
     found = [np.concatenate(part, axis=-1) for part in zip(*in_threads(of_block, pieces), strict=True)]
     alone = np.full(len(labelled), -1)
     if relevant.kind == "graded":
@@ -197,16 +197,16 @@ def _hits(
     column_of = np.zeros(label_matrix.shape[1], np.int32)  # 0: a class that none queries with
     column_of[classes] = np.arange(1, len(classes) + 1)
     # Where the hits of a query and class begin, less where the query's results do; those of none go behind.
-    begins = np.full((n_queries, len(classes) + 1), len(label) * n, np.int32)
+    begins = np.full((n_queries, len(classes) + 1), len(label) * n)
     begins[place, column + 1] = (np.arange(len(label)) - place) * n
     hits = np.zeros(len(label) * n + n_queries * n, bool)
     # Go through the classes of all results, one result after the other.
     flat = neighbours.ravel()
     starts = label_matrix.indptr[flat]
     sizes = np.where(flat < 0, 0, label_matrix.indptr[flat + 1] - starts)
-    result = np.repeat(np.arange(len(flat), dtype=np.int32), sizes)
+    result = np.repeat(np.arange(len(flat)), sizes)
     at = (starts - (np.cumsum(sizes) - sizes))[result] + np.arange(len(result))
-    row = np.repeat(np.arange(n_queries, dtype=np.int32) * begins.shape[1], n)
+    row = np.repeat(np.arange(n_queries) * begins.shape[1], n)
     hits[begins.ravel()[row[result] + column_of[label_matrix.indices[at]]] + result] = True
     return hits[: len(label) * n].reshape(len(label), n)
 

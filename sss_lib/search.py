@@ -75,7 +75,7 @@ def rank(
     x : np.ndarray [shape=(n_clips, dim)]
         The corpus; may be memory-mapped.
     search : str
-        "nns", "mips" or "mcss"; or an approximate one, such as "nns-hnsw16-ef64": see `approximate`.
+        "nns", "mips" or "mcss"; or an approximate one, such as "nns-hnsw16-ef64": see `methods`.
     top_n : int
         Results a query, at most n_clips - 1.
     queries : np.ndarray [shape=(n_queries,), dtype=int], optional
@@ -102,12 +102,12 @@ def rank(
            [0, 2],
            [1, 0]], dtype=int32)
     """
-    from sss_lib import approximate
+    from sss_lib import approximate, methods
 
     if top_n < 1:
         raise ValueError(f"top_n={top_n} is below 1: ask for at least one result")
     rows = np.arange(len(x)) if queries is None else np.asarray(queries)
-    if not (method := approximate.parse(search)).is_exact:
+    if not (method := methods.parse(search)).is_exact:
         return approximate.rank(x, method, rows, min(top_n, len(x) - 1), groups)
     similarities = Similarities(x, search, groups)
     found = in_threads(
@@ -249,7 +249,9 @@ def _sampled_thresholds(similarity: np.ndarray, n: int, *, every: int = 16, run:
 
 
 def blocks(rows: np.ndarray, size: int = 256) -> list[np.ndarray]:
-    """Consecutive pieces of an array."""
+    """Consecutive pieces of an array; ValueError if they should hold less than one row."""
+    if size < 1:
+        raise ValueError(f"{size} queries at a time: take at least one")
     return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 

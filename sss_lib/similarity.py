@@ -146,7 +146,8 @@ class Similarities:
         vectors = self.corpus[self.group[rows], :-1]
         square = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
         distance = np.sqrt(np.maximum(square[:, None] - 2 * similarity, 0)).astype(np.float32)
-        distance[self.group[neighbours] == self.group[rows][:, None]] = 0
+        if not self.distinct:
+            distance[self.group[neighbours] == self.group[rows][:, None]] = 0
         return scaled(distance, self.exponent)
 
 

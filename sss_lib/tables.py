@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from sss_lib import export, models, protocols
-from sss_lib.approximate import parse
+from sss_lib.methods import parse
 from sss_lib.protocols import Protocol
 
 SYSTEM = ["model", "aggregation", "scale", "n_components", "normalize", "pre_normalize", "search"]

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse
 
-from sss_lib import approximate, measures
+from sss_lib import measures, methods
 from sss_lib import relevance as rules
 from sss_lib.queries import PerQuery
 from sss_lib.relevance import Relevance
@@ -61,7 +61,7 @@ def bounds(
     options = {"search": search, "cutoffs": cutoffs, "ranking": ranking, "relevant": relevant}
     class_wise, micro = per_query(x, label_matrix, **options)
     counted = relevant.counted(label_matrix)
-    similarities = Similarities(x, approximate.parse(search).exact, relevant.groups)
+    similarities = Similarities(x, methods.parse(search).exact, relevant.groups)
     tied = _Tied(similarities, ranking.neighbours)
     both = []
     for queries, any_class in ((class_wise, relevant.kind == "any"), (micro, True)):

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from sss_lib import measures, statistics
-from sss_lib.approximate import parse
+from sss_lib.methods import parse
 from sss_lib.queries import PerQuery
 
 COLUMNS = ("build s", "ms a query", "times faster", "bytes a clip")

@@ -4,12 +4,14 @@ import re
 import subprocess
 import sys
 
-import faiss
 import numpy as np
 import pytest
 
-from sss_lib import approximate, measures, metrics, search
-from sss_lib.approximate import FaissIndex, Method
+from sss_lib import approximate, measures, methods, metrics, search
+from sss_lib.approximate import FaissIndex
+from sss_lib.methods import Method
+
+faiss = pytest.importorskip("faiss")
 
 METHODS = (
     *("flat", "flat-half", "flat-pq8x4", "flat-pq5x4", "hnsw8-ef32", "hnsw8-ef32-half", "hnsw8-ef32-pq8x4"),
@@ -36,16 +38,14 @@ class TestNames:
     @pytest.mark.parametrize("exact", search.SEARCHES)
     @pytest.mark.parametrize("rest", ["", *(f"-{method}" for method in METHODS)])
     def test_a_method_has_the_name_that_it_is_parsed_from(self, exact, rest):
-        method = approximate.parse(exact + rest)
+        method = methods.parse(exact + rest)
         assert method.name == exact + rest
         assert method.exact == exact
         assert method.is_exact == (rest == "")
 
     def test_the_numbers_of_a_name_are_those_of_its_method(self):
-        assert approximate.parse("nns-hnsw16-ef64-half") == Method("nns", "hnsw", 16, 64, half=True)
-        assert approximate.parse("mips-ivf64-probe8-pq12x4") == Method(
-            "mips", "ivf", 64, 8, pieces=12, bits=4
-        )
+        assert methods.parse("nns-hnsw16-ef64-half") == Method("nns", "hnsw", 16, 64, half=True)
+        assert methods.parse("mips-ivf64-probe8-pq12x4") == Method("mips", "ivf", 64, 8, pieces=12, bits=4)
 
     @pytest.mark.parametrize(
         ("name", "near"),
@@ -63,25 +63,25 @@ class TestNames:
     )
     def test_a_misspelt_name_is_refused_with_the_nearest(self, name, near):
         with pytest.raises(ValueError, match=f"search '{name}' is unknown: did you mean '{near}'\\?"):
-            approximate.parse(name)
+            methods.parse(name)
 
     @pytest.mark.parametrize("name", ["", "-", "knn", "nns\n", "nns-flat/../..", "nns-ivf\u0661-probe\u0661"])
     def test_what_resembles_nothing_is_refused(self, name):
         with pytest.raises(ValueError, match="is unknown"):
-            approximate.parse(name)
+            methods.parse(name)
 
     @pytest.mark.parametrize(
         ("name", "message"),
         [
             ("nns-ivf8-probe9", "probes 9 of 8 cells: probe 1 to 8"),
             ("nns-ivf8-probe0", "probes 0 of 8 cells"),
-            ("nns-hnsw1-ef9", "at least 2 links"),
+            ("nns-hnsw1-ef9", "takes 2 to 1024 links a clip"),
             ("nns-flat-pq8x20", "codes of 20 bits: give 4 to 12"),
         ],
     )
     def test_numbers_that_cannot_be_are_refused(self, name, message):
         with pytest.raises(ValueError, match=message):
-            approximate.parse(name)
+            methods.parse(name)
 
 
 class TestRanking:
@@ -119,7 +119,7 @@ class TestRanking:
     def test_quantised_vectors_are_ranked_as_the_centroids_that_they_became(self):
         """The plain way: decode every clip to its centroids, and compare with those."""
         x = clusters(300, 8)
-        built = FaissIndex.build(x, approximate.parse("nns-flat-pq4x4"))
+        built = FaissIndex.build(x, methods.parse("nns-flat-pq4x4"))
         kept = np.ldexp(built.index.reconstruct_n(0, len(x)), built.exponent)
         distance = np.linalg.norm(x[:, None].astype(float) - kept[None], axis=2)
         rows, scores = built.search(x, 10)
@@ -132,16 +132,31 @@ class TestRanking:
     @pytest.mark.parametrize("exact", search.SEARCHES)
     def test_neither_threads_nor_other_queries_change_anything(self, exact, rest, n_threads):
         x = clusters()
-        alone = approximate.rank(x, approximate.parse(f"{exact}-{rest}"), np.array([5, 70, 3]), 30)
+        alone = approximate.rank(x, methods.parse(f"{exact}-{rest}"), np.array([5, 70, 3]), 30)
         faiss.omp_set_num_threads(1)
         every = search.rank(x, f"{exact}-{rest}", 30)
         np.testing.assert_array_equal(alone.neighbours, every.neighbours[[5, 70, 3]])
         np.testing.assert_array_equal(alone.scores, every.scores[[5, 70, 3]])
 
+    @pytest.mark.parametrize("rest", METHODS)
+    def test_an_index_is_built_alike_again_on_any_number_of_threads(self, rest, n_threads):
+        method = methods.parse(f"nns-{rest}")
+        content = FaissIndex.build(clusters(), method).to_bytes()
+        faiss.omp_set_num_threads(1)
+        np.testing.assert_array_equal(content, FaissIndex.build(clusters(), method).to_bytes())
+
+    def test_the_settings_of_faiss_are_as_they_were(self, n_threads):
+        before = faiss.cvar.distance_compute_blas_threshold
+        search.rank(clusters(), "nns-hnsw8-ef32", 5)
+        with pytest.raises(ValueError, match="not finite"):
+            FaissIndex.build(clusters(), methods.parse("nns-flat")).add(np.full((1, 16), np.nan))
+        assert faiss.cvar.distance_compute_blas_threshold == before
+        assert faiss.omp_get_max_threads() == n_threads
+
     def test_wide_pieces_do_not_depend_on_other_queries(self):
         """Tables for pieces of 16 dimensions and more are made by BLAS."""
         x = clusters(600, 128)
-        built = FaissIndex.build(x, approximate.parse("nns-flat-pq4x4"))
+        built = FaissIndex.build(x, methods.parse("nns-flat-pq4x4"))
         rows, scores = built.search(x, 30)
         for start, end in ((0, 1), (17, 40), (100, 401)):
             some = built.search(x[start:end], 30)

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sss_lib import artefacts
-from sss_lib.artefacts import Artefact, Frames, Store
+from sss_lib.artefacts import Artefact, DamagedArtefactError, Frames, StaleArtefactError, Store
 from sss_lib.experiment import Variant
 
 FRAMES = Frames(
@@ -312,3 +312,32 @@ def test_an_fname_that_would_leave_the_folder_is_refused(tmp_path, fname):
     with pytest.raises(ValueError, match="would be written outside"):
         artefacts.write_json_embeddings(folder, frames, ["a.wav", "b.wav"])
     assert list(tmp_path.rglob("*.json")) == []
+
+
+def test_a_mapped_column_is_what_was_written_and_follows_the_artefact(tmp_path):
+    x = np.random.default_rng(0).normal(size=(40_000, 3)).astype(np.float32)
+    artefact = Artefact(tmp_path / "x [1].parquet", {})
+    for values in (x, x, -x):
+        artefact.write({"fname": [str(i) for i in range(len(x))], "embedding": values})
+        mapped = artefact.mapped("embedding")
+        assert isinstance(mapped, np.memmap)
+        assert not mapped.flags.writeable
+        np.testing.assert_array_equal(mapped, values)
+        assert len(list(tmp_path.glob(".*.npy"))) == 1
+    assert artefact.read(["fname"]).column_names == ["fname"]
+
+
+def test_a_damaged_or_stale_artefact_is_not_mapped(tmp_path):
+    source = Artefact(tmp_path / "source.parquet", {})
+    source.write({"x": np.zeros((2, 2))})
+    artefact = Artefact(tmp_path / "x.parquet", {}, {"source": source})
+    artefact.write({"x": np.random.default_rng(0).normal(size=(5000, 2))})
+    content = bytearray(artefact.path.read_bytes())
+    content[len(content) // 3] ^= 255
+    artefact.path.write_bytes(content)
+    with pytest.raises(DamagedArtefactError, match="is damaged: delete it"):
+        artefact.mapped("x")
+    assert not list(tmp_path.glob(".*"))
+    source.write({"x": np.ones((2, 2))})
+    with pytest.raises(StaleArtefactError, match="was made from another source"):
+        artefact.mapped("x")

@@ -165,8 +165,14 @@ def test_other_weights_are_refused_by_name(tmp_path, monkeypatch, change, messag
     ("content", "message"),
     [
         ({"state_dict": {}}, "holds no weights under 'model'"),
-        ({"cfg": {**CFG, "layer_norm_first": True}, "model": {}}, "cfg has layer_norm_first=True, not False"),
-        ({"cfg": {**CFG, "activation_fn": "relu"}, "model": {}}, "cfg has activation_fn='relu', not 'gelu'"),
+        (
+            {"cfg": {**CFG, "layer_norm_first": True}, "model": {"a": torch.ones(1)}},
+            "cfg has layer_norm_first=True, not False",
+        ),
+        (
+            {"cfg": {**CFG, "activation_fn": "relu"}, "model": {"a": torch.ones(1)}},
+            "cfg has activation_fn='relu', not 'gelu'",
+        ),
         (
             {"cfg": Path("x"), "model": {}},
             "is refused, because reading it could run code: it asks for pathlib",

@@ -530,3 +530,34 @@ def test_mini_kept_and_left_out_clips_together_are_the_279_of_the_packages(mini)
     assert len(mini) + len(left_out) == 279
     assert left_out["reason"].ne("").all()
     assert set(left_out["source"]).isdisjoint(mini.clips["source"])
+
+
+def _touch(folder):
+    os.utime(folder / "audio" / "a.wav", (1, 1))
+
+
+def _relabel(folder):
+    table = folder / "ground_truth.csv"
+    table.write_text(table.read_text().replace('"Cat,Animal"', "Animal"))
+
+
+def _add_a_clip(folder):
+    shutil.copy(folder / "audio" / "a.wav", folder / "audio" / "new.wav")
+    with open(folder / "ground_truth.csv", "a") as file:
+        file.write("new,Rain,ann\n")
+
+
+@pytest.mark.parametrize("change", [_touch, _relabel, _add_a_clip])
+def test_a_collection_that_has_changed_is_written_anew(collection, tmp_path, change):
+    def write():
+        found = dataset.load(collection)
+        artefact = Store(tmp_path / "data").dataset(found.name, source=dataset.fingerprint(found))
+        was_current = artefact.is_current()
+        dataset.write(artefact, found, found.clips[["fname"]])
+        assert dataset.read(artefact).clips["fname"].tolist() == found.clips["fname"].tolist()
+        return was_current
+
+    assert not write()
+    assert write()
+    change(collection)
+    assert not write()

@@ -1,7 +1,8 @@
 """A clip has the same embedding whenever, wherever and with whomever it is embedded.
 
 Networks whose weights are downloaded are audited on stand-ins: one model of those that have the same network
-and read audio alike, and transformers of many equal layers with two of them.
+and read audio alike, and transformers of many equal layers with two of them, or with one where their audio is
+prepared otherwise.
 """
 
 import contextlib
@@ -69,6 +70,40 @@ def test_so_it_has_by_networks_whose_weights_are_downloaded(name, mini, workers)
     library = "torch" if row.extra == "torch" else row.requires  # beside PyTorch, TensorFlow can hang
     assert_same(models.audit(row, waves, worker=workers[library]))
     path.unlink()
+
+
+PREPARED = [
+    *("vggish+paper", "fsd-sinet-vgg41-tlpf+paper", "openl3-env-mel128-emb512+paper", "wav2clip+paper"),
+    *("beats-iter3+paper", "cav-mae-as-46.6+paper", "cav-mae-as-46.6+crop+repeat", "ast+crop+repeatpad"),
+    *("imagebind-huge+paper", "imagebind-huge+truncate+repeatpad", "birdnet+truncate+pad"),
+    *("laion-clap-630k-fusion-best+paper", "laion-clap-htsat-unfused+spread+pad", "pengi+paper"),
+    *("clap-2022+paper", "clap-2022+spread+pad", "audioclip-full+paper", "audioclip-full+crop+repeat"),
+]
+"""For each kind of network, what the study computed and another way with long and short clips."""
+
+
+@pytest.mark.parametrize("name", PREPARED)
+def test_so_it_has_however_its_audio_is_prepared(name, workers):
+    """Of a clip longer than the window, and of one shorter; of many equal layers, one is run."""
+    plain, *words = name.split("+")
+    row = models.spec(plain)
+    pytest.importorskip(row.requires)
+    if row.loader in stand_ins.LAYERED:
+        row = stand_ins.with_layers(row, 1)
+    path, row = stand_ins.write(row, weights.cache_dir()), row.prepared(*words)
+    assert row.name == name
+    window_s = models.spec(plain).window_s or 2
+    waves = [seeded.noise(round(n * window_s * row.rate_hz)) for n in (1.3, 0.3)]
+    library = "torch" if row.extra == "torch" else row.requires
+    assert_same(models.audit(row, waves, worker=workers[library]))
+    path.unlink()
+
+
+def test_of_every_kind_of_network_each_preparation_is_audited():
+    rows = [CATALOGUE[name] for name in stand_ins.DOWNLOADED]
+    prepared = {(CATALOGUE[name.split("+")[0]].loader, name.endswith("+paper")) for name in PREPARED}
+    assert {(row.loader, True) for row in rows if row.paper} <= prepared
+    assert {(row.loader, False) for row in rows if row.window_s} <= prepared
 
 
 def test_every_model_of_the_catalogue_is_audited_or_one_with_the_same_network():

@@ -15,3 +15,11 @@ def test_the_command_line_names_a_dataset_that_is_nowhere(tmp_path, capsys):
     code = experiment.main(["run", grid, "--dataset", "nosuch", "--data-dir", str(tmp_path)])
     assert code == 2
     assert "'nosuch' is neither a known dataset ('mini', 'fsd50k', " in capsys.readouterr().err
+
+
+def test_the_command_line_answers_a_misspelt_cluster(collection, tmp_path, capsys):
+    (tmp_path / "grid.yaml").write_text("models: [duration]")
+    folders = ["--data-dir", str(tmp_path / "data"), "--figures-dir", str(tmp_path / "figures")]
+    words = ["run", str(tmp_path / "grid.yaml"), "--dataset", str(collection), "--cluster", "locl"]
+    assert experiment.main([*words, *folders]) == 2
+    assert "error: cluster 'locl' is neither 'local' nor an address" in capsys.readouterr().err

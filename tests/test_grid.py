@@ -48,7 +48,7 @@ def test_a_path_in_a_rule_is_from_the_grids_folder_too(tmp_path, monkeypatch):
     folder = tmp_path / "runs [1]"
     folder.mkdir()
     (folder / "grid.yaml").write_text(
-        "models: ['hear:m:a/x.pt', 'hear:m:b/x.pt', ./c]\n"
+        "models: ['hear:m:a/x.pt', 'hear:m:b/x.pt', ./c]\nsearches: [nns, mips]\n"
         "include: [{model: ['hear:m:a/*', ./c]}]\nexclude: [{model: ./c, search: mips}]"
     )
     grid = experiment.read_grid(folder / "grid.yaml")
@@ -240,4 +240,28 @@ def test_a_grid_names_the_protocol_that_its_tables_are_of(tmp_path):
         experiment.read_grid(path)
     path.write_text("models: duration\nprotocol: [paper, standard]")
     with pytest.raises(ValueError, match="is not among the protocols"):
+        experiment.read_grid(path)
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ("{model: aisfxx}", "did you mean 'aisfx'"),
+        ("{search: mip}", "is not among what search can be in a rule of this grid: did you mean \"'mips'\""),
+        ("{aggregation: maximum}", "They are 'mean', 'none'"),
+        ("{n_components: '100'}", "They are None, 100"),
+        ("{normalize: 1}", "They are True"),
+    ],
+)
+def test_a_rule_that_can_fit_nothing_is_a_mistake(tmp_path, rule, message):
+    path = tmp_path / "grid.yaml"
+    path.write_text(f"models: aisfx\nsearches: [nns, mips]\nn_components: [null, 100]\nexclude: [{rule}]")
+    with pytest.raises(ValueError, match=re.escape(message)):
+        experiment.read_grid(path)
+
+
+def test_a_key_that_is_there_twice_is_a_mistake(tmp_path):
+    path = tmp_path / "grid.yaml"
+    path.write_text("models: [aisfx]\nsearches: [nns]\nmodels: [logmel]")
+    with pytest.raises(ValueError, match="'models' is there twice"):
         experiment.read_grid(path)

@@ -9,9 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 from reference import rank_others
 
-from sss_lib import approximate, index, search
+from sss_lib import approximate, index, methods, search
 from sss_lib.artefacts import Artefact, DamagedArtefactError, StaleArtefactError
 from sss_lib.index import Index
+
+pytest.importorskip("faiss")
 
 SEARCHES = (
     *("nns", "mips", "mcss", "nns-flat", "mcss-flat-half", "nns-flat-pq8x4"),
@@ -36,7 +38,7 @@ def results(one: Index, queries: np.ndarray, n: int = 10) -> list[list[str]]:
 
 def plain(fnames: list[str], x: np.ndarray, queries: np.ndarray, name: str, n: int = 10) -> list[list[str]]:
     """What each query finds, by a plain loop over the clips."""
-    exact = approximate.parse(name).exact
+    exact = methods.parse(name).exact
     every = (rank_others(np.vstack([x, query]).astype(float), len(x), exact) for query in queries)
     return [[fnames[row] for row in rows[:n]] for rows in every]
 
@@ -107,6 +109,28 @@ def test_deleting_finds_what_the_rest_alone_would(name):
     one, queries = Index.build(fnames, x, name), clips(15, seed=1)[1]
     one.delete(fnames[:200])
     assert results(one, queries) == plain(fnames[200:], x[200:], queries, name)
+
+
+@pytest.mark.parametrize("name", ["mips", "nns-flat", "mcss-ivf4-probe4"])
+@pytest.mark.parametrize("seed", range(5))
+def test_any_order_of_adding_and_deleting_finds_what_a_plain_loop_finds(name, seed):
+    rng = np.random.default_rng(seed)
+    fnames, x = clips(20)
+    one, there = Index.build(fnames, x, name), dict(zip(fnames, x, strict=True))
+    for step in range(2, 14):
+        if rng.random() < 0.5 and len(there) > 8:
+            gone = rng.choice(list(there), 5, replace=False).tolist()
+            one.delete(gone)
+            for fname in gone:
+                del there[fname]
+        else:
+            more, y = clips(int(rng.integers(0, 9)), seed=step)
+            one.add(more, y)
+            there |= dict(zip(more, y, strict=True))
+        assert len(one) == len(there)
+        query = clips(1, seed=50 + step)[1]
+        (found,) = results(one, query, 100)
+        assert found == plain(list(there), np.array(list(there.values())), query, name, 100)[0]
 
 
 @pytest.mark.parametrize("name", SEARCHES)
@@ -189,15 +213,13 @@ def test_an_index_of_another_kind_is_refused(name, other):
     fnames, x = clips()
     content = Index.build(fnames, x, other).clips.to_bytes()
     with pytest.raises(ValueError, match=r"holds a \w+ of 16 dimensions, not the \w+ of 16"):
-        approximate.FaissIndex.from_bytes(content, approximate.parse(name), 16, 0)
+        approximate.FaissIndex.from_bytes(content, methods.parse(name), 16, 0)
 
 
 @pytest.mark.parametrize("content", [b"", b"x", os.urandom(999), b"IxF2" + bytes(60)])
 def test_what_is_no_index_is_refused(content):
     with pytest.raises(ValueError, match=r"not an index of faiss|holds a"):
-        approximate.FaissIndex.from_bytes(
-            np.frombuffer(content, np.uint8), approximate.parse("nns-flat"), 16, 0
-        )
+        approximate.FaissIndex.from_bytes(np.frombuffer(content, np.uint8), methods.parse("nns-flat"), 16, 0)
 
 
 def test_a_half_file_and_a_foreign_one_are_refused(artefact):

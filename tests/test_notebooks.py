@@ -1,5 +1,6 @@
 """The notebooks as files, and a grid of them run end to end on a handful of clips."""
 
+import functools
 import json
 import re
 import shutil
@@ -11,11 +12,14 @@ import pytest
 from papermill import PapermillExecutionError
 
 from sss_lib import (
+    approximate,
     audio,
     dataset,
     exchange,
     experiment,
     floors,
+    index,
+    measures,
     metrics,
     models,
     processing,
@@ -29,6 +33,7 @@ from sss_lib.notebook import run_notebook
 
 NOTEBOOKS = sorted(experiment.NOTEBOOKS.glob("*.ipynb"))
 CLIPS = 12
+APPROXIMATE = "nns-ivf4-probe1"
 HOSTILE = "<script>alert(1)</script>"
 
 
@@ -95,7 +100,7 @@ def small_run(tmp_path_factory, mini):
     grid = folder / "small.yaml"
     grid.write_text(
         "models: [logmel, duration]\nn_components: [null, 5]\nnormalize: [true, false]\n"
-        "searches: [nns, mips]\ncutoffs: [3, 10]\n"
+        f"searches: [nns, mips, {APPROXIMATE}]\ncutoffs: [3, 10]\n"
     )
     arguments = ["run", str(grid), "--dataset", "my sounds", "--data-dir", str(folder / "data")]
     arguments += ["--figures-dir", str(folder / "figures"), "--n-jobs", "2"]
@@ -115,9 +120,11 @@ def test_a_grid_runs_from_sounds_to_figures(small_run):
         *(f"logmel-none-pca{n}-{scale}" for n in ("none", "5") for scale in ("l2", "raw")),
         *(f"duration-none-pcanone-{scale}" for scale in ("l2", "raw")),
     }
-    names = {path.name for path in (folder / "figures" / "my sounds").iterdir()}
-    written = ("comparison", "stability", "claims", "relevance", "losses")
+    names = {path.name for path in (folder / "figures" / "my sounds-small").iterdir()}
+    written = ("comparison", "variations", "stability", "claims", "relevance", "losses")
     drawn = ("ladder", "processing", "pca-and-micro", "cost", "classes", "differences", "confusion", "map")
+    if not approximate.missing():
+        written, drawn = (*written, "searches"), (*drawn, "searches")
     # This folder has no families.
     assert names == {f"{n}.{s}" for n in written for s in ("tex", "md", "csv")} | {
         f"{n}.{s}" for n in (*drawn, "published-families") for s in ("svg", "png")
@@ -142,12 +149,66 @@ def test_systems_are_compared_by_uploader_where_uploaders_are_known(small_run):
     by_group, by_clip = (
         statistics.leaderboard(results, collection.labels, n=3, groups=own) for own in (groups, None)
     )
-    figures = folder / "figures" / "my sounds"
+    figures = folder / "figures" / "my sounds-small"
     written = pd.read_csv(figures / "stability.csv")
     np.testing.assert_allclose(written["p"], by_group["p"])
     assert by_group["p"][1] != by_clip["p"][1]
     for name in ("stability", "claims", "losses", "comparison"):
         assert "by uploader" in (figures / f"{name}.md").read_text().splitlines()[0]
+
+
+def test_an_approximate_search_is_set_beside_the_exact_one(small_run):
+    pytest.importorskip("faiss")
+    folder, grid, _ = small_run
+    store, design = Store(folder / "data"), experiment.read_grid(grid)
+    table = pd.read_csv(folder / "figures" / "my sounds" / "searches.csv").set_index(["variant", "search"])
+    for variant in (experiment.Variant("logmel", "none", 5, False), experiment.Variant("duration", "none")):
+        read = functools.partial(store.ranking, "my sounds", variant, top_n=10)
+        found, exact = (to_matrix(read(name).read()["neighbours"]) for name in (APPROXIMATE, "nns"))
+        recall = measures.recall(found, exact, 3).mean()
+        assert table.loc[(variant.name, APPROXIMATE), "recall@3"] == pytest.approx(recall)
+        scores = store.scores("my sounds", variant, APPROXIMATE, cutoffs=design.cutoffs).read().to_pandas()
+        value = tables.select(scores, "MAP", 3)["value"].item()
+        assert table.loc[(variant.name, APPROXIMATE), "MAP@3"] == pytest.approx(value)
+        assert read(APPROXIMATE).metadata()["cost"]["bytes_per_clip"] > 0
+    assert table["recall@3"].min() < 1 == table.xs("nns", level="search")["recall@3"].min()
+
+
+def test_a_new_sound_is_ranked_against_the_index_that_a_notebook_has_stored(small_run):
+    pytest.importorskip("faiss")
+    listening = pytest.importorskip("sss_lib.listening")
+    from sss_lib.listening import outside
+
+    folder, *_ = small_run
+    study = listening.Study(Store(folder / "data"), "my sounds")
+    systems = [study.system(f"duration-none-pcanone-raw/{name}") for name in ("nns", APPROXIMATE)]
+    stored = study.store.index(study.name, systems[1].variant, APPROXIMATE)
+    assert stored.is_current()
+    query = study.row(study.index(systems[0]).fnames[3])
+    found = outside.search_sound(study, systems, study.sounds.path(query), 5)
+    exact, own = ([row for row, _ in found[system]] for system in systems)
+    assert own[0] == exact[0] == query
+    by_rank = [row for row, _ in study.results(systems[1], query, 5)]
+    assert own[1:] == by_rank[:4]
+    assert query not in by_rank
+
+
+def test_an_index_of_other_embeddings_is_refused(small_run):
+    pytest.importorskip("faiss")
+    folder, *_ = small_run
+    store, variant = Store(folder / "data"), experiment.Variant("duration", "none")
+    embeddings = store.embeddings("my sounds", variant)
+    kept, before = embeddings.path.read_bytes(), embeddings.digest()[:12]
+    table = embeddings.read()
+    embeddings.write({"fname": table["fname"].to_pylist(), "embedding": -to_matrix(table["embedding"])})
+    message = (
+        rf"another embeddings \({before}, where {embeddings.digest()[:12]} is there now\): run 03_search"
+    )
+    try:
+        with pytest.raises(ValueError, match=message):
+            index.of_system(store, "my sounds", variant, APPROXIMATE)
+    finally:
+        embeddings.path.write_bytes(kept)
 
 
 def test_a_broken_clip_is_listed_and_left_out(small_run):
@@ -203,7 +264,7 @@ def test_the_curve_of_variance_is_that_of_what_pca_is_given(small_run, pre_norma
     names |= {"n_components": 5, "pre_normalize": pre_normalize, "scale": scale}
     for source in sources[2:-1]:  # the last one writes
         exec(source, names)
-    x = names["clips"].astype(float)
+    x = np.vstack(list(names["clips"])).astype(float)
     if scale:
         x = (x - x.min(axis=0)) / np.ptp(x, axis=0)
     if pre_normalize:
@@ -266,7 +327,7 @@ def test_a_damaged_or_changed_run_is_made_again(small_run, capsys):
     other_code.write_text(other_code.read_text().replace("for search in searches", "for search in  searches"))
     other_parameter = runs / "04_evaluation" / "logmel-none-pca5-l2.ipynb"
     other_parameter.write_text(other_parameter.read_text().replace('"n_components": 5', '"n_components": 4'))
-    (folder / "figures" / "my sounds" / "ladder.svg").unlink()
+    (folder / "figures" / "my sounds-small" / "ladder.svg").unlink()
     (folder / "data" / "embeddings" / "my sounds" / "logmel" / "part-00000.parquet").unlink()
     assert experiment.main(arguments) == 0
     assert "5 notebooks run" in capsys.readouterr().out

@@ -15,10 +15,11 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from test_collections import site  # noqa: F401  (a fixture)
 
-from sss_lib import dataset, models
+from sss_lib import dataset, models, tables
 from sss_lib.models.catalogue import CATALOGUE
 
 ROOT = Path(__file__).parent.parent
@@ -59,6 +60,7 @@ def test_the_python_runs(capsys):
     out = capsys.readouterr().out
     assert "macro" in out
     assert "(3, 2)" in out
+    assert "(231, 15)" in out
 
 
 class World:
@@ -188,7 +190,7 @@ def pytests(arguments, request):
 def pip(arguments, request):
     """What is to be installed is this project's extra, or a package that one of them declares."""
     project = (ROOT / "pyproject.toml").read_text()
-    for word in (word for word in arguments[1:] if not word.startswith("-")):
+    for word in (word for word in arguments[1:] if not word.startswith("-") and word != "."):
         extra = re.fullmatch(r"\.\[(\w+)\]", word)
         assert f"\n{extra[1]} = [" in project if extra else f'"{word}>=' in project, word
 
@@ -210,6 +212,7 @@ def is_there(path):
 
 
 WAYS = {
+    "tests/extras.py": is_there("tests/extras.py"),  # takes minutes, and needs a package index
     "sss_lib.experiment": grid,
     "sss_lib.collections": collections,
     "sss_lib.verification": verification,
@@ -221,9 +224,28 @@ WAYS = {
     "pip": pip,
     "conda": is_there("environment.yml"),  # test_package.py holds it to pyproject.toml
     ".venv/bin/jupyter": is_there("jupyterlab"),
+    ".venv/bin/dask": is_there("distributed"),  # test_clusters.py starts scheduler and workers by these lines
     "ruff": is_there("ruff"),
     "mypy": is_there("mypy"),
     ".venv/bin/pre-commit": is_there(".pre-commit-config.yaml"),
     "tests/benchmarks/search_and_evaluation.py": is_there("tests/benchmarks/search_and_evaluation.py"),
     "tests/benchmarks/extraction.py": is_there("tests/benchmarks/extraction.py"),
+    "tests/benchmarks/indexing.py": is_there("tests/benchmarks/indexing.py"),
 }
+
+
+def test_the_files_that_contributing_names_exist():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    named = set(re.findall(r"`((?:sss_lib|tests|notebooks|data|paper-poster-presentation)/[\w./-]+)`", text))
+    assert len(named) > 25
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+def test_the_scores_in_the_readme_are_those_of_the_run():
+    readme = (ROOT / "README.md").read_text()
+    for row in pd.read_csv(ROOT / "figures/mini/comparison.csv", dtype=str).to_dict("records"):
+        cells = " | ".join(row[key].replace("*", "\\*") for key in ("MAP@15", "MAP@150", "MR1"))
+        assert f"| {cells} |" in readme
+    best = pd.read_csv(ROOT / "figures/mini/best.csv")
+    (leader,) = tables.select(best[best["model"] == "aisfx"], "MAP", 15).to_dict("records")
+    assert f"[{leader['group_ci_low']:.3f}, {leader['group_ci_high']:.3f}]" in readme

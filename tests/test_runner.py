@@ -1,12 +1,17 @@
 """What has been run is known after a kill, and what is to be run is known before."""
 
 import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from sss_lib.artefacts import Store
 from sss_lib.experiment import main
-from sss_lib.runner import Log, Runner, Task
+from sss_lib.runner import Runner
+from sss_lib.tasks import Log, Task
 
 TASK = Task("02_processing", "a-mean", {"model": "a", "n_jobs": 2}, ())
 
@@ -71,10 +76,11 @@ def test_a_line_cut_short_by_a_kill_spoils_neither_the_lines_before_nor_after(ex
 
 def test_a_task_is_expected_to_take_as_long_as_last_time_or_as_others_of_its_notebook(executed):
     log = Log(executed / "log.jsonl")
-    other = Task("02_processing", "b-mean", {}, ())
+    other = Task("02_processing", "b-mean", {"model": "b"}, ())
     log.add(other, executed, 5.0, "")
     assert log.expected_s(TASK) == 3
-    assert log.expected_s(Task("02_processing", "c-mean", {}, ())) == 4
+    assert log.expected_s(Task("02_processing", "c-mean", {"model": "c"}, ())) == 4
+    assert log.expected_s(Task("02_processing", "b-max", {"model": "b"}, ())) == 5
     assert log.expected_s(Task("03_search", "c-mean", {}, ())) is None
 
 
@@ -114,7 +120,7 @@ def test_what_does_not_need_a_failed_notebook_is_run_and_what_needs_it_is_not(
     def attempt(task, runs_dir, **_):
         return task, 1.0, "ValueError: no" if task.key == "02_processing/logmel-none-pcanone-l2" else ""
 
-    monkeypatch.setattr("sss_lib.runner._attempt", attempt)
+    monkeypatch.setattr("sss_lib.runner.attempt", attempt)
     grid = tmp_path / "grid.yaml"
     grid.write_text("models: [logmel, duration]\nn_components: [null, 2]")
     data = ["--data-dir", str(tmp_path / "data"), "--figures-dir", str(tmp_path / "figures")]
@@ -129,5 +135,63 @@ def test_what_does_not_need_a_failed_notebook_is_run_and_what_needs_it_is_not(
     }
     error = capsys.readouterr().err
     path = tmp_path / "data" / "runs" / "tiny" / "02_processing" / "logmel-none-pcanone-l2.ipynb"
-    assert f"FAILED {path}\nValueError: no" in error
+    assert f"FAILED {path}\n  ValueError: no" in error
     assert "1 of 13 notebooks FAILED, and what needs them was not run" in error
+
+
+def run_with(failing, grid, tmp_path, monkeypatch, *datasets):
+    """Run a grid whose notebooks only seem to run; return the exit code and what was run."""
+    ran = []
+
+    def attempt(task, runs_dir, **_):
+        ran.append(task.key)
+        return task, 1.0, "ValueError: no" if task.key in failing else ""
+
+    monkeypatch.setattr("sss_lib.runner.attempt", attempt)
+    path = tmp_path / "grid.yaml"
+    path.write_text(grid + f"\ndatasets: {json.dumps(list(map(str, datasets)))}")
+    folders = ["--data-dir", str(tmp_path / "data"), "--figures-dir", str(tmp_path / "figures")]
+    return main(["run", str(path), "--n-jobs", "1", *folders]), ran
+
+
+def test_a_failed_dataset_does_not_keep_the_next_from_running(collection, tmp_path, monkeypatch, capsys):
+    other = tmp_path / "other"
+    shutil.copytree(collection, other)
+    code, ran = run_with({"00_dataset/tiny"}, "models: duration", tmp_path, monkeypatch, collection, other)
+    assert code == 1
+    assert "00_dataset/other" in ran
+    assert "tiny.ipynb" in capsys.readouterr().err
+
+
+def test_a_failure_that_leaves_nothing_of_the_grid_is_the_one_that_is_told(
+    collection, tmp_path, monkeypatch, capsys
+):
+    grid = "models: [logmel, duration]\nn_components: 4"  # which duration can't have
+    code, ran = run_with({"01_extraction/logmel"}, grid, tmp_path, monkeypatch, collection)
+    assert code == 1
+    assert ran == ["00_dataset/tiny", "01_extraction/logmel", "01_extraction/duration"]
+    assert f"{Path('01_extraction', 'logmel.ipynb')}\n  ValueError: no" in capsys.readouterr().err
+
+
+def test_two_runs_on_one_dataset_do_not_write_over_each_other(runner, tmp_path):
+    script = (
+        "import fcntl, sys, time; file = open(sys.argv[1], 'a'); file.write('123'); file.flush()\n"
+        "fcntl.flock(file, fcntl.LOCK_EX); print('locked', flush=True); sys.stdin.read()"
+    )
+    runner.runs_dir.mkdir(parents=True)
+    arguments = [sys.executable, "-c", script, runner.runs_dir / "lock"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(arguments, **pipes) as other:
+        assert other.stdout.readline() == "locked\n"
+        with pytest.raises(ValueError, match="process 123 runs a grid on tiny already: wait for it"):
+            runner.run()
+        other.stdin.close()
+
+
+def test_a_grid_with_fewer_searches_finds_its_work_done(executed):
+    log = Log(executed / "log.jsonl")
+    three = Task("03_search", "a", {"searches": ["nns", "mips", "mcss"]}, ())
+    three.executed(executed).parent.mkdir()
+    three.executed(executed).write_text("executed")
+    log.add(three, executed, 1.0, "")
+    assert Task("03_search", "a", {"searches": ["nns"]}, ()).is_current(executed, log)

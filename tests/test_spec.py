@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from sss_lib import models
+from sss_lib import audio, models
 
 
 def test_a_model_prepared_otherwise_says_so_by_its_name_and_records_it(windowed_model):
@@ -44,6 +44,10 @@ def test_a_preparation_that_changes_nothing_changes_no_name(windowed_model, word
 def test_a_preparation_that_means_nothing_is_refused(windowed_model, name, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         models.spec(name)
+
+
+def test_what_is_recorded_of_a_model_tells_where_clips_are_cut():
+    assert models.spec("duration").parameters()["max_duration_s"] == audio.MAX_DURATION_S == 30
 
 
 def test_the_paper_fed_essentias_graphs_twice_as_loud_and_clipped():

@@ -12,6 +12,8 @@ import matplotlib.pyplot as plt
 
 from sss_lib import index, measures, metrics, plots, search, tables, tradeoffs
 
+pytest.importorskip("faiss")
+
 CUTOFFS = (5, 20)
 
 

@@ -2,9 +2,12 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
+import published_clap
 import pytest
+import seeded
 import stand_ins
 from seeded import noise
 
@@ -107,8 +110,6 @@ def test_a_folder_gives_what_the_library_gives(published):
     loaded = load(folder)
     wave = noise(int(1.3 * loaded.spec.rate_hz))
     frames, right = loaded(wave), expected(kind, model, extractor, wave)
-    if kind.startswith("clap"):  # the library's is of length one
-        frames = frames / np.linalg.norm(frames, axis=1, keepdims=True)
     assert frames.shape == right.shape
     np.testing.assert_allclose(frames, right, rtol=0, atol=1e-4 * np.abs(right).max())
 
@@ -171,7 +172,9 @@ def test_weights_that_are_not_whole_are_refused(tmp_path):
     state = load_file(tmp_path / "model.safetensors")
     state.pop("wav2vec2.encoder.layers.1.attention.k_proj.bias")
     save_file(state, tmp_path / "model.safetensors", {"format": "pt"})
-    with pytest.raises(ValueError, match=r"not whole: missing is encoder\.layers\.1\..*k_proj\.bias"):
+    with pytest.raises(
+        ValueError, match=r"not those of config\.json: missing is encoder\.layers\.1\..*k_proj\.bias"
+    ):
         load(tmp_path)
 
 
@@ -183,12 +186,63 @@ def test_weights_of_another_size_are_refused(tmp_path):
         load(tmp_path)
 
 
-def test_a_pickle_is_not_read(tmp_path):
-    model, _ = write("wavlm", tmp_path)
+@pytest.mark.parametrize("n_parts", [1, 2])
+def test_a_file_of_pytorch_does_as_well(published, tmp_path, n_parts):
+    """Whole or in parts, and with the names that speech models had before PyTorch called them otherwise."""
+    _, folder, model, _ = published
+    for file in folder.glob("*.json"):
+        shutil.copy(file, tmp_path)
+    state = {
+        name.replace("parametrizations.weight.original0", "weight_g").replace(
+            "parametrizations.weight.original1", "weight_v"
+        ): value
+        for name, value in model.state_dict().items()
+    }
+    names = sorted(state)
+    for i in range(n_parts):
+        name = "pytorch_model.bin" if n_parts == 1 else f"pytorch_model-{i + 1:05d}-of-{n_parts:05d}.bin"
+        torch.save({key: state[key] for key in names[i::n_parts]}, tmp_path / name)
+    one, other = load(folder), load(tmp_path)
+    wave = noise(int(1.3 * one.spec.rate_hz))
+    np.testing.assert_allclose(other(wave), one(wave), rtol=0, atol=1e-5)
+    assert one.spec.options["digests"] != other.spec.options["digests"]
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
+def test_weights_that_are_none_are_refused(tmp_path, name):
+    write("wavlm", tmp_path)
     (tmp_path / "model.safetensors").unlink()
-    torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
-    with pytest.raises(ValueError, match=r"has no \.safetensors file: save the model again"):
+    (tmp_path / name).write_bytes(b"<html>not found</html>")
+    with pytest.raises(ValueError, match=f"{name} is damaged, or no file of weights"):
         load(tmp_path)
+    (tmp_path / name).unlink()
+    with pytest.raises(ValueError, match="has neither model"):
+        load(tmp_path)
+
+
+def test_weights_that_the_network_has_not_are_refused(tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    write("wav2vec2", tmp_path)
+    state = load_file(tmp_path / "model.safetensors")
+    assert any(name.startswith("lm_head.") for name in state)  # which is no stranger
+    state["wav2vec2.encoder.layers.0.stranger"] = torch.ones(1)
+    save_file(state, tmp_path / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ValueError, match=r"are not those of config\.json: unknown is .*stranger"):
+        load(tmp_path)
+
+
+def test_a_folder_of_clap_gives_what_the_row_of_the_same_network_gives(tmp_path, monkeypatch):
+    seeded.accept(tmp_path, monkeypatch)
+    model = published_clap.of_transformers("tiny")
+    torch.save(model.state_dict(), tmp_path / "clap-htsat-unfused.bin")
+    model.save_pretrained(tmp_path / "folder")
+    extractor = transformers.ClapFeatureExtractor(frequency_min=50, truncation="rand_trunc")
+    extractor.save_pretrained(tmp_path / "folder")
+    wave = noise(25 * 48000) * np.linspace(0.01, 1, 25 * 48000, dtype=np.float32)
+    frames = load(tmp_path / "folder")(wave)
+    np.testing.assert_allclose(frames, models.load("laion-clap-htsat-unfused")(wave), atol=1e-4)
+    assert frames.shape == (3, 512)
 
 
 def test_what_is_no_audio_model_is_refused(tmp_path):

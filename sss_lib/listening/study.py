@@ -10,11 +10,11 @@ import pandas as pd
 
 from sss_lib import dataset as datasets
 from sss_lib import models, tables
-from sss_lib.approximate import parse
 from sss_lib.artefacts import Store, to_matrix
 from sss_lib.grid import RULE, Variant, require_known
 from sss_lib.index import Index, of_system
 from sss_lib.listening.sounds import Sounds
+from sss_lib.methods import parse
 
 
 @dataclass(frozen=True)

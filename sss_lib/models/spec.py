@@ -1,5 +1,6 @@
 """What is known of an audio representation, and how long and short clips are made to fit it."""
 
+import difflib
 import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -191,8 +192,10 @@ class ModelSpec:
         'vggish+paper'
         """
         if unknown := [word for word in words if word not in WORDS]:
+            near = difflib.get_close_matches(unknown[0], WORDS, 1)
+            hint = f"did you mean {near[0]!r}? Else " if near else ""
             raise ValueError(
-                f"preparation {unknown[0]!r} of {self.name} is unknown: use one of {', '.join(WORDS)}"
+                f"preparation {unknown[0]!r} of {self.name} is unknown: {hint}use one of {', '.join(WORDS)}"
             )
         if "paper" in words and not self.paper:
             raise ValueError(f"{self.name} has no other preparation for the paper: leave out 'paper'")

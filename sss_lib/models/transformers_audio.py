@@ -1,8 +1,8 @@
 """Audio encoders of the transformers library from a folder: its path is the model's name.
 
 The folder is what `save_pretrained` writes or what a model's page offers: config.json, the feature
-extractor's preprocessor_config.json or processor_config.json, and model.safetensors. Nothing is looked up on
-the net, no code that lies there is run, and no pickle is read.
+extractor's preprocessor_config.json or processor_config.json, and model.safetensors or pytorch_model.bin, in
+one file or in parts. Nothing is looked up on the net, and no code that lies there is run.
 """
 
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from sss_lib import audio
-from sss_lib.models import batches, outside, pe_audio
+from sss_lib.models import batches, checkpoint, outside, pe_audio
 from sss_lib.models.spec import ModelSpec
 from sss_lib.models.weights import content_digest
 
@@ -54,7 +54,8 @@ def _describe_clap(config, extractor) -> dict:
 def _encode_clap(model, features: Callable, wave: np.ndarray):
     inputs = features(wave)
     # No window is longer than itself: where none is, the extractor would call one so at random.
-    return model(inputs["input_features"], is_longer=inputs["is_longer"] & False).audio_embeds
+    embedded = model(inputs["input_features"], is_longer=inputs["is_longer"] & False).audio_embeds
+    return embedded / embedded.norm(dim=-1, keepdim=True)  # as the library's own get_audio_features
 
 
 def _describe_whisper(config, extractor) -> dict:
@@ -87,10 +88,27 @@ KINDS = {
 """By the model_type of config.json: class, configuration to fields of the spec, window to [n_frames, dim]."""
 
 
+_SPEECH_HEADS = ("lm_head.", "classifier.", "projector.", "layer_weights", "tdnn.", "objective.")
+_SPEECH_HEADS += (
+    "feature_extractor.weight",
+    "feature_extractor.bias",
+    "quantizer.",
+    "project_q.",
+    "project_hid.",
+)
+HEADS = {
+    "audio-spectrogram-transformer": ("classifier.",),
+    "clap": ("text_model.", "text_projection.", "logit_scale_"),
+    **dict.fromkeys(("hubert", "wav2vec2", "wavlm"), _SPEECH_HEADS),
+    "whisper": ("proj_out.",),
+}
+"""By the model_type: beginnings of names that the encoder does without, in the published files."""
+
+
 def spec_of_folder(path: str | Path) -> ModelSpec:
     """Row for a model that isn't in the catalogue, as its configuration describes it.
 
-    Its artefacts note the contents of the folder's .json and .safetensors files, so that a change is noticed.
+    Its artefacts note the contents of the folder's .json files and its weights, so that a change is noticed.
 
     Parameters
     ----------
@@ -112,7 +130,7 @@ def spec_of_folder(path: str | Path) -> ModelSpec:
             f"{folder} holds a model of type {config.model_type!r}: known are {', '.join(KINDS)}; for "
             "another, write a module with HEAR's interface"
         )
-    files = sorted([*folder.glob("*.json"), *folder.glob("*.safetensors")])
+    files = sorted([*folder.glob("*.json"), *checkpoint.weight_files(folder)])
     _, fields, _ = KINDS[config.model_type]
     name, display_name = outside.names_of("folder", folder.name, path=str(folder))
     return ModelSpec(
@@ -141,10 +159,11 @@ def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
     import torch
 
     folder = Path(spec.options["folder"])
-    _, extractor = _configuration(folder)
-    kind, _, encode = KINDS[spec.options["model_type"]]
+    config, extractor = _configuration(folder)
+    kind, describe, encode = KINDS[spec.options["model_type"]]
+    own_way = describe(config, extractor).get("short")  # of the feature extractor with short clips
     device = batches.chosen(device)
-    model = _read(folder, kind).to(device)
+    model = _read(folder, kind, HEADS[spec.options["model_type"]]).to(device)
 
     def features(wave: np.ndarray) -> dict:
         return extractor(wave, sampling_rate=spec.rate_hz, return_tensors="pt").to(device)
@@ -152,7 +171,7 @@ def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
     def embed(wave: np.ndarray) -> np.ndarray:
         frames = []
         with torch.inference_mode():
-            for piece in _pieces(spec, wave):
+            for piece in _pieces(spec, wave, own_way):
                 n_frames = -(
                     -len(piece) // round(spec.hop_s * spec.rate_hz)
                 )  # the rest is the extractor's padding
@@ -181,36 +200,41 @@ def _configuration(folder: Path):
     return config, extractor
 
 
-def _read(folder: Path, kind: str):
+def _read(folder: Path, kind: str, heads: tuple[str, ...]):
     """Return the encoder with all its weights, in evaluation mode.
 
     Raises
     ------
     ValueError
-        If weights are missing or have another shape, or don't come as safetensors.
+        If weights are missing, are no part of the encoder or its heads, or have another shape.
     """
+    import torch
     import transformers
 
-    transformers.utils.logging.set_verbosity_error()  # the heads and towers that aren't used, at length
+    transformers.utils.logging.set_verbosity_error()  # of unused weights, at length
     transformers.utils.logging.disable_progress_bar()
-    if not any(folder.glob("*.safetensors")):
-        raise ValueError(f"{folder} has no .safetensors file: save the model again with save_pretrained")
+    network, content = getattr(transformers, kind), checkpoint.read_folder(folder)
+    state = checkpoint.select(content, folder, dropped=heads)
+    config = network.config_class.from_pretrained(folder, local_files_only=True)
     try:
-        model, about = getattr(transformers, kind).from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, output_loading_info=True
+        model, about = network.from_pretrained(
+            None, config=config, state_dict=state, dtype=torch.float32, output_loading_info=True
         )
     except (OSError, RuntimeError) as error:
         raise ValueError(f"the weights in {folder} don't fit config.json: {error}") from None
     # The mask is for training, and fine-tuned models are often without.
-    if missing := sorted(name for name in about["missing_keys"] if not name.endswith("masked_spec_embed")):
-        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-        raise ValueError(f"the weights in {folder} are not whole: missing is {', '.join(missing[:5])}{more}")
+    missing = [name for name in about["missing_keys"] if not name.endswith("masked_spec_embed")]
+    for names, what in ((missing, "missing is"), (about["unexpected_keys"], "unknown is")):
+        if names:
+            more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+            first = ", ".join(sorted(names)[:5])
+            raise ValueError(f"the weights in {folder} are not those of config.json: {what} {first}{more}")
     return model.eval()
 
 
-def _pieces(spec: ModelSpec, wave: np.ndarray) -> list[np.ndarray]:
-    """Windows of a wave; one shorter than the window stays so where the feature extractor is to pad it."""
+def _pieces(spec: ModelSpec, wave: np.ndarray, own_way: str | None) -> list[np.ndarray]:
+    """Windows of a wave; one shorter than the window stays so where the feature extractor is to fill it."""
     size = round(spec.window_s * spec.rate_hz) if spec.window_s else len(wave)
-    if len(wave) <= size and spec.short == "pad":
+    if len(wave) <= size and spec.short == own_way:
         return [wave]
     return list(audio.windows(wave, size, long=spec.long, short=spec.short))

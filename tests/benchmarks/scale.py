@@ -1,0 +1,288 @@
+"""How exact search and evaluation grow with the collection, against other tools: make bench
+
+The unit is one blocked matrix product of the queries with all clips: what any exact search has to compute.
+Every ratio is of medians within one run, on the same threads. Beyond 10,000 clips a sample of the clips
+queries; what each job prepares once (timed by a single query) counts as it would with all of them.
+
+    python tests/benchmarks/scale.py            measure, and compare with the table in figures/benchmarks/
+    python tests/benchmarks/scale.py --save     write the table and the plots, and the table into the README
+
+More options: --up-to=100000 for fewer sizes, --rounds=3, and --cpu for processor time on one thread, which
+can be compared where other work shares the cores.
+"""
+
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import threadpoolctl
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path.insert(0, str(Path(__file__).parent))
+import memory
+from search_and_evaluation import CUTOFFS, fsd50k_labels
+
+from sss_lib import artefacts, metrics, search
+
+ROOT = Path(__file__).parent.parent.parent
+FOLDER = ROOT / "figures" / "benchmarks"
+QUERIES = {10_000: 10_000, 30_000: 6_000, 100_000: 4_000, 1_000_000: 1_000}
+"""How many clips query, by the number of clips."""
+DIM, TOP_N, ROUNDS, WORSE = 100, 150, 5, 1.3
+RANK, EVALUATE = "search.rank, top 150", "metrics.per_query, top 150 and R1 of every class"
+ALLOWED = {RANK: 2.5, EVALUATE: 4.0}
+clock = time.perf_counter
+START, END = "<!-- figures/benchmarks/ratios.md -->", "<!-- end -->"
+
+
+def embeddings(n_clips: int) -> np.ndarray:
+    """Random unit vectors, on which first relevant clips are as far away as they get."""
+    x = np.random.default_rng(0).standard_normal((n_clips, DIM), dtype=np.float32)
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    return x
+
+
+def ours(x: np.ndarray, rows: np.ndarray) -> dict[str, Callable[[np.ndarray], object]]:
+    """Jobs that take the rows that query."""
+    label_matrix = fsd50k_labels(len(x))[0]
+    return {
+        RANK: lambda rows: search.rank(x, "nns", TOP_N, rows),
+        EVALUATE: lambda rows: metrics.per_query(x, label_matrix, cutoffs=CUTOFFS, queries=rows),
+    }
+
+
+def unit(x: np.ndarray, rows: np.ndarray, block: int = 1024, width: int = 16384) -> None:
+    """All inner products of the queries, block by block, into one buffer."""
+    buffer = np.empty((block, width), np.float32)
+    for start in range(0, len(rows), block):
+        queries = x[rows[start : start + block]]
+        for column in range(0, len(x), width):
+            clips = x[column : column + width]
+            np.matmul(queries, clips.T, out=buffer[: len(queries), : len(clips)])
+
+
+def rivals(x: np.ndarray) -> dict[str, Callable[[np.ndarray], object]]:
+    """Other exact searches for the best 151 by inner product, the query included."""
+    import faiss
+    import torch
+    from sklearn.neighbors import NearestNeighbors
+    from usearch.index import MetricKind
+    from usearch.index import search as usearch
+
+    tensor = torch.from_numpy(x)
+
+    def in_torch(rows: np.ndarray) -> None:
+        for block in search.blocks(rows, 1024):
+            torch.topk(tensor[block] @ tensor.T, TOP_N + 1)
+
+    def one_by_one(rows: np.ndarray) -> None:
+        for row in rows:
+            np.argsort(-(x @ x[row]))[: TOP_N + 1]
+
+    return {
+        "faiss IndexFlatIP": lambda rows: faiss.knn(x[rows], x, TOP_N + 1, metric=faiss.METRIC_INNER_PRODUCT),
+        "usearch exact": lambda rows: usearch(x, x[rows], TOP_N + 1, MetricKind.IP, exact=True),
+        "scikit-learn brute force": lambda rows: (
+            NearestNeighbors(n_neighbors=TOP_N + 1, algorithm="brute").fit(x).kneighbors(x[rows])
+        ),
+        "torch.topk": in_torch,
+        "plain loop over queries": one_by_one,
+    }
+
+
+def units_of(jobs: dict, x: np.ndarray, rows: np.ndarray, rounds: int) -> tuple[dict[str, float], float]:
+    """How many units each job takes with all clips as queries, and the seconds of a unit of these queries."""
+    first = rows[:1]
+    seconds: dict[str, list[float]] = {}
+    for _ in range(rounds):
+        _time(seconds, "unit", lambda: unit(x, rows))
+        for name, job in jobs.items():
+            _time(seconds, name, lambda job=job: job(rows))
+            if len(rows) < len(x):
+                _time(seconds, f"prepare {name}", lambda job=job: job(first))
+    median = {name: statistics.median(times) for name, times in seconds.items()}
+    of = {}
+    for name in jobs:
+        once = median.get(f"prepare {name}", 0.0)
+        of[name] = (median[name] - once + once * len(rows) / len(x)) / median["unit"]
+    return of, median["unit"]
+
+
+def _time(seconds: dict[str, list[float]], name: str, job: Callable[[], object]) -> None:
+    begin = clock()
+    job()
+    seconds.setdefault(name, []).append(clock() - begin)
+
+
+def growth(sizes: list[int], rounds: int) -> list[dict]:
+    """Rows of our jobs at each size, and of the other tools at the smallest."""
+    rows = []
+    for n_clips in sizes:
+        x = embeddings(n_clips)
+        clips = np.sort(np.random.default_rng(1).choice(n_clips, QUERIES[n_clips], replace=False))
+        of, one = units_of(ours(x, clips), x, clips, rounds)
+        rows += [row(name, n_clips, len(clips), value, ALLOWED[name]) for name, value in of.items()]
+        print(f"{n_clips:,} clips, {len(clips):,} of them query: a unit takes {one:.2f} s", flush=True)
+        if n_clips == sizes[0]:
+            some = clips[::10]
+            of, _ = units_of(rivals(x), x, some, rounds)
+            rows += [row(name, n_clips, len(some), value) for name, value in of.items()]
+    return rows
+
+
+def row(what: str, n_clips: int, n_queries: int, value: float, allowed: float | None = None) -> dict:
+    """One row of the table."""
+    value = round(value, 3)
+    return {"what": what, "clips": n_clips, "queries": n_queries, "value": value, "allowed": allowed}
+
+
+def files(n_clips: int = 10_231, n_json: int = 400) -> list[dict]:
+    """How many times less reading, writing and room 8 x 512 frames a clip take than as JSON, one a clip."""
+    values = np.random.default_rng(2).standard_normal((n_clips * 8, 512), dtype=np.float32)
+    fnames = [f"{i:06d}" for i in range(n_clips)]
+    frames = artefacts.Frames(fnames, values, np.arange(n_clips + 1) * 8, 0.5)
+    few = artefacts.Frames(fnames[:n_json], values[: n_json * 8], np.arange(n_json + 1) * 8, 0.5)
+    with tempfile.TemporaryDirectory() as folder:
+        seconds: dict[str, list[float]] = {}
+        stored = artefacts.Artefact(Path(folder) / "frames.parquet", {})
+        as_json = Path(folder) / "json"
+        as_json.mkdir()
+        for _ in range(3):
+            columns = {"fname": fnames, "frames": frames, "hop_s": np.full(n_clips, 0.5)}
+            _time(seconds, "write", lambda columns=columns: stored.write(columns))
+            _time(seconds, "read", lambda: artefacts.to_frames(stored.read()))
+            _time(seconds, "write json", lambda: artefacts.write_json_embeddings(as_json, few, few.fnames))
+            _time(seconds, "read json", lambda: artefacts.read_json_embeddings(as_json))
+        median = {name: statistics.median(times) for name, times in seconds.items()}
+        more = n_clips / n_json
+        size = sum(path.stat().st_size for path in as_json.iterdir()) * more
+        times = {
+            "reading frames, times less than JSON": (median["read json"] * more / median["read"], 30),
+            "writing frames, times less than JSON": (median["write json"] * more / median["write"], 20),
+            "frames on disk, times less than JSON": (size / stored.path.stat().st_size, 3),
+        }
+    return [row(name, n_clips, n_json, value, least) for name, (value, least) in times.items()]
+
+
+def peak_gb(n_clips: int) -> float:
+    """Most memory of a process that evaluates a sample of queries against memory-mapped embeddings."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.npy"
+        np.save(path, embeddings(n_clips))
+        command = [sys.executable, __file__, "--peak", str(path)]
+        return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout) / 1000
+
+
+def is_worse(what: str, value: float, before: float) -> bool:
+    """Whether a value is more than 30 % worse; of what is compared with JSON, more is better."""
+    return value < before / WORSE if "JSON" in what else value > before * WORSE
+
+
+def show(table: pd.DataFrame, committed: pd.DataFrame | None) -> int:
+    """Print the table, what got worse in red, and return how many did or miss what is allowed."""
+    keys = ["what", "clips"]
+    before = {} if committed is None else committed.set_index(keys)["value"].to_dict()
+    n_bad = 0
+    for one in table.itertuples():
+        was = before.get((one.what, one.clips))
+        worse = was is not None and is_worse(one.what, one.value, was)
+        line = f"{one.what:52}{one.clips:>10,}{one.value:>9.2f}"
+        line += f"{'' if was is None else f'{was:.2f}':>11}{'' if pd.isna(one.allowed) else one.allowed:>9}"
+        print(f"\033[31m{line}  worse by more than 30 %\033[0m" if worse else line)
+        n_bad += worse
+    return n_bad
+
+
+def markdown(table: pd.DataFrame, machine: str) -> str:
+    """Return the table for the README, with the machine it was measured on."""
+    lines = [
+        "| units (one matrix product of the queries with all clips) | clips | queries | units | allowed |"
+    ]
+    lines += ["|---|---|---|---|---|"]
+    for one in table.itertuples():
+        allowed = "" if pd.isna(one.allowed) else f"{one.allowed:g}"
+        lines.append(f"| {one.what} | {one.clips:,} | {one.queries:,} | {one.value:.1f} | {allowed} |")
+    return "\n".join([*lines, "", machine, ""])
+
+
+def draw(table: pd.DataFrame, folder: Path) -> None:
+    """Plot how the ratios grow with the collection, and the other tools beside ours."""
+    import matplotlib.pyplot as plt
+
+    from sss_lib import plots
+    from sss_lib.plots.style import GROUP_COLOURS
+
+    plots.use_style()
+    figure, ax = plt.subplots(figsize=(plots.COLUMN, 2.4))
+    for (name, most), colour, marker in zip(ALLOWED.items(), GROUP_COLOURS, "so", strict=False):
+        own = table[table["what"] == name]
+        ax.plot(own["clips"], own["value"], color=colour, marker=marker, label=name.split(", ", 1)[1])
+        ax.axhline(most, color=colour, linewidth=0.8, linestyle="--")
+    ax.set(xscale="log", ylim=(0, None), xlabel="clips", ylabel="units, lower is better")
+    ax.legend(frameon=False, fontsize=7)
+    plots.save(figure, folder, "growth")
+
+    smallest = table[(table["clips"] == table["clips"].min()) & ~table["what"].str.contains("JSON")]
+    smallest = smallest.sort_values("value", ascending=False)
+    figure, ax = plt.subplots(figsize=(plots.COLUMN, 2.2))
+    colours = [GROUP_COLOURS[0] if name in ALLOWED else "#999999" for name in smallest["what"]]
+    ax.barh([name.replace(", top", ",\ntop") for name in smallest["what"]], smallest["value"], color=colours)
+    ax.set(xscale="log", xlabel="units, lower is better")
+    ax.tick_params(axis="y", labelsize=6)
+    plots.save(figure, folder, "tools")
+
+
+def save(table: pd.DataFrame, machine: str, folder: Path = FOLDER, readme: Path = ROOT / "README.md") -> None:
+    """Write table and plots, and the table into the README between its two marks."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with artefacts.replacing(folder / "ratios.csv") as temporary:
+        table.to_csv(temporary, index=False, float_format="%.3f")
+    text = markdown(table, machine)
+    with artefacts.replacing(folder / "ratios.md") as temporary:
+        temporary.write_text(text)
+    draw(table, folder)
+    before, rest = readme.read_text().split(START)
+    with artefacts.replacing(readme) as temporary:
+        temporary.write_text(f"{before}{START}\n{text}{END}{rest.split(END, 1)[1]}")
+
+
+def main(arguments: list[str]) -> str | int:
+    """Measure, print and perhaps save; return what went wrong."""
+    if arguments[:1] == ["--peak"]:
+        x = np.load(arguments[1], mmap_mode="r")
+        rows = np.sort(np.random.default_rng(1).choice(len(x), min(len(x), 600), replace=False))
+        metrics.per_query(x, fsd50k_labels(len(x))[0], cutoffs=CUTOFFS, queries=rows)
+        print(memory.peak_mib() * 1.048576)
+        return 0
+    if "--cpu" in arguments:
+        globals()["clock"] = time.process_time
+        threadpoolctl.threadpool_limits(1)
+    sizes = [n for n in QUERIES if f"--up-to={n}" in arguments]
+    sizes = [n for n in QUERIES if not sizes or n <= sizes[0]]
+    rounds = next((int(a.split("=")[1]) for a in arguments if a.startswith("--rounds=")), ROUNDS)
+    rows = growth(sizes, rounds) + files()
+    rows.append(row("GB of memory at most, search and evaluation", sizes[-1], 600, peak_gb(sizes[-1]), 2.0))
+    table = pd.DataFrame(rows)
+    committed = pd.read_csv(FOLDER / "ratios.csv") if (FOLDER / "ratios.csv").is_file() else None
+    print(f"\n{'':52}{'clips':>10}{'units':>9}{'committed':>11}{'allowed':>9}")
+    n_worse = show(table, committed)
+    if "--save" in arguments:
+        machine = (
+            f"{'Processor time of one thread' if '--cpu' in arguments else 'Wall time'} on a machine of "
+            f"{os.cpu_count()} cores ({platform.machine()}), load {os.getloadavg()[0]:.1f} at the end, numpy "
+            f"{np.__version__}; medians of {rounds} rounds."
+        )
+        save(table, machine)
+    return f"{n_worse} ratios are worse by more than 30 %" if n_worse else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
