@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from sss_lib import models, statistics
-from sss_lib.methods import parse
 from sss_lib.experiment import Variant
+from sss_lib.methods import parse
 
 System = tuple[Variant, str]
 Pairs = list[tuple[System, System]]
