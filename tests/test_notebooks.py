@@ -76,6 +76,10 @@ class TestNotebookFile:
         """Stylers show markup in names as markup."""
         assert not re.search(r"\.style\b|set_caption", path.read_text())
 
+    def test_numbers_its_cells(self, path):
+        cells = self.cells(path)
+        assert [cell["id"] for cell in cells] == [f"{path.stem[:2]}-{i:02d}" for i in range(len(cells))]
+
     def test_names_no_machine(self, path):
         assert "/home/" not in path.read_text()
         assert "sys.path" not in path.read_text()
