@@ -1,6 +1,7 @@
 """Scores to tables that a person reads."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -229,7 +230,7 @@ def number(value: float, digits: int = 3) -> str:
     return "-" if pd.isna(value) else f"{value:.{digits}f}"
 
 
-def with_interval(row: Mapping[str, object]) -> str:
+def with_interval(row: Mapping[str, Any]) -> str:
     """Value of a score, and in brackets its interval if it has one.
 
     Examples
