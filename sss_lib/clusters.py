@@ -75,7 +75,7 @@ def connect(cluster: str, n_workers: int | None = None) -> Iterator["distributed
             # A worker that is killed is started anew, however often: it's not to be given up after 15 s.
             stack.enter_context(dask.config.set({"distributed.deploy.lost-worker-timeout": "1 day"}))
             ways = {"n_workers": n_workers or joblib.cpu_count(), "threads_per_worker": 1}
-            started = distributed.LocalCluster(**ways, dashboard_address=None)
+            started = distributed.LocalCluster(**ways, dashboard_address="127.0.0.1:0")
             address = stack.enter_context(started).scheduler_address
         try:
             client = stack.enter_context(distributed.Client(address, timeout=WAIT_S, set_as_default=False))

@@ -32,7 +32,8 @@ def scored(
     store: Store, dataset: str, grid: Grid
 ) -> tuple[list[tuple[Variant, str]], list[tuple[Variant, str]]]:
     """Systems of a grid whose scores are there, and those whose aren't, as a notebook before has failed."""
-    there, absent = [], []
+    there: list[tuple[Variant, str]] = []
+    absent: list[tuple[Variant, str]] = []
     for variant, search in systems(store, dataset, grid):
         scores = store.scores(dataset, variant, search, cutoffs=grid.cutoffs)
         (there if scores.path.is_file() and scores.is_current() else absent).append((variant, search))

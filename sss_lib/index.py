@@ -271,7 +271,8 @@ def rank_members(
         approximate.load_faiss()  # which takes a moment the first time
     begin = time.perf_counter()
     built = Index.build(fnames, x, search)
-    build_s, took_s = time.perf_counter() - begin, []
+    build_s = time.perf_counter() - begin
+    took_s: list[float] = []
     while len(took_s) < 3 and sum(took_s) < 0.1:  # a moment is measured thrice
         begin = time.perf_counter()
         ranking = built.clips.rank(x, np.arange(len(x)), min(top_n, len(x) - 1))
@@ -288,4 +289,4 @@ def _require_search(artefact: Artefact, name: object) -> Method:
             f"{artefact.path} holds an index for search {name!r}, not {wanted!r}: "
             f"run {artefact.made_by or 'what builds it'} again"
         )
-    return methods.parse(name)
+    return methods.parse(str(name))

@@ -91,7 +91,7 @@ def results(figures_dir: str | Path) -> list[Path]:
     missing = [name for name in ("run.json", *TABLES, *FIGURES) if not (folder / name).is_file()]
     if missing:
         raise ValueError(
-            f"{folder} lacks {', '.join(missing)}: run the notebooks first, as with "
+            f"{folder} lacks {len(missing)} files, such as {missing[0]}: run the notebooks first, as with "
             f"`make run DATASET={folder.name}`"
         )
     return sorted(path for path in folder.iterdir() if path.suffix in (".csv", ".json", ".svg"))

@@ -208,7 +208,7 @@ def fit_parts(
     given = Processing(low, width, None, None, normalize, pre_normalize)
     if n_components is None:
         return given
-    n_clips, total = 0, 0.0
+    n_clips, total = 0, np.zeros(1)
     for part in map(given.before_pca, parts):
         n_clips, total = n_clips + len(part), total + part.sum(axis=0, dtype=np.float64)
     _require_fit(n_components, n_clips, len(total))

@@ -144,6 +144,7 @@ def attempt(
     try:
         run_notebook(notebook, task.executed(runs_dir), task.parameters, show_progress=show_progress)
     except Exception as caught:  # whatever it is, the other notebooks go on
-        of_cell = hasattr(caught, "ename")  # papermill's own, whose text is all of the traceback
-        error = f"{caught.ename}: {caught.evalue}" if of_cell else f"{type(caught).__name__}: {caught}"
+        # Of a cell that failed, papermill tells all of the traceback, which the notebook shows.
+        name, value = (getattr(caught, key, None) for key in ("ename", "evalue"))
+        error = f"{name}: {value}" if name else f"{type(caught).__name__}: {caught}"
     return task, time.monotonic() - begin, error

@@ -83,7 +83,7 @@ def test_the_table_and_the_plots_are_written_and_the_readme_shows_them(scale, tm
     for _ in range(2):
         scale["save"](TABLE, "Measured on paper.", tmp_path, readme)
     written = (tmp_path / "ratios.md").read_text()
-    assert "| search.rank, top 150 | 30,000 | 6,000 | 1.4 | 2.5 |" in written
+    assert "| search.rank, top 150 | 30,000 | 6,000 | 1.4 | at most 2.5 |" in written
     assert readme.read_text() == f"before\n{scale['START']}\n{written}{scale['END']}\nafter\n"
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "ratios.csv"), TABLE, check_dtype=False)
     assert {"growth.svg", "growth.png", "tools.svg", "tools.png"} <= {p.name for p in tmp_path.iterdir()}
@@ -107,7 +107,7 @@ def test_preparing_counts_as_it_would_with_all_queries(scale, monkeypatch):
         now[0] += seconds
 
     monkeypatch.setitem(of, "clock", lambda: now[0])
-    monkeypatch.setitem(of, "unit", lambda x, rows: taking(1.0))
+    monkeypatch.setitem(of, "unit", lambda x, rows, buffer: taking(1.0))
     jobs = {"job": lambda rows: taking(2 + 0.3 * len(rows))}
     units, one = scale["units_of"](jobs, np.empty((100, 1)), np.arange(10), 3)
     assert one == 1

@@ -275,6 +275,11 @@ def test_a_cluster_that_is_not_there_is_told_with_the_mend(monkeypatch):
         pass
 
 
+def test_two_clusters_of_one_machine_do_not_get_in_each_others_way(client):
+    with clusters.connect("local", n_workers=1) as other:
+        assert other.submit(os.getpid).result() not in client.run(os.getpid).values()
+
+
 def test_without_dask_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(ImportError, match=r"pip install -e \.\[scale\]"), clusters.connect("local"):
@@ -302,7 +307,8 @@ def command_lines(tmp_path):
             stack.callback(process.terminate)
 
         about = tmp_path / "scheduler.json"
-        anywhere = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(about)]
+        anywhere = ["--host", "127.0.0.1", "--port", "0", "--dashboard-address", "127.0.0.1:0"]
+        anywhere += ["--scheduler-file", str(about)]
         start("dask scheduler", *anywhere)
         while not about.exists() or not about.read_text():
             time.sleep(0.05)

@@ -316,6 +316,13 @@ def test_words_are_searched_where_a_model_has_a_text_tower(board):
             path.unlink()
 
 
+def test_systems_of_a_model_that_is_gone_are_left_out_with_a_word(board, monkeypatch):
+    monkeypatch.delitem(CATALOGUE, "logmel")
+    with pytest.warns(UserWarning, match="rankings by logmel are left out: no such model"):
+        study = Study(board.study.store, board.study.name)
+    assert {system.variant.model for system in study.systems.values()} == {"duration"}
+
+
 def test_the_control_for_words_is_absent_without_a_text_tower(board):
     assert Controls(board).words.layout.display == "none"
 

@@ -1,3 +1,4 @@
+import fnmatch
 import itertools
 import os
 import re
@@ -71,6 +72,14 @@ def test_the_readme_has_a_row_for_every_model_with_its_licence():
             assert f"{row.dim:,}" in cells[2], row.name
         named += names
     assert sorted(named) == sorted(CATALOGUE)
+
+
+def test_the_readme_names_all_weights_that_forbid_commercial_use():
+    row = re.search(r"no commercial use of those with NC: (.*?) \|", (ROOT / "README.md").read_text())[1]
+    patterns = re.findall(r"`([^`]+)`", row)
+    forbidden = {name for name, spec in CATALOGUE.items() if spec.weights and "NC" in spec.weights.licence}
+    named = {name for pattern in patterns for name in fnmatch.filter(CATALOGUE, pattern)}
+    assert named == forbidden
 
 
 def test_no_placeholder_is_left_in_the_readme():

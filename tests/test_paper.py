@@ -1,6 +1,7 @@
 """The paper, the poster and the slides say what the run wrote, whole and in their own fonts."""
 
 import csv
+import dataclasses
 import io
 import json
 import re
@@ -325,7 +326,7 @@ def test_a_large_run_on_fsd50k_fits_and_is_compared_with_the_published(tmp_path)
 
 
 def test_a_run_that_is_not_whole_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"birds lacks run.json, comparison.csv.*make run DATASET=birds"):
+    with pytest.raises(ValueError, match=r"birds lacks 14 files, such as run.json: .*make run DATASET=birds"):
         paper.build(tmp_path / "birds", tmp_path)
     assert paper.main(["--dataset", "birds", "--figures-dir", str(tmp_path)]) == 2
 
@@ -350,3 +351,23 @@ def test_without_typst_the_extra_is_named(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "typst", None)
     assert paper.main(["paper", "--out", str(tmp_path)]) == 2
     assert "pip install -e .[paper]" in capsys.readouterr().err
+
+
+def test_what_a_run_was_is_of_the_clips_that_every_model_has(tmp_path, mini):
+    timed = dataclasses.replace(mini, clips=mini.clips.assign(duration_s=36.0))
+    failed = pd.DataFrame(
+        {"model": ["logmel"] * 2, "fname": [mini.clips["fname"][0]] * 2, "reason": [""] * 2}
+    )
+    about = {"grid": "grids/mini.yaml", "cutoffs": (15, 150), "chance": 0.125}
+    of_all, of_rest = (
+        json.loads(paper.write_run(tmp_path / "run.json", timed, lost, **about).read_text())
+        for lost in (failed.iloc[:0], failed)
+    )
+    committed = json.loads((FIGURES / "run.json").read_text())
+    assert of_all == committed | {"hours": 2.31, "bounds": {"chance": 0.125}}
+    numbers = [
+        committed[key] for key in ("n_clips", "n_uploaders", "n_classes", "n_unqueryable", "n_families")
+    ]
+    assert numbers == [231, 47, 87, 33, 6]  # data/mini/README.md
+    assert round(60 * committed["hours"], 1) == 9.8
+    assert (of_rest["n_clips"], of_rest["n_failed"], of_rest["hours"]) == (230, 1, 2.3)

@@ -84,10 +84,11 @@ class Study:
         self.collection = datasets.read(store.dataset(dataset))
         self.sounds = Sounds(self.collection.clips["path"])
         self.row_of = {fname: row for row, fname in enumerate(self.collection.clips["fname"])}
-        cutoffs = {_system(one).name: tuple(one["cutoffs"]) for one in store.evaluated(dataset)}
+        evaluated = [one for one in store.evaluated(dataset) if _is_there(one["model"])]
+        cutoffs = {_system(one).name: tuple(one["cutoffs"]) for one in evaluated}
         self.systems: dict[str, System] = {}
         for parameters in store.ranked(dataset):
-            if parameters["model"].split("+")[0] not in models.catalogue():
+            if not _is_there(parameters["model"]):
                 warnings.warn(f"rankings by {parameters['model']} are left out: no such model", stacklevel=2)
                 continue
             system = _system(parameters)
@@ -190,6 +191,15 @@ class Study:
         both["gap"] = both["a"] - both["b"]
         both = both.sort_values("fname", key=lambda fnames: fnames.map(self.row_of))
         return both.sort_values("gap", key=lambda gap: -gap.abs(), kind="stable", ignore_index=True)
+
+
+def _is_there(model: str) -> bool:
+    """Whether a model is known here: one of the user's own, or its files, may be gone."""
+    try:
+        models.spec(model)
+    except (ValueError, FileNotFoundError):
+        return False
+    return True
 
 
 def _system(about: Mapping[str, object]) -> System:

@@ -43,14 +43,14 @@ def load(spec: ModelSpec, device: str) -> Batched:
     """Network with the published weights: waveform to [n_windows, 768]."""
     checkpoint.import_torch(spec)
     path = read_weights(spec)
-    state = to_transformers(checkpoint.select(checkpoint.read(path), path, dropped=("classifier.",)))
+    state = to_transformers(checkpoint.select(checkpoint.read(path), path))
     network = build(**spec.options)
     checkpoint.load_into(network.host, state, path)
     return Batched(kaldi.windowed(spec, n_frames=N_FRAMES, mean=MEAN, scale=SCALE), network, device)
 
 
 def to_transformers(state: Mapping) -> dict:
-    """Published state dict by the names that transformers' ASTModel has now.
+    """Published state dict without the classifier, by the names that transformers' ASTModel has now.
 
     Examples
     --------
@@ -58,7 +58,7 @@ def to_transformers(state: Mapping) -> dict:
     ['layers.0.mlp.fc2.bias']
     """
     renamed = {}
-    for name, value in state.items():
+    for name, value in checkpoint.without(state, "classifier.").items():
         name = name.removeprefix("audio_spectrogram_transformer.")
         for old, new in RENAMED.items():
             name = name.replace(old, new)

@@ -59,9 +59,9 @@ def ours(x: np.ndarray, rows: np.ndarray) -> dict[str, Callable[[np.ndarray], ob
     }
 
 
-def unit(x: np.ndarray, rows: np.ndarray, block: int = 1024, width: int = 16384) -> None:
+def unit(x: np.ndarray, rows: np.ndarray, buffer: np.ndarray) -> None:
     """All inner products of the queries, block by block, into one buffer."""
-    buffer = np.empty((block, width), np.float32)
+    block, width = buffer.shape
     for start in range(0, len(rows), block):
         queries = x[rows[start : start + block]]
         for column in range(0, len(x), width):
@@ -100,10 +100,10 @@ def rivals(x: np.ndarray) -> dict[str, Callable[[np.ndarray], object]]:
 
 def units_of(jobs: dict, x: np.ndarray, rows: np.ndarray, rounds: int) -> tuple[dict[str, float], float]:
     """How many units each job takes with all clips as queries, and the seconds of a unit of these queries."""
-    first = rows[:1]
+    first, buffer = rows[:1], np.ones((1024, 16384), np.float32)
     seconds: dict[str, list[float]] = {}
     for _ in range(rounds):
-        _time(seconds, "unit", lambda: unit(x, rows))
+        _time(seconds, "unit", lambda: unit(x, rows, buffer))
         for name, job in jobs.items():
             _time(seconds, name, lambda job=job: job(rows))
             if len(rows) < len(x):
@@ -208,7 +208,9 @@ def markdown(table: pd.DataFrame, machine: str) -> str:
     ]
     lines += ["|---|---|---|---|---|"]
     for one in table.itertuples():
-        allowed = "" if pd.isna(one.allowed) else f"{one.allowed:g}"
+        allowed = (
+            "" if pd.isna(one.allowed) else f"at {'least' if 'JSON' in one.what else 'most'} {one.allowed:g}"
+        )
         lines.append(f"| {one.what} | {one.clips:,} | {one.queries:,} | {one.value:.1f} | {allowed} |")
     return "\n".join([*lines, "", machine, ""])
 
@@ -235,7 +237,9 @@ def draw(table: pd.DataFrame, folder: Path) -> None:
     figure, ax = plt.subplots(figsize=(plots.COLUMN, 2.2))
     colours = [GROUP_COLOURS[0] if name in ALLOWED else "#999999" for name in smallest["what"]]
     ax.barh([name.replace(", top", ",\ntop") for name in smallest["what"]], smallest["value"], color=colours)
-    ax.set(xscale="log", xlabel="units, lower is better")
+    ax.set(xscale="log", xlabel="units, lower is better", xlim=(0.5, None))
+    ax.set_xticks([1, 10, 100], ["1", "10", "100"])
+    ax.xaxis.set_minor_formatter("")
     ax.tick_params(axis="y", labelsize=6)
     plots.save(figure, folder, "tools")
 
