@@ -2,7 +2,8 @@
 
 Each claim sets two arms of systems against each other that differ in one thing only, pair by pair. The effect
 is the difference in macro MAP@N, averaged over the pairs; its interval comes from drawing the queries anew,
-the same draws for both arms.
+the same draws for both arms. On vectors of unit length the exact searches rank alike: pairs that compare the
+same rankings count once, and a pair of equal rankings not at all.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,7 @@ import pandas as pd
 
 from sss_lib import models, statistics
 from sss_lib.experiment import Variant
+from sss_lib.methods import parse
 
 System = tuple[Variant, str]
 Pairs = list[tuple[System, System]]
@@ -40,26 +42,69 @@ class Claim:
 
 
 def by_search(one: str, other: str) -> Callable[[Sequence[System]], Pairs]:
-    """Pairs of searches over the same raw embeddings: on those of unit length all searches agree."""
+    """Pairs of searches over the same embeddings, of contenders processed as they should be."""
     return lambda systems: [
         ((variant, one), (variant, other))
         for variant in dict.fromkeys(variant for variant, _ in systems)
-        if not variant.normalize and {(variant, one), (variant, other)} <= set(systems)
+        if is_contender(variant) and {(variant, one), (variant, other)} <= set(systems)
     ]
 
 
 def by_field(field: str, one: object, other: object) -> Callable[[Sequence[System]], Pairs]:
     """Pairs of variants of unit length that differ in one field, searched alike.
 
-    On raw embeddings PCA would be praised for what its centring does to the inner product.
+    Of contenders, as in `by_search`. On raw embeddings PCA would be praised for what its centring does to
+    the inner product.
     """
     return lambda systems: [
         (system, (replace(system[0], **{field: other}), system[1]))
         for system in systems
-        if system[0].normalize
+        if is_contender(system[0])
+        and system[0].normalize
         and getattr(system[0], field) == one
         and (replace(system[0], **{field: other}), system[1]) in set(systems)
     ]
+
+
+def is_contender(variant: Variant) -> bool:
+    """Whether a variant is of no floor, and its features are scaled if its model declares that.
+
+    Examples
+    --------
+    >>> is_contender(Variant("duration", "none")), is_contender(Variant("freesound", "none", scale=False))
+    (False, False)
+    """
+    spec = models.spec(variant.model)
+    return not spec.floor and variant.scale == spec.scaled
+
+
+def ranks_like(system: System) -> System:
+    """The same for systems whose rankings are the same, but for rounding: one that stands for them.
+
+    On vectors of unit length, be it by the input of PCA for want of PCA, all exact searches rank alike, and
+    cosine ranks as if they had it.
+
+    Examples
+    --------
+    >>> ranks_like((Variant("aisfx", normalize=False), "mcss")) == (Variant("aisfx"), "nns")
+    True
+    """
+    variant, search = system
+    if not parse(search).is_exact:
+        return system
+    if variant.n_components is None and variant.pre_normalize:
+        variant = replace(variant, normalize=True, pre_normalize=False)
+    if search == "mcss":
+        variant = replace(variant, normalize=True)
+    return variant, "nns" if variant.normalize else search
+
+
+def distinct(pairs: Pairs) -> Pairs:
+    """Pairs of unlike rankings, and of those that compare the same two rankings the first."""
+    kept: dict[tuple[System, System], tuple[System, System]] = {}
+    for a, b in pairs:
+        kept.setdefault((ranks_like(a), ranks_like(b)), (a, b))
+    return [pair for (a, b), pair in kept.items() if a != b]
 
 
 def by_modality(one: str, other: str) -> Callable[[Sequence[System]], Pairs]:
@@ -123,12 +168,12 @@ def check(
     Returns
     -------
     pd.DataFrame
-        claim, pairs, effect, ci_low, ci_high, verdict ("holds", "fails", "open", or "not tested" where no
-        pair was run), and the result in words.
+        claim, pairs (how many distinct ones), effect, ci_low, ci_high, verdict ("holds", "fails", "open", or
+        "not tested" where no pair was run), and the result in words.
     """
     rows = []
     for claim in claims:
-        pairs = claim.pairs(systems)
+        pairs = distinct(claim.pairs(systems))
         if not pairs:
             rows.append(
                 [claim.words, 0, np.nan, np.nan, np.nan, "not tested", "No pair of systems tests it here."]
@@ -178,4 +223,5 @@ def sentence(says: str, verdict: str, effect: float, low: float, high: float, n_
     interval = (
         f"[{low:+.3f}, {high:+.3f}]" if np.isfinite([low, high]).all() else "(too few units for an interval)"
     )
-    return f"{effect:+.3f} {interval} over {n_pairs} pairs, where the claim wants {asks}. {ends}."
+    pairs = "1 pair" if n_pairs == 1 else f"{n_pairs} pairs"
+    return f"{effect:+.3f} {interval} over {pairs}, where the claim wants {asks}. {ends}."

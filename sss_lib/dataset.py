@@ -159,11 +159,17 @@ class Dataset:
         return pd.Series(column, index)
 
     def require_labels(self) -> None:
-        """Raise DatasetError if no clip has a label: nothing would say which results are right."""
+        """Raise DatasetError if nothing would say which results are right: no label, or none of two clips."""
         if not self.labels:
             raise DatasetError(
                 f"{self.name} has no labels: nothing says which results are right, so none can be scored. "
                 "The rankings of 03 can be used; to evaluate, add a ground_truth.csv: fname,labels"
+            )
+        if self.n_unqueryable() == len(self.labels):
+            raise DatasetError(
+                f"no class of {self.name} has two clips: no query could find another clip of its class, so "
+                "none can be scored. The rankings of 03 can be used; to evaluate, give clips that mean the "
+                "same the same label, as with --add-ancestors, or add clips"
             )
 
     def class_sizes(self) -> pd.Series:

@@ -1,5 +1,9 @@
-"""Tables to files: LaTeX, Markdown and CSV, the cells as a person reads them."""
+"""Tables as a person reads them, shown in a notebook or written to files: HTML, LaTeX, Markdown and CSV.
 
+Names come from whoever made the collection: what means something to a format is escaped.
+"""
+
+import html
 import re
 from pathlib import Path
 
@@ -22,7 +26,12 @@ LATEX = {
     "|": r"\textbar{}",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
+    "`": r"\textasciigrave{}",
 }
+MARKDOWN = re.compile(r"[\\`*_\[<|~$]|&(?=#?\w+;)")
+"""What means something within a line of Markdown."""
+MARKDOWN_START = re.compile(r"^(\d*)([#>+=.)-])")
+"""What makes a line of Markdown a heading, a quotation or an item."""
 
 
 def marks(p: np.ndarray | pd.Series) -> list[str]:
@@ -58,6 +67,45 @@ def write(table: pd.DataFrame, path: str | Path, *, caption: str = "", digits: i
     return path
 
 
+def show(table: pd.DataFrame, *, caption: str = "", digits: int = 3):
+    """Table for a notebook to show; see `to_html`."""
+    from IPython.display import HTML
+
+    return HTML(to_html(table, caption=caption, digits=digits))
+
+
+def to_html(table: pd.DataFrame, *, caption: str = "", digits: int = 3) -> str:
+    """Table in HTML, numbers to the right. Names and captions are text, whatever they hold.
+
+    Examples
+    --------
+    >>> print(to_html(pd.DataFrame({"class": ["<b>"], "MAP@15": [np.nan]})))
+    <table class="dataframe">
+    <thead>
+    <tr><th style="text-align: left">class</th><th style="text-align: right">MAP@15</th></tr>
+    </thead>
+    <tbody>
+    <tr><td style="text-align: left">&lt;b&gt;</td><td style="text-align: right">-</td></tr>
+    </tbody>
+    </table>
+    <BLANKLINE>
+    """
+    sides = ["right" if right else "left" for right in _numeric(table)]
+
+    def row(kind: str, cells: list[str]) -> str:
+        marked = (
+            f'<{kind} style="text-align: {side}">{html.escape(cell)}</{kind}>'
+            for side, cell in zip(sides, cells, strict=True)
+        )
+        return f"<tr>{''.join(marked)}</tr>"
+
+    head, *body = _rows(table, digits)
+    above = [f"<caption>{html.escape(caption)}</caption>"] if caption else []
+    rows = ["<thead>", row("th", head), "</thead>", "<tbody>", *(row("td", cells) for cells in body)]
+    lines = ['<table class="dataframe">', *above, *rows, "</tbody>", "</table>"]
+    return "\n".join(lines) + "\n"
+
+
 def to_markdown(table: pd.DataFrame, *, caption: str = "", digits: int = 3) -> str:
     r"""Table in Markdown, numbers to the right.
 
@@ -69,26 +117,26 @@ def to_markdown(table: pd.DataFrame, *, caption: str = "", digits: int = 3) -> s
     | a\|b | 0.500 |
     <BLANKLINE>
     """
-    rows = [list(map(str, table.columns)), *_cells(table, digits)]
-    rows = [[_markdown(cell) for cell in row] for row in rows]
+    rows = [[_markdown(cell) for cell in row] for row in _rows(table, digits)]
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     lines.insert(1, "| " + " | ".join("---:" if right else "---" for right in _numeric(table)) + " |")
-    return (f"{_markdown(caption)}\n\n" if caption else "") + "\n".join(lines) + "\n"
+    above = MARKDOWN_START.sub(r"\1\\\2", _markdown(_line(caption)))
+    return (f"{above}\n\n" if caption else "") + "\n".join(lines) + "\n"
 
 
 def to_latex(table: pd.DataFrame, *, caption: str = "", digits: int = 3) -> str:
     """Table in LaTeX with the rules of booktabs; marks of significance are raised, minus signs real."""
-    rows = [list(map(str, table.columns)), *_cells(table, digits)]
-    head, *rows = [[_latex(cell) for cell in row] for row in rows]
+    head, *rows = [" & ".join(map(_latex, row)) + r" \\" for row in _rows(table, digits)]
     columns = "".join("r" if right else "l" for right in _numeric(table))
-    body = [r"\toprule", " & ".join(head) + r" \\", r"\midrule"]
-    body += [" & ".join(row) + r" \\" for row in rows] + [r"\bottomrule"]
+    # At the start of a row, [ and * would be options of the command that ends the one before.
+    head, *rows = ["{}" + row if row.startswith(("[", "*")) else row for row in (head, *rows)]
+    body = [r"\toprule", head, r"\midrule", *rows, r"\bottomrule"]
     tabular = [rf"\begin{{tabular}}{{{columns}}}", *body, r"\end{tabular}"]
     if caption:
         tabular = [
             r"\begin{table}",
             r"\centering",
-            rf"\caption{{{_latex(caption)}}}",
+            rf"\caption{{{_latex(_line(caption))}}}",
             *tabular,
             r"\end{table}",
         ]
@@ -100,9 +148,7 @@ def _to_csv(table: pd.DataFrame, *, caption: str, digits: int) -> str:
 
 
 def _markdown(text: str) -> str:
-    for character in "|*<":
-        text = text.replace(character, f"\\{character}")
-    return text
+    return MARKDOWN.sub(r"\\\g<0>", text)
 
 
 def _latex(text: str) -> str:
@@ -112,15 +158,22 @@ def _latex(text: str) -> str:
     return escaped + (rf"$^{{{'*' * stars}}}$" if stars else "")
 
 
-def _cells(table: pd.DataFrame, digits: int) -> list[list[str]]:
+def _rows(table: pd.DataFrame, digits: int) -> list[list[str]]:
+    """Return the head and the rows as texts; what isn't there is a dash."""
+
     def text(value: object) -> str:
         if pd.isna(value):
             return "-"
-        if isinstance(value, float):
+        if isinstance(value, float | np.floating):
             return f"{value:.{digits}f}"
-        return " ".join(str(value).split())
+        return _line(value)
 
-    return [[text(value) for value in row] for row in table.itertuples(index=False)]
+    cells = [[text(value) for value in row] for row in table.itertuples(index=False)]
+    return [[_line(name) for name in table.columns], *cells]
+
+
+def _line(value: object) -> str:
+    return " ".join(str(value).split())
 
 
 def _numeric(table: pd.DataFrame) -> list[bool]:

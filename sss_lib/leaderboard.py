@@ -36,7 +36,7 @@ def collect(store: Store) -> pd.DataFrame:
         the `version` and `code` that computed it, and whether that result is still there (`present`).
     """
     path = store.leaderboard_path()
-    known = pd.read_parquet(path) if path.is_file() else pd.DataFrame({"digest": []})
+    known = _known(path)
     found, present = [known], set()
     for artefact in store.all_scores():
         try:
@@ -58,6 +58,22 @@ def collect(store: Store) -> pd.DataFrame:
     with replacing(path) as temporary:
         every.to_parquet(temporary, index=False)
     return every
+
+
+def _known(path: Path) -> pd.DataFrame:
+    """Return what was collected before; raises DamagedArtefactError if that can't be read."""
+    if not path.is_file():
+        return pd.DataFrame({"digest": []})
+    try:
+        known, problem = pd.read_parquet(path), "it has no digests"
+    except (ValueError, OSError) as error:  # those of pyarrow are such
+        known, problem = pd.DataFrame(), str(error)
+    if "digest" not in known:
+        raise DamagedArtefactError(
+            f"{path} is damaged: {problem}. Restore a copy of it if there is one, since scores whose results "
+            "are gone are in it alone; or delete it, and the results that are there are collected anew"
+        )
+    return known
 
 
 def ranked(scores: pd.DataFrame) -> pd.DataFrame:
@@ -151,7 +167,7 @@ def main(arguments: list[str] | None = None) -> int:
                 "System": best["model"].map(display_name),
                 "Processing and search": [tables.describe_system(row) for row in best.to_dict("records")],
                 **{
-                    name: best[name].map("{:.3f}".format if "@" in name else "{:.1f}".format)
+                    name: [tables.number(value, 3 if "@" in name else 1) for value in best[name]]
                     for name in _measures(best)
                 },
             }

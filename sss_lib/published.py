@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from sss_lib import models, tables
@@ -62,15 +63,19 @@ def figure2() -> pd.DataFrame:
 
 
 def systems() -> pd.DataFrame:
-    """Name here of each of the paper's models (system), and what is known to differ (deviation)."""
+    """Name here of each of the paper's models (system), and what is known to differ.
+
+    `deviation` holds whatever way its audio is prepared, `deviation_as_paper` where that is the paper's.
+    """
     return pd.read_csv(PAPER / "systems.csv", index_col="model", keep_default_na=False)
 
 
 def check(scores: pd.DataFrame) -> pd.DataFrame:
     """Measured against published numbers, for every model of the paper that has scores.
 
-    Each model counts with its best system by macro MAP@15 under the paper's protocol. A number agrees if the
-    published one, give or take its rounding, lies in the measured one's 95 % interval.
+    Each model counts with its best system by macro MAP@15 under the paper's protocol; of scores without a
+    MAP@15, by that at their smallest cutoff. A number agrees if the published one, give or take its rounding,
+    lies in the measured one's 95 % interval.
 
     Parameters
     ----------
@@ -80,31 +85,60 @@ def check(scores: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        model, system, metric, measured, ci_low, ci_high, published, difference, verdict ("agrees", "higher"
-        or "lower"), known deviations. Empty if no model of the paper was run.
+        model, system, metric, measured, ci_low, ci_high, published, difference, verdict ("agrees", "higher",
+        "lower", "no interval", or "not measured" for a cutoff that the grid lacks), known deviations. Empty
+        if no model of the paper was run.
     """
-    columns = ["model", "system", "metric", "measured", "ci_low", "ci_high", "published", "difference"]
     rows = []
-    printed, ours = table2(), systems()
-    for name, about in ours.iterrows():
+    printed = table2()
+    for name, about in systems().iterrows():
         for system in (about["system"], f"{about['system']}+paper"):
             own = scores[scores["model"] == system]
             if own.empty:
                 continue
-            best = tables.of_systems(own, tables.best_systems(own, protocol="paper"))
+            measured, known = _measured(own), _deviations(system, about)
             for (metric, n), (column, rounding) in MEASURES.items():
-                (row,) = tables.select(best, metric, n, protocol="paper").to_dict("records")
-                published = float(printed.loc[name, column])
-                if published - rounding > row["ci_high"]:
-                    verdict = "lower"
-                elif published + rounding < row["ci_low"]:
-                    verdict = "higher"
-                else:
-                    verdict = "agrees"
-                measure = metric if n is None else f"{metric}@{n}"
-                numbers = row["value"], row["ci_low"], row["ci_high"], published, row["value"] - published
-                spec = models.spec(system)
-                same = system.endswith("+paper") or not spec.paper
-                known = "; ".join(filter(None, ["" if same else spec.paper_differs, about["deviation"]]))
-                rows.append([name, system, measure, *numbers, verdict, known])
-    return pd.DataFrame(rows, columns=[*columns, "verdict", "known deviations"])
+                measure, published = tables.heading(metric, n), float(printed.loc[name, column])
+                value, low, high = measured.get(measure, (np.nan,) * 3)
+                verdict = judge(value, low, high, published, rounding)
+                row = [name, system, measure, value, low, high, published, value - published, verdict, known]
+                rows.append(row)
+    numbers = ["measured", "ci_low", "ci_high", "published", "difference"]
+    columns = ["model", "system", "metric", *numbers, "verdict", "known deviations"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def judge(value: float, low: float, high: float, published: float, rounding: float) -> str:
+    """Whether a measured number, by its interval, agrees with a published one, give or take its rounding.
+
+    Examples
+    --------
+    >>> judge(0.31, 0.28, 0.33, 0.27, 0.005), judge(0.31, 0.2749, 0.33, 0.27, 0.005)
+    ('higher', 'agrees')
+    """
+    if not np.isfinite(value):
+        return "not measured"
+    if not np.isfinite([low, high]).all():
+        return "no interval"
+    if published - rounding > high:
+        return "lower"
+    return "higher" if published + rounding < low else "agrees"
+
+
+def _measured(scores: pd.DataFrame) -> dict[str, tuple[float, float, float]]:
+    """Macro scores, with their intervals, of a model's best system under the paper's protocol."""
+    cutoffs = scores["n"].dropna().unique()
+    best = tables.best_systems(scores, 15 if 15 in cutoffs else min(cutoffs), protocol="paper")
+    own = tables.of_systems(scores, best)
+    own = own[(own["protocol"] == "paper") & (own["relevance"] == "class") & (own["level"] == "macro")]
+    return {
+        tables.heading(row["metric"], row["n"]): (row["value"], row["ci_low"], row["ci_high"])
+        for row in own.to_dict("records")
+    }
+
+
+def _deviations(system: str, about: pd.Series) -> str:
+    spec = models.spec(system)
+    as_paper = system.endswith("+paper") or not spec.paper
+    parts = [about["deviation_as_paper"] if as_paper else spec.paper_differs, about["deviation"]]
+    return "; ".join(filter(None, parts))

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from sss_lib.queries import Queries
-from sss_lib.tables import CEILING, CHANCE, SYSTEM, heading, with_interval
+from sss_lib.tables import CEILING, CHANCE, SYSTEM, heading, number, with_interval
 
 LEVELS = ["macro", "micro", "family", "class"]
 """In the order in which they are read."""
@@ -35,7 +35,8 @@ def overview(scores: pd.DataFrame, *, protocol: str = "standard", relevance: str
     """
     found = scores[(scores["protocol"] == protocol) & (scores["relevance"] == relevance)]
     if found.empty:
-        raise ValueError(f"no score with protocol={protocol}, relevance={relevance}")
+        there = scores[["protocol", "relevance"]].drop_duplicates().to_string(index=False)
+        raise ValueError(f"no score with protocol={protocol}, relevance={relevance}; there is\n{there}")
     keys = ["level", "name"]
     if found.duplicated(["metric", "n", *keys]).any():
         raise ValueError("these are scores of more than one system: select one")
@@ -48,7 +49,7 @@ def overview(scores: pd.DataFrame, *, protocol: str = "standard", relevance: str
     wide.insert(0, "queries", first["n_queries"])
     wide.columns.name = None
     for bound in (name for name in ("chance", "ceiling") if name in first):
-        wide[f"{columns[0]} {bound}"] = first[bound].map("{:.3f}".format)
+        wide[f"{columns[0]} {bound}"] = first[bound].map(number)
     wide = wide.assign(place=wide.index.get_level_values("level").map(LEVELS.index), value=-first["value"])
     return wide.sort_values(["place", "value"], kind="stable").drop(columns=["place", "value"]).reset_index()
 
@@ -127,7 +128,8 @@ def by_relevance(scores: pd.DataFrame, n: int = 15, *, protocol: str = "standard
     found = scores[(scores["level"] == "macro") & (scores["protocol"] == protocol) & (scores["n"] == n)]
     rules = list(dict.fromkeys(found["relevance"]))
     as_text = {name: found[name].astype("string").fillna("-") for name in SYSTEM}
-    wide = found.assign(**as_text).pivot_table(index=SYSTEM, columns="relevance", values="value")[rules]
+    by_system = found.assign(**as_text).set_index([*SYSTEM, "relevance"])["value"]
+    wide = by_system.unstack()[rules]  # noqa: PD010 - pivot_table would drop a system whose scores are nan
     wide.columns.name = None
     wide = wide.reset_index().sort_values("class", ascending=False, kind="stable")
     first = found.drop_duplicates("relevance").set_index("relevance")

@@ -1,6 +1,7 @@
 """Scores to tables that a person reads."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -67,8 +68,8 @@ def of_exact(scores: pd.DataFrame) -> pd.DataFrame:
 def best_systems(scores: pd.DataFrame, n: int = 15, *, protocol: str | None = None) -> pd.DataFrame:
     """For each model its system with the highest macro MAP@n, best model first.
 
-    Of exact searches alone, where there are any. Of equal systems the simplest: no PCA before PCA, mean
-    before max before median, nns before mcss before mips, raw before L2.
+    Of exact searches alone, where there are any. Of equal systems the simplest: no PCA before PCA, no unit
+    length before it, no scaling, mean before max before median, nns before mcss before mips, raw before L2.
 
     Returns
     -------
@@ -81,6 +82,8 @@ def best_systems(scores: pd.DataFrame, n: int = 15, *, protocol: str | None = No
     found["simplicity"] = list(
         zip(
             found["n_components"].fillna(0).gt(0),
+            found["pre_normalize"],
+            found["scale"],
             found["aggregation"].map(order),
             found["search"].map(lambda search: order[parse(search).exact]),
             found["normalize"],
@@ -196,7 +199,7 @@ def variations(scores: pd.DataFrame, n: int = 15, *, protocol: str | None = None
             "Processing and search": first["words"],
             heading("MAP", n): with_interval(first),
             "Tried": 1 + len(others),
-            "Next": f"{others[0]['spec'].display_name}, {others[0]['value']:.3f}" if others else "-",
+            "Next": f"{others[0]['spec'].display_name}, {number(others[0]['value'])}" if others else "-",
         }
         for series, (first, *others) in of_series.items()
     ]
@@ -216,7 +219,18 @@ def heading(metric: str, n: int | None) -> str:
     return metric if pd.isna(n) else f"{metric}@{n}"
 
 
-def with_interval(row: Mapping[str, object]) -> str:
+def number(value: float, digits: int = 3) -> str:
+    """Value as it is printed; a dash for what isn't there.
+
+    Examples
+    --------
+    >>> number(0.25), number(np.nan)
+    ('0.250', '-')
+    """
+    return "-" if pd.isna(value) else f"{value:.{digits}f}"
+
+
+def with_interval(row: Mapping[str, Any]) -> str:
     """Value of a score, and in brackets its interval if it has one.
 
     Examples
@@ -225,10 +239,8 @@ def with_interval(row: Mapping[str, object]) -> str:
     '0.250 [0.200, 0.300]'
     """
     digits = 1 if row["metric"] == "MR1" else 3
-    text = f"{row['value']:.{digits}f}"
-    if np.isfinite(row.get("ci_low", np.nan)):
-        text += f" [{row['ci_low']:.{digits}f}, {row['ci_high']:.{digits}f}]"
-    return text
+    value, low, high = (number(row.get(name, np.nan), digits) for name in ("value", "ci_low", "ci_high"))
+    return value if "-" in (value, low, high) else f"{value} [{low}, {high}]"
 
 
 def conventions(

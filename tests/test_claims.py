@@ -1,9 +1,11 @@
 """The study's claims are judged by intervals of effects between systems that differ in one thing only."""
 
+import itertools
+
 import numpy as np
 import pytest
 
-from sss_lib import claims, statistics
+from sss_lib import claims, processing, search, statistics
 from sss_lib.experiment import Grid, Variant
 
 RNG = np.random.default_rng(0)
@@ -23,9 +25,10 @@ def names(pairs):
 
 
 def test_pairs_differ_in_the_one_thing_and_searches_are_compared_on_raw_embeddings():
-    pairs = claims.by_search("nns", "mips")(SYSTEMS)
+    pairs = claims.distinct(claims.by_search("nns", "mips")(SYSTEMS))
     assert len(pairs) == 6  # two aggregations of aisfx and logmel, each with PCA and without, raw
     assert ("aisfx-mean-pca100-raw/nns", "aisfx-mean-pca100-raw/mips") in names(pairs)
+    assert not any(variant.normalize for pair in pairs for variant, _ in pair)
     pairs = claims.by_field("aggregation", "max", "mean")(SYSTEMS)
     assert len(pairs) == 6
     assert all(variant.normalize for pair in pairs for variant, _ in pair)
@@ -34,6 +37,55 @@ def test_pairs_differ_in_the_one_thing_and_searches_are_compared_on_raw_embeddin
     assert len(pairs) == 9
     assert all(a.replace("pca100", "pcanone") == b for a, b in names(pairs))
     assert claims.by_field("aggregation", "median", "mean")(SYSTEMS) == []
+
+
+def test_three_searches_that_rank_alike_are_one_comparison():
+    pairs = claims.distinct(claims.by_field("aggregation", "max", "mean")(SYSTEMS))
+    assert names(pairs) == [
+        ("aisfx-max-pcanone-l2/nns", "aisfx-mean-pcanone-l2/nns"),
+        ("aisfx-max-pca100-l2/nns", "aisfx-mean-pca100-l2/nns"),
+    ]
+    approximate = [(variant, "nns-hnsw16-ef64") for variant, _ in SYSTEMS]
+    pairs = claims.distinct(claims.by_field("aggregation", "max", "mean")([*SYSTEMS, *approximate]))
+    assert len(pairs) == 4  # an approximate search is another one
+    twice = Grid(("aisfx",), normalize=(True,), pre_normalize=(False, True), aggregations=("mean", "max"))
+    assert len(claims.distinct(claims.by_field("aggregation", "max", "mean")(twice.systems()[0]))) == 1
+
+
+def test_systems_said_to_rank_alike_do_and_the_others_do_not():
+    x = RNG.normal(1, 1, (40, 100)) * RNG.uniform(1, 9, (40, 1))
+    rankings = {}
+    ways = itertools.product((None, 20), (True, False), (True, False), ("nns", "mips", "mcss"))
+    for n_components, normalize, pre_normalize, how in ways:
+        variant = Variant("aisfx", "mean", n_components, normalize, pre_normalize)
+        processed = processing.process(x, n_components, normalize, pre_normalize)
+        found = search.rank(processed, how, top_n=39).neighbours
+        rankings.setdefault(claims.ranks_like((variant, how)), []).append(found)
+    for alike in rankings.values():
+        assert all((ranking == alike[0]).all() for ranking in alike)
+    assert sorted(map(len, rankings.values())) == [1] * 6 + [4, 4, 10]
+    for one, other in itertools.combinations(rankings.values(), 2):
+        assert (one[0] != other[0]).any()
+
+
+def test_the_floor_and_models_without_their_scaling_test_no_claim_on_processing():
+    grid = Grid(
+        ("duration", "freesound"),
+        n_components=(None, 2),
+        normalize=(True, False),
+        scale=(True, False),
+        searches=("nns", "mips"),
+    )
+    systems, _ = grid.systems()
+    assert {(variant.model, variant.scale) for variant, _ in systems} == {
+        ("duration", False),
+        ("freesound", True),
+        ("freesound", False),
+    }
+    for pairs in (claims.by_search("nns", "mips"), claims.by_field("n_components", 2, None)):
+        found = pairs(systems)
+        assert found
+        assert {(v.model, v.scale) for pair in found for v, _ in pair} == {("freesound", True)}
 
 
 def test_models_of_two_modalities_are_all_compared():
@@ -75,7 +127,7 @@ def test_a_claim_of_as_much_is_a_claim_of_equivalence(gain, verdict):
     row = claims.check([claim], SYSTEMS, scores_where(gains), LABEL, QUERY).iloc[0]
     assert row["verdict"] == verdict
     assert row["in words"].startswith(
-        f"{row['effect']:+.3f} [{row['ci_low']:+.3f}, {row['ci_high']:+.3f}] over 6"
+        f"{row['effect']:+.3f} [{row['ci_low']:+.3f}, {row['ci_high']:+.3f}] over 2 pairs,"
     )
 
 

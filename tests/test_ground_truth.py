@@ -78,6 +78,16 @@ def test_audio_alone_has_no_labels(folder):
         found.require_labels()
 
 
+def test_labels_that_no_two_clips_share_cannot_be_scored(folder):
+    for name in ("dog/1.wav", "cat/1.wav"):
+        put(folder / name)
+    found = dataset.load(folder)
+    with pytest.raises(DatasetError, match=r"no class of mine has two clips: no query .*--add-ancestors"):
+        found.require_labels()
+    put(folder / "cat/2.wav")
+    dataset.load(folder).require_labels()
+
+
 def test_a_folder_without_audio_says_what_it_looks_for(folder):
     folder.mkdir()
     (folder / "notes.txt").touch()

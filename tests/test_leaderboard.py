@@ -73,6 +73,32 @@ def test_a_damaged_result_is_told_and_left_out(store, capsys):
     assert str(path) in capsys.readouterr().err
 
 
+def test_a_damaged_leaderboard_is_named_with_its_mend_and_left_as_it_is(store, capsys):
+    path = store.leaderboard_path()
+    for damage in (lambda: path.write_bytes(b"junk"), lambda: pd.DataFrame({"x": [1]}).to_parquet(path)):
+        damage()
+        content = path.read_bytes()
+        assert leaderboard.main(["--data-dir", str(store.data_dir)]) == 2
+        error = capsys.readouterr().err
+        assert f"error: {path} is damaged" in error
+        assert "or delete it" in error
+        assert path.read_bytes() == content
+    path.unlink()
+    assert leaderboard.main(["--data-dir", str(store.data_dir)]) == 0
+
+
+def test_a_score_that_is_not_there_is_a_dash(store, capsys):
+    write_scores(store, "mini", Variant("aisfx", "max", 100), dict.fromkeys(BOTH, float("nan")))
+    write_scores(store, "mini", Variant("msd-musicnn", "max", 100), dict.fromkeys(BOTH, float("nan")))
+    assert leaderboard.main(["--data-dir", str(store.data_dir)]) == 0
+    out = capsys.readouterr().out
+    assert "nan" not in out.lower()
+    (line,) = [line for line in out.splitlines() if "MusiCNN" in line]
+    assert line.split()[-2:] == ["-", "-"]
+    (line,) = [line for line in out.splitlines() if "aiSFX" in line]
+    assert line.split()[-2:] == ["0.300", "0.3"]
+
+
 def test_without_scores_the_mend_is_named(tmp_path, capsys):
     assert leaderboard.main(["--data-dir", str(tmp_path)]) == 2
     assert "run a grid first" in capsys.readouterr().err

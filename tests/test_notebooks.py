@@ -2,6 +2,7 @@
 
 import functools
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -33,6 +34,15 @@ from sss_lib.notebook import run_notebook
 NOTEBOOKS = sorted(experiment.NOTEBOOKS.glob("*.ipynb"))
 CLIPS = 12
 APPROXIMATE = "nns-ivf4-probe1"
+HOSTILE = "<script>alert(1)</script>"
+
+
+def shown(folder):
+    """HTML that the executed notebooks below a folder show."""
+    for path in folder.rglob("*.ipynb"):
+        for cell in json.loads(path.read_text())["cells"]:
+            for output in cell.get("outputs", []):
+                yield "".join(output.get("data", {}).get("text/html", ""))
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
@@ -62,6 +72,10 @@ class TestNotebookFile:
         assert len(self.cells(path, "markdown")) >= 0.45 * len(self.cells(path))
         assert all(len(cell["source"]) <= 15 for cell in self.cells(path, "code"))
 
+    def test_shows_its_tables_with_names_escaped(self, path):
+        """Stylers show markup in names as markup."""
+        assert not re.search(r"\.style\b|set_caption", path.read_text())
+
     def test_numbers_its_cells(self, path):
         cells = self.cells(path)
         assert [cell["id"] for cell in cells] == [f"{path.stem[:2]}-{i:02d}" for i in range(len(cells))]
@@ -82,10 +96,9 @@ def small_run(tmp_path_factory, mini):
     for path in chosen["path"]:
         shutil.copy(path, sounds / "audio")
     (sounds / "audio" / "broken.wav").write_text("not a sound")
-    uploaders = [f"uploader {i // 2}" for i in range(CLIPS)]
-    rows = chosen.assign(labels=chosen["labels"].str.join(","), uploader=uploaders)[
-        ["fname", "labels", "uploader"]
-    ]
+    uploaders = [f"uploader {i // 2} {HOSTILE}" for i in range(CLIPS)]
+    labels = [",".join([*labels, *([HOSTILE] if "Dog" in labels else [])]) for labels in chosen["labels"]]
+    rows = chosen.assign(labels=labels, uploader=uploaders)[["fname", "labels", "uploader"]]
     broken = pd.DataFrame({"fname": ["broken"], "labels": ["Bark,Dog"], "uploader": [""]})
     pd.concat([broken, rows]).to_csv(sounds / "ground_truth.csv", index=False)
     grid = folder / "small.yaml"
@@ -122,6 +135,13 @@ def test_a_grid_runs_from_sounds_to_figures(small_run):
     } | {"best.csv", "systems.csv", "published.csv", "run.json"}
 
 
+def test_names_that_are_markup_are_shown_as_text(small_run):
+    folder, *_ = small_run
+    pages = list(shown(folder / "data" / "runs" / "my sounds"))
+    assert any("&lt;script&gt;alert(1)" in page for page in pages)
+    assert not any("<script>alert(1)" in page for page in pages)
+
+
 def test_systems_are_compared_by_uploader_where_uploaders_are_known(small_run):
     folder, grid, _ = small_run
     store, design = Store(folder / "data"), experiment.read_grid(grid)
@@ -145,7 +165,7 @@ def test_an_approximate_search_is_set_beside_the_exact_one(small_run):
     pytest.importorskip("faiss")
     folder, grid, _ = small_run
     store, design = Store(folder / "data"), experiment.read_grid(grid)
-    table = pd.read_csv(folder / "figures" / "my sounds" / "searches.csv").set_index(["variant", "search"])
+    table = pd.read_csv(folder / "figures" / "my sounds-small" / "searches.csv").set_index(["variant", "search"])
     for variant in (experiment.Variant("logmel", "none", 5, False), experiment.Variant("duration", "none")):
         read = functools.partial(store.ranking, "my sounds", variant, top_n=10)
         found, exact = (to_matrix(read(name).read()["neighbours"]) for name in (APPROXIMATE, "nns"))
@@ -400,24 +420,28 @@ def test_a_subset_goes_through_every_stage_under_its_own_name(small_run, capsys)
     grid = folder / "one.yaml"
     grid.write_text("models: [duration]\nsearches: [nns]\ncutoffs: [3]\n")
     query = 'not @has("Hi-hat") or fname == "100053"'
-    chosen = [*arguments[:1], str(grid), *arguments[2:], "--query", query, "--name", "few"]
+    name = "<i>few"
+    chosen = [*arguments[:1], str(grid), *arguments[2:], "--query", query, "--name", name]
     assert experiment.main(chosen) == 0
     store = Store(folder / "data")
-    collection = dataset.read(store.dataset("few"))
+    collection = dataset.read(store.dataset(name))
     whole = dataset.read(store.dataset("my sounds"))
     assert 0 < len(collection) < len(whole)
     assert collection.class_sizes()["Hi-hat"] == 1
     variant = experiment.Variant("duration", "none")
-    stored = store.embeddings("few", variant).read()["fname"].to_pylist()
+    stored = store.embeddings(name, variant).read()["fname"].to_pylist()
     assert stored == [fname for fname in collection.clips["fname"] if fname != "broken"]
-    scores = store.scores("few", variant, "nns", cutoffs=(3,)).read().to_pandas()
+    scores = store.scores(name, variant, "nns", cutoffs=(3,)).read().to_pandas()
     scores = scores[scores["protocol"] == "standard"]
     row = scores[(scores["level"] == "macro") & (scores["metric"] == "MAP")].iloc[0]
     sizes = collection.select(stored).class_sizes()
     assert sizes["Hi-hat"] == 1  # so that no class-wise query is made for it
     assert "Hi-hat" not in set(scores.loc[scores["level"] == "class", "name"].where(scores["n_queries"] > 0))
     assert row["n_skipped"] > 0
-    assert "few: " in capsys.readouterr().out
+    assert f"{name}: " in capsys.readouterr().out
+    pages = list(shown(folder / "data" / "runs" / name))
+    assert any("&lt;i&gt;few" in page for page in pages)
+    assert not any(name in page for page in pages)
 
 
 def test_evaluation_writes_what_other_tools_read(small_run, tmp_path):

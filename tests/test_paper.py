@@ -310,7 +310,8 @@ def test_a_large_run_on_fsd50k_fits_and_is_compared_with_the_published(tmp_path)
         ],
         columns=list(pd.read_csv(folder / "published.csv")),
     )
-    found.to_csv(folder / "published.csv", index=False)
+    gone = found.iloc[-1:].assign(metric="MAP@150", measured=pd.NA, difference=pd.NA, verdict="not measured")
+    pd.concat([found, gone]).to_csv(folder / "published.csv", index=False)
     paper.build(folder, tmp_path)
     documents = read(tmp_path)
     assert "on FSD50K's evaluation set (fsd50k): 10,231 clips" in documents["paper"][0].replace("’", "'")

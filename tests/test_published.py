@@ -1,9 +1,13 @@
 """What was published is read as it was printed, and what was measured is judged by its interval."""
 
+import json
+
+import numpy as np
 import pandas as pd
 import pytest
 
-from sss_lib import models, published
+from sss_lib import export, models, published
+from sss_lib.grid import NOTEBOOKS
 from sss_lib.tables import SYSTEM
 
 
@@ -73,5 +77,61 @@ def test_with_the_papers_preprocessing_the_deviation_is_gone(scores):
     assert (found["known deviations"] == "").all()
 
 
+@pytest.mark.parametrize(
+    ("gone", "verdict"),
+    [(["ci_low", "ci_high"], "no interval"), (["value", "ci_low", "ci_high"], "not measured")],
+)
+def test_a_number_that_is_not_there_never_agrees(scores, gone, verdict):
+    found = published.check(scores.assign(**dict.fromkeys(gone, np.nan)))
+    assert found["verdict"].tolist() == [verdict] * 3
+    assert found["measured"].isna().all() == ("value" in gone)
+
+
+def test_cutoffs_that_the_grid_lacks_are_said_and_the_others_compared(scores):
+    without_150 = published.check(scores[scores["n"].ne(150).fillna(True)]).set_index("metric")
+    assert without_150["verdict"].to_dict() == {
+        "MAP@15": "higher",
+        "MAP@150": "not measured",
+        "MR1": "agrees",
+    }
+    assert np.isnan(without_150["difference"]["MAP@150"])
+    assert without_150["published"]["MAP@150"] == 0.15
+    other = scores.assign(n=scores["n"].replace({15: 10, 150: 100}))
+    found = published.check(other).set_index("metric")
+    assert found["verdict"].to_dict() == {
+        "MAP@15": "not measured",
+        "MAP@150": "not measured",
+        "MR1": "agrees",
+    }
+    assert found["measured"]["MR1"] == 25.2  # of the system best by MAP@10
+
+
+def test_draws_that_cannot_be_repeated_are_named_even_with_the_papers_preprocessing(scores):
+    drawing = [n for n in published.systems()["system"] if "drew anew" in models.spec(n).paper_differs]
+    assert len(drawing) == 4
+    for name in drawing:
+        plain, as_paper = (
+            published.check(scores.assign(model=name + way))["known deviations"].unique().tolist()
+            for way in ("", "+paper")
+        )
+        assert plain == [models.spec(name).paper_differs]
+        (known,) = as_paper
+        assert known.endswith("drawn with a seed from the clip, where the study drew anew each time")
+
+
 def test_models_that_the_paper_does_not_have_are_not_checked(scores):
     assert published.check(scores.assign(model="aisfx")).empty
+
+
+@pytest.mark.parametrize("ran", ["yamnet", "aisfx"])
+def test_notebook_05_writes_the_check_beside_its_other_tables_where_there_is_one(scores, tmp_path, ran):
+    cells = json.loads((NOTEBOOKS / "05_figures.ipynb").read_text())["cells"]
+    (source,) = [s for s in ("".join(cell["source"]) for cell in cells) if s.startswith("written = {")]
+    table, words = pd.DataFrame({"system": ["a"]}), ("caption", "varied", "drawn", "claimed", "every_rule")
+    names = dict.fromkeys(["comparison", "variations", "stability", "tested", "by_rule"], table)
+    names |= dict.fromkeys(words, "words") | {"dataset": "fsd50k", "without": [], "searched": {}}
+    names |= {"checked": published.check(scores.assign(model=ran)), "export": export, "pd": pd}
+    exec(source, names | {"figures": [], "figures_dir": tmp_path})
+    suffixes = {path.suffix for path in tmp_path.glob("published.*")}
+    assert suffixes == ({".csv", ".md", ".tex"} if ran == "yamnet" else {".csv"})
+    assert pd.read_csv(tmp_path / "published.csv")["verdict"].tolist() == names["checked"]["verdict"].tolist()

@@ -40,8 +40,18 @@ def test_the_overview_is_of_one_system(run):
     scores = metrics.summarise(*queries, labels, families)
     with pytest.raises(ValueError, match="more than one system"):
         reports.overview(pd.concat([scores, scores]))
-    with pytest.raises(ValueError, match="no score with protocol=paper"):
+    with pytest.raises(ValueError, match=r"no score with protocol=paper, .*; there is") as caught:
         reports.overview(scores, protocol="paper")
+    assert "standard" in str(caught.value)
+
+
+def test_what_could_not_be_scored_is_a_dash_at_the_end_of_the_overview(run):
+    (queries, _), labels, families, _ = run
+    scores = metrics.summarise(*queries, labels, families).assign(chance=np.nan)
+    first = (scores["level"] == "class") & (scores["name"] == labels[0])
+    table = reports.overview(scores.assign(value=scores["value"].mask(first)))
+    assert table.iloc[-1][["name", "MAP@5", "MR1", "MAP@5 chance"]].tolist() == [labels[0], "-", "-", "-"]
+    assert not table.map(lambda cell: "nan" in str(cell)).any(axis=None)
 
 
 def test_conventions_name_what_each_number_was_divided_by(run):

@@ -1,3 +1,6 @@
+import itertools
+
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -33,6 +36,30 @@ def test_of_equal_systems_the_simplest_is_named():
     best = tables.best_systems(scores.sample(frac=1, random_state=0))
     assert best["search"].tolist() == ["nns"]
     assert pd.isna(best["n_components"][0])
+
+
+def test_a_step_of_processing_that_gains_nothing_is_left_out():
+    plain = scores_of(("freesound", None, "nns", 0.4))
+    ways = [plain.assign(scale=scale, pre_normalize=pre) for scale in (True, False) for pre in (True, False)]
+    for order in itertools.permutations(ways):
+        (best,) = tables.best_systems(pd.concat(order)).to_dict("records")
+        assert (best["scale"], best["pre_normalize"]) == (False, False)
+    (best,) = tables.best_systems(pd.concat([ways[0], ways[1].assign(value=0.5)])).to_dict("records")
+    assert (best["scale"], best["pre_normalize"]) == (True, False)
+
+
+def test_a_score_that_is_not_there_is_a_dash_and_its_model_the_last():
+    scores = scores_of(("aisfx", None, "nns", np.nan), ("logmel", None, "nns", 0.2))
+    scores = scores.assign(ci_low=np.nan, ci_high=np.nan)
+    assert tables.best_systems(scores)["model"].tolist() == ["logmel", "aisfx"]
+    found = tables.variations(scores)
+    assert found["MAP@15"].tolist() == ["0.200", "-"]
+    two = scores.replace({"model": {"aisfx": "clap-2022", "logmel": "clap-2022+truncate"}})
+    assert tables.variations(two)["Next"].tolist() == ["CLAP2022, -"]
+    by_rule = pd.concat([scores, scores.assign(relevance="leaf", value=np.nan)])
+    table = reports.by_relevance(by_rule)
+    assert table["model"].tolist() == ["logmel", "aisfx"]
+    assert table["leaf"].isna().all()
 
 
 def test_scores_are_under_the_only_protocol_there_is_or_the_standard_one():
