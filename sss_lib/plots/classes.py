@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from sss_lib import models
-from sss_lib.plots.style import GROUP_COLOURS, MARKERS, looks, plain
+from sss_lib.plots.style import GROUP_COLOURS, MARKERS, looks, named, plain
 from sss_lib.plots.systems import best_scores, require_model, whiskers
 
 MOST_CLASSES, MOST_MODELS = 60, 10
@@ -49,7 +49,7 @@ def family_heatmap(table: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
         A row a system, a column a family: `families_of_best`, or published numbers.
     """
     image = ax.imshow(table, cmap="cividis_r", vmin=0, vmax=max(0.5, table.max().max()), aspect="auto")
-    ax.set_yticks(range(len(table)), [plain(name) for name in table.index])
+    ax.set_yticks(range(len(table)), [textwrap.fill(plain(name), 40) for name in table.index])
     names = [textwrap.fill(plain(name), 10, break_long_words=False) for name in table.columns]
     ax.set_xticks(range(len(names)), names, fontsize=8)
     ax.tick_params(length=0)
@@ -81,7 +81,7 @@ def class_bars(scores: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
     first = look[table.columns[0]]
     ax.barh(position, table.iloc[:, 0], 0.8, color=first["color"], alpha=0.35, label=first["label"])
     for model in table.columns[1:]:
-        ax.plot(table[model], position, "", markersize=4, mew=0.7, clip_on=False, **look[model], ls="")
+        ax.plot(table[model], position, markersize=4, mew=0.7, clip_on=False, **look[model], ls="")
     sizes = best_scores(scores, n, level="class").groupby("name")["n_queries"].max()
     _name_rows(ax, [f"{plain(name)} ({sizes[name]})" for name in table.index])
     ax.set(xlim=(0, 1), xlabel=f"MAP@{n}, higher is better")
@@ -127,7 +127,7 @@ def class_differences(scores: pd.DataFrame, one: str, other: str, ax: Axes, *, n
     """
     for model in (one, other):
         require_model(scores, model)
-    table = _of_best(scores, n, "class").reindex([one, other])
+    table = _of_best(scores, n, "class").reindex(list({one, other}))
     every = (table.loc[one] - table.loc[other]).dropna()
     difference = every[every.abs().nlargest(MOST_CLASSES).index].sort_values(kind="stable")
     colours = np.where(difference > 0, models.spec(one).colour, models.spec(other).colour)
@@ -135,8 +135,7 @@ def class_differences(scores: pd.DataFrame, one: str, other: str, ax: Axes, *, n
     ax.barh(np.arange(len(difference)), difference, 0.8, color=colours, hatch=hatches, ec="white", lw=0)
     _name_rows(ax, [plain(name) for name in difference.index])
     ax.axvline(0, color="black", linewidth=0.6)
-    left, right = (plain(models.spec(model).display_name) for model in (other, one))
-    ax.set_xlabel(f"MAP@{n}: {left} is better < 0 < {right} is better")
+    ax.set_xlabel(f"MAP@{n}: {named(other)} is better < 0 < {named(one)} is better", wrap=True)
     if len(difference) < len(every):
         ax.set_title(f"The {len(difference)} of {len(every)} classes that differ most", loc="left")
     return ax

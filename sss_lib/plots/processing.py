@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from sss_lib import tables
-from sss_lib.plots.style import SEARCH_LOOKS, named
+from sss_lib.plots.style import GROUP_COLOURS, SEARCH_LOOKS, named
 from sss_lib.plots.systems import best_scores, require_model, whiskers
 
 BLOCK = ["scale", "pre_normalize", "pca", "normalize"]
@@ -63,15 +63,15 @@ def processing_grid(
         if wanted is not None:
             own = own[own[key] == wanted]
             title += [words] if wanted else []
-    ways = own.drop_duplicates(WAY).sort_values([*BLOCK, "how"], kind="stable")
-    block = ways.groupby(BLOCK, sort=True).ngroup()
-    at = pd.Series(
-        np.arange(len(ways)) + 0.4 * block.to_numpy(), pd.MultiIndex.from_frame(ways[[*BLOCK, "how"]])
-    )
-    searches = [search for search in SEARCH_LOOKS if search in set(own["search"])]
+    ways = own.drop_duplicates(WAY).sort_values(WAY, kind="stable")
+    block = ways.groupby(BLOCK).ngroup().to_numpy()
+    at = pd.Series(np.arange(len(ways)) + 0.4 * block, pd.MultiIndex.from_frame(ways[WAY]))
+    there = own["search"].unique()
+    searches = [*(name for name in SEARCH_LOOKS if name in there), *sorted({*there} - {*SEARCH_LOOKS})]
     width = 0.8 / len(searches)
     for j, search in enumerate(searches):
-        label, colour, hatch = SEARCH_LOOKS[search]
+        plain_look = search, GROUP_COLOURS[j % len(GROUP_COLOURS)], ""
+        label, colour, hatch = SEARCH_LOOKS.get(search, plain_look)
         rows = own[own["search"] == search]
         position = at.loc[pd.MultiIndex.from_frame(rows[WAY])].to_numpy()
         ax.bar(

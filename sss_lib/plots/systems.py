@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from sss_lib import models, tables
 from sss_lib.plots.style import looks, named
 
+GREY = {"elinewidth": 1, "ecolor": "#777777"}
 THIN = {"markersize": 4, "markeredgewidth": 0.7, "elinewidth": 0.6}
 
 
@@ -41,14 +42,7 @@ def ladder(scores: pd.DataFrame, chance: pd.DataFrame, ax: Axes, *, n: int = 15)
     (floor,) = tables.select(chance, "MAP", n)["value"]
     position = np.arange(len(rows), -1, -1)
     colours = [models.spec(model).colour for model in rows["model"]]
-    ax.barh(
-        position[:-1],
-        rows["value"],
-        0.7,
-        xerr=whiskers(rows),
-        color=colours,
-        error_kw={"elinewidth": 1, "ecolor": "#777777"},
-    )
+    ax.barh(position[:-1], rows["value"], 0.7, xerr=whiskers(rows), color=colours, error_kw=GREY)
     ax.barh(0, floor, 0.7, color="#DDDDDD")
     values, ends = [*rows["value"], floor], [*rows["ci_high"].fillna(rows["value"]), floor]
     for y, value, end in zip(position, values, ends, strict=True):
