@@ -13,7 +13,7 @@ from sss_lib.plots.classes import (
 )
 from sss_lib.plots.processing import processing_grid, processing_panels
 from sss_lib.plots.searches import search_costs
-from sss_lib.plots.style import COLUMN, PAGE, STYLE, legend, looks, save, use_style
+from sss_lib.plots.style import COLUMN, PAGE, STYLE, legend, looks, named, save, use_style
 from sss_lib.plots.systems import best_scores, cost, ladder, macro_against_micro, pca_curves
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "ladder",
     "legend",
     "looks",
+    "named",
     "macro_against_micro",
     "pca_curves",
     "processing_grid",

@@ -160,7 +160,7 @@ def confusion_heatmap(table: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
     table : pd.DataFrame
         Share of results, a row a class of the query, a column a class of the result.
     """
-    image = ax.imshow(table, cmap="Blues", vmin=0, interpolation="nearest")
+    image = ax.imshow(table, cmap="Blues", vmin=0, aspect="auto", interpolation="nearest")
     _number(ax, table.index)
     ax.set(xlabel=f"class of the results (first {n})", ylabel="class of the query")
     ax.figure.colorbar(image, ax=ax, shrink=0.7, label="share of results that have the class")
@@ -208,7 +208,8 @@ def co_occurrence(together: pd.DataFrame, ax: Axes) -> Axes:
 def _number(ax: Axes, labels: pd.Index) -> None:
     """Name the rows of a square and number its rows and columns, so that no label is upright."""
     numbers, size = range(1, len(labels) + 1), 7 if len(labels) <= 30 else 6
-    names = [f"{plain(label[:28])}  {i}" for i, label in zip(numbers, labels, strict=True)]
+    short = [label if len(label) <= 28 else f"{label[:27]}…" for label in labels]
+    names = [f"{plain(label)}  {i}" for i, label in zip(numbers, short, strict=True)]
     ax.set_xticks(range(len(labels)), numbers, fontsize=size, rotation=0 if len(labels) <= 30 else 90)
     ax.set_yticks(range(len(labels)), names, fontsize=size)
     ax.tick_params(length=0)

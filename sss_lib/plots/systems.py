@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from sss_lib import models, tables
 from sss_lib.plots.style import looks, named
 
-GREY = {"elinewidth": 1, "ecolor": "#777777"}
+GREY = {"elinewidth": 1, "ecolor": "#555555"}
 THIN = {"markersize": 4, "markeredgewidth": 0.7, "elinewidth": 0.6}
 
 
