@@ -41,8 +41,9 @@ def search_costs(table: pd.DataFrame, ax: Axes, *, by: str = "speed", n: int = 1
             ends = [[lost - row[f"MAP@{n} lost low"]], [row[f"MAP@{n} lost high"] - lost]]
             ax.errorbar(row["bytes a clip"], lost, yerr=np.clip(ends, 0, None), elinewidth=0.7, **look)
     ax.set_xscale("log")
-    for axis in (ax.xaxis.set_major_formatter, ax.xaxis.set_minor_formatter):
-        axis(mpl.ticker.LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 0.5)))
+    ax.xaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_formatter("")
     if by == "speed":
         ax.axvline(1, color="#999999", linewidth=0.7, linestyle="--")
         ax.set(
@@ -50,6 +51,6 @@ def search_costs(table: pd.DataFrame, ax: Axes, *, by: str = "speed", n: int = 1
         )
     else:
         ax.axhline(0, color="#999999", linewidth=0.7, linestyle="--")
-        ax.set(xlabel="bytes a clip", ylabel=f"macro MAP@{n} lost, lower is better")
+        ax.set(xlabel="bytes a clip", ylabel=f"MAP@{n} lost, lower is better")
     ax.grid(linewidth=0.4, alpha=0.5)
     return ax
