@@ -103,12 +103,12 @@ def test_a_grid_runs_from_sounds_to_figures(small_run):
         *(f"duration-none-pcanone-{scale}" for scale in ("l2", "raw")),
     }
     names = {path.name for path in (folder / "figures" / "my sounds").iterdir()}
-    written = ("comparison", "stability", "claims", "relevance", "losses")
+    written = ("comparison", "variations", "stability", "claims", "relevance", "losses")
     drawn = ("ladder", "processing", "pca-and-micro", "cost", "classes", "differences", "confusion", "map")
     # This folder has no families.
     assert names == {f"{n}.{s}" for n in written for s in ("tex", "md", "csv")} | {
         f"{n}.{s}" for n in (*drawn, "published-families") for s in ("svg", "png")
-    } | {"best.csv", "systems.csv", "published.csv", "run.json"}
+    } | {"best.csv", "classes.csv", "systems.csv", "published.csv", "run.json"}
 
 
 def test_systems_are_compared_by_uploader_where_uploaders_are_known(small_run):
