@@ -416,8 +416,9 @@ class Store:
         kinds = ("attention", "clap", "clip", "effects", "essentia", "floors", "later")
         modules = tuple(f"models.rows.{kind}" for kind in kinds)
         modules += ("claims", "confusion", "export", "floors", "metrics", "projection", "protocols")
-        modules += ("published", "plots.classes", "plots.searches", "plots.style", "plots.systems", "queries")
-        modules += ("relevance", "reports", "resampling", "statistics", "tables", "tradeoffs")
+        modules += ("published", "plots.classes", "plots.processing", "plots.searches", "plots.style")
+        modules += ("plots.systems", "queries", "relevance", "reports", "resampling", "statistics", "tables")
+        modules += ("tradeoffs",)
         return Artefact(path, dataclasses.asdict(grid), inputs, modules, "05_figures")
 
     def all_scores(self) -> list[Artefact]:

@@ -81,6 +81,27 @@ def most_confused(table: pd.DataFrame, related: np.ndarray, n: int = 20) -> pd.D
     )
 
 
+def classes_confused(table: pd.DataFrame, related: np.ndarray, n: int = 40) -> list[str]:
+    """At most n classes, in the table's order, in the largest shares between those that are unrelated.
+
+    The shares are gone through from the largest, and each adds its two classes while there is room. All
+    classes, if there are not more than n.
+
+    Parameters
+    ----------
+    table, related
+        As in `most_confused`.
+    n : int
+    """
+    if len(table) <= n:
+        return list(table.index)
+    found: dict[str, None] = {}
+    for pair in most_confused(table, related, related.size)[["query", "results"]].itertuples(index=False):
+        if len({*found, *pair}) <= n:
+            found |= dict.fromkeys(pair)
+    return [name for name in table.index if name in found]
+
+
 def occur_together(label_matrix: scipy.sparse.csr_array) -> np.ndarray:
     """Pairs of classes that some clip has both of, and each class with itself: bool [n_labels, n_labels].
 

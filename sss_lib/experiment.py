@@ -145,8 +145,11 @@ def read_approximations(store: Store, dataset: str, grid: Grid, collection, *, g
 def system_of(row) -> tuple[Variant, str]:
     """Variant and search of a row of `tables.best_systems`."""
     fields = row.astype(object).where(row.notna(), None).to_dict()
-    search = fields.pop("search")
-    return Variant(**fields), search
+    search, n_components = fields.pop("search"), fields.pop("n_components")
+    n_components = (
+        None if n_components is None else int(n_components)
+    )  # pandas has no whole number beside none
+    return Variant(**fields, n_components=n_components), search
 
 
 def class_scores(store: Store, dataset: str, grid: Grid, collection, n: int) -> Callable:

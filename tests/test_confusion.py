@@ -1,6 +1,7 @@
 """Shares of classes among the first results, against loops."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse
 
@@ -26,6 +27,17 @@ def test_shares_equal_those_of_a_loop(found, n):
             results = [has[r, j] for q in np.flatnonzero(has[:, i]) for r in neighbours[q, :n]]
             expected = np.mean(results) if results else np.nan
             np.testing.assert_allclose(table.loc[a, b], expected)
+
+
+def test_the_classes_most_confused_are_those_of_the_largest_shares():
+    table = pd.DataFrame([[0.9, 0.1, 0.8, 0], [0, 0.9, 0, 0.3], [0.2, 0, 0, 0], [0, 0, 0, 0]])
+    table = table.set_axis(list("abcd"), axis=0).set_axis(list("abcd"), axis=1)
+    related = np.eye(4, dtype=bool)
+    related[0, 2] = True
+    assert confusion.classes_confused(table, related, 2) == ["b", "d"]
+    assert confusion.classes_confused(table, related, 3) == ["a", "b", "d"]  # c and a don't both fit, a does
+    assert confusion.classes_confused(table, np.eye(4, dtype=bool), 3) == ["a", "b", "c"]
+    assert confusion.classes_confused(table, related, 4) == list("abcd")
 
 
 def test_related_classes_are_no_confusion(found):

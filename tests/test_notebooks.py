@@ -132,7 +132,7 @@ def test_a_grid_runs_from_sounds_to_figures(small_run):
     # This folder has no families.
     assert names == {f"{n}.{s}" for n in written for s in ("tex", "md", "csv")} | {
         f"{n}.{s}" for n in (*drawn, "published-families") for s in ("svg", "png")
-    } | {"best.csv", "systems.csv", "published.csv", "run.json"}
+    } | {"best.csv", "classes.csv", "systems.csv", "published.csv", "run.json"}
 
 
 def test_names_that_are_markup_are_shown_as_text(small_run):
@@ -165,7 +165,9 @@ def test_an_approximate_search_is_set_beside_the_exact_one(small_run):
     pytest.importorskip("faiss")
     folder, grid, _ = small_run
     store, design = Store(folder / "data"), experiment.read_grid(grid)
-    table = pd.read_csv(folder / "figures" / "my sounds-small" / "searches.csv").set_index(["variant", "search"])
+    table = pd.read_csv(folder / "figures" / "my sounds-small" / "searches.csv").set_index(
+        ["variant", "search"]
+    )
     for variant in (experiment.Variant("logmel", "none", 5, False), experiment.Variant("duration", "none")):
         read = functools.partial(store.ranking, "my sounds", variant, top_n=10)
         found, exact = (to_matrix(read(name).read()["neighbours"]) for name in (APPROXIMATE, "nns"))

@@ -42,13 +42,13 @@ def search_costs(table: pd.DataFrame, ax: Axes, *, by: str = "speed", n: int = 1
             ax.errorbar(row["bytes a clip"], lost, yerr=np.clip(ends, 0, None), elinewidth=0.7, **look)
     ax.set_xscale("log")
     ax.xaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
-    ax.xaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
-    ax.xaxis.set_minor_formatter(mpl.ticker.NullFormatter())
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_formatter("")
     if by == "speed":
         ax.axvline(1, color="#999999", linewidth=0.7, linestyle="--")
         ax.set(xlabel="times faster than exact search", ylabel=f"recall@{n}\n(higher is better)")
     else:
         ax.axhline(0, color="#999999", linewidth=0.7, linestyle="--")
-        ax.set(xlabel="bytes a clip", ylabel=f"macro MAP@{n} lost\n(lower is better)")
+        ax.set(xlabel="bytes a clip", ylabel=f"MAP@{n} lost\n(lower is better)")
     ax.grid(linewidth=0.4, alpha=0.5)
     return ax

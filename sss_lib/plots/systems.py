@@ -6,92 +6,53 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from sss_lib import models, tables
-from sss_lib.plots.style import MARKERS, SEARCH_LOOKS
+from sss_lib.plots.style import looks, named
+
+GREY = {"elinewidth": 1, "ecolor": "#555555"}
+THIN = {"markersize": 4, "markeredgewidth": 0.7, "elinewidth": 0.6}
+
+
+def best_scores(scores: pd.DataFrame, n: int = 15, *, level: str = "macro") -> pd.DataFrame:
+    """MAP@n of each model's best system at one level, best model first, where it is known.
+
+    A model that has no such score isn't there: all of its clips failed, or no query has an answer.
+    """
+    best = tables.best_systems(scores, n)
+    found = tables.select(tables.of_systems(scores, best), "MAP", n, level=level)
+    found = found[np.isfinite(found["value"])]
+    place = found["model"].map({model: i for i, model in enumerate(best["model"])})
+    return found.iloc[np.argsort(place, kind="stable")]
+
+
+def require_model(scores: pd.DataFrame, model: str) -> None:
+    """Raise ValueError with the models that there are if scores have none of a model."""
+    there = sorted(set(scores["model"]))
+    if model not in there:
+        raise ValueError(f"no scores of model {model!r}; there are {', '.join(there)}")
+
+
+def whiskers(rows: pd.DataFrame) -> np.ndarray:
+    """Lengths of the 95 % intervals below and above the values [shape=(2, n_rows)]."""
+    return np.clip([rows["value"] - rows["ci_low"], rows["ci_high"] - rows["value"]], 0, None)
 
 
 def ladder(scores: pd.DataFrame, chance: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
     """Macro MAP@n of each model's best system with its 95 % interval, down to chance."""
-    best = tables.best_systems(scores, n)
-    rows = tables.select(tables.of_systems(scores, best), "MAP", n).set_index("model").loc[best["model"]]
+    rows = best_scores(scores, n)
     (floor,) = tables.select(chance, "MAP", n)["value"]
-    names = [*(models.spec(model).display_name for model in rows.index), tables.CHANCE]
-    values = [*rows["value"], floor]
-    errors = [[*(rows["value"] - rows["ci_low"]), 0], [*(rows["ci_high"] - rows["value"]), 0]]
-    colours = [*(models.spec(model).colour for model in rows.index), "#DDDDDD"]
-    position = np.arange(len(names))[::-1]
-    ax.barh(position, values, 0.7, xerr=np.clip(errors, 0, None), color=colours, error_kw={"elinewidth": 1})
-    ends = [*rows["ci_high"], floor]
+    position = np.arange(len(rows), -1, -1)
+    colours = [models.spec(model).colour for model in rows["model"]]
+    ax.barh(position[:-1], rows["value"], 0.7, xerr=whiskers(rows), color=colours, error_kw=GREY)
+    ax.barh(0, floor, 0.7, color="#DDDDDD")
+    values, ends = [*rows["value"], floor], [*rows["ci_high"].fillna(rows["value"]), floor]
     for y, value, end in zip(position, values, ends, strict=True):
         ax.text(end, y, f"  {value:.2f}", va="center")
-    ax.set_yticks(position, names)
+    ax.set_yticks(position, [*map(named, rows["model"]), tables.CHANCE])
     ax.tick_params(axis="y", length=0)
-    ax.set_xlim(0, max(ends) * 1.15)
+    ax.set(xlim=(0, max(ends) * 1.15), ylim=(-0.6, len(rows) + 0.6))
     ax.set_xlabel(f"macro MAP@{n}, higher is better (95 % bootstrap interval)")
     ax.grid(axis="x", linewidth=0.4, alpha=0.5)
     return ax
-
-
-def processing_grid(
-    scores: pd.DataFrame, model: str, ax: Axes, *, n: int = 15, floor: float | None = None
-) -> Axes:
-    """Macro MAP@n of one model for every way to process it, a bar for each search (the paper's Fig. 1).
-
-    Parameters
-    ----------
-    scores : pd.DataFrame
-        Tidy scores under one protocol or several; the standard one is drawn.
-    model : str
-    ax : Axes
-    n : int
-        Cutoff.
-    floor : float, optional
-        Drawn as a line: what chance gives.
-    """
-    found = tables.select(scores, "MAP", n)
-    found = found[found["model"] == model]
-    if found.empty:
-        raise ValueError(f"no scores of model {model!r}; there are {', '.join(sorted(set(scores['model'])))}")
-    aggregations = models.spec(model).aggregations
-    keys = ["scale", "pca", "normalize", "aggregation"]
-    order = found.assign(
-        pca=found["n_components"].fillna(0).astype(int),
-        how=found["aggregation"].map({a: i for i, a in enumerate(aggregations)}),
-    )
-    order = order.sort_values(["scale", "pca", "normalize", "how"], kind="stable")
-    groups = list(dict.fromkeys(order[keys].itertuples(index=False, name=None)))
-    width = 0.26
-    for j, (search, (label, colour, hatch)) in enumerate(SEARCH_LOOKS.items()):
-        own = order[order["search"] == search].set_index(keys)
-        present = [i for i, group in enumerate(groups) if group in own.index]
-        rows = own.loc[[groups[i] for i in present]]
-        errors = [rows["value"] - rows["ci_low"], rows["ci_high"] - rows["value"]]
-        ax.bar(
-            np.array(present) + (j - 1) * width,
-            rows["value"],
-            width,
-            yerr=np.clip(errors, 0, None),
-            label=label,
-            color=colour,
-            hatch=hatch,
-            edgecolor="white",
-            linewidth=0.4,
-            error_kw={"elinewidth": 0.7, "ecolor": "#333333"},
-        )
-    ax.set_xticks(range(len(groups)), [_group_label(*group) for group in groups], fontsize=7)
-    ax.tick_params(axis="x", length=0)
-    if floor is not None:
-        ax.axhline(floor, color="#555555", linewidth=0.8, linestyle="--", label="chance")
-    ax.set_ylabel(f"macro MAP@{n}")
-    ax.set_title(f"{models.spec(model).display_name} (higher is better)", loc="left")
-    ax.grid(axis="y", linewidth=0.4, alpha=0.5)
-    ax.set_ylim(0)
-    return ax
-
-
-def _group_label(scale: bool, pca: int, normalize: bool, aggregation: str) -> str:
-    lines = [] if aggregation == "none" else [aggregation]
-    lines += ["min-max"] if scale else []
-    return "\n".join([*lines, f"PCA {pca}" if pca else "no PCA", "L2" if normalize else "raw"])
 
 
 def pca_curves(scores: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
@@ -102,58 +63,34 @@ def pca_curves(scores: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
     found = tables.select(scores, "MAP", n)
     same = [name for name in tables.SYSTEM if name != "n_components"]
     best = tables.best_systems(scores, n)
-    own = found.merge(best[same], on=same)
-    for model, marker in zip(best["model"], MARKERS, strict=False):
-        spec = models.spec(model)
+    own, look = found.merge(best[same], on=same), looks(scores["model"])
+    for model in best["model"]:
         line = own[own["model"] == model]
-        line = line.assign(dim=line["n_components"].fillna(spec.dim).astype(int)).sort_values("dim")
-        errors = [line["value"] - line["ci_low"], line["ci_high"] - line["value"]]
-        ax.errorbar(
-            line["dim"],
-            line["value"],
-            yerr=np.clip(errors, 0, None),
-            marker=marker,
-            markersize=4,
-            linewidth=1,
-            elinewidth=0.6,
-            color=spec.colour,
-            label=spec.display_name,
-        )
+        line = line.assign(dim=line["n_components"].fillna(models.spec(model).dim).astype(int))
+        line = line.sort_values("dim")
+        ax.errorbar(line["dim"], line["value"], yerr=whiskers(line), **THIN, linewidth=1, **look[model])
     ax.set_xscale("log")
     ax.xaxis.set_major_formatter(mpl.ticker.ScalarFormatter())
-    ax.set(xlabel="dimensions after PCA; the last point without", ylabel=f"macro MAP@{n}", ylim=(0, None))
+    ax.set(xlabel="dimensions after PCA; the last point without")
+    ax.set(ylabel=f"macro MAP@{n}, higher is better", ylim=(0, None))
     ax.grid(linewidth=0.4, alpha=0.5)
-    ax.legend(frameon=False, fontsize=7)
     return ax
 
 
 def macro_against_micro(scores: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
     """Macro against micro MAP@n of each model's best system: above the line, large classes lift it."""
-    best = tables.best_systems(scores, n)
-    own = tables.of_systems(scores, best)
-    macro, micro = (
-        tables.select(own, "MAP", n, level=level).set_index("model").loc[best["model"]]
-        for level in ("macro", "micro")
-    )
-    for model, marker in zip(best["model"], MARKERS, strict=False):
-        x, y, spec = macro.loc[model], micro.loc[model], models.spec(model)
-        ax.errorbar(
-            x["value"],
-            y["value"],
-            xerr=[[x["value"] - x["ci_low"]], [x["ci_high"] - x["value"]]],
-            yerr=[[y["value"] - y["ci_low"]], [y["ci_high"] - y["value"]]],
-            marker=marker,
-            markersize=5,
-            elinewidth=0.6,
-            color=spec.colour,
-            label=spec.display_name,
-            linestyle="",
-        )
-    end = 1.05 * max(macro["ci_high"].max(), micro["ci_high"].max())
-    ax.plot([0, end], [0, end], color="#999999", linewidth=0.7, linestyle="--")
-    ax.set(xlim=(0, end), ylim=(0, end), aspect="equal")
+    macro, micro = (best_scores(scores, n, level=level).set_index("model") for level in ("macro", "micro"))
+    look = looks(scores["model"])
+    for model in macro.index.intersection(micro.index, sort=False):
+        x, y = macro.loc[[model]], micro.loc[[model]]
+        errors = {"xerr": whiskers(x), "yerr": whiskers(y)}
+        ax.errorbar(x["value"], y["value"], **errors, **THIN, linestyle="", **look[model])
+    ends = pd.concat([macro, micro])[["value", "ci_low", "ci_high"]]
+    low, high = 0.9 * np.nanmin(ends), 1.05 * np.nanmax(ends)
+    ax.plot([low, high], [low, high], color="#999999", linewidth=0.7, linestyle="--")
+    ax.set(xlim=(low, high), ylim=(low, high), aspect="equal")
     ax.set(xlabel=f"macro MAP@{n}, higher is better", ylabel=f"micro MAP@{n}, higher is better")
-    ax.legend(frameon=False, fontsize=7)
+    ax.grid(linewidth=0.4, alpha=0.5)
     return ax
 
 
@@ -174,11 +111,11 @@ def cost(scores: pd.DataFrame, ax: Axes, *, n: int = 15, by: str = "dim") -> Axe
     else:
         price = found["model"].map(lambda name: number(specs[name].n_parameters))
     points = found.assign(price=price).sort_values(["price", "value"], ascending=[True, False], kind="stable")
-    for (name, spec), marker in zip(specs.items(), MARKERS, strict=False):
+    for name, look in looks(scores["model"]).items():
         own = points[points["model"] == name]
-        ax.scatter(own["price"], own["value"], 14, spec.colour, marker, label=spec.display_name, linewidths=0)
+        ax.plot(own["price"], own["value"], linestyle="", markersize=4, markeredgewidth=0.7, **look)
     front = points[points["value"] > points["value"].cummax().shift(fill_value=-1)]
-    ax.step(front["price"], front["value"], where="post", color="#555555", linewidth=0.8, label="front")
+    ax.step(front["price"], front["value"], where="post", color="#999999", lw=0.8, label="front", zorder=1)
     if by == "dim":
         ax.set_xscale("log")
         ax.xaxis.set_major_formatter(mpl.ticker.ScalarFormatter())
@@ -188,6 +125,7 @@ def cost(scores: pd.DataFrame, ax: Axes, *, n: int = 15, by: str = "dim") -> Axe
         ax.set_xlabel("dimensions of an embedding")
     else:
         ax.set_xscale("symlog", linthresh=1)
+        ax.xaxis.set_major_locator(mpl.ticker.SymmetricalLogLocator(base=10, linthresh=1, subs=(1, 2, 5)))
         ax.xaxis.set_major_formatter(mpl.ticker.ScalarFormatter())
         ax.set_xlabel("parameters of the network, in millions")
     ax.set(ylabel=f"macro MAP@{n}, higher is better", ylim=(0, None))
