@@ -146,9 +146,7 @@ def system_of(row) -> tuple[Variant, str]:
     """Variant and search of a row of `tables.best_systems`."""
     fields = row.astype(object).where(row.notna(), None).to_dict()
     search, n_components = fields.pop("search"), fields.pop("n_components")
-    n_components = (
-        None if n_components is None else int(n_components)
-    )  # pandas has no whole number beside none
+    n_components = None if n_components is None else int(n_components)  # pandas made it a float
     return Variant(**fields, n_components=n_components), search
 
 
