@@ -48,7 +48,7 @@ run: $(READY)
 		$(if $(filter-out 0 no false,$(PLAN)),--plan)
 
 test: $(READY)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 paper: $(READY)
 	@$(BIN)/python -m sss_lib.paper $(if $(DATASET),--dataset "$$DATASET")
