@@ -33,7 +33,9 @@ EPOCH = 1_700_000_000
 """Of the files: the same in every build, so that git sees only what changed."""
 
 
-def write_run(path: str | Path, collection, failed, *, grid: str, cutoffs, **bounds: float) -> Path:
+def write_run(
+    path: str | Path, collection, failed, *, grid: str, protocol: str, cutoffs, **bounds: float
+) -> Path:
     """Write what a run was as JSON: collection, grid and bounds. Returns the path.
 
     Parameters
@@ -45,6 +47,8 @@ def write_run(path: str | Path, collection, failed, *, grid: str, cutoffs, **bou
         model, fname, reason of each clip without an embedding.
     grid : str
         Path of the grid's file.
+    protocol : str
+        Of the scores by which systems are compared.
     cutoffs : sequence of int
     **bounds : float
         Of macro MAP at the first cutoff: chance, luck (what random embeddings may reach) and ceiling.
@@ -56,6 +60,7 @@ def write_run(path: str | Path, collection, failed, *, grid: str, cutoffs, **bou
     about = {
         "dataset": collection.name,
         "grid": Path(grid).name,
+        "protocol": protocol,
         "version": sss_lib.__version__,
         "n_clips": len(kept),
         "n_failed": len(missing),

@@ -91,7 +91,7 @@ def moved(tmp_path_factory):
         return {key: value if key in keys else shifted(value) for key, value in row.items()}
 
     def change_run(run):
-        kept = {"dataset", "grid", "version", "cutoffs", "bounds"}
+        kept = {"dataset", "grid", "protocol", "version", "cutoffs", "bounds"}
         run = {key: value if key in kept else shifted(value) for key, value in run.items()}
         run["n_classes"] += SHIFT  # the number of those that can be queried is a difference
         return run | {"bounds": {key: shifted(value) for key, value in run["bounds"].items()}}
@@ -358,7 +358,7 @@ def test_what_a_run_was_is_of_the_clips_that_every_model_has(tmp_path, mini):
     failed = pd.DataFrame(
         {"model": ["logmel"] * 2, "fname": [mini.clips["fname"][0]] * 2, "reason": [""] * 2}
     )
-    about = {"grid": "grids/mini.yaml", "cutoffs": (15, 150), "chance": 0.125}
+    about = {"grid": "grids/mini.yaml", "protocol": "standard", "cutoffs": (15, 150), "chance": 0.125}
     of_all, of_rest = (
         json.loads(paper.write_run(tmp_path / "run.json", timed, lost, **about).read_text())
         for lost in (failed.iloc[:0], failed)
