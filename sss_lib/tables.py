@@ -190,7 +190,7 @@ def variations(scores: pd.DataFrame, n: int = 15, *, protocol: str | None = None
     of_series: dict[str, list[dict]] = {}
     for _, system in best.iterrows():
         spec = models.spec(system["model"])
-        about = {"spec": spec, "words": describe_system(system), **measured.loc[spec.name].to_dict()}
+        about = {"spec": spec, "words": describe_system(system), **measured.loc[system["model"]].to_dict()}
         of_series.setdefault(spec.series, []).append(about)
     rows = [
         {

@@ -7,6 +7,7 @@ prepared otherwise.
 
 import contextlib
 import json
+import sys
 from collections import defaultdict
 
 import numpy as np
@@ -42,7 +43,31 @@ def workers(tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as monkeypatch, contextlib.ExitStack() as stack:
         seeded.accept(tmp_path_factory.mktemp("cache"), monkeypatch)
-        yield defaultdict(lambda: stack.enter_context(ProcessPoolExecutor(1)))
+        alone = {"OMP_NUM_THREADS": "1"}
+        yield defaultdict(lambda: stack.enter_context(ProcessPoolExecutor(1, env=alone)))
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """As each worker of an extraction has: with more, sums are put together from other parts."""
+    if "torch" not in sys.modules:
+        yield
+        return
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
+def written(row):
+    """Stand-ins of a row's weights, and nothing known of them afterwards."""
+    path = stand_ins.write(row, weights.cache_dir())
+    yield
+    path.unlink()
+    (weights.cache_dir() / weights.LOCK).unlink()
 
 
 def assert_same(differences):
@@ -64,12 +89,11 @@ def test_so_it_has_by_networks_whose_weights_are_downloaded(name, mini, workers)
     pytest.importorskip(row.requires)
     if row.loader in stand_ins.LAYERED:
         row = stand_ins.with_layers(row, 2)
-    path = stand_ins.write(row, weights.cache_dir())
     waves = [audio.decode(path, row.rate_hz) for path in mini.clips["path"].iloc[[0, 60]]]
     assert len(waves[0]) != len(waves[1])
     library = "torch" if row.extra == "torch" else row.requires  # beside PyTorch, TensorFlow can hang
-    assert_same(models.audit(row, waves, worker=workers[library]))
-    path.unlink()
+    with written(row):
+        assert_same(models.audit(row, waves, worker=workers[library]))
 
 
 PREPARED = [
@@ -90,13 +114,13 @@ def test_so_it_has_however_its_audio_is_prepared(name, workers):
     pytest.importorskip(row.requires)
     if row.loader in stand_ins.LAYERED:
         row = stand_ins.with_layers(row, 1)
-    path, row = stand_ins.write(row, weights.cache_dir()), row.prepared(*words)
-    assert row.name == name
+    prepared = row.prepared(*words)
+    assert prepared.name == name
     window_s = models.spec(plain).window_s or 2
     waves = [seeded.noise(round(n * window_s * row.rate_hz)) for n in (1.3, 0.3)]
     library = "torch" if row.extra == "torch" else row.requires
-    assert_same(models.audit(row, waves, worker=workers[library]))
-    path.unlink()
+    with written(row):
+        assert_same(models.audit(prepared, waves, worker=workers[library]))
 
 
 def test_of_every_kind_of_network_each_preparation_is_audited():
