@@ -331,6 +331,27 @@ def test_a_run_that_is_not_whole_is_refused(tmp_path):
     assert paper.main(["--dataset", "birds", "--figures-dir", str(tmp_path)]) == 2
 
 
+def test_a_run_without_uploaders_and_families_has_all_three_documents(tmp_path):
+    """Nothing but what every run writes is there."""
+
+    def change_row(row):
+        return {key: "" if key.startswith("group_ci") else value for key, value in row.items()}
+
+    def change_run(run):
+        return run | {"n_uploaders": 0, "n_families": 0}
+
+    folder = copied(tmp_path / "plain", change_row, change_run)
+    for path in folder.iterdir():
+        if path.name not in ("run.json", *paper.TABLES, *paper.FIGURES):
+            path.unlink()
+    assert not (folder / "losses.csv").exists()
+    paper.build(folder, tmp_path)
+    for text, _ in read(tmp_path).values():
+        assert "231 clips" in text
+        assert "query's own uploader are left out" not in text.replace("’", "'")
+        assert "uploaders" not in re.sub("[Ww]here uploaders are known", "", text)
+
+
 def test_a_warning_of_typst_is_an_error(tmp_path, monkeypatch):
     sources = tmp_path / "sources"
     shutil.copytree(paper.SOURCES, sources)
