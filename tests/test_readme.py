@@ -60,7 +60,10 @@ NEEDED = [
     "make run GRID=notebooks/grids/ann.yaml DATASET=fsd50k",
     *("make run CLUSTER=local", "make run CLUSTER=tcp://127.0.0.1:8786"),
     *(".venv/bin/dask scheduler", ".venv/bin/jupyter lab notebooks", "conda env create -f environment.yml"),
-    *(f"pip install -e '.[{extra}]'" for extra in ("torch", "essentia", "listen", "paper", "dev", "all")),
+    *(
+        f"pip install -e '.[{extra}]'"
+        for extra in ("torch", "essentia", "listen", "paper", "scale", "dev", "all")
+    ),
     *("pip install -e .", "pytest", "python tests/extras.py"),
 ]
 """What a newcomer is told to type: none of it may be lost unnoticed."""
