@@ -91,12 +91,15 @@ class Processes:
 
     def __init__(self, folder: str | None = None):
         self.folder = folder or os.getcwd()
-        self._lock, self._closed = threading.Lock(), False
+        self._lock, self._closed, self._ended = threading.Lock(), False, False
         self._idle: list[Process] = []
         self._busy: list[Process] = []
 
     def call(self, function: Callable, *arguments: object) -> object:
-        """Return what a function returns in a process that is free; ProcessEndedError if two died of it."""
+        """Return what a function returns in a process that is free.
+
+        ProcessEndedError if two died of it, or if `end` was called; RuntimeError if it raised SystemExit.
+        """
         try:
             return self._call(function, *arguments)
         except ProcessEndedError:
@@ -106,6 +109,8 @@ class Processes:
 
     def _call(self, function: Callable, *arguments: object) -> object:
         with self._lock:
+            if self._ended:
+                raise ProcessEndedError("these processes have ended: call them within their `with` block")
             process = self._idle.pop() if self._idle else Process(self.folder)
             self._busy.append(process)
         try:
@@ -130,6 +135,7 @@ class Processes:
         """End all processes, at work or not."""
         self.retire()
         with self._lock:
+            self._ended = True
             for process in self._busy:
                 process.process.kill()
 
@@ -184,6 +190,8 @@ def serve() -> None:
         try:
             function, arguments = pickle.loads(question)
             answer = pickle.dumps((function(*arguments), None))
+        except SystemExit as error:  # raised in who asked, it would end that too
+            answer = _as_answer(RuntimeError(f"the function called sys.exit({error.code!r})"))
         except Exception as error:
             answer = _as_answer(error)
         try:

@@ -31,12 +31,26 @@ from sss_lib import models
 wave = np.sin(np.arange(3 * 44100) / 9).astype("float32")
 print("embeds as", models.load(sys.argv[1])(wave).shape)
 """
+CLUSTER = """
+from sss_lib import clusters
+if __name__ == "__main__":
+    with clusters.connect("local", n_workers=1) as client:
+        print("a worker adds", client.submit(sum, [1, 2]).result())
+"""
+SCALE = f"""
+import numpy as np
+from sss_lib import search
+x = np.eye(300, 16, dtype="float32") + 1
+print("faiss ranks", search.rank(x, "nns-flat-half", 5).neighbours.shape)
+{CLUSTER}
+"""
 PARTS = {
     "torch": ["-c", EMBED, "aisfx"],
     "essentia": ["-c", EMBED, "msd-musicnn"],
     "birdnet": ["-c", "import ai_edge_litert.interpreter; print('has its interpreter')"],
     "listen": ["-c", "import voila; from sss_lib.listening import board; print('has its board')"],
     "paper": ["-m", "sss_lib.paper", "slides", "--out", "{folder}"],
+    "scale": ["-c", SCALE],
     "dev": ["-m", "pytest", "-q", "tests/test_metrics.py", "-p", "no:cacheprovider"],
 }
 """What shows that an extra's part works: arguments of the environment's python."""
@@ -45,6 +59,8 @@ WITHOUT = {
     "essentia": PARTS["essentia"],
     "paper": PARTS["paper"],
     "listen": ["-m", "sss_lib.listening"],
+    "birdnet": ["-c", EMBED, "birdnet"],
+    "scale": ["-c", CLUSTER],
 }
 """What asks for an extra that isn't there, and is to name it."""
 

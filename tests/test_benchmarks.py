@@ -51,51 +51,101 @@ def scale():
 
 TABLE = pd.DataFrame(
     [
-        ("search.rank, top 150", 10_000, 10_000, 1.5, 2.5),
-        ("search.rank, top 150", 30_000, 6_000, 1.4, 2.5),
-        ("faiss IndexFlatIP", 10_000, 1_000, 2.9, None),
-        ("reading frames, times less than JSON", 10_231, 400, 40.0, 30),
+        ("search.rank, top 150", 10_000, 10_000, 1.5, 2.5, 3),
+        ("search.rank, top 150", 30_000, 6_000, 1.4, 2.5, 3),
+        ("faiss IndexFlatIP", 10_000, 1_000, 2.9, None, 3),
+        ("reading frames, times less than JSON", 10_231, 400, 40.0, 30, 3),
     ],
-    columns=["what", "clips", "queries", "value", "allowed"],
-)
+    columns=["what", "clips", "queries", "value", "allowed", "rounds"],
+).assign(clock="wall", cores=2, machine="paper, numpy 2")
 
 
 @pytest.mark.parametrize(
     ("row", "factor", "worse"),
-    [(0, 1.29, 0), (0, 1.31, 1), (0, 0.5, 0), (2, 1.5, 1), (3, 1.5, 0), (3, 0.8, 0), (3, 0.7, 1)],
+    [(0, 1.29, 0), (0, 1.31, 1), (0, 0.5, 0), (2, 1.5, 1), (3, 1.5, 0), (3, 0.8, 0)],
 )
 def test_what_got_worse_by_more_than_30_percent_is_red(scale, capsys, row, factor, worse):
     now = TABLE.copy()
     now.loc[row, "value"] *= factor
-    assert scale["show"](now, TABLE) == worse
+    assert scale["show"](now, TABLE) == ["1 ratios are worse by more than 30 %"] * worse
     red = [line for line in capsys.readouterr().out.splitlines() if line.startswith("\033[31m")]
     assert len(red) == worse
     assert all(now["what"][row] in line and "worse by more than 30 %" in line for line in red)
 
 
 def test_without_a_committed_table_nothing_is_worse(scale):
-    assert scale["show"](TABLE, None) == 0
+    assert scale["show"](TABLE, None) == []
+
+
+@pytest.mark.parametrize(
+    ("row", "value", "shown"),
+    [(0, 2.508, "2.51"), (0, 2.501, "2.501"), (1, 9.0, "9.0"), (3, 29.996, "29.996"), (3, 12.08, "12.1")],
+)
+def test_what_misses_its_bound_is_told_in_words_and_in_the_table(scale, capsys, row, value, shown):
+    now = TABLE.copy()
+    now.loc[row, "value"] = value
+    allowed = "at least 30" if row == 3 else "at most 2.5"
+    words = f"{now['what'][row]} of {now['clips'][row]:,} clips is {shown}, allowed {allowed}"
+    assert scale["show"](now, None) == [words]
+    (red,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("\033[31m"))
+    assert f"{allowed}: missed" in red
+    text = scale["markdown"](now)
+    assert f"| {shown} | {allowed}: missed | 3 |" in text
+    assert f"Missed:\n\n- {words}\n" in text
+
+
+def test_a_value_at_its_bound_is_allowed(scale):
+    now = TABLE.copy()
+    now.loc[[0, 3], "value"] = 2.5, 30.0
+    assert scale["show"](now, None) == []
+    assert "Nothing misses" in scale["markdown"](now)
+
+
+@pytest.mark.parametrize("change", [{"clock": "cpu"}, {"rounds": 5}, {"cores": 64}, {"queries": 7}])
+def test_what_was_measured_otherwise_is_not_compared(scale, capsys, change):
+    worse = TABLE.assign(value=[2.4, 2.4, 29.0, 31.0])
+    assert scale["show"](worse, TABLE) == ["3 ratios are worse by more than 30 %"]
+    assert "not compared" not in capsys.readouterr().out
+    assert scale["show"](worse, TABLE.assign(**change)) == []
+    assert "4 of these are not compared" in capsys.readouterr().out
+
+
+def measuring(scale, monkeypatch, value):
+    """Let the bench measure nothing, but give a value to search; return its main."""
+    main = scale["main"].__globals__
+    monkeypatch.setitem(
+        main, "growth", lambda sizes, rounds: [scale["row"](scale["RANK"], 10, 10, value, 1, 2.5)]
+    )
+    monkeypatch.setitem(main, "files", list)
+    monkeypatch.setitem(main, "peak_gb", lambda n_clips: 1.0)
+    return scale["main"]
+
+
+def test_the_bench_fails_where_a_bound_is_missed(scale, monkeypatch):
+    assert measuring(scale, monkeypatch, 2.5)([]) == 0
+    assert measuring(scale, monkeypatch, 2.6)([]).startswith(
+        "search.rank, top 150 of 10 clips is 2.6, allowed"
+    )
 
 
 def test_the_table_and_the_plots_are_written_and_the_readme_shows_them(scale, tmp_path):
     readme = tmp_path / "README.md"
     readme.write_text(f"before\n{scale['START']}\nold\n{scale['END']}\nafter\n")
     for _ in range(2):
-        scale["save"](TABLE, "Measured on paper.", tmp_path, readme)
+        scale["save"](TABLE, tmp_path, readme)
     written = (tmp_path / "ratios.md").read_text()
-    assert "| search.rank, top 150 | 30,000 | 6,000 | 1.4 | at most 2.5 |" in written
+    assert "| search.rank, top 150 | 30,000 | 6,000 | 1.4 | at most 2.5 | 3 |" in written
+    assert "Wall time on a machine of 2 cores (paper, numpy 2)" in written
     assert readme.read_text() == f"before\n{scale['START']}\n{written}{scale['END']}\nafter\n"
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "ratios.csv"), TABLE, check_dtype=False)
     assert {"growth.svg", "growth.png", "tools.svg", "tools.png"} <= {p.name for p in tmp_path.iterdir()}
 
 
-def test_the_readme_shows_the_committed_table(scale):
+def test_the_readme_shows_what_the_bench_writes_of_the_committed_ratios(scale):
     readme = (scale["ROOT"] / "README.md").read_text()
     shown = readme.split(scale["START"] + "\n")[1].split(scale["END"])[0]
-    assert shown == (scale["FOLDER"] / "ratios.md").read_text()
-    measured = pd.read_csv(scale["FOLDER"] / "ratios.csv")
-    for one in measured.itertuples():
-        assert f"| {one.what} | {one.clips:,} | {one.queries:,} | {one.value:.1f} |" in shown
+    written = scale["markdown"](pd.read_csv(scale["FOLDER"] / "ratios.csv"))
+    assert shown == written == (scale["FOLDER"] / "ratios.md").read_text()
 
 
 def test_preparing_counts_as_it_would_with_all_queries(scale, monkeypatch):

@@ -120,11 +120,30 @@ def test_the_readme_has_no_number_left_to_fill_in():
     assert [cell for cell in cells if unfilled.fullmatch(cell) and cell != "MIT"] == []
 
 
+TEXT = ("abstract", "cff-version", "license", "message", "title", "type", "version")
+PERSON, ENTITY = {"family-names", "given-names", "orcid", "affiliation"}, {"name", "website"}
+
+
+def test_the_citation_has_the_form_of_cff():
+    """What CFF 1.2.0 requires of the keys used here; its whole schema isn't checked."""
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert set(citation) == {*TEXT, "authors", "keywords", "references"}
+    assert all(isinstance(citation[key], str) and citation[key] for key in TEXT)
+    assert citation["cff-version"] == "1.2.0"
+    assert citation["type"] in ("software", "dataset")
+    assert len(set(citation["keywords"])) == len(citation["keywords"]) > 0
+    for work in (citation, *citation["references"]):
+        assert {"authors", "title", "type"} <= set(work)
+        assert work["authors"]
+        for author in work["authors"]:
+            assert set(author) <= PERSON or ("name" in author and set(author) <= ENTITY)
+            assert all(isinstance(value, str) and value for value in author.values())
+        assert isinstance(work.get("year", 0), int)
+
+
 def test_the_citation_names_this_version_and_the_study():
-    """Its form was held to the schema of CFF 1.2.0 by cffconvert."""
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert {"cff-version", "message", "title", "authors"} <= set(citation)
     assert citation["version"] == sss_lib.__version__
     assert (citation["title"], citation["license"]) == (project["name"], project["license"])
     assert citation["abstract"] == project["description"]

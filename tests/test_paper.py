@@ -98,7 +98,7 @@ def moved(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("moved")
     paper.build(copied(folder / "results", change_row, change_run), folder)
-    return read(folder)
+    return read(folder), in_the_results(folder / "results")
 
 
 def numbers(text):
@@ -117,10 +117,10 @@ def of_the_catalogue():
     return found | {str(i + 1) for i in range(len(known["references"]))}  # what cites them
 
 
-def in_the_results():
-    """Every number of the run's files, as it may be printed."""
+def in_the_results(folder=FIGURES):
+    """Every number of a run's files, as it may be printed."""
     found = set()
-    for path in paper.results(FIGURES):
+    for path in paper.results(folder):
         if path.suffix == ".csv":
             for cell in pd.read_csv(path, dtype=str, keep_default_na=False).to_numpy().ravel():
                 found |= set(numbers(cell)) | (
@@ -131,7 +131,7 @@ def in_the_results():
             for value in [*run.values(), *run["bounds"].values(), 60 * run["hours"]]:
                 found |= printed(value) if isinstance(value, int | float) else set()
             found.add(str(run["n_classes"] - run["n_unqueryable"]))
-    systems, claims = (pd.read_csv(FIGURES / f"{name}.csv") for name in ("systems", "claims"))
+    systems, claims = (pd.read_csv(folder / f"{name}.csv") for name in ("systems", "claims"))
     found |= {str((systems["metric"] == "MR1").sum()), str(len(claims))}
     return found | {str(count) for count in claims["verdict"].value_counts()}
 
@@ -152,17 +152,21 @@ def test_every_number_is_of_the_results_the_catalogue_or_the_definitions(built, 
 def counted(document, text):
     """Numbers that typst counts: pages, headings, figures and tables."""
     sections = set(re.findall(r"(?<![\d.])(\d\.\d)(?= [A-Z])", text))
-    return {str(i) for i in range(14)} | {str(i + 1) for i in range(len(document.pages))} | sections
+    labels = set(re.findall(r"(?:Figure|Table) (\d+)", text))
+    return {str(i + 1) for i in range(len(document.pages))} | sections | labels
 
 
 @pytest.mark.parametrize("name", paper.DOCUMENTS)
 def test_no_result_is_typed(moved, name):
     """When all results move, so does every number but those of the catalogue and the definitions."""
-    text = re.sub(r"results [0-9a-f]{12}|sss_lib [\d.]+", "", moved[name][0])
-    fixed = of_the_catalogue() | CONSTANTS | counted(moved[name][1], text)
+    documents, shown = moved
+    text = re.sub(r"results [0-9a-f]{12}|sss_lib [\d.]+", "", documents[name][0])
+    fixed = of_the_catalogue() | CONSTANTS | counted(documents[name][1], text)
+    fixed |= {"0.000"}  # between two searches: as before
+    plain = {n.replace(",", "") for n in fixed | shown}
+    assert [n for n in numbers(text) if n.replace(",", "") not in plain] == []
     small = [n for n in numbers(text) if n not in fixed and float(n.replace(",", "")) < SHIFT - 1]
-    differences = set(small) - {"0.000"}  # between two searches: as before
-    assert differences == set()
+    assert small == []
 
 
 def test_the_tables_are_those_of_the_run(built):
@@ -329,6 +333,27 @@ def test_a_run_that_is_not_whole_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"birds lacks 14 files, such as run.json: .*make run DATASET=birds"):
         paper.build(tmp_path / "birds", tmp_path)
     assert paper.main(["--dataset", "birds", "--figures-dir", str(tmp_path)]) == 2
+
+
+def test_a_run_without_uploaders_and_families_has_all_three_documents(tmp_path):
+    """Nothing but what every run writes is there."""
+
+    def change_row(row):
+        return {key: "" if key.startswith("group_ci") else value for key, value in row.items()}
+
+    def change_run(run):
+        return run | {"n_uploaders": 0, "n_families": 0}
+
+    folder = copied(tmp_path / "plain", change_row, change_run)
+    for path in folder.iterdir():
+        if path.name not in ("run.json", *paper.TABLES, *paper.FIGURES):
+            path.unlink()
+    assert not (folder / "losses.csv").exists()
+    paper.build(folder, tmp_path)
+    for text, _ in read(tmp_path).values():
+        assert "231 clips" in text
+        assert "query's own uploader are left out" not in text.replace("’", "'")
+        assert "uploaders" not in re.sub("[Ww]here uploaders are known", "", text)
 
 
 def test_a_warning_of_typst_is_an_error(tmp_path, monkeypatch):

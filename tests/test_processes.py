@@ -73,6 +73,22 @@ def test_a_call_that_two_processes_die_of_is_an_error_and_others_still_work(own)
     assert own.call(divmod, 7, 2) == (3, 1)
 
 
+def test_a_function_that_exits_is_an_error_of_its_own_and_the_process_goes_on(own):
+    pid = own.call(os.getpid)
+    with pytest.raises(RuntimeError, match=r"called sys.exit\('no such model'\)") as caught:
+        own.call(sys.exit, "no such model")
+    assert not isinstance(caught.value, ProcessEndedError)
+    assert own.call(os.getpid) == pid
+
+
+def test_after_the_block_no_process_is_started():
+    with Processes() as own:
+        assert own.call(divmod, 7, 2) == (3, 1)
+    with pytest.raises(ProcessEndedError, match="within their `with` block"):
+        own.call(divmod, 7, 2)
+    assert own._idle == own._busy == []
+
+
 def test_its_libraries_have_one_thread_each(own):
     assert own.call(os.environ.get, "OMP_NUM_THREADS") == "1"
 
