@@ -304,14 +304,34 @@ def min_max_scale(x: np.ndarray, low: np.ndarray, width: np.ndarray) -> np.ndarr
 def l2_normalize(x: np.ndarray) -> np.ndarray:
     """Each row over its Euclidean length; a zero row stays zero.
 
+    Returns
+    -------
+    np.ndarray [shape=x.shape]
+        Of the type of `x`, if that is float32 or float64; integers and half precision become what holds them.
+
     Examples
     --------
-    >>> l2_normalize(np.array([[3.0, 4.0], [0.0, 0.0]]))
+    >>> l2_normalize(np.array([[3, 4], [0, 0]]))
     array([[0.6, 0.8],
            [0. , 0. ]])
     """
+    x = np.asarray(x, np.result_type(x, np.float32))
+    largest = np.maximum(x.max(axis=1, initial=0), -x.min(axis=1, initial=0))
+    x = np.ldexp(x, -excess_exponent(largest, 250)[:, None])  # so that its squares are neither 0 nor inf
     length = np.sqrt(np.einsum("ij,ij->i", x, x, dtype=np.float64))[:, None]
-    return np.divide(x, length, out=np.zeros_like(x), where=length > 0, casting="unsafe")
+    return np.divide(x, length, out=np.zeros_like(x), where=length > 0)
+
+
+def excess_exponent(largest: np.ndarray, most: int) -> np.ndarray:
+    """Powers of two to divide by, so that what is left is between 2**-most and 2**most; 0 where it is.
+
+    Examples
+    --------
+    >>> excess_exponent(np.array([3.0, 1e12, 2.0**60, 2.0**-60]), 50)
+    array([  0,   0,  11,  -9], dtype=int32)
+    """
+    exponent = np.frexp(largest)[1]
+    return exponent - np.clip(exponent, -most, most)
 
 
 def require_finite(x: np.ndarray, what: str) -> None:
