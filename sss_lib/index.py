@@ -15,7 +15,7 @@ from sss_lib.approximate import FaissIndex
 from sss_lib.artefacts import Artefact, DamagedArtefactError, StaleArtefactError, Store, to_matrix
 from sss_lib.methods import Method
 from sss_lib.processing import require_finite
-from sss_lib.search import Ranking, rank
+from sss_lib.search import Ranking, rank, rank_outside
 
 
 class Index:
@@ -201,9 +201,7 @@ class Vectors:
     def search(self, x: np.ndarray, n: int, alive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Rows and scores of the n best clips of each vector; see `FaissIndex.search`."""
         kept = np.flatnonzero(alive)
-        both = np.vstack([self.x[kept], self._fitting(x)])
-        groups = np.minimum(np.arange(len(both)), len(kept))  # no query is another's result
-        found = rank(both, self.method.exact, n, np.arange(len(kept), len(both)), groups=groups)
+        found = rank_outside(self.x[kept], self._fitting(x), self.method.exact, n)
         return kept[found.neighbours].astype(np.int32), found.scores
 
     def rank(self, x: np.ndarray, rows: np.ndarray, top_n: int, groups=None) -> Ranking:

@@ -89,7 +89,7 @@ def per_query(
     def of_block(block: slice) -> list[np.ndarray]:
         clips, own = labelled[block], slice(ends[block.start], ends[block.stop])
         if ranking is None:
-            neighbours, _ = rank_block(similarities(), clips, n, at_a_time[1])
+            neighbours, _ = rank_block(similarities(), clips, min(n, len(x) - 1), at_a_time[1])
         else:
             neighbours = ranking.neighbours[np.searchsorted(rows, clips)]
         hits = _hits(label_matrix, neighbours, place[own] - block.start, pairs.label[own])

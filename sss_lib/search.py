@@ -109,11 +109,43 @@ def rank(
     rows = np.arange(len(x)) if queries is None else np.asarray(queries)
     if not (method := methods.parse(search)).is_exact:
         return approximate.rank(x, method, rows, min(top_n, len(x) - 1), groups)
-    similarities = Similarities(x, search, groups)
-    found = in_threads(
-        lambda block: rank_block(similarities, block, top_n, at_a_time[1]), blocks(rows, at_a_time[0])
-    )
-    neighbours, scores = (np.concatenate(part) for part in zip(*found, strict=True))
+    return _ranking(Similarities(x, search, groups), rows, min(top_n, len(x) - 1), at_a_time)
+
+
+def rank_outside(
+    x: np.ndarray, queries: np.ndarray, search: str = "nns", top_n: int = 150, *, at_a_time=BLOCKS
+) -> Ranking:
+    """Ranking of the corpus for sounds that are none of it; see `rank`.
+
+    What a sound finds, and its scores to the last bit, depend on the corpus and on itself, not on what else
+    is asked.
+
+    Parameters
+    ----------
+    x : np.ndarray [shape=(n_clips, dim)]
+    queries : np.ndarray [shape=(n_queries, dim)]
+    search : str
+        "nns", "mips" or "mcss".
+    top_n : int
+        Results a query, at most n_clips.
+
+    Examples
+    --------
+    >>> rank_outside(np.array([[0.0], [1.0], [3.0]]), np.array([[2.5], [1.0]])).neighbours
+    array([[2, 1, 0],
+           [1, 0, 2]], dtype=int32)
+    """
+    similarities = Similarities(x, search, outside=queries)
+    return _ranking(similarities, np.arange(len(queries)), min(top_n, len(x)), at_a_time)
+
+
+def _ranking(similarities: Similarities, rows: np.ndarray, n: int, at_a_time: tuple[int, int]) -> Ranking:
+    neighbours, scores = np.empty((len(rows), n), np.int32), np.empty((len(rows), n), np.float32)
+
+    def fill(block: np.ndarray) -> None:
+        neighbours[block], scores[block] = rank_block(similarities, rows[block], n, at_a_time[1])
+
+    in_threads(fill, blocks(np.arange(len(rows)), at_a_time[0]))
     return Ranking(neighbours, scores)
 
 
@@ -122,7 +154,6 @@ def rank_block(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Neighbours and scores of a few queries; see `Ranking`."""
     columns, similarity = top(similarities.bands(rows, width=width), len(rows), top_n)
-    columns, similarity = (found[:, : similarities.n_clips - 1] for found in (columns, similarity))
     scores = similarities.to_scores(rows, columns, similarity)
     absent = np.isneginf(similarity)
     columns[absent], scores[absent] = -1, np.nan
