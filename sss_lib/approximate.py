@@ -64,8 +64,8 @@ class FaissIndex:
         ValueError
             If there are too few clips for the method, or a value isn't finite.
         """
-        n_clips, dim = x.shape
         require_finite(x, "embeddings")
+        n_clips, dim = x.shape
         if n_clips < method.least_clips:
             raise ValueError(
                 f"{method.name} learns {method.least_clips} centroids, but there are {n_clips} clips: "

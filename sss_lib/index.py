@@ -273,7 +273,7 @@ def rank_members(
     took_s: list[float] = []
     while len(took_s) < 3 and sum(took_s) < 0.1:  # a moment is measured thrice
         begin = time.perf_counter()
-        ranking = built.clips.rank(x, np.arange(len(x)), min(top_n, len(x) - 1))
+        ranking = built.clips.rank(x, np.arange(len(x)), min(top_n, max(len(x) - 1, 1)))
         took_s.append(time.perf_counter() - begin)
     n_threads = max((pool["num_threads"] for pool in threadpoolctl.threadpool_info()), default=1)
     size = len(built.clips.to_bytes()) / len(x)

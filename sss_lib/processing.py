@@ -335,7 +335,11 @@ def excess_exponent(largest: np.ndarray, most: int) -> np.ndarray:
 
 
 def require_finite(x: np.ndarray, what: str) -> None:
-    """Raise ValueError if any row holds a value that isn't finite, naming the first such row."""
+    """Raise ValueError unless it is a table of finite numbers, naming the first row that isn't finite."""
+    if x.ndim != 2 or not x.shape[1] or x.dtype.kind not in "iuf":
+        raise ValueError(
+            f"{what} of shape {x.shape} and type {x.dtype} are no numbers [n, dim]: give a row each"
+        )
     bad = ~np.isfinite(x).all(axis=1)
     if bad.any():
         raise ValueError(

@@ -104,6 +104,8 @@ class Similarities:
         """
         queries = np.zeros((len(rows) + -len(rows) % TILE, self.corpus.shape[1]), np.float32)
         queries[: len(rows)] = self._vectors(rows)
+        if width < 1:
+            raise ValueError(f"{width} clips at a time: take at least one")
         width = max(width // TILE, 1) * TILE
         # Lines that are not a power of two apart share the cache better.
         buffer = np.empty((len(queries), width + 16), np.float32)

@@ -106,6 +106,8 @@ def test_one_clip_is_found_and_a_clip_that_asks_is_its_own_nearest():
     one = Index.build(["a"], np.array([[0.3, 0.7]]), "nns").rank(np.array([[0.3, 0.7], [0.3, 1.7]]))
     np.testing.assert_array_equal(one.neighbours, [[0], [0]])
     np.testing.assert_allclose(one.scores, [[0], [1]], rtol=1e-6)
+    with pytest.raises(ValueError, match=r"a corpus of 1 clip\(s\) can't be searched by its clips"):
+        index.rank_members(["a"], np.array([[0.3, 0.7]]), "nns")
     fnames, x = clips()
     itself = Index.build(fnames, x + 1000, "nns").rank(x + 1000, 1)
     np.testing.assert_array_equal(itself.neighbours[:, 0], np.arange(300))
