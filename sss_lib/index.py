@@ -14,7 +14,7 @@ from sss_lib import approximate, methods
 from sss_lib.approximate import FaissIndex
 from sss_lib.artefacts import Artefact, DamagedArtefactError, StaleArtefactError, Store, to_matrix
 from sss_lib.methods import Method
-from sss_lib.processing import require_finite
+from sss_lib.processing import in_single_precision
 from sss_lib.search import Ranking, rank, rank_outside
 
 
@@ -188,8 +188,7 @@ class Vectors:
     @classmethod
     def build(cls, x: np.ndarray, method: Method) -> "Vectors":
         """Take clips in, in single precision."""
-        require_finite(x, "embeddings")
-        return cls(np.array(x, np.float32), method)
+        return cls(in_single_precision(x, "embeddings").copy(), method)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -218,10 +217,10 @@ class Vectors:
         return cls(content.view("<f4").reshape(-1, dim).astype(np.float32), method)
 
     def _fitting(self, x: np.ndarray) -> np.ndarray:
-        require_finite(x, "embeddings")
+        x = in_single_precision(x, "embeddings")
         if x.shape[1] != self.dim:
             raise ValueError(f"embeddings of {x.shape[1]} dimensions don't fit an index of {self.dim}")
-        return np.asarray(x, np.float32)
+        return x
 
 
 def of_system(store: Store, dataset: str, variant, search: str) -> Index:

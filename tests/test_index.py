@@ -81,6 +81,25 @@ def test_a_query_finds_the_same_to_the_bit_whatever_else_is_asked(name, size):
     assert results(one, queries) == plain(fnames, x, queries, name)
 
 
+@pytest.mark.parametrize("name", ["nns", "mips", "mcss", "nns-flat", "mips-hnsw8-ef32", "nns-ivf16-probe4"])
+def test_what_single_precision_cannot_hold_is_refused_and_leaves_the_index_as_it_was(name):
+    fnames, x = clips()
+    one = Index.build(fnames, x, name)
+    before = one.rank(x[:5])
+    huge = np.full((1, 16), 1e60)
+    with pytest.raises(
+        ValueError, match=r"a value of .* is beyond single precision, .*: scale them towards 1"
+    ):
+        one.add(["huge"], huge)
+    with pytest.raises(ValueError, match="beyond single precision"):
+        one.rank(huge)
+    assert len(one) == len(one.clips) == 300
+    np.testing.assert_array_equal(one.rank(x[:5]).scores, before.scores)
+    if one.method.is_exact:
+        with pytest.raises(ValueError, match="beyond single precision"):
+            Index.build(["huge"], huge, name)
+
+
 @pytest.mark.parametrize("size", [2.0**60, 2.0**100])
 def test_clips_nearest_to_a_far_sound_are_those_furthest_in_its_direction(size):
     fnames, x = clips()
