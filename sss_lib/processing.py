@@ -361,7 +361,7 @@ def in_single_precision(x: np.ndarray, what: str) -> np.ndarray:
         kept = np.asarray(x, np.float32)
     if np.isinf(kept).any():
         raise ValueError(
-            f"a value of {np.abs(x).max():.3g} among the {what} is beyond single precision, which holds up to "
-            f"{np.finfo(np.float32).max:.3g}: scale them towards 1 first"
+            f"a value of {np.abs(x).max():.3g} among the {what} is beyond single precision, which holds up "
+            f"to {np.finfo(np.float32).max:.3g}: scale them towards 1 first"
         )
     return kept

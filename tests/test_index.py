@@ -87,9 +87,7 @@ def test_what_single_precision_cannot_hold_is_refused_and_leaves_the_index_as_it
     one = Index.build(fnames, x, name)
     before = one.rank(x[:5])
     huge = np.full((1, 16), 1e60)
-    with pytest.raises(
-        ValueError, match=r"a value of .* is beyond single precision, .*: scale them towards 1"
-    ):
+    with pytest.raises(ValueError, match=r"a value of .* is beyond single precision, .*: scale them"):
         one.add(["huge"], huge)
     with pytest.raises(ValueError, match="beyond single precision"):
         one.rank(huge)
