@@ -211,6 +211,8 @@ def fit_parts(
     n_clips, total = 0, np.zeros(1)
     for part in map(given.before_pca, parts):
         n_clips, total = n_clips + len(part), total + part.sum(axis=0, dtype=np.float64)
+    if not n_clips:
+        raise ValueError(f"0 clips have no {n_components} components: give at least as many")
     _require_fit(n_components, n_clips, len(total))
     mean, scatter = total / n_clips, np.zeros((len(total), len(total)))
     with threadpoolctl.threadpool_limits(1):
@@ -223,10 +225,13 @@ def fit_parts(
 
 def _range(parts: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Least value of each feature, and how far above it the largest is."""
-    least, most = np.inf, -np.inf
+    least, most = np.array(np.inf), np.array(-np.inf)
     for part in parts:
         require_finite(part, "embeddings")
-        least, most = np.minimum(least, part.min(axis=0)), np.maximum(most, part.max(axis=0))
+        if len(part):
+            least, most = np.minimum(least, part.min(axis=0)), np.maximum(most, part.max(axis=0))
+    if least.ndim == 0:
+        raise ValueError("0 clips have no range to scale their features by: give at least one")
     low = least.astype(np.float64)
     return low, most - low
 

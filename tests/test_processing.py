@@ -217,3 +217,19 @@ def test_clips_are_aggregated_a_part_at_a_time():
     clips = processing.Aggregated(parts, "mean")
     for _ in range(2):
         np.testing.assert_array_equal(np.vstack(list(clips)), [[4, 2], [7, 7], [1, 5]])
+
+
+@pytest.mark.parametrize("parts", [[], [np.ones((0, 4))]])
+def test_no_clips_are_refused_by_their_number(parts):
+    with pytest.raises(
+        ValueError, match="0 clips have no range to scale their features by: give at least one"
+    ):
+        processing.fit_parts(parts, None, scale=True)
+    with pytest.raises(ValueError, match="0 clips have no 3 components: give at least as many"):
+        processing.fit_parts(parts, 3)
+
+
+def test_a_part_without_clips_changes_nothing():
+    x = np.random.default_rng(0).normal(size=(30, 4))
+    some, all_ = (processing.fit_parts(parts, 2, scale=True) for parts in ([x[:0], x, x[:0]], [x]))
+    np.testing.assert_array_equal(some(x), all_(x))
