@@ -400,3 +400,14 @@ def test_a_full_disk_is_not_blamed_on_the_artefact(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         artefact.mapped("x")
     assert not list(tmp_path.glob(".*"))
+
+
+def test_a_file_of_another_compression_is_read_as_it_was(tmp_path):
+    artefact, x = Artefact(tmp_path / "v.parquet", {}), np.random.default_rng(0).normal(size=(50, 3))
+    artefact.write({"x": x})
+    digest = artefact.digest()
+    pq.write_table(artefact.read(), artefact.path, compression="zstd", write_page_checksum=True)
+    assert artefact.is_current()
+    assert artefact.digest() == digest
+    np.testing.assert_array_equal(artefacts.to_matrix(artefact.read()["x"]), x)
+    np.testing.assert_array_equal(artefact.mapped("x"), x)
