@@ -14,7 +14,7 @@ import numpy as np
 import threadpoolctl
 
 from sss_lib.methods import Method
-from sss_lib.processing import l2_normalize, require_finite
+from sss_lib.processing import in_single_precision, l2_normalize, require_finite
 from sss_lib.search import Ranking, blocks
 from sss_lib.similarity import scaled
 
@@ -64,8 +64,8 @@ class FaissIndex:
         ValueError
             If there are too few clips for the method, or a value isn't finite.
         """
-        n_clips, dim = x.shape
         require_finite(x, "embeddings")
+        n_clips, dim = x.shape
         if n_clips < method.least_clips:
             raise ValueError(
                 f"{method.name} learns {method.least_clips} centroids, but there are {n_clips} clips: "
@@ -191,7 +191,7 @@ class FaissIndex:
         x = l2_normalize(x.astype(np.float64)) if cosine else np.ldexp(x, -self.exponent)
         if self.index.d > self.dim:
             x = np.pad(x, ((0, 0), (0, self.index.d - self.dim)))
-        return np.ascontiguousarray(x, np.float32)
+        return np.ascontiguousarray(in_single_precision(x, f"embeddings / 2**{self.exponent}"))
 
     @property
     def _at_once(self) -> int:

@@ -11,6 +11,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -126,7 +127,8 @@ class Artefact:
         about = {"recipe": self.recipe(), "digest": digest.hexdigest(), **extra}
         table = table.replace_schema_metadata({**(table.schema.metadata or {}), _KEY: json.dumps(about)})
         with replacing(self.path) as temporary:
-            pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
+            # Floats hardly shrink: of what shrinks them, this is the fastest to undo.
+            pq.write_table(table, temporary, compression="lz4", write_page_checksum=True)
 
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Read the columns back; by default all.
@@ -149,27 +151,39 @@ class Artefact:
 
         Parquet can't be mapped, so that the first call decodes the column, some rows at a time, into a file
         beside it. This bears the digest of the columns: a changed artefact gets a new one, and the old goes.
+        One that has not the size or the head that it should have is made anew.
         """
         self._require_inputs()
+        with self._intact():
+            about = pq.read_metadata(self.path)
+        schema = about.schema.to_arrow_schema()
+        kind = schema.field(column).type if column in schema.names else pa.null()
+        if not pa.types.is_fixed_size_list(kind):
+            matrices = [field.name for field in schema if pa.types.is_fixed_size_list(field.type)]
+            raise ValueError(
+                f"column {column!r} of {self.path} is {kind}, not one of its matrices "
+                f"({', '.join(matrices) or 'it has none'}): give one of these"
+            )
+        dtype, shape = np.dtype(kind.value_type.to_pandas_dtype()), (about.num_rows, kind.list_size)
         name = f".{self.path.stem}.{column}."
         path = self.path.with_name(f"{name}{self.digest()[:16]}.npy")
-        if not path.is_file():
-            with self._intact(), pq.ParquetFile(self.path, page_checksum_verification=True) as file:
-                kind = file.schema_arrow.field(column).type
-                shape = file.metadata.num_rows, kind.list_size
-                with replacing(path) as temporary:
-                    values = np.lib.format.open_memmap(
-                        temporary, "w+", kind.value_type.to_pandas_dtype(), shape
-                    )
-                    start = 0
-                    for batch in file.iter_batches(16384, columns=[column]):
-                        values[start : start + len(batch)] = to_matrix(pa.chunked_array(batch.columns))
-                        start += len(batch)
-                    values.flush()
+        if not _is_array(path, dtype, shape):
+            head = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+            with replacing(path) as temporary, open(temporary, "wb") as file:
+                np.lib.format.write_array_header_1_0(file, head)
+                for values in self._matrices(column):
+                    file.write(np.ascontiguousarray(values).data)
+            # Of this column alone: what was mapped before, and what a killed run has left of it.
+            made = re.compile(rf"\.?{re.escape(name)}[0-9a-f]{{16}}\.npy(\..*\.npy)?")
             for other in path.parent.iterdir():
-                if other.name.startswith(name) and other.suffix == ".npy" and other != path:
+                if made.fullmatch(other.name) and path.name not in other.name:
                     other.unlink(missing_ok=True)
         return np.load(path, mmap_mode="r")
+
+    def _matrices(self, column: str) -> Iterator[np.ndarray]:
+        with self._intact(), pq.ParquetFile(self.path, page_checksum_verification=True) as file:
+            for batch in file.iter_batches(16384, columns=[column]):
+                yield to_matrix(pa.chunked_array(batch.columns))
 
     def _require_inputs(self) -> None:
         recorded = self.metadata()["recipe"]["inputs"]
@@ -195,6 +209,16 @@ class Artefact:
         if not self.path.is_file():
             mend = f": run {self.made_by} with {dict(self.parameters)} first" if self.made_by else ""
             raise FileNotFoundError(f"{self.path} does not exist{mend}")
+
+
+def _is_array(path: Path, dtype: np.dtype, shape: tuple[int, int]) -> bool:
+    """Whether there is a file of just such an array."""
+    try:
+        array = np.load(path, mmap_mode="r")
+        is_whole = path.stat().st_size == array.offset + array.nbytes
+        return is_whole and (array.dtype, array.shape) == (dtype, shape)
+    except (OSError, EOFError, ValueError):
+        return False
 
 
 @functools.cache

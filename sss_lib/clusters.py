@@ -150,7 +150,7 @@ def rank(
     Ranking
         Equal to that of `search.rank`, bit for bit.
     """
-    rows = np.arange(len(x)) if queries is None else np.asarray(queries)
+    rows = exact.query_rows(queries, len(x))
     found = _of_shards(client, exact.rank, [x], rows, search=search, top_n=top_n, groups=groups)
     neighbours = np.concatenate([one.neighbours for one in found])
     scores = np.concatenate([one.scores for one in found])
@@ -184,7 +184,7 @@ def per_query(
 
 def _of_shards(client, function: Callable, data: list, rows: np.ndarray, **options: object) -> list:
     """Results of a function of data that all workers get, and of each shard of rows as its queries."""
-    todo, found = shards(rows, n_threads(client)), list[object]()
+    todo, found = shards(rows, n_threads(client)) or [rows], list[object]()
     for _ in range(ATTEMPTS):
         shared = client.scatter(data, broadcast=True, hash=False)
         submit = functools.partial(_submit, client, function, shared, options)

@@ -14,8 +14,8 @@ from sss_lib import approximate, methods
 from sss_lib.approximate import FaissIndex
 from sss_lib.artefacts import Artefact, DamagedArtefactError, StaleArtefactError, Store, to_matrix
 from sss_lib.methods import Method
-from sss_lib.processing import require_finite
-from sss_lib.search import Ranking, rank
+from sss_lib.processing import in_single_precision
+from sss_lib.search import Ranking, rank, rank_outside
 
 
 class Index:
@@ -188,8 +188,7 @@ class Vectors:
     @classmethod
     def build(cls, x: np.ndarray, method: Method) -> "Vectors":
         """Take clips in, in single precision."""
-        require_finite(x, "embeddings")
-        return cls(np.array(x, np.float32), method)
+        return cls(in_single_precision(x, "embeddings").copy(), method)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -201,9 +200,7 @@ class Vectors:
     def search(self, x: np.ndarray, n: int, alive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Rows and scores of the n best clips of each vector; see `FaissIndex.search`."""
         kept = np.flatnonzero(alive)
-        both = np.vstack([self.x[kept], self._fitting(x)])
-        groups = np.minimum(np.arange(len(both)), len(kept))  # no query is another's result
-        found = rank(both, self.method.exact, n, np.arange(len(kept), len(both)), groups=groups)
+        found = rank_outside(self.x[kept], self._fitting(x), self.method.exact, n)
         return kept[found.neighbours].astype(np.int32), found.scores
 
     def rank(self, x: np.ndarray, rows: np.ndarray, top_n: int, groups=None) -> Ranking:
@@ -220,10 +217,10 @@ class Vectors:
         return cls(content.view("<f4").reshape(-1, dim).astype(np.float32), method)
 
     def _fitting(self, x: np.ndarray) -> np.ndarray:
-        require_finite(x, "embeddings")
+        x = in_single_precision(x, "embeddings")
         if x.shape[1] != self.dim:
             raise ValueError(f"embeddings of {x.shape[1]} dimensions don't fit an index of {self.dim}")
-        return np.asarray(x, np.float32)
+        return x
 
 
 def of_system(store: Store, dataset: str, variant, search: str) -> Index:
@@ -275,7 +272,7 @@ def rank_members(
     took_s: list[float] = []
     while len(took_s) < 3 and sum(took_s) < 0.1:  # a moment is measured thrice
         begin = time.perf_counter()
-        ranking = built.clips.rank(x, np.arange(len(x)), min(top_n, len(x) - 1))
+        ranking = built.clips.rank(x, np.arange(len(x)), min(top_n, max(len(x) - 1, 1)))
         took_s.append(time.perf_counter() - begin)
     n_threads = max((pool["num_threads"] for pool in threadpoolctl.threadpool_info()), default=1)
     size = len(built.clips.to_bytes()) / len(x)

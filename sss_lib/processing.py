@@ -211,6 +211,8 @@ def fit_parts(
     n_clips, total = 0, np.zeros(1)
     for part in map(given.before_pca, parts):
         n_clips, total = n_clips + len(part), total + part.sum(axis=0, dtype=np.float64)
+    if not n_clips:
+        raise ValueError(f"0 clips have no {n_components} components: give at least as many")
     _require_fit(n_components, n_clips, len(total))
     mean, scatter = total / n_clips, np.zeros((len(total), len(total)))
     with threadpoolctl.threadpool_limits(1):
@@ -223,10 +225,13 @@ def fit_parts(
 
 def _range(parts: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Least value of each feature, and how far above it the largest is."""
-    least, most = np.inf, -np.inf
+    least, most = np.array(np.inf), np.array(-np.inf)
     for part in parts:
         require_finite(part, "embeddings")
-        least, most = np.minimum(least, part.min(axis=0)), np.maximum(most, part.max(axis=0))
+        if len(part):
+            least, most = np.minimum(least, part.min(axis=0)), np.maximum(most, part.max(axis=0))
+    if least.ndim == 0:
+        raise ValueError("0 clips have no range to scale their features by: give at least one")
     low = least.astype(np.float64)
     return low, most - low
 
@@ -304,21 +309,64 @@ def min_max_scale(x: np.ndarray, low: np.ndarray, width: np.ndarray) -> np.ndarr
 def l2_normalize(x: np.ndarray) -> np.ndarray:
     """Each row over its Euclidean length; a zero row stays zero.
 
+    Returns
+    -------
+    np.ndarray [shape=x.shape]
+        Of the type of `x`, if that is float32 or float64; integers and half precision become what holds them.
+
     Examples
     --------
-    >>> l2_normalize(np.array([[3.0, 4.0], [0.0, 0.0]]))
+    >>> l2_normalize(np.array([[3, 4], [0, 0]]))
     array([[0.6, 0.8],
            [0. , 0. ]])
     """
+    x = np.asarray(x, np.result_type(x, np.float32))
+    largest = np.maximum(x.max(axis=1, initial=0), -x.min(axis=1, initial=0))
+    x = np.ldexp(x, -excess_exponent(largest, 250)[:, None])  # so that its squares are neither 0 nor inf
     length = np.sqrt(np.einsum("ij,ij->i", x, x, dtype=np.float64))[:, None]
-    return np.divide(x, length, out=np.zeros_like(x), where=length > 0, casting="unsafe")
+    return np.divide(x, length, out=np.zeros_like(x), where=length > 0)
+
+
+def excess_exponent(largest: np.ndarray, most: int) -> np.ndarray:
+    """Powers of two to divide by, so that what is left is between 2**-most and 2**most; 0 where it is.
+
+    Examples
+    --------
+    >>> excess_exponent(np.array([3.0, 1e12, 2.0**60, 2.0**-60]), 50)
+    array([  0,   0,  11,  -9], dtype=int32)
+    """
+    exponent = np.frexp(largest)[1]
+    return exponent - np.clip(exponent, -most, most)
 
 
 def require_finite(x: np.ndarray, what: str) -> None:
-    """Raise ValueError if any row holds a value that isn't finite, naming the first such row."""
+    """Raise ValueError unless it is a table of finite numbers, naming the first row that isn't finite."""
+    if x.ndim != 2 or not x.shape[1] or x.dtype.kind not in "iuf":
+        raise ValueError(
+            f"{what} of shape {x.shape} and type {x.dtype} are no numbers [n, dim]: give a row each"
+        )
     bad = ~np.isfinite(x).all(axis=1)
     if bad.any():
         raise ValueError(
             f"{np.count_nonzero(bad)} of {len(x)} {what} are not finite (first: row {int(np.argmax(bad))}): "
             "extract those clips again"
         )
+
+
+def in_single_precision(x: np.ndarray, what: str) -> np.ndarray:
+    """Finite numbers in float32; ValueError naming the largest if that can't hold it.
+
+    Examples
+    --------
+    >>> in_single_precision(np.array([[1.0, 2.0]]), "embeddings")
+    array([[1., 2.]], dtype=float32)
+    """
+    require_finite(x, what)
+    with np.errstate(over="ignore"):
+        kept = np.asarray(x, np.float32)
+    if np.isinf(kept).any():
+        raise ValueError(
+            f"a value of {np.abs(x).max():.3g} among the {what} is beyond single precision, which holds up "
+            f"to {np.finfo(np.float32).max:.3g}: scale them towards 1 first"
+        )
+    return kept

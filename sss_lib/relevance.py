@@ -100,6 +100,10 @@ def define(
         weights = is_leaf(labels, parents).astype(int) if kind == "leaf" else depths(labels, parents)
     if exclude is None:
         return Relevance(kind, weights)
+    if not isinstance(exclude, pd.Series):
+        raise ValueError(
+            f"exclude is a {type(exclude).__name__}, which has no name: give a column, clips['uploader']"
+        )
     return Relevance(kind, weights, group_codes(exclude), str(exclude.name or "group"))
 
 

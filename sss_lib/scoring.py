@@ -9,7 +9,7 @@ from sss_lib import measures, methods, relevance
 from sss_lib.processing import require_finite
 from sss_lib.queries import GradedPerQuery, PerQuery, Queries
 from sss_lib.relevance import Relevance
-from sss_lib.search import Ranking, blocks, in_threads, rank, rank_block
+from sss_lib.search import Ranking, blocks, in_threads, query_rows, rank, rank_block
 from sss_lib.similarity import BLOCKS, Similarities
 
 
@@ -61,7 +61,7 @@ def per_query(
     Raises
     ------
     ValueError
-        If the embeddings, the labels and the ranking are not of the same clips.
+        If the embeddings, the labels and the ranking are not of the same clips, or a query is none of them.
     """
     relevant = relevant or Relevance()
     label_matrix = relevant.counted(label_matrix)
@@ -74,7 +74,7 @@ def per_query(
         )
     if not cutoffs or min(cutoffs) < 1:
         raise ValueError(f"cutoffs={cutoffs}: give at least one, none below 1")
-    rows = np.arange(len(x)) if queries is None else np.asarray(queries)
+    rows = query_rows(queries, len(x))
     if (np.diff(rows) < 1).any():
         raise ValueError("queries are not in row order, each once: give np.unique(queries)")
     if ranking is None and not method.is_exact:
@@ -89,7 +89,7 @@ def per_query(
     def of_block(block: slice) -> list[np.ndarray]:
         clips, own = labelled[block], slice(ends[block.start], ends[block.stop])
         if ranking is None:
-            neighbours, _ = rank_block(similarities(), clips, n, at_a_time[1])
+            neighbours, _ = rank_block(similarities(), clips, min(n, len(x) - 1), at_a_time[1])
         else:
             neighbours = ranking.neighbours[np.searchsorted(rows, clips)]
         hits = _hits(label_matrix, neighbours, place[own] - block.start, pairs.label[own])

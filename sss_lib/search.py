@@ -29,7 +29,9 @@ __all__ = [
     "blocks",
     "in_threads",
     "inner_product_form",
+    "query_rows",
     "rank",
+    "rank_outside",
     "require_known_search",
     "unique_rows",
 ]
@@ -70,6 +72,9 @@ def rank(
     what they resolve is about 1e-7 of the largest squared length (nns: from the mean of all clips).
     Embeddings too large or too small for that are first scaled by a power of two, which changes no ranking.
 
+    Memory holds a copy of the corpus in float32, what `at_a_time` bounds, and the results: 8 bytes each, thus
+    1.2 GB for a million queries with 150. `metrics.per_query` without a ranking keeps no results.
+
     Parameters
     ----------
     x : np.ndarray [shape=(n_clips, dim)]
@@ -79,7 +84,7 @@ def rank(
     top_n : int
         Results a query, at most n_clips - 1.
     queries : np.ndarray [shape=(n_queries,), dtype=int], optional
-        Rows of the corpus that query it; by default all.
+        Rows of the corpus that query it, in any order; by default all.
     groups : np.ndarray [shape=(n_clips,), dtype=int], optional
         Clips of the query's own group are left out of its results, as by one uploader.
     at_a_time : tuple of int
@@ -92,8 +97,8 @@ def rank(
     Raises
     ------
     ValueError
-        If the search is unknown, `top_n` < 1, there are fewer than two clips, a value isn't finite, or a
-        score is beyond what float32 can hold.
+        If the search is unknown, `top_n` < 1, there are fewer than two clips, a value isn't finite, a query
+        is no row of the corpus, or a score is beyond what float32 can hold.
 
     Examples
     --------
@@ -106,14 +111,72 @@ def rank(
 
     if top_n < 1:
         raise ValueError(f"top_n={top_n} is below 1: ask for at least one result")
-    rows = np.arange(len(x)) if queries is None else np.asarray(queries)
+    rows = query_rows(queries, len(x))
     if not (method := methods.parse(search)).is_exact:
         return approximate.rank(x, method, rows, min(top_n, len(x) - 1), groups)
-    similarities = Similarities(x, search, groups)
-    found = in_threads(
-        lambda block: rank_block(similarities, block, top_n, at_a_time[1]), blocks(rows, at_a_time[0])
-    )
-    neighbours, scores = (np.concatenate(part) for part in zip(*found, strict=True))
+    return _ranking(Similarities(x, search, groups), rows, min(top_n, len(x) - 1), at_a_time)
+
+
+def query_rows(queries: np.ndarray | None, n_clips: int) -> np.ndarray:
+    """Rows of the clips that query, by default all: int [n_queries].
+
+    Raises ValueError if they are no whole numbers, or there is no such row.
+
+    Examples
+    --------
+    >>> query_rows(None, 3), query_rows([2, 0], 3)
+    (array([0, 1, 2]), array([2, 0]))
+    """
+    if queries is None:
+        return np.arange(n_clips)
+    rows = np.asarray(queries)
+    if rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iu"):
+        raise ValueError(
+            f"queries of shape {rows.shape} and type {rows.dtype} are no rows of clips: give a list of whole "
+            "numbers, of a mask np.flatnonzero(mask)"
+        )
+    beyond = (rows < 0) | (rows >= n_clips)
+    if beyond.any():
+        raise ValueError(
+            f"query {rows[beyond][0]} is none of the {n_clips} clips: give rows from 0 to {n_clips - 1}"
+        )
+    return rows.astype(np.intp)
+
+
+def rank_outside(
+    x: np.ndarray, queries: np.ndarray, search: str = "nns", top_n: int = 150, *, at_a_time=BLOCKS
+) -> Ranking:
+    """Ranking of the corpus for sounds that are none of it; see `rank`.
+
+    What a sound finds, and its scores to the last bit, depend on the corpus and on itself, not on what else
+    is asked.
+
+    Parameters
+    ----------
+    x : np.ndarray [shape=(n_clips, dim)]
+    queries : np.ndarray [shape=(n_queries, dim)]
+    search : str
+        "nns", "mips" or "mcss".
+    top_n : int
+        Results a query, at most n_clips.
+
+    Examples
+    --------
+    >>> rank_outside(np.array([[0.0], [1.0], [3.0]]), np.array([[2.5], [1.0]])).neighbours
+    array([[2, 1, 0],
+           [1, 0, 2]], dtype=int32)
+    """
+    similarities = Similarities(x, search, outside=queries)
+    return _ranking(similarities, np.arange(len(queries)), min(top_n, len(x)), at_a_time)
+
+
+def _ranking(similarities: Similarities, rows: np.ndarray, n: int, at_a_time: tuple[int, int]) -> Ranking:
+    neighbours, scores = np.empty((len(rows), n), np.int32), np.empty((len(rows), n), np.float32)
+
+    def fill(block: np.ndarray) -> None:
+        neighbours[block], scores[block] = rank_block(similarities, rows[block], n, at_a_time[1])
+
+    in_threads(fill, blocks(np.arange(len(rows)), at_a_time[0]))
     return Ranking(neighbours, scores)
 
 
@@ -122,7 +185,6 @@ def rank_block(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Neighbours and scores of a few queries; see `Ranking`."""
     columns, similarity = top(similarities.bands(rows, width=width), len(rows), top_n)
-    columns, similarity = (found[:, : similarities.n_clips - 1] for found in (columns, similarity))
     scores = similarities.to_scores(rows, columns, similarity)
     absent = np.isneginf(similarity)
     columns[absent], scores[absent] = -1, np.nan

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from sss_lib import processing
 from sss_lib.processing import l2_normalize, require_finite
 
 SEARCHES = {
@@ -33,6 +34,9 @@ class Similarities:
     search : str
     groups : np.ndarray [shape=(n_clips,), dtype=int], optional
         Clips of one group are out of each other's reach.
+    outside : np.ndarray [shape=(n_queries, dim)], optional
+        Sounds that are none of the clips: then these query, by their row, and each reaches every clip. What
+        is similar to one depends on the clips and on itself alone.
 
     Examples
     --------
@@ -41,25 +45,37 @@ class Similarities:
            [  2., -inf,   4.]], dtype=float32)
     """
 
-    def __init__(self, x: np.ndarray, search: str, groups: np.ndarray | None = None):
+    def __init__(
+        self,
+        x: np.ndarray,
+        search: str,
+        groups: np.ndarray | None = None,
+        outside: np.ndarray | None = None,
+    ):
         require_known_search(search)
         require_finite(x, "embeddings")
-        if len(x) < 2:
-            raise ValueError(f"a corpus of {len(x)} clip(s) can't be searched: it takes two")
+        if len(x) < (2 if outside is None else 1):
+            raise ValueError(f"a corpus of {len(x)} clip(s) can't be searched by its clips: it takes two")
         if groups is not None and len(groups) != len(x):
             raise ValueError(f"{len(groups)} groups don't match {len(x)} clips: give each clip its group")
         self.search, self.n_clips = search, len(x)
         # Identical vectors are multiplied once, so that no rounding parts them.
-        first, self.group = unique_rows(x)
+        first, group = unique_rows(x if outside is None else np.vstack([x, outside]))
+        self.group, self.group_of_query = group[: len(x)], group if outside is None else group[len(x) :]
+        first = first[: self.group.max() + 1]
         self.distinct = len(first) == len(x)
         self.copies = None if self.distinct else _Members(self.group)
         self.own = None if groups is None else _Members(np.unique(groups, return_inverse=True)[1])
-        self.exponent = excess_exponent(x)
+        self.exponent = 0 if search == "mcss" else excess_exponent(x)
         self.corpus = np.zeros((len(first) + -len(first) % TILE, x.shape[1] + (search == "nns")), np.float32)
-        _fill_corpus(self.corpus, x, first, search, self.exponent)
+        centre = _fill_corpus(self.corpus, x, first, search, self.exponent)
+        self.outside, self.exponent_of_query = None, np.zeros(len(x), int)
+        if outside is not None:
+            values = _placed(np.ldexp(outside.astype(np.float64), -self.exponent), search, centre)
+            self.outside, self.exponent_of_query = _from_outside(values, search)
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
-        """Similarity of these rows to all: float32 [n_rows, n_clips], -inf to itself and its group."""
+        """Similarity of these queries to all: float32 [n_rows, n_clips], -inf to itself and its group."""
         whole = np.empty((len(rows), self.n_clips), np.float32)
         for columns, similarity in self.bands(rows):
             whole[:, columns] = similarity
@@ -68,11 +84,12 @@ class Similarities:
     def bands(
         self, rows: np.ndarray, among: np.ndarray | None = None, width: int = BLOCKS[1]
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Similarity of these rows to all, some clips after the other.
+        """Similarity of these queries to all, some clips after the other.
 
         Parameters
         ----------
         rows : np.ndarray [shape=(n_rows,), dtype=int]
+            Of the clips, or of `outside`.
         among : np.ndarray [shape=(n,), dtype=int], optional
             The clips to compare with, in row order; by default all.
         width : int
@@ -86,7 +103,9 @@ class Similarities:
             -inf between a clip and itself or its group. The next band overwrites it.
         """
         queries = np.zeros((len(rows) + -len(rows) % TILE, self.corpus.shape[1]), np.float32)
-        queries[: len(rows)] = as_queries(self.corpus[self.group[rows]], self.search)
+        queries[: len(rows)] = self._vectors(rows)
+        if width < 1:
+            raise ValueError(f"{width} clips at a time: take at least one")
         width = max(width // TILE, 1) * TILE
         # Lines that are not a power of two apart share the cache better.
         buffer = np.empty((len(queries), width + 16), np.float32)
@@ -103,6 +122,12 @@ class Similarities:
             there = columns[place] == own[near]
             similarity[who[near][there], place[there]] = -np.inf
             yield columns, similarity
+
+    def _vectors(self, rows: np.ndarray) -> np.ndarray:
+        """Vectors of these queries, to multiply those of the corpus by."""
+        if self.outside is not None:
+            return self.outside[rows]
+        return as_queries(self.corpus[self.group[rows]], self.search)
 
     def _pieces(
         self, among: np.ndarray | None, width: int
@@ -127,6 +152,8 @@ class Similarities:
 
     def _own(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What isn't compared: places in `rows`, and clips, in row order of these."""
+        if self.outside is not None:
+            return np.empty(0, int), np.empty(0, int)
         if self.own is None:
             who, own = np.arange(len(rows)), np.asarray(rows)
         else:
@@ -141,14 +168,15 @@ class Similarities:
         """
         if self.search == "mcss":
             return similarity
+        exponent = self.exponent_of_query[rows][:, None]
         if self.search == "mips":
-            return scaled(similarity, 2 * self.exponent)
-        vectors = self.corpus[self.group[rows], :-1]
+            return scaled(similarity, 2 * self.exponent + exponent)
+        vectors = self._vectors(rows)[:, :-1]
         square = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
+        similarity = np.ldexp(similarity, -exponent)
         distance = np.sqrt(np.maximum(square[:, None] - 2 * similarity, 0)).astype(np.float32)
-        if not self.distinct:
-            distance[self.group[neighbours] == self.group[rows][:, None]] = 0
-        return scaled(distance, self.exponent)
+        distance[self.group[neighbours] == self.group_of_query[rows][:, None]] = 0
+        return scaled(distance, self.exponent + exponent)
 
 
 class _Members:
@@ -196,29 +224,52 @@ def as_queries(corpus: np.ndarray, search: str) -> np.ndarray:
     return queries
 
 
-def _fill_corpus(corpus: np.ndarray, x: np.ndarray, rows: np.ndarray, search: str, exponent: int) -> None:
-    """Write the right side of `inner_product_form` of x[rows] / 2**exponent, a few clips at a time."""
+def _from_outside(values: np.ndarray, search: str) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors to multiply those of a corpus by, of sounds that are none of it, placed as it is.
+
+    Each is over a power of two of its own, which is returned too: so the largest leaves the others as they
+    are. Beside the squared lengths that nns takes off, what is small is so already.
+    """
+    exponent = processing.excess_exponent(np.abs(values).max(axis=1, initial=0), 50)
+    if search == "nns":
+        exponent = np.maximum(exponent, 0)
+        values = np.hstack([values, np.ones((len(values), 1))])
+    return np.ldexp(values, -exponent[:, None]).astype(np.float32), exponent
+
+
+def _placed(values: np.ndarray, search: str, centre: np.ndarray | float) -> np.ndarray:
+    """Embeddings where a search compares them: from the centre for nns, of unit length for mcss."""
+    if search == "mcss":
+        return l2_normalize(values.astype(np.float64))
+    return values - centre if search == "nns" else values
+
+
+def _fill_corpus(
+    corpus: np.ndarray, x: np.ndarray, rows: np.ndarray, search: str, exponent: int
+) -> np.ndarray | float:
+    """Write the right side of `inner_product_form` of x[rows] / 2**exponent, a few clips at a time.
+
+    Returns the centre that was taken off.
+    """
 
     def parts(size: int = 65536) -> Iterator[tuple[slice, np.ndarray]]:
         for start in range(0, len(rows), size):
             part = slice(start, min(start + size, len(rows)))
             yield part, np.ldexp(x[rows[part]], -exponent)
 
-    if search == "mips":
-        for part, values in parts():
-            corpus[part] = values
-    elif search == "mcss":
-        for part, values in parts():
-            corpus[part] = l2_normalize(values.astype(np.float64))
-    else:
+    centre: np.ndarray | float = 0.0
+    if search == "nns":
         # Distances don't change when the mean is taken off, and rounding shrinks with the length. The mean
         # is rounded to a power of two, so that embeddings on a grid stay on it and their ties stay ties.
         mean = sum(values.sum(axis=0, dtype=np.float64) for _, values in parts()) / len(rows)
         step = np.exp2(np.floor(np.log2(max(np.abs(values - mean).max() for _, values in parts()) or 1)))
-        for part, values in parts():
-            centred = values - step * np.round(mean / step)
-            corpus[part, :-1] = centred
-            corpus[part, -1] = -np.einsum("ij,ij->i", centred, centred) / 2
+        centre = step * np.round(mean / step)
+    for part, values in parts():
+        placed = _placed(values, search, centre)
+        corpus[part, : x.shape[1]] = placed
+        if search == "nns":
+            corpus[part, -1] = -np.einsum("ij,ij->i", placed, placed) / 2
+    return centre
 
 
 def excess_exponent(x: np.ndarray) -> int:
@@ -229,18 +280,18 @@ def excess_exponent(x: np.ndarray) -> int:
     >>> excess_exponent(np.array([[-3.0, 1e12]])), excess_exponent(np.array([[2.0**60]]))
     (0, 11)
     """
-    exponent = int(np.frexp(max(x.max(initial=0), -x.min(initial=0)))[1])
-    return exponent - int(np.clip(exponent, -50, 50))
+    return int(processing.excess_exponent(max(x.max(initial=0), -x.min(initial=0)), 50))
 
 
-def scaled(scores: np.ndarray, exponent: int) -> np.ndarray:
-    """Scores times a power of two; ValueError if float32 can't hold one."""
+def scaled(scores: np.ndarray, exponent: np.ndarray | int) -> np.ndarray:
+    """Scores times powers of two; ValueError if float32 can't hold one."""
     with np.errstate(over="ignore", under="ignore"):
         scaled = np.ldexp(scores, exponent)
     beyond = np.isinf(scaled) & np.isfinite(scores)
     if beyond.any():
+        of_it = np.broadcast_to(exponent, scores.shape)[beyond][0]
         raise ValueError(
-            f"a score of {scores[beyond][0]:.3g} x 2**{exponent} is beyond float32: scale the embeddings "
+            f"a score of {scores[beyond][0]:.3g} x 2**{of_it} is beyond float32: scale the embeddings "
             "towards 1 first"
         )
     return scaled

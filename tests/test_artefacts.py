@@ -341,3 +341,73 @@ def test_a_damaged_or_stale_artefact_is_not_mapped(tmp_path):
     source.write({"x": np.ones((2, 2))})
     with pytest.raises(StaleArtefactError, match="was made from another source"):
         artefact.mapped("x")
+
+
+@pytest.mark.parametrize("broken", [b"", b"no array", slice(0, -8), slice(0, 100), "longer", "another shape"])
+def test_a_broken_mapped_file_is_made_anew(tmp_path, broken):
+    x = np.arange(12.0).reshape(4, 3)
+    artefact = Artefact(tmp_path / "x.parquet", {})
+    artefact.write({"x": x})
+    artefact.mapped("x")
+    (file,) = tmp_path.glob(".*.npy")
+    if broken == "another shape":
+        with open(file, "wb") as out:
+            np.save(out, x.reshape(3, 4))
+    elif broken == "longer":
+        file.write_bytes(file.read_bytes() + bytes(8))
+    else:
+        file.write_bytes(broken if isinstance(broken, bytes) else file.read_bytes()[broken])
+    np.testing.assert_array_equal(artefact.mapped("x"), x)
+
+
+def test_mapping_anew_clears_what_it_left_and_nothing_of_others(tmp_path):
+    def mapped(stem, column, x):
+        artefact = Artefact(tmp_path / f"{stem}.parquet", {})
+        artefact.write({column: x})
+        return artefact.mapped(column)
+
+    x = np.ones((2, 3))
+    mapped("v", "x", x)
+    (old,) = tmp_path.glob(".*.npy")
+    left = tmp_path / f".{old.name}.k_3f.npy"  # as `replacing` names it
+    left.write_bytes(b"half")
+    mapped("v.x", "x", x)
+    mapped("w", "x", x)
+    mapped("v", "x", 2 * x)
+    names = {file.name for file in tmp_path.glob(".*")}
+    assert len(names) == 3
+    assert not {old.name, left.name} & names
+    assert {name.rsplit(".", 2)[0] for name in names} == {".v.x", ".v.x.x", ".w.x"}
+
+
+def test_only_a_matrix_is_mapped(tmp_path):
+    artefact = Artefact(tmp_path / "v.parquet", {})
+    artefact.write({"fname": ["a", "b"], "embedding": np.ones((2, 3))})
+    for column, kind in (("fname", "string"), ("nope", "null")):
+        message = rf"column '{column}' of .* is {kind}, not one of its matrices \(embedding\): give one"
+        with pytest.raises(ValueError, match=message):
+            artefact.mapped(column)
+
+
+def test_a_full_disk_is_not_blamed_on_the_artefact(tmp_path, monkeypatch):
+    artefact = Artefact(tmp_path / "v.parquet", {})
+    artefact.write({"x": np.ones((2, 3))})
+
+    def no_space(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np.lib.format, "write_array_header_1_0", no_space)
+    with pytest.raises(OSError, match="No space left"):
+        artefact.mapped("x")
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_file_of_another_compression_is_read_as_it_was(tmp_path):
+    artefact, x = Artefact(tmp_path / "v.parquet", {}), np.random.default_rng(0).normal(size=(50, 3))
+    artefact.write({"x": x})
+    digest = artefact.digest()
+    pq.write_table(artefact.read(), artefact.path, compression="zstd", write_page_checksum=True)
+    assert artefact.is_current()
+    assert artefact.digest() == digest
+    np.testing.assert_array_equal(artefacts.to_matrix(artefact.read()["x"]), x)
+    np.testing.assert_array_equal(artefact.mapped("x"), x)

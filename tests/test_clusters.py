@@ -171,7 +171,7 @@ def test_a_ranking_by_a_cluster_equals_that_of_this_process_bit_for_bit(client, 
     x[100:200] = x[300:400]
     groups = np.arange(900) // 3
     rows = np.random.default_rng(1).permutation(900)[:700]
-    for ways in ({}, {"queries": rows}, {"groups": groups}):
+    for ways in ({}, {"queries": rows}, {"queries": []}, {"groups": groups}):
         there = clusters.rank(x, how, 20, client=client, **ways)
         here = search.rank(x, how, 20, **ways)
         np.testing.assert_array_equal(there.neighbours, here.neighbours)
@@ -234,6 +234,11 @@ def test_workers_that_are_killed_while_they_search_change_nothing(client, n_kill
     assert len(killed) == n_killed
     assert not set(killed) & set(client.run(os.getpid).values())
     np.testing.assert_array_equal(there.neighbours, search.rank(x, top_n=10).neighbours)
+
+
+def test_a_query_that_is_no_clip_is_refused_before_a_worker_has_it():
+    with pytest.raises(ValueError, match="query -1 is none of the 3 clips"):
+        clusters.rank(np.eye(3), queries=[0, -1], client=None)
 
 
 def test_a_mistake_on_a_worker_comes_back(client):

@@ -66,7 +66,69 @@ def test_queries_do_not_find_each_other_and_scores_are_those_of_each_alone(name)
     for i, query in enumerate(queries):
         alone = one.rank(query, 20)
         np.testing.assert_array_equal(alone.neighbours[0], together.neighbours[i])
-        np.testing.assert_allclose(alone.scores[0], together.scores[i], rtol=1e-5)
+        np.testing.assert_array_equal(alone.scores[0], together.scores[i])
+
+
+@pytest.mark.parametrize("name", ["nns", "mips", "mcss"])
+@pytest.mark.parametrize("size", [1e4, 1e8, 1e18, 1e30])
+def test_a_query_finds_the_same_to_the_bit_whatever_else_is_asked(name, size):
+    fnames, x = clips()
+    one, queries = Index.build(fnames, x, name), clips(9, seed=1)[1]
+    alone = one.rank(queries, 20)
+    beside = one.rank(np.vstack([np.full((300, 16), size), queries, -queries * size, x[:2]]), 20)
+    np.testing.assert_array_equal(beside.neighbours[300:309], alone.neighbours)
+    np.testing.assert_array_equal(beside.scores[300:309], alone.scores)
+    assert results(one, queries) == plain(fnames, x, queries, name)
+
+
+@pytest.mark.parametrize("name", ["nns", "mips", "mcss", "nns-flat", "mips-hnsw8-ef32", "nns-ivf16-probe4"])
+def test_what_single_precision_cannot_hold_is_refused_and_leaves_the_index_as_it_was(name):
+    fnames, x = clips()
+    one = Index.build(fnames, x, name)
+    before = one.rank(x[:5])
+    huge = np.full((1, 16), 1e60)
+    with pytest.raises(ValueError, match=r"a value of .* is beyond single precision, .*: scale them"):
+        one.add(["huge"], huge)
+    with pytest.raises(ValueError, match="beyond single precision"):
+        one.rank(huge)
+    assert len(one) == len(one.clips) == 300
+    np.testing.assert_array_equal(one.rank(x[:5]).scores, before.scores)
+    if one.method.is_exact:
+        with pytest.raises(ValueError, match="beyond single precision"):
+            Index.build(["huge"], huge, name)
+
+
+@pytest.mark.parametrize("size", [2.0**60, 2.0**100])
+def test_clips_nearest_to_a_far_sound_are_those_furthest_in_its_direction(size):
+    fnames, x = clips()
+    queries = clips(9, seed=1)[1]
+    found = Index.build(fnames, x, "nns").rank(queries * size, 5)
+    towards = Index.build(fnames, x - x.mean(axis=0), "mips").rank(queries, 5)
+    np.testing.assert_array_equal(found.neighbours, towards.neighbours)
+    lengths = np.linalg.norm(queries.astype(float), axis=1, keepdims=True) * size
+    np.testing.assert_allclose(found.scores, np.broadcast_to(lengths, found.scores.shape), rtol=1e-6)
+
+
+@pytest.mark.parametrize("size", [2.0**-60, 2.0**60])
+@pytest.mark.parametrize("name", ["nns", "mips", "mcss"])
+def test_a_collection_far_from_one_is_searched_as_its_like_is(name, size):
+    (fnames, x), queries = clips(), clips(9, seed=1)[1]
+    found, like = (Index.build(fnames, x * by, name).rank(queries * by, 9) for by in (np.float32(size), 1))
+    np.testing.assert_array_equal(found.neighbours, like.neighbours)
+    by = {"nns": size, "mips": size**2, "mcss": 1}[name]
+    np.testing.assert_allclose(found.scores / by, like.scores, rtol=1e-6)
+
+
+def test_one_clip_is_found_and_a_clip_that_asks_is_its_own_nearest():
+    one = Index.build(["a"], np.array([[0.3, 0.7]]), "nns").rank(np.array([[0.3, 0.7], [0.3, 1.7]]))
+    np.testing.assert_array_equal(one.neighbours, [[0], [0]])
+    np.testing.assert_allclose(one.scores, [[0], [1]], rtol=1e-6)
+    with pytest.raises(ValueError, match=r"a corpus of 1 clip\(s\) can't be searched by its clips"):
+        index.rank_members(["a"], np.array([[0.3, 0.7]]), "nns")
+    fnames, x = clips()
+    itself = Index.build(fnames, x + 1000, "nns").rank(x + 1000, 1)
+    np.testing.assert_array_equal(itself.neighbours[:, 0], np.arange(300))
+    np.testing.assert_array_equal(itself.scores, 0)
 
 
 @pytest.mark.parametrize("name", LOOKS_EVERYWHERE)

@@ -51,6 +51,40 @@ def test_a_zero_vector_stays_zero_when_normalised():
     np.testing.assert_array_equal(processing.process(np.array([[0.0, 0.0], [0.0, 5.0]])), [[0, 0], [0, 1]])
 
 
+def plainly_normalised(x):
+    """What `l2_normalize` does to rows whose squares are neither 0 nor inf."""
+    length = np.sqrt(np.einsum("ij,ij->i", x, x, dtype=np.float64))[:, None]
+    return np.divide(x, length, out=np.zeros_like(x), where=length > 0, casting="unsafe")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("scale", [1e-30, 1e-3, 1, 1e5, 1e30])
+def test_ordinary_rows_are_normalised_to_the_very_bit(dtype, scale):
+    x = np.random.default_rng(5).normal(size=(400, 130)).astype(dtype) * dtype(scale)
+    x[:, ::7] = np.nextafter(dtype(0), dtype(1))  # the least number there is
+    x[3] = 0
+    for some in (x, x[:, 5:90], x[::3], np.asfortranarray(x)):
+        normalised = processing.l2_normalize(some)
+        assert normalised.dtype == dtype
+        np.testing.assert_array_equal(normalised, plainly_normalised(some))
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int64, np.uint16, np.float16])
+def test_whole_and_half_numbers_are_normalised_as_their_values(dtype):
+    x = np.array([[3, 4], [0, 0], [120, 5]], dtype)
+    expected = [[0.6, 0.8], [0, 0], [120 / np.hypot(120, 5), 5 / np.hypot(120, 5)]]
+    assert processing.l2_normalize(x).dtype == np.result_type(dtype, np.float32)
+    for normalised in (processing.l2_normalize(x), processing.process(x, pre_normalize=True)):
+        np.testing.assert_allclose(normalised, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("size", [1e200, 1e-170, 1e308, 5e-324])
+def test_rows_whose_squares_no_number_holds_are_normalised(size):
+    x = np.array([[1.0, 1.0], [3.0, 4.0], [0.0, 0.0]]) * [[size], [1.0], [1.0]]
+    expected = [[np.sqrt(0.5), np.sqrt(0.5)], [0.6, 0.8], [0, 0]]
+    np.testing.assert_allclose(processing.l2_normalize(x), expected, rtol=1e-15)
+
+
 def test_pca_keeps_the_distances_that_lie_in_the_kept_directions():
     rng = np.random.default_rng(0)
     flat = rng.normal(size=(40, 3)) @ rng.normal(size=(3, 20))  # three directions in twenty dimensions
@@ -183,3 +217,19 @@ def test_clips_are_aggregated_a_part_at_a_time():
     clips = processing.Aggregated(parts, "mean")
     for _ in range(2):
         np.testing.assert_array_equal(np.vstack(list(clips)), [[4, 2], [7, 7], [1, 5]])
+
+
+@pytest.mark.parametrize("parts", [[], [np.ones((0, 4))]])
+def test_no_clips_are_refused_by_their_number(parts):
+    with pytest.raises(
+        ValueError, match="0 clips have no range to scale their features by: give at least one"
+    ):
+        processing.fit_parts(parts, None, scale=True)
+    with pytest.raises(ValueError, match="0 clips have no 3 components: give at least as many"):
+        processing.fit_parts(parts, 3)
+
+
+def test_a_part_without_clips_changes_nothing():
+    x = np.random.default_rng(0).normal(size=(30, 4))
+    some, all_ = (processing.fit_parts(parts, 2, scale=True) for parts in ([x[:0], x, x[:0]], [x]))
+    np.testing.assert_array_equal(some(x), all_(x))

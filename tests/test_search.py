@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+import scipy.sparse
 from reference import rank_others
 
+from sss_lib import metrics
 from sss_lib.search import SEARCHES, best, inner_product_form, rank, unique_rows
 
 
@@ -198,3 +200,48 @@ def test_the_number_of_threads_changes_nothing():
         alone = rank(x)
     np.testing.assert_array_equal(alone.neighbours, plain.neighbours)
     np.testing.assert_array_equal(alone.scores, plain.scores)
+
+
+NO_ROWS = [
+    ([-1], r"query -1 is none of the 20 clips: give rows from 0 to 19"),
+    ([3, 20], r"query 20 is none of the 20 clips"),
+    (np.arange(20) < 2, r"shape \(20,\) and type bool are no rows of clips: .* np.flatnonzero\(mask\)"),
+    ([1.0], r"type float64 are no rows"),
+    ([[1, 2]], r"shape \(1, 2\)"),
+]
+
+
+@pytest.mark.parametrize("search", ["nns", "mcss", "nns-flat"])
+@pytest.mark.parametrize(("queries", "message"), NO_ROWS)
+def test_queries_that_are_no_rows_are_refused(search, queries, message):
+    x = np.random.default_rng(0).normal(size=(20, 4))
+    with pytest.raises(ValueError, match=message):
+        rank(x, search, 3, queries)
+    with pytest.raises(ValueError, match=message):
+        metrics.per_query(x, scipy.sparse.csr_array(np.ones((20, 2))), search=search, queries=queries)
+
+
+@pytest.mark.parametrize("search", ["nns", "mips", "nns-flat"])
+@pytest.mark.parametrize("queries", [[], np.array([], int)])
+def test_no_queries_find_nothing(search, queries):
+    x, labels = np.random.default_rng(0).normal(size=(20, 4)), scipy.sparse.csr_array(np.ones((20, 2)))
+    found = rank(x, search, 3, queries)
+    assert found.neighbours.shape == found.scores.shape == (0, 3)
+    assert (found.neighbours.dtype, found.scores.dtype) == (np.int32, np.float32)
+    for kind in metrics.per_query(x, labels, search=search, queries=queries):
+        assert len(kind.query) == len(kind.first_rank) == 0
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (np.ones((4, 3), bool), r"embeddings of shape \(4, 3\) and type bool are no numbers \[n, dim\]"),
+        (np.ones(4), r"shape \(4,\)"),
+        (np.ones((4, 0)), r"shape \(4, 0\)"),
+        (np.ones((1, 3)), "a corpus of 1 clip|there are 1 clips"),
+    ],
+)
+@pytest.mark.parametrize("search", ["nns", "mips", "mcss", "nns-flat"])
+def test_what_is_no_table_of_numbers_is_refused(x, message, search):
+    with pytest.raises(ValueError, match=message):
+        rank(x, search)

@@ -54,11 +54,13 @@ def test_rankings_are_equal_to_the_bit_whatever_is_compared_at_a_time(collection
     np.testing.assert_array_equal(pieces.scores, plain.scores)
 
 
-def test_no_queries_at_a_time_are_refused():
+def test_nothing_at_a_time_is_refused():
     with pytest.raises(ValueError, match="0 queries at a time: take at least one"):
         rank(np.eye(3), at_a_time=(0, 5))
     with pytest.raises(ValueError, match="0 queries at a time"):
         metrics.per_query(np.eye(3), scipy.sparse.csr_array(np.ones((3, 1))), at_a_time=(0, 5))
+    with pytest.raises(ValueError, match="0 clips at a time: take at least one"):
+        rank(np.eye(3), at_a_time=(10, 0))
 
 
 @few
