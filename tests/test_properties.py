@@ -153,7 +153,7 @@ def test_duplicates_of_a_query_are_equal_to_each_other(collection, search):
 
 @pytest.mark.parametrize("search", SEARCHES)
 def test_one_clip_cannot_be_searched(search):
-    with pytest.raises(ValueError, match=r"a corpus of 1 clip\(s\) can't be searched by its clips: it takes two"):
+    with pytest.raises(ValueError, match=r"1 clip\(s\) can't be searched by its clips: it takes two"):
         evaluate(np.ones((1, 2), np.float32), np.ones((1, 1), bool), search, 5)
 
 
