@@ -252,7 +252,7 @@ def _fill_corpus(
     Returns the centre that was taken off.
     """
 
-    def parts(size: int = 65536) -> Iterator[tuple[slice, np.ndarray]]:
+    def parts(size: int = 4096) -> Iterator[tuple[slice, np.ndarray]]:
         for start in range(0, len(rows), size):
             part = slice(start, min(start + size, len(rows)))
             yield part, np.ldexp(x[rows[part]], -exponent)
@@ -261,8 +261,11 @@ def _fill_corpus(
     if search == "nns":
         # Distances don't change when the mean is taken off, and rounding shrinks with the length. The mean
         # is rounded to a power of two, so that embeddings on a grid stay on it and their ties stay ties.
-        mean = sum(values.sum(axis=0, dtype=np.float64) for _, values in parts()) / len(rows)
-        step = np.exp2(np.floor(np.log2(max(np.abs(values - mean).max() for _, values in parts()) or 1)))
+        sums = [(v.sum(axis=0, dtype=np.float64), v.min(axis=0), v.max(axis=0)) for _, v in parts()]
+        total, least, most = map(np.array, zip(*sums, strict=True))
+        mean = total.sum(axis=0) / len(rows)
+        reach = np.maximum(most.max(axis=0) - mean, mean - least.min(axis=0)).max()
+        step = np.exp2(np.floor(np.log2(reach or 1)))
         centre = step * np.round(mean / step)
     for part, values in parts():
         placed = _placed(values, search, centre)
@@ -318,7 +321,7 @@ def unique_rows(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     >>> unique_rows(np.array([[5.0], [1.0], [5.0]]))
     (array([0, 1]), array([0, 1, 0]))
     """
-    pieces = [x[start : start + 65536] for start in range(0, len(x), 65536)]
+    pieces = [x[start : start + 4096] for start in range(0, len(x), 4096)]
     first, group = _first_and_group(np.concatenate([_digests(piece) for piece in pieces]))
     copies = np.flatnonzero(first[group] != np.arange(len(x)))
     for start in range(0, len(copies), 65536):
@@ -341,8 +344,9 @@ def _first_and_group(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _digests(x: np.ndarray) -> np.ndarray:
     """64 bits of each row: equal rows have equal ones, others all but surely not."""
     rows = np.ascontiguousarray(x) + 0.0  # so that -0.0 equals 0.0
-    bits = rows.view(f"u{rows.dtype.itemsize}").astype(np.uint64)
+    eights = rows.shape[1] * rows.dtype.itemsize % 8 == 0
+    bits = rows.view(np.uint64 if eights else f"u{rows.dtype.itemsize}").astype(np.uint64, copy=False)
     bits *= np.uint64(0x9E3779B97F4A7C15)
     bits ^= bits >> np.uint64(32)
-    odd = np.random.default_rng(0).integers(2**63, size=x.shape[1], dtype=np.uint64) * np.uint64(2) + 1
+    odd = np.random.default_rng(0).integers(2**63, size=bits.shape[1], dtype=np.uint64) * np.uint64(2) + 1
     return bits @ odd
