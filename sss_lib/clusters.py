@@ -11,13 +11,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import joblib
 import numpy as np
 import scipy.sparse
 
-from sss_lib import scoring
+from sss_lib import methods, scoring
 from sss_lib import search as exact
 from sss_lib.processes import ProcessEndedError
 from sss_lib.queries import Queries
@@ -37,14 +36,14 @@ WAIT_S = 30
 
 
 @contextlib.contextmanager
-def connect(cluster: str, n_workers: int | None = None) -> Iterator["distributed.Client"]:
+def connect(cluster: str | None, n_workers: int | None = None) -> Iterator["distributed.Client | None"]:
     """Give a client of a cluster; one that is started here ends with the block.
 
     Parameters
     ----------
-    cluster : str
+    cluster : str or None
         "local", or the address of a scheduler. A script that starts a local one needs
-        `if __name__ == "__main__":`.
+        `if __name__ == "__main__":`. None for no cluster: the client is None.
     n_workers : int, optional
         Of a local cluster: processes of one thread each, by default one a core. The memory of the machine is
         shared out among them, and one that outgrows its share is started anew.
@@ -58,6 +57,9 @@ def connect(cluster: str, n_workers: int | None = None) -> Iterator["distributed
     ProcessEndedError
         If within the block a task has killed several workers, one after the other.
     """
+    if cluster is None:
+        yield None
+        return
     try:
         import dask
         import distributed
@@ -74,6 +76,8 @@ def connect(cluster: str, n_workers: int | None = None) -> Iterator["distributed
         if cluster == "local":
             # A worker that is killed is started anew, however often: it's not to be given up after 15 s.
             stack.enter_context(dask.config.set({"distributed.deploy.lost-worker-timeout": "1 day"}))
+            import joblib
+
             ways = {"n_workers": n_workers or joblib.cpu_count(), "threads_per_worker": 1}
             started = distributed.LocalCluster(**ways, dashboard_address="127.0.0.1:0")
             address = stack.enter_context(started).scheduler_address
@@ -131,7 +135,7 @@ def rank(
     top_n: int = 150,
     queries: np.ndarray | None = None,
     *,
-    client,
+    client=None,
     groups: np.ndarray | None = None,
 ) -> Ranking:
     """`search.rank` with the queries shared out among the workers of a cluster; each gets the corpus.
@@ -142,23 +146,32 @@ def rank(
     ----------
     x, search, top_n, queries, groups
         See `search.rank`.
-    client : distributed.Client
-        From `connect`.
+    client : distributed.Client or None
+        From `connect`. Without one, and for an approximate search, which no worker could share, all is done
+        in this process.
 
     Returns
     -------
     Ranking
         Equal to that of `search.rank`, bit for bit.
     """
+    if client is None or not methods.parse(search).is_exact:
+        return exact.rank(x, search, top_n, queries, groups=groups)
     rows = exact.query_rows(queries, len(x))
-    found = _of_shards(client, exact.rank, [x], rows, search=search, top_n=top_n, groups=groups)
+    ways = {"search": search, "top_n": top_n, "groups": groups}
+    found = _of_shards(client, exact.rank, [x], rows, lambda shard: ways)
     neighbours = np.concatenate([one.neighbours for one in found])
     scores = np.concatenate([one.scores for one in found])
     return Ranking(neighbours, scores, found[0].ties)
 
 
 def per_query(
-    x: np.ndarray, label_matrix: scipy.sparse.csr_array, *, client, **options: object
+    x: np.ndarray,
+    label_matrix: scipy.sparse.csr_array,
+    *,
+    client=None,
+    ranking: Ranking | None = None,
+    **options: Any,
 ) -> tuple[Queries, Queries]:
     """`metrics.per_query` with the queries shared out among the workers of a cluster; see `rank`.
 
@@ -168,7 +181,11 @@ def per_query(
     ----------
     x : np.ndarray [shape=(n_clips, dim)]
     label_matrix : scipy.sparse.csr_array [shape=(n_clips, n_labels), dtype=bool]
-    client : distributed.Client
+    client : distributed.Client or None
+        From `connect`. Without one, and for an approximate search without a ranking, all is done in this
+        process.
+    ranking : Ranking, optional
+        Of all clips by all of them; each worker gets its part.
     **options
         search, cutoffs, relevant and count_all of `metrics.per_query`.
 
@@ -177,13 +194,29 @@ def per_query(
     class_wise, micro : Queries
         For `metrics.summarise`.
     """
-    found = _of_shards(client, scoring.per_query, [x, label_matrix], np.arange(len(x)), **options)
+    if client is None or (ranking is None and not methods.parse(options.get("search", "nns")).is_exact):
+        return scoring.per_query(x, label_matrix, ranking=ranking, **options)
+    if ranking is not None and len(ranking.neighbours) != len(x):
+        raise ValueError(
+            f"a ranking of {len(ranking.neighbours)} queries is not of all {len(x)} clips: rank them again"
+        )
+
+    def of_shard(shard: np.ndarray) -> dict:
+        own = ranking and Ranking(ranking.neighbours[shard], ranking.scores[shard], ranking.ties)
+        return {**options, "ranking": own}
+
+    found = _of_shards(client, scoring.per_query, [x, label_matrix], np.arange(len(x)), of_shard)
     class_wise, micro = (joined(of_kind) for of_kind in zip(*found, strict=True))
     return class_wise, micro
 
 
-def _of_shards(client, function: Callable, data: list, rows: np.ndarray, **options: object) -> list:
-    """Results of a function of data that all workers get, and of each shard of rows as its queries."""
+def _of_shards(
+    client, function: Callable, data: list, rows: np.ndarray, options: Callable[[np.ndarray], dict]
+) -> list:
+    """Results of a function of data that all workers get, and of each shard of rows as its queries.
+
+    Its options are those that a shard is given.
+    """
     todo, found = shards(rows, n_threads(client)) or [rows], list[object]()
     for _ in range(ATTEMPTS):
         shared = client.scatter(data, broadcast=True, hash=False)
@@ -197,8 +230,8 @@ def _of_shards(client, function: Callable, data: list, rows: np.ndarray, **optio
     raise ProcessEndedError(f"all workers at once were lost {ATTEMPTS} times: give them more memory")
 
 
-def _submit(client, function: Callable, shared: list, options: dict, shard: np.ndarray):
-    return client.submit(function, *shared, queries=shard, pure=False, **options)
+def _submit(client, function: Callable, shared: list, options: Callable, shard: np.ndarray):
+    return client.submit(function, *shared, queries=shard, pure=False, **options(shard))
 
 
 def joined(parts: Sequence[Queries]) -> Queries:

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import threadpoolctl
 
-from sss_lib import approximate, methods
+from sss_lib import approximate, clusters, methods
 from sss_lib.approximate import FaissIndex
 from sss_lib.artefacts import Artefact, DamagedArtefactError, StaleArtefactError, Store, to_matrix
 from sss_lib.methods import Method
@@ -261,9 +261,13 @@ class Cost:
 
 
 def rank_members(
-    fnames: Sequence[str], x: np.ndarray, search: str, top_n: int = 150
+    fnames: Sequence[str], x: np.ndarray, search: str, top_n: int = 150, *, client=None
 ) -> tuple[Index, Ranking, Cost]:
-    """Index of all clips, their ranking for each other as `search.rank` gives it, and what both took."""
+    """Index of all clips, their ranking for each other as `search.rank` gives it, and what both took.
+
+    With the client of a cluster, from `clusters.connect`, its workers share an exact search.
+    """
+    on_cluster = client is not None and methods.parse(search).is_exact
     if not methods.parse(search).is_exact:
         approximate.load_faiss()  # which takes a moment the first time
     begin = time.perf_counter()
@@ -272,9 +276,14 @@ def rank_members(
     took_s: list[float] = []
     while len(took_s) < 3 and sum(took_s) < 0.1:  # a moment is measured thrice
         begin = time.perf_counter()
-        ranking = built.clips.rank(x, np.arange(len(x)), min(top_n, max(len(x) - 1, 1)))
+        n = min(top_n, max(len(x) - 1, 1))
+        if on_cluster:
+            ranking = clusters.rank(x, search, n, client=client)
+        else:
+            ranking = built.clips.rank(x, np.arange(len(x)), n)
         took_s.append(time.perf_counter() - begin)
     n_threads = max((pool["num_threads"] for pool in threadpoolctl.threadpool_info()), default=1)
+    n_threads = clusters.n_threads(client) if on_cluster else n_threads
     size = len(built.clips.to_bytes()) / len(x)
     return built, ranking, Cost(build_s, 1000 * min(took_s) / len(x), size, n_threads)
 

@@ -29,6 +29,7 @@ from sss_lib import (  # noqa: E402
     dataset,
     experiment,
     extraction,
+    index,
     metrics,
     models,
     processing,
@@ -188,6 +189,18 @@ def labelled():
     return x, scipy.sparse.csr_array(has_label), [f"class {i}" for i in range(30)]
 
 
+def require_equal(ours, theirs):
+    """But for the last bit of sums, which may depend on how many queries are at a time."""
+    assert type(ours) is type(theirs)
+    for one in fields(ours):
+        a, b = getattr(ours, one.name), getattr(theirs, one.name)
+        if isinstance(a, dict):
+            assert a.keys() == b.keys()
+            np.testing.assert_allclose(list(b.values()), list(a.values()), rtol=1e-14)
+        else:
+            np.testing.assert_array_equal(b, a)
+
+
 @pytest.mark.parametrize("kind", ["class", "graded", "without uploader"])
 def test_an_evaluation_by_a_cluster_equals_that_of_this_process(client, labelled, kind):
     x, label_matrix, labels = labelled
@@ -201,16 +214,35 @@ def test_an_evaluation_by_a_cluster_equals_that_of_this_process(client, labelled
     there = clusters.per_query(x, label_matrix, client=client, **ways)
     for ours, theirs in zip(here, there, strict=True):
         assert ours.query.size > 1000
-        assert type(ours) is type(theirs)
-        for one in fields(ours):
-            a, b = getattr(ours, one.name), getattr(theirs, one.name)
-            if isinstance(a, dict):  # sums, whose last bit may depend on how many queries are at a time
-                assert a.keys() == b.keys()
-                np.testing.assert_allclose(list(b.values()), list(a.values()), rtol=1e-14)
-            else:
-                np.testing.assert_array_equal(b, a)
+        require_equal(ours, theirs)
     scores = [metrics.summarise(*one, labels) for one in (there, here)]
     pd.testing.assert_frame_equal(*scores, rtol=1e-13)
+
+
+@pytest.mark.parametrize("how", ["nns", "nns-ivf16-probe2"])
+def test_notebook_03_and_04_give_their_work_to_a_cluster_and_get_the_same(client, labelled, how):
+    pytest.importorskip("faiss")
+    x, label_matrix, _ = labelled
+    fnames = [str(i) for i in range(len(x))]
+    _, there, cost = index.rank_members(fnames, x, how, 20, client=client)
+    _, here, _ = index.rank_members(fnames, x, how, 20)
+    np.testing.assert_array_equal(there.neighbours, here.neighbours)
+    np.testing.assert_array_equal(there.scores, here.scores)
+    assert cost.query_ms > 0
+    ways = {"search": how, "cutoffs": (5, 20)}
+    for ranking in (None, here):
+        ours = clusters.per_query(x, label_matrix, ranking=ranking, **ways)
+        theirs = clusters.per_query(x, label_matrix, ranking=ranking, client=client, **ways)
+        for a, b in zip(ours, theirs, strict=True):
+            require_equal(a, b)
+    few = search.Ranking(here.neighbours[:300], here.scores[:300])
+    with pytest.raises(ValueError, match="a ranking of 300 queries is not of all 2000 clips"):
+        clusters.per_query(x, label_matrix, client=client, ranking=few, **ways)
+
+
+def test_no_cluster_is_no_client():
+    with clusters.connect(None) as nobody:
+        assert nobody is None
 
 
 @pytest.mark.parametrize("n_killed", [1, 2])
