@@ -72,6 +72,7 @@ leaderboard: $(READY)
 bench: $(READY)
 	@$(BIN)/python tests/benchmarks/search_and_evaluation.py
 	@$(BIN)/python tests/benchmarks/scale.py $(if $(SAVE),--save)
+	@$(BIN)/python tests/benchmarks/approximate.py $(if $(SAVE),--save)
 	@$(BIN)/python tests/benchmarks/extraction.py
 	@$(BIN)/python tests/benchmarks/notebooks.py
 	@$(BIN)/python tests/benchmarks/listening.py

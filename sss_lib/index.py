@@ -15,7 +15,7 @@ from sss_lib.approximate import FaissIndex
 from sss_lib.artefacts import Artefact, DamagedArtefactError, StaleArtefactError, Store, to_matrix
 from sss_lib.methods import Method
 from sss_lib.processing import in_single_precision
-from sss_lib.search import Ranking, rank, rank_outside
+from sss_lib.search import Ranking, query_rows, rank, rank_outside
 
 
 class Index:
@@ -261,31 +261,39 @@ class Cost:
 
 
 def rank_members(
-    fnames: Sequence[str], x: np.ndarray, search: str, top_n: int = 150, *, client=None
+    fnames: Sequence[str],
+    x: np.ndarray,
+    search: str,
+    top_n: int = 150,
+    queries: np.ndarray | None = None,
+    *,
+    client=None,
 ) -> tuple[Index, Ranking, Cost]:
     """Index of all clips, their ranking for each other as `search.rank` gives it, and what both took.
 
     With the client of a cluster, from `clusters.connect`, its workers share an exact search.
     """
-    on_cluster = client is not None and methods.parse(search).is_exact
-    if not methods.parse(search).is_exact:
+    is_exact = methods.parse(search).is_exact
+    if not is_exact:
         approximate.load_faiss()  # which takes a moment the first time
     begin = time.perf_counter()
     built = Index.build(fnames, x, search)
     build_s = time.perf_counter() - begin
+    rows, n = query_rows(queries, len(x)), min(top_n, max(len(x) - 1, 1))
     took_s: list[float] = []
     while len(took_s) < 3 and sum(took_s) < 0.1:  # a moment is measured thrice
         begin = time.perf_counter()
-        n = min(top_n, max(len(x) - 1, 1))
-        if on_cluster:
-            ranking = clusters.rank(x, search, n, client=client)
+        if client is not None and is_exact:
+            ranking, n_threads = clusters.rank(x, search, n, rows, client=client), clusters.n_threads(client)
         else:
-            ranking = built.clips.rank(x, np.arange(len(x)), n)
+            ranking, n_threads = built.clips.rank(x, rows, n), _n_threads()
         took_s.append(time.perf_counter() - begin)
-    n_threads = max((pool["num_threads"] for pool in threadpoolctl.threadpool_info()), default=1)
-    n_threads = clusters.n_threads(client) if on_cluster else n_threads
     size = len(built.clips.to_bytes()) / len(x)
-    return built, ranking, Cost(build_s, 1000 * min(took_s) / len(x), size, n_threads)
+    return built, ranking, Cost(build_s, 1000 * min(took_s) / max(len(rows), 1), size, n_threads)
+
+
+def _n_threads() -> int:
+    return max((pool["num_threads"] for pool in threadpoolctl.threadpool_info()), default=1)
 
 
 def _require_search(artefact: Artefact, name: object) -> Method:

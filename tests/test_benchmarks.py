@@ -3,12 +3,17 @@
 import runpy
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-BENCH = Path(__file__).parent / "benchmarks" / "search_and_evaluation.py"
+from sss_lib import dataset, extraction
+from sss_lib.models.catalogue import CATALOGUE
+
+FOLDER = Path(__file__).parent / "benchmarks"
+BENCH = FOLDER / "search_and_evaluation.py"
 
 
 @pytest.mark.parametrize(
@@ -174,3 +179,77 @@ def test_the_table_of_the_other_tools_has_each_of_them(scale):
         job(np.arange(5))
     for job in scale["ours"](x, np.arange(5)).values():
         job(np.arange(5))
+
+
+@pytest.fixture
+def bench_of(monkeypatch):
+    """Return a function that runs a bench's file and gives its names, after some were given other values."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    for name in list(sys.modules):
+        if name in {path.stem for path in FOLDER.glob("*.py")}:
+            monkeypatch.delitem(sys.modules, name)
+
+    def of(name, **small):
+        found = runpy.run_path(str(FOLDER / f"{name}.py"))
+        inside = found["main"].__globals__
+        for key, value in small.items():
+            assert key in inside
+            monkeypatch.setitem(inside, key, value)
+        return inside
+
+    return of
+
+
+def test_search_and_evaluation_are_measured_to_the_end(bench_of, capsys):
+    """Without ranx, which compiles for half a minute: test_oracles.py calls it and ir_measures."""
+    pytest.importorskip("faiss")
+    few = bench_of("search_and_evaluation")["fsd50k_labels"](1000)
+    small = {"N_CLIPS": 1000, "ROUNDS": 1, "SAMPLE": 20, "fsd50k_labels": lambda: few}
+    without = {"peak_memory_mb": lambda: 1, "seconds_a_thousand_queries": dict}
+    bench = bench_of("search_and_evaluation", **small, **without)
+    bench["main"]()
+    out = capsys.readouterr().out
+    for told in ("search.rank mcss, exact top 150", "without the uploader", "compare: bootstrap"):
+        assert told in out
+
+
+def test_growth_is_measured_to_the_end(bench_of, capsys):
+    pytest.importorskip("usearch")
+    files = bench_of("scale")["files"]
+    sizes = {300: 300, 600: 50}
+    bench = bench_of("scale", QUERIES=sizes, ROUNDS=1, FILE_ROUNDS=1, files=lambda: files(60, 10))
+    bench["main"]([])
+    told = [line.removeprefix("\033[31m") for line in capsys.readouterr().out.splitlines()]
+    assert len([line for line in told if line.startswith(bench["RANK"])]) == 2
+    (memory,) = (line for line in told if line.startswith("GB of memory"))
+    assert memory.endswith("at most 2")
+
+
+def test_extraction_is_measured_to_the_end(bench_of, capsys, mini):
+    few = mini.select(mini.clips["fname"].tolist()[:3])
+    bench_of("extraction", dataset=SimpleNamespace(load=lambda name: few, verify=dataset.verify))["main"](
+        ["duration"]
+    )
+    assert capsys.readouterr().out.splitlines()[-1].startswith("| `duration` | ")
+
+
+def test_indexing_is_measured_to_the_end(bench_of, capsys, monkeypatch):
+    monkeypatch.setattr(extraction, "_embed_all", extraction._embed_all)
+    bench_of("indexing")["main"](70)
+    del CATALOGUE["many"]
+    out = capsys.readouterr().out
+    assert "see that all parts are there" in out
+    assert out.splitlines()[-1] == "4 files"  # two parts, their list, and that of failures
+
+
+def test_approximate_searches_are_measured_to_the_end(bench_of, capsys, tmp_path):
+    pytest.importorskip("faiss")
+    (tmp_path / "few.yaml").write_text("models: [duration]\nsearches: [nns, nns-flat-half, nns-ivf16-probe2]")
+    few = {"QUERIES": {400: 400, 500: 100}, "GRID": tmp_path / "few.yaml"}
+    bench = bench_of("approximate", **few, FOLDER=tmp_path)
+    bench["main"](["--save"])
+    assert "nns-ivf16-probe2" in capsys.readouterr().out
+    table = pd.read_csv(tmp_path / "approximate.csv")
+    assert table["clips"].value_counts().to_dict() == {400: 3, 500: 3}
+    assert (table.loc[table["search"] == "nns", "recall@15"] == 1).all()
+    assert {"approximate.md", "approximate.png", "approximate.svg"} <= {p.name for p in tmp_path.iterdir()}

@@ -359,3 +359,10 @@ def test_the_cost_of_an_exact_search_is_its_vectors():
     expected = search.rank(x, "nns", 20)
     np.testing.assert_array_equal(ranking.neighbours, expected.neighbours)
     np.testing.assert_array_equal(ranking.scores, expected.scores)
+
+
+def test_a_sample_of_members_is_ranked_as_among_all():
+    fnames, x = clips()
+    _, every, _ = index.rank_members(fnames, x, "nns", 20)
+    _, some, _ = index.rank_members(fnames, x, "nns", 20, np.array([7, 3]))
+    np.testing.assert_array_equal(some.neighbours, every.neighbours[[7, 3]])

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -526,3 +527,13 @@ def test_the_served_page_gives_no_file_away(voila, chromium):
     ):
         assert context.request.get(voila + path).status in (403, 404), path
     context.close()
+
+
+def test_the_bench_hears_its_clicks(chromium, voila, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path, str(Path(__file__).parent / "benchmarks")])
+    import listening
+
+    monkeypatch.setattr(listening, "CLICKS", 2)
+    measured = listening.measure(chromium, voila, in_lab=False)
+    assert list(measured) == list(listening.ALLOWED)
+    assert all(0 < seconds < PATIENCE_MS / 1000 for seconds in measured.values())

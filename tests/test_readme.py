@@ -13,6 +13,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -227,6 +228,28 @@ def served(arguments, request):
     assert done.value.code == 0
 
 
+def here(program):
+    """Return a way that runs a program in full, as in the environment of whoever runs the tests."""
+
+    def way(arguments, request):
+        pytest.importorskip(program)
+        command = [sys.executable, "-m", program, *arguments]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    return way
+
+
+def pre_commit(arguments, request):
+    """Into a repository of its own: what the hooks do, `make lint` and test_notebooks.py do."""
+    pytest.importorskip("pre_commit")
+    folder = request.getfixturevalue("tmp_path")
+    shutil.copy(ROOT / ".pre-commit-config.yaml", folder)
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    subprocess.run([sys.executable, "-m", "pre_commit", *arguments], cwd=folder, check=True)
+    assert (folder / ".git" / "hooks" / "pre-commit").is_file()
+
+
 def is_there(path):
     """Return a way that looks for a file or a program: the benches take minutes, conda isn't reached."""
 
@@ -250,12 +273,14 @@ WAYS = {
     "conda": is_there("environment.yml"),  # test_package.py holds it to pyproject.toml
     ".venv/bin/jupyter": is_there("jupyterlab"),
     ".venv/bin/dask": is_there("distributed"),  # test_clusters.py starts scheduler and workers by these lines
-    "ruff": is_there("ruff"),
-    "mypy": is_there("mypy"),
-    ".venv/bin/pre-commit": is_there(".pre-commit-config.yaml"),
+    "ruff": here("ruff"),
+    "mypy": here("mypy"),
+    ".venv/bin/pre-commit": pre_commit,
 }
-BENCHES = ("search_and_evaluation", "scale", "extraction", "notebooks", "listening", "indexing")
-WAYS |= {path: is_there(path) for path in (f"tests/benchmarks/{name}.py" for name in BENCHES)}
+# test_benchmarks.py runs each to its end on little input, but that of
+# notebooks; test_page.py that of the page.
+BENCHES = [path.name for path in sorted((ROOT / "tests" / "benchmarks").glob("*.py"))]
+WAYS |= {path: is_there(path) for path in (f"tests/benchmarks/{name}" for name in BENCHES)}
 
 
 def test_the_files_that_contributing_names_exist():
