@@ -8,7 +8,7 @@ A last patch that isn't full is dropped, unless it's the only one: then it is pa
 import numpy as np
 
 from sss_lib import audio
-from sss_lib.models import checkpoint, read_weights
+from sss_lib.models import checkpoint
 from sss_lib.models.batches import Batched
 from sss_lib.models.spec import ModelSpec
 from sss_lib.models.spectrogram import log_mel
@@ -21,9 +21,7 @@ CHANNELS = (1, 64, 128, 256, 512)
 
 def load(spec: ModelSpec, device: str) -> Batched:
     """Network with the published weights: waveform to [n_frames, 512]."""
-    checkpoint.import_torch(spec)
-    path = read_weights(spec)
-    state = checkpoint.select(checkpoint.read(path), path)
+    state, path = checkpoint.published(spec)
     return Batched(patches, checkpoint.load_into(build(), state, path), device)
 
 

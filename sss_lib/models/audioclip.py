@@ -15,7 +15,7 @@ from collections import OrderedDict
 
 import numpy as np
 
-from sss_lib.models import checkpoint, read_weights, resnet
+from sss_lib.models import checkpoint, resnet
 from sss_lib.models.batches import Batched, windowed
 from sss_lib.models.spec import ModelSpec
 
@@ -38,9 +38,7 @@ def load(spec: ModelSpec, device: str) -> Batched:
 
     `options["full_scale"]` is the value that a sample of full scale has for the network.
     """
-    checkpoint.import_torch(spec)
-    path = read_weights(spec)
-    state = checkpoint.select(checkpoint.read(path), path, dropped=OTHER_BRANCHES)
+    state, path = checkpoint.published(spec, dropped=OTHER_BRANCHES)
     scaled = functools.partial(np.multiply, np.float32(spec.options["full_scale"]))
     inputs = windowed(spec, scaled) if spec.window_s else lambda wave: [scaled(wave)]
     network = checkpoint.load_into(build(), state, path)

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from sss_lib import audio
-from sss_lib.models import checkpoint, read_weights
+from sss_lib.models import checkpoint, weights
 from sss_lib.models.batches import Batched
 from sss_lib.models.kaldi import fbank
 from sss_lib.models.spec import ModelSpec
@@ -35,7 +35,7 @@ SHORTEST, PIECE = 400 + (PATCH - 1) * 160, 30 * 16000
 def load(spec: ModelSpec, device: str) -> Batched:
     """Network with the published weights: waveform to [n_frames, 768]."""
     checkpoint.import_torch(spec)
-    path = read_weights(spec)
+    path = weights.find(spec.name, spec.needed_weights)
     content = checkpoint.read(path)
     state = checkpoint.select(content, path, nested="model", dropped=("predictor.",))
     cfg = content.get("cfg")
@@ -90,12 +90,12 @@ def buckets(distances, n_buckets: int, max_distance: int):
     return (distances > 0) * half + torch.where(steps < exact, steps, far)
 
 
-def build(cfg: dict, *, tokens: bool = False):
+def build(cfg: Mapping, *, tokens: bool = False):
     """Network of a checkpoint.
 
     Parameters
     ----------
-    cfg : dict
+    cfg : mapping
         As in the checkpoint. Its `max_distance` and `deep_norm` count, which no shape tells.
     tokens : bool
         Give all tokens instead of the means of those of one time.

@@ -5,7 +5,7 @@ through 11 layers for audio and one that audio and images share, which has norms
 mean of the 512 tokens is the embedding.
 """
 
-from sss_lib.models import checkpoint, kaldi, read_weights
+from sss_lib.models import checkpoint, kaldi
 from sss_lib.models.batches import Batched
 from sss_lib.models.spec import ModelSpec
 
@@ -23,9 +23,7 @@ OTHERS = (
 
 def load(spec: ModelSpec, device: str) -> Batched:
     """Network with the published weights: waveform to [n_windows, 768]."""
-    checkpoint.import_torch(spec)
-    path = read_weights(spec)
-    state = checkpoint.select(checkpoint.read(path), path, dropped=OTHERS)
+    state, path = checkpoint.published(spec, dropped=OTHERS)
     network = checkpoint.load_into(build(**spec.options), state, path)
     return Batched(kaldi.windowed(spec, n_frames=N_FRAMES, mean=MEAN, scale=SCALE), network, device)
 

@@ -6,7 +6,9 @@ import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from sss_lib.models import weights
 from sss_lib.models.spec import ModelSpec
 
 
@@ -39,7 +41,7 @@ NOTES = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy
 """Names that checkpoints ask for to hold a NumPy scalar; none of them is called."""
 
 
-def read(path: str | Path) -> object:
+def read(path: str | Path) -> Any:
     """Content of a .safetensors file, or of a PyTorch file that holds nothing but tensors and plain values.
 
     What it is, nobody has looked at yet: `select` does.
@@ -170,6 +172,29 @@ def select(
                 break
         selected[name] = value
     return selected
+
+
+def published(spec: ModelSpec, **how: Any) -> tuple[dict, Path]:
+    """State dict in a model's file of weights, and where that is.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+    **how
+        How the file is made up: see `select`.
+
+    Raises
+    ------
+    ImportError
+        If a library that the model needs is not installed.
+    FileNotFoundError
+        If the file is missing.
+    ValueError
+        If it isn't the expected one, or `read` or `select` refuses it.
+    """
+    import_torch(spec)
+    path = weights.find(spec.name, spec.needed_weights)
+    return select(read(path), path, **how), path
 
 
 def load_into(network, state: Mapping, source: str | Path):

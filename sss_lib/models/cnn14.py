@@ -3,13 +3,15 @@
 Each window of 5 s gives one embedding.
 """
 
-from sss_lib.models import checkpoint, clap, read_weights
+from typing import Any
+
+from sss_lib.models import checkpoint, clap
 from sss_lib.models.batches import Batched, windowed
 from sss_lib.models.spec import ModelSpec
 
 HOP = 320
 CHANNELS = (1, 64, 128, 256, 512, 1024, 2048)
-FILE = {
+FILE: dict[str, Any] = {
     "nested": "model",
     "dropped": (
         "audio_encoder.base.spectrogram_extractor.",
@@ -24,9 +26,7 @@ FILE = {
 
 def load(spec: ModelSpec, device: str) -> Batched:
     """Network with the published weights: each window to [1024]."""
-    checkpoint.import_torch(spec)
-    path = read_weights(spec)
-    state = checkpoint.select(checkpoint.read(path), path, **FILE)
+    state, path = checkpoint.published(spec, **FILE)
     bank = clap.take_bank(state, "base.logmel_extractor.melW", path)
     network = checkpoint.load_into(build(), state, path)
     return Batched(windowed(spec, clap.log_mel(bank, HOP)), network, device)

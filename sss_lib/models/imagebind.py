@@ -6,7 +6,7 @@ projection of the class token, scaled to length 1, is the embedding. (The publis
 20 and takes the mean of three windows, which `long="spread"` gives.)
 """
 
-from sss_lib.models import checkpoint, kaldi, read_weights
+from sss_lib.models import checkpoint, kaldi
 from sss_lib.models.batches import Batched
 from sss_lib.models.spec import ModelSpec
 
@@ -26,9 +26,7 @@ OTHERS = (
 
 def load(spec: ModelSpec, device: str) -> Batched:
     """Network with the published weights: waveform to [n_windows, 1024]."""
-    checkpoint.import_torch(spec)
-    path = read_weights(spec)
-    state = checkpoint.select(checkpoint.read(path), path, dropped=OTHERS)
+    state, path = checkpoint.published(spec, dropped=OTHERS)
     network = checkpoint.load_into(build(**spec.options), state, path)
     return Batched(kaldi.windowed(spec, n_frames=N_FRAMES, mean=MEAN, scale=SCALE), network, device)
 

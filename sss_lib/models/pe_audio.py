@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sss_lib.models import checkpoint, read_weights
+from sss_lib.models import checkpoint, weights
 from sss_lib.models.batches import Batched
 from sss_lib.models.spec import ModelSpec
 
@@ -27,7 +27,7 @@ def load(spec: ModelSpec, device: str) -> Batched:
     """
     checkpoint.import_torch(spec)
     if spec.weights:
-        source = read_weights(spec)
+        source = weights.find(spec.name, spec.weights)
         content, make = checkpoint.read(source), partial(build, **spec.options)
     else:
         import transformers

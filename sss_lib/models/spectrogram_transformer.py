@@ -6,7 +6,7 @@ A window of 1,024 log-mel frames (10.255 s, zeros where it lacks some) is 1,212 
 
 from collections.abc import Mapping
 
-from sss_lib.models import checkpoint, kaldi, read_weights
+from sss_lib.models import checkpoint, kaldi
 from sss_lib.models.batches import Batched
 from sss_lib.models.spec import ModelSpec
 
@@ -41,11 +41,9 @@ RENAMED = {
 
 def load(spec: ModelSpec, device: str) -> Batched:
     """Network with the published weights: waveform to [n_windows, 768]."""
-    checkpoint.import_torch(spec)
-    path = read_weights(spec)
-    state = to_transformers(checkpoint.select(checkpoint.read(path), path))
+    state, path = checkpoint.published(spec)
     network = build(**spec.options)
-    checkpoint.load_into(network.host, state, path)
+    checkpoint.load_into(network.host, to_transformers(state), path)
     return Batched(kaldi.windowed(spec, n_frames=N_FRAMES, mean=MEAN, scale=SCALE), network, device)
 
 

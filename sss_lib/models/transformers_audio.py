@@ -9,6 +9,7 @@ import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -76,7 +77,7 @@ def _describe_pe(config, extractor) -> dict:
 
 
 _SPEECH = _describe_speech, _encode_speech
-KINDS = {
+KINDS: dict[str, tuple[str, Callable[[Any, Any], dict[str, Any]], Any]] = {
     "audio-spectrogram-transformer": ("ASTModel", _describe_ast, _encode_ast),
     "clap": ("ClapAudioModelWithProjection", _describe_clap, _encode_clap),
     "hubert": ("HubertModel", *_SPEECH),
@@ -88,13 +89,9 @@ KINDS = {
 """By the model_type of config.json: class, configuration to fields of the spec, window to [n_frames, dim]."""
 
 
-_SPEECH_HEADS = ("lm_head.", "classifier.", "projector.", "layer_weights", "tdnn.", "objective.")
-_SPEECH_HEADS += (
-    "feature_extractor.weight",
-    "feature_extractor.bias",
-    "quantizer.",
-    "project_q.",
-    "project_hid.",
+_SPEECH_HEADS = (
+    *("lm_head.", "classifier.", "projector.", "layer_weights", "tdnn.", "objective."),
+    *("feature_extractor.weight", "feature_extractor.bias", "quantizer.", "project_q.", "project_hid."),
 )
 HEADS = {
     "audio-spectrogram-transformer": ("classifier.",),
@@ -161,7 +158,9 @@ def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
     folder = Path(spec.options["folder"])
     config, extractor = _configuration(folder)
     kind, describe, encode = KINDS[spec.options["model_type"]]
-    own_way = describe(config, extractor).get("short")  # of the feature extractor with short clips
+    described = describe(config, extractor)
+    own_way = described.get("short")  # of the feature extractor with short clips
+    hop = round(described["hop_s"] * spec.rate_hz)
     device = batches.chosen(device)
     model = _read(folder, kind, HEADS[spec.options["model_type"]]).to(device)
 
@@ -172,9 +171,7 @@ def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
         frames = []
         with torch.inference_mode():
             for piece in _pieces(spec, wave, own_way):
-                n_frames = -(
-                    -len(piece) // round(spec.hop_s * spec.rate_hz)
-                )  # the rest is the extractor's padding
+                n_frames = -(-len(piece) // hop)  # the rest is the extractor's padding
                 frames.append(encode(model, features, piece)[:n_frames])
         return torch.cat(frames).float().cpu().numpy()
 
@@ -234,7 +231,7 @@ def _read(folder: Path, kind: str, heads: tuple[str, ...]):
 
 def _pieces(spec: ModelSpec, wave: np.ndarray, own_way: str | None) -> list[np.ndarray]:
     """Windows of a wave; one shorter than the window stays so where the feature extractor is to fill it."""
-    size = round(spec.window_s * spec.rate_hz) if spec.window_s else len(wave)
+    size = spec.window_size if spec.window_s else len(wave)
     if len(wave) <= size and spec.short == own_way:
         return [wave]
     return list(audio.windows(wave, size, long=spec.long, short=spec.short))

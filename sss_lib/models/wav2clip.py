@@ -8,7 +8,7 @@ The training code of the package and its authors' HEAR module work at 16 kHz; th
 from collections import OrderedDict
 
 from sss_lib import audio
-from sss_lib.models import checkpoint, read_weights, resnet
+from sss_lib.models import checkpoint, resnet
 from sss_lib.models.batches import Batched
 from sss_lib.models.spec import ModelSpec
 
@@ -19,9 +19,7 @@ OTHER_BRANCHES = ("image_transform.", "loss_fn")
 
 def load(spec: ModelSpec, device: str) -> Batched:
     """Network with the published weights: waveform to [1, 512]."""
-    checkpoint.import_torch(spec)
-    path = read_weights(spec)
-    state = checkpoint.select(checkpoint.read(path), path, dropped=OTHER_BRANCHES)
+    state, path = checkpoint.published(spec, dropped=OTHER_BRANCHES)
     network = checkpoint.load_into(build(), state, path)
     return Batched(lambda wave: [audio.pad_to(wave, SIZE)], network, device, batch=1)
 
