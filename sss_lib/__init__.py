@@ -37,6 +37,7 @@ Importing `sss_lib` imports none of them: each loads when it is first asked for.
 """
 
 import importlib
+from types import ModuleType
 
 __version__ = "0.1.0"
 __all__ = [
@@ -91,7 +92,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> ModuleType:
     """Import a module of the library when it is first asked for."""
     if name in __all__:
         return importlib.import_module(f"{__name__}.{name}")

@@ -13,15 +13,20 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sss_lib import __version__
+
+if TYPE_CHECKING:
+    from sss_lib.grid import Grid, Variant
+    from sss_lib.processing import Processing
 
 _KEY = b"sss_lib"
 
@@ -300,11 +305,16 @@ def to_frames(table: pa.Table) -> Frames:
     return Frames(table["fname"].to_pylist(), values, offsets - offsets[0], table["hop_s"][0].as_py())
 
 
-def _once(method):
+_P = ParamSpec("_P")
+
+
+def _once(
+    method: Callable[Concatenate["Store", _P], Artefact],
+) -> Callable[Concatenate["Store", _P], Artefact]:
     """Let a method of Store make an artefact once: a grid asks for the same ones thousands of times."""
 
     @functools.wraps(method)
-    def remembering(self, *args, **options):
+    def remembering(self: "Store", /, *args: _P.args, **options: _P.kwargs) -> Artefact:
         about = ((name, tuple(o) if isinstance(o, list) else o) for name, o in options.items())
         key = (method.__name__, args, *about)
         if key not in self._made:
@@ -353,20 +363,20 @@ class Store:
         )
 
     @_once
-    def embeddings(self, dataset: str, variant) -> Artefact:
+    def embeddings(self, dataset: str, variant: "Variant") -> Artefact:
         """Clip embeddings of a variant, written by notebook 02."""
         path = self.data_dir / "embeddings" / dataset / f"{variant.name}.parquet"
         inputs = {"frames": self.frames(dataset, variant.model)}
         return Artefact(path, variant.parameters(), inputs, ("processing",), "02_processing")
 
     @_once
-    def fitted(self, dataset: str, variant) -> Artefact:
+    def fitted(self, dataset: str, variant: "Variant") -> Artefact:
         """What the processing of a variant has fitted on the clips, written by notebook 02."""
         embeddings = self.embeddings(dataset, variant)
         path = embeddings.path.with_name(f"{variant.name}.fitted.parquet")
         return dataclasses.replace(embeddings, path=path)
 
-    def read_fitted(self, dataset: str, variant):
+    def read_fitted(self, dataset: str, variant: "Variant") -> "Processing":
         """Processing of a variant, as fitted on a dataset: to be called with embeddings of new clips."""
         from sss_lib.processing import Processing
 
@@ -378,7 +388,7 @@ class Store:
         return Processing(**arrays, normalize=variant.normalize, pre_normalize=variant.pre_normalize)
 
     @_once
-    def ranking(self, dataset: str, variant, search: str, *, top_n: int = 150) -> Artefact:
+    def ranking(self, dataset: str, variant: "Variant", search: str, *, top_n: int = 150) -> Artefact:
         """Ranking of a variant by one search, written by notebook 03."""
         path = self.data_dir / "similarity_rankings" / dataset / variant.name / f"{search}.parquet"
         parameters = {**variant.parameters(), "search": search, "top_n": top_n}
@@ -386,7 +396,7 @@ class Store:
         return Artefact(path, parameters, inputs, (*_searching(search), "processing"), "03_search")
 
     @_once
-    def index(self, dataset: str, variant, search: str) -> Artefact:
+    def index(self, dataset: str, variant: "Variant", search: str) -> Artefact:
         """Index of an approximate search, for sounds from outside, written by notebook 03."""
         path = self.data_dir / "indexes" / dataset / variant.name / f"{search}.parquet"
         parameters = {**variant.parameters(), "search": search}
@@ -397,7 +407,7 @@ class Store:
     def scores(
         self,
         dataset: str,
-        variant,
+        variant: "Variant",
         search: str,
         *,
         cutoffs: Sequence[int] = (15, 150),
@@ -409,17 +419,18 @@ class Store:
         folder = self.data_dir / "evaluation_results" / dataset / variant.name
         ranking = self.ranking(dataset, variant, search, top_n=max(cutoffs))
         parameters = {**ranking.parameters, "cutoffs": list(cutoffs), "exclude": exclude}
+        inputs: dict[str, Artefact | str]
         inputs = {"ranking": ranking, "labels": self.dataset(dataset), "classes": file_digest(ONTOLOGY)}
         modules: tuple[str, ...] = ("floors", "measures", "metrics", "processing", "protocols", "queries")
         modules += ("relevance", "resampling", "scoring", *_searching(search), "statistics")
         return Artefact(folder / f"{search}.parquet", parameters, inputs, modules, "04_evaluation")
 
-    def per_query(self, dataset: str, variant, search: str, **options: object) -> Artefact:
+    def per_query(self, dataset: str, variant: "Variant", search: str, **options: Any) -> Artefact:
         """AP and R1 of every query, beside the scores and with their options, written by notebook 04."""
         scores = self.scores(dataset, variant, search, **options)
         return dataclasses.replace(scores, path=scores.path.with_name(f"{search}.queries.parquet"))
 
-    def comparison(self, dataset: str, grid, systems: Iterable[tuple]) -> Artefact:
+    def comparison(self, dataset: str, grid: "Grid", systems: Iterable[tuple]) -> Artefact:
         """Table of each model's best system among those of a grid, written by notebook 05.
 
         Parameters
@@ -429,7 +440,7 @@ class Store:
         systems : iterable of (Variant, str)
             The variants and searches of the grid.
         """
-        inputs = {
+        inputs: dict[str, Artefact | str] = {
             f"{variant.name}/{search}": self.scores(dataset, variant, search, cutoffs=grid.cutoffs)
             for variant, search in systems
         }
@@ -463,7 +474,7 @@ class Store:
         """Parameters of everything that has been evaluated on a dataset, as the files themselves say."""
         return _parameters_of(self.data_dir / "evaluation_results" / dataset, "*/*.queries.parquet")
 
-    def layout(self, dataset: str, variant, how: str) -> Artefact:
+    def layout(self, dataset: str, variant: "Variant", how: str) -> Artefact:
         """Places of the clips of a variant on a map of two dimensions, written by notebook 06."""
         path = self.data_dir / "embeddings" / dataset / f"{variant.name}.{how}.parquet"
         parameters = {**variant.parameters(), "layout": how}

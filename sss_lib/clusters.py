@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import joblib
 import numpy as np
@@ -20,7 +20,7 @@ import scipy.sparse
 from sss_lib import scoring
 from sss_lib import search as exact
 from sss_lib.processes import ProcessEndedError
-from sss_lib.queries import Queries
+from sss_lib.queries import Scored
 from sss_lib.search import Ranking
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def connect(cluster: str, n_workers: int | None = None) -> Iterator["distributed
             raise ProcessEndedError(f"workers of {cluster} die of one task: {error}") from None
 
 
-def n_threads(client) -> int:
+def n_threads(client: "distributed.Client") -> int:
     """How many tasks the workers of a cluster run at a time."""
     return sum(client.nthreads().values())
 
@@ -131,7 +131,7 @@ def rank(
     top_n: int = 150,
     queries: np.ndarray | None = None,
     *,
-    client,
+    client: "distributed.Client",
     groups: np.ndarray | None = None,
 ) -> Ranking:
     """`search.rank` with the queries shared out among the workers of a cluster; each gets the corpus.
@@ -158,8 +158,8 @@ def rank(
 
 
 def per_query(
-    x: np.ndarray, label_matrix: scipy.sparse.csr_array, *, client, **options: object
-) -> tuple[Queries, Queries]:
+    x: np.ndarray, label_matrix: scipy.sparse.csr_array, *, client: "distributed.Client", **options: object
+) -> tuple[Scored, Scored]:
     """`metrics.per_query` with the queries shared out among the workers of a cluster; see `rank`.
 
     Ranks and counts are equal to those of `metrics.per_query`, sums but for their last bit.
@@ -182,7 +182,9 @@ def per_query(
     return class_wise, micro
 
 
-def _of_shards(client, function: Callable, data: list, rows: np.ndarray, **options: object) -> list:
+def _of_shards(
+    client: "distributed.Client", function: Callable, data: list, rows: np.ndarray, **options: object
+) -> list:
     """Results of a function of data that all workers get, and of each shard of rows as its queries."""
     todo, found = shards(rows, n_threads(client)) or [rows], list[object]()
     for _ in range(ATTEMPTS):
@@ -197,14 +199,16 @@ def _of_shards(client, function: Callable, data: list, rows: np.ndarray, **optio
     raise ProcessEndedError(f"all workers at once were lost {ATTEMPTS} times: give them more memory")
 
 
-def _submit(client, function: Callable, shared: list, options: dict, shard: np.ndarray):
+def _submit(
+    client: "distributed.Client", function: Callable, shared: list, options: dict, shard: np.ndarray
+) -> "distributed.Future":
     return client.submit(function, *shared, queries=shard, pure=False, **options)
 
 
-def joined(parts: Sequence[Queries]) -> Queries:
+def joined(parts: Sequence[Scored]) -> Scored:
     """Queries of one kind, those of each part after those of the part before."""
 
-    def join(values: list):
+    def join(values: list) -> Any:
         if isinstance(values[0], dict):
             return {key: np.concatenate([one[key] for one in values]) for key in values[0]}
         return np.concatenate(values) if isinstance(values[0], np.ndarray) else values[0]

@@ -68,7 +68,7 @@ class Batched:
     half: bool = False
     batch: int | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         import torch
 
         object.__setattr__(self, "device", chosen(self.device))

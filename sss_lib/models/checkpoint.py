@@ -6,13 +6,17 @@ import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from sss_lib.models import weights
 from sss_lib.models.spec import ModelSpec
 
+if TYPE_CHECKING:
+    from torch import nn
 
-def import_torch(spec: ModelSpec):
+
+def import_torch(spec: ModelSpec) -> ModuleType:
     """Return torch, or say how to install what the model needs."""
     try:
         import safetensors.torch
@@ -33,7 +37,7 @@ class _Ignored:
     def __init__(self, *_: object):
         pass
 
-    def __setstate__(self, state: object):
+    def __setstate__(self, state: object) -> None:
         pass
 
 
@@ -197,7 +201,7 @@ def published(spec: ModelSpec, **how: Any) -> tuple[dict, Path]:
     return select(read(path), path, **how), path
 
 
-def load_into(network, state: Mapping, source: str | Path):
+def load_into(network: "nn.Module", state: Mapping, source: str | Path) -> "nn.Module":
     """Give a network the values of a state dict that has its names and shapes, all of them and no others.
 
     Parameters

@@ -3,11 +3,14 @@
 Each window of 5 s gives one embedding.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sss_lib.models import checkpoint, clap
 from sss_lib.models.batches import Batched, windowed
 from sss_lib.models.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from torch import nn
 
 HOP = 320
 CHANNELS = (1, 64, 128, 256, 512, 1024, 2048)
@@ -32,7 +35,7 @@ def load(spec: ModelSpec, device: str) -> Batched:
     return Batched(windowed(spec, clap.log_mel(bank, HOP)), network, device)
 
 
-def build():
+def build() -> "nn.Module":
     """Six blocks of two 3 x 3 convolutions, mean over bands, maximum plus mean over time, projection.
 
     Returns
@@ -55,7 +58,7 @@ def build():
             return torch.relu(self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x))))))
 
     class Cnn14(nn.Module):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             self.bn0 = nn.BatchNorm2d(clap.N_BANDS)
             for i in range(1, 7):
@@ -72,7 +75,7 @@ def build():
             return torch.relu(self.fc1(x.amax(dim=2) + x.mean(dim=2)))
 
     class Network(nn.Module):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             self.base = Cnn14()
             self.projection = clap.projection(2048)

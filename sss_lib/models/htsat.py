@@ -6,7 +6,7 @@ as their authors have it for clips up to 10 s; only `preprocessing="paper"` turn
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from sss_lib import audio
 from sss_lib.models import checkpoint, clap
 from sss_lib.models.batches import Batched, windowed
 from sss_lib.models.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from torch import nn
 
 ENCODER = "audio_model.audio_encoder."
 BANK = ENCODER + "logmel_extractor.melW"
@@ -175,7 +178,9 @@ def fuse(mel: np.ndarray, n_frames: int, draws: np.random.Generator) -> np.ndarr
     return np.stack([shrunk, *(mel[start : start + n_frames] for start in starts)])
 
 
-def build(size: str = "tiny", *, fusion: bool = False, microsoft: bool = False, unit: bool = False):
+def build(
+    size: str = "tiny", *, fusion: bool = False, microsoft: bool = False, unit: bool = False
+) -> "nn.Module":
     """HTSAT and a projection, with the names of transformers' `ClapAudioModelWithProjection`.
 
     Parameters

@@ -5,10 +5,14 @@ A window of 1,024 log-mel frames (10.255 s, zeros where it lacks some) is 1,212 
 """
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from sss_lib.models import checkpoint, kaldi
 from sss_lib.models.batches import Batched
 from sss_lib.models.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from torch import nn
 
 MEAN, SCALE = -4.2677393, 2 * 4.5689974
 """The training data's log-mel mean, and twice its standard deviation."""
@@ -64,7 +68,7 @@ def to_transformers(state: Mapping) -> dict:
     return renamed
 
 
-def build(n_layers: int = 12):
+def build(n_layers: int = 12) -> "nn.Module":
     """ASTModel of transformers in the published configuration, as the `host` of a network.
 
     Parameters
@@ -81,7 +85,7 @@ def build(n_layers: int = 12):
     from transformers import ASTConfig, ASTModel
 
     class Network(torch.nn.Module):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             self.host = ASTModel(ASTConfig(**CONFIG, num_hidden_layers=n_layers))
 

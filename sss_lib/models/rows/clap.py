@@ -61,7 +61,9 @@ def _laion_fused(variant: str, **fields: Any) -> ModelSpec:
     )
 
 
-def _laion_of_transformers(name: str, repository: str, size: str, n_parameters: str, **fields: Any):
+def _laion_of_transformers(
+    name: str, repository: str, size: str, n_parameters: str, **fields: Any
+) -> ModelSpec:
     page = f"huggingface.co/laion/{repository}"
     file = f"{repository}.bin"
     return _laion_clap(
