@@ -10,7 +10,8 @@ The library behind the numbered notebooks, in the order in which they use it:
 - `models`: the catalogue of audio representations, and `load(name)` to get one.
 - `extraction`: run a model over a dataset: resumable, parallel, failures listed.
 - `processes`, `clusters`: on which processes of this machine, or workers of a Dask cluster.
-- `artefacts`: where each result lives; atomic, self-describing reading and writing.
+- `artefacts`: where each result lives; made of `parquet` (atomic, self-describing files), `columns` (what
+  is in them) and `clip_files` (the JSON of the 2024 study).
 - `processing`: frame embeddings to clip embeddings: aggregate, PCA, L2-normalise.
 - `search`: clip embeddings to rankings: inner product, cosine, Euclidean distance.
 - `methods`: how searches are named; `approximate`: those through structures of faiss.
@@ -37,6 +38,7 @@ Importing `sss_lib` imports none of them: each loads when it is first asked for.
 """
 
 import importlib
+from types import ModuleType
 
 __version__ = "0.1.0"
 __all__ = [
@@ -45,8 +47,10 @@ __all__ = [
     "artefacts",
     "audio",
     "claims",
+    "clip_files",
     "clusters",
     "collections",
+    "columns",
     "confusion",
     "containers",
     "dataset",
@@ -68,6 +72,7 @@ __all__ = [
     "notebook",
     "overview",
     "paper",
+    "parquet",
     "plots",
     "processes",
     "processing",
@@ -91,7 +96,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> ModuleType:
     """Import a module of the library when it is first asked for."""
     if name in __all__:
         return importlib.import_module(f"{__name__}.{name}")

@@ -9,6 +9,8 @@ import importlib
 import importlib.util
 import threading
 from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import threadpoolctl
@@ -28,7 +30,7 @@ def missing() -> str:
     return "" if importlib.util.find_spec("faiss") else "faiss: pip install -e '.[scale]'"
 
 
-def load_faiss():
+def load_faiss() -> ModuleType:
     """Import faiss. ImportError with the mend if it isn't there."""
     if lacking := missing():
         raise ImportError(f"approximate searches need {lacking}")
@@ -48,7 +50,7 @@ class FaissIndex:
         Embeddings are divided by this power of two, so that half precision can hold them.
     """
 
-    def __init__(self, index, method: Method, dim: int, exponent: int):
+    def __init__(self, index: Any, method: Method, dim: int, exponent: int):
         self.index, self.method, self.dim, self.exponent = index, method, dim, exponent
         if method.structure == "ivf":
             index.nprobe = method.effort
@@ -206,7 +208,7 @@ class FaissIndex:
             return scaled(np.sqrt(np.maximum(worse, 0)), self.exponent)
         return scaled(-worse, 2 * self.exponent if self.method.exact == "mips" else 0)
 
-    def _options(self, faiss, chosen):
+    def _options(self, faiss: ModuleType, chosen: Any) -> Any:
         if self.method.structure == "ivf":
             return faiss.SearchParametersIVF(sel=chosen, nprobe=self.method.effort)
         if self.method.structure == "hnsw":
@@ -226,20 +228,20 @@ def _padded(values: np.ndarray, n: int, by: float) -> np.ndarray:
     return np.pad(values, ((0, 0), (0, n - values.shape[1])), constant_values=by)
 
 
-def _quantiser(index):
+def _quantiser(index: Any) -> Any:
     """Return the product quantiser of an index of faiss; None if it has none."""
     faiss = load_faiss()
     keeper = faiss.downcast_index(index.storage) if hasattr(index, "storage") else index
     return getattr(keeper, "pq", None)
 
 
-def _facts(index) -> tuple:
+def _facts(index: Any) -> tuple:
     """Return what tells indexes of one type from each other."""
     pq = _quantiser(index)
     return index.d, index.metric_type, getattr(index, "nlist", 0), (pq.M, pq.nbits) if pq else ()
 
 
-def _new(method: Method, dim: int):
+def _new(method: Method, dim: int) -> Any:
     """Return an empty index of faiss."""
     faiss = load_faiss()
     kept, width = "Flat", dim

@@ -113,7 +113,7 @@ def blocks(path: str | Path, *, max_duration_s: float | None = None) -> Iterator
         with _opened(path, max_duration_s) as file:
             for block in _blocks_of(file, path, max_duration_s):
                 n_frames += len(block)
-                n_wrong += np.count_nonzero(~np.isfinite(block))
+                n_wrong += int(np.count_nonzero(~np.isfinite(block)))
                 if not n_wrong:  # else the rest is only counted
                     yield block, file.samplerate
     except soundfile.LibsndfileError as error:
@@ -187,7 +187,7 @@ def _opened(path: Path, max_duration_s: float | None) -> Iterator["soundfile.Sou
             yield file
 
 
-def _blocks_of(file, path: Path, max_duration_s: float | None) -> Iterator[np.ndarray]:
+def _blocks_of(file: "soundfile.SoundFile", path: Path, max_duration_s: float | None) -> Iterator[np.ndarray]:
     """Yield the samples block by block: a damaged header must not say how much memory is taken."""
     if not RATES_HZ[0] <= file.samplerate <= RATES_HZ[1]:
         raise AudioError(f"{path} says that it has {file.samplerate} samples a second: its header is damaged")
@@ -203,7 +203,7 @@ def _blocks_of(file, path: Path, max_duration_s: float | None) -> Iterator[np.nd
         raise AudioError(f"{path} is cut short: it has {n_frames} of {file.frames} samples. Copy it again.")
 
 
-def _is_estimate(file, path: Path) -> bool:
+def _is_estimate(file: "soundfile.SoundFile", path: Path) -> bool:
     """Whether the number of samples that libsndfile promises isn't the file's own count."""
     return (file.format == "MP3" or "MPEG" in file.subtype) and not containers.counts_frames(path)
 

@@ -8,6 +8,7 @@ same rankings count once, and a pair of equal rankings not at all.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -56,13 +57,14 @@ def by_field(field: str, one: object, other: object) -> Callable[[Sequence[Syste
     Of contenders, as in `by_search`. On raw embeddings PCA would be praised for what its centring does to
     the inner product.
     """
+    changed: dict[str, Any] = {field: other}
     return lambda systems: [
-        (system, (replace(system[0], **{field: other}), system[1]))
+        (system, (replace(system[0], **changed), system[1]))
         for system in systems
         if is_contender(system[0])
         and system[0].normalize
         and getattr(system[0], field) == one
-        and (replace(system[0], **{field: other}), system[1]) in set(systems)
+        and (replace(system[0], **changed), system[1]) in set(systems)
     ]
 
 
@@ -149,7 +151,7 @@ def check(
     scores_of: Callable[[System], np.ndarray],
     label: np.ndarray,
     query: np.ndarray,
-    **options: object,
+    **options: Any,
 ) -> pd.DataFrame:
     """Effect, interval and verdict of each claim.
 
@@ -179,8 +181,8 @@ def check(
                 [claim.words, 0, np.nan, np.nan, np.nan, "not tested", "No pair of systems tests it here."]
             )
             continue
-        arms = [_mean([pair[i] for pair in pairs], scores_of) for i in (0, 1)]
-        found = statistics.macro_difference(*arms, label, query, **options)
+        first, second = (_mean(list(arm), scores_of) for arm in zip(*pairs, strict=True))
+        found = statistics.macro_difference(first, second, label, query, **options)
         verdict = judge(claim.says, found.ci_low, found.ci_high)
         effect = found.difference, found.ci_low, found.ci_high
         rows.append(

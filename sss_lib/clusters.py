@@ -19,7 +19,7 @@ import scipy.sparse
 from sss_lib import methods, scoring
 from sss_lib import search as exact
 from sss_lib.processes import ProcessEndedError
-from sss_lib.queries import Queries
+from sss_lib.queries import Scored
 from sss_lib.search import Ranking
 
 if TYPE_CHECKING:
@@ -36,14 +36,14 @@ WAIT_S = 30
 
 
 @contextlib.contextmanager
-def connect(cluster: str | None, n_workers: int | None = None) -> Iterator["distributed.Client | None"]:
+def connect(cluster: str, n_workers: int | None = None) -> Iterator["distributed.Client"]:
     """Give a client of a cluster; one that is started here ends with the block.
 
     Parameters
     ----------
-    cluster : str or None
+    cluster : str
         "local", or the address of a scheduler. A script that starts a local one needs
-        `if __name__ == "__main__":`. None for no cluster: the client is None.
+        `if __name__ == "__main__":`.
     n_workers : int, optional
         Of a local cluster: processes of one thread each, by default one a core. The memory of the machine is
         shared out among them, and one that outgrows its share is started anew.
@@ -57,9 +57,6 @@ def connect(cluster: str | None, n_workers: int | None = None) -> Iterator["dist
     ProcessEndedError
         If within the block a task has killed several workers, one after the other.
     """
-    if cluster is None:
-        yield None
-        return
     try:
         import dask
         import distributed
@@ -99,7 +96,7 @@ def connect(cluster: str | None, n_workers: int | None = None) -> Iterator["dist
             raise ProcessEndedError(f"workers of {cluster} die of one task: {error}") from None
 
 
-def n_threads(client) -> int:
+def n_threads(client: "distributed.Client") -> int:
     """How many tasks the workers of a cluster run at a time."""
     return sum(client.nthreads().values())
 
@@ -135,7 +132,7 @@ def rank(
     top_n: int = 150,
     queries: np.ndarray | None = None,
     *,
-    client=None,
+    client: "distributed.Client | None" = None,
     groups: np.ndarray | None = None,
 ) -> Ranking:
     """`search.rank` with the queries shared out among the workers of a cluster; each gets the corpus.
@@ -169,10 +166,10 @@ def per_query(
     x: np.ndarray,
     label_matrix: scipy.sparse.csr_array,
     *,
-    client=None,
+    client: "distributed.Client | None" = None,
     ranking: Ranking | None = None,
     **options: Any,
-) -> tuple[Queries, Queries]:
+) -> tuple[Scored, Scored]:
     """`metrics.per_query` with the queries shared out among the workers of a cluster; see `rank`.
 
     Ranks and counts are equal to those of `metrics.per_query`, sums but for their last bit.
@@ -211,7 +208,11 @@ def per_query(
 
 
 def _of_shards(
-    client, function: Callable, data: list, rows: np.ndarray, options: Callable[[np.ndarray], dict]
+    client: "distributed.Client",
+    function: Callable,
+    data: list,
+    rows: np.ndarray,
+    options: Callable[[np.ndarray], dict],
 ) -> list:
     """Results of a function of data that all workers get, and of each shard of rows as its queries.
 
@@ -230,14 +231,16 @@ def _of_shards(
     raise ProcessEndedError(f"all workers at once were lost {ATTEMPTS} times: give them more memory")
 
 
-def _submit(client, function: Callable, shared: list, options: Callable, shard: np.ndarray):
+def _submit(
+    client: "distributed.Client", function: Callable, shared: list, options: Callable, shard: np.ndarray
+) -> "distributed.Future":
     return client.submit(function, *shared, queries=shard, pure=False, **options(shard))
 
 
-def joined(parts: Sequence[Queries]) -> Queries:
+def joined(parts: Sequence[Scored]) -> Scored:
     """Queries of one kind, those of each part after those of the part before."""
 
-    def join(values: list):
+    def join(values: list) -> Any:
         if isinstance(values[0], dict):
             return {key: np.concatenate([one[key] for one in values]) for key in values[0]}
         return np.concatenate(values) if isinstance(values[0], np.ndarray) else values[0]

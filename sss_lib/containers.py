@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 UNKNOWN_SIZES = (0, 2**32 - 1)
 """What the header of a file holds that was written as a stream."""
@@ -58,7 +58,7 @@ class _Chunks:
     start: int
     n_name: int = 4
     n_size: int = 4
-    byte_order: str = "little"
+    byte_order: Literal["big", "little"] = "little"
     alignment: int = 2
     counts_itself: bool = False  # the size is also that of name and size
 

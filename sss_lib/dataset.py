@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -236,7 +237,7 @@ def require_meant(name_or_folder: str | Path) -> None:
         )
 
 
-def fetch(name_or_folder: str | Path, data_dir: str | Path | None = None, **options: object) -> None:
+def fetch(name_or_folder: str | Path, data_dir: str | Path | None = None, **options: Any) -> None:
     """Download, check and unpack what is missing of a known collection, see `collections.collection`."""
     known, root = known_as(name_or_folder, data_dir)
     if known:
@@ -262,7 +263,7 @@ def inspect(
     """
     require_meant(name_or_folder)
     known, root = known_as(name_or_folder, data_dir)
-    if not root.is_dir():
+    if known and not root.is_dir():
         raise DatasetError(
             f"{root}, the dataset {known.name!r}, does not exist: check data_dir, or {known.how_to_fetch}"
         )
@@ -364,10 +365,6 @@ def _of_ground_truth(
 ) -> tuple[Dataset, list[str]]:
     """Return the dataset, and a sentence on each thing that doesn't fit."""
     clips, problems = found.clips, list(found.problems)
-    if add_ancestors and classes is None:
-        raise DatasetError(
-            f"{name} has no vocabulary that would tell ancestors: add classes.csv, label,parents"
-        )
     if classes is not None:
         unknown = sorted({label for row in clips["labels"] for label in row} - set(classes.families))
         nearest = {label: difflib.get_close_matches(label, classes.families, 1) for label in unknown[:3]}
@@ -375,6 +372,10 @@ def _of_ground_truth(
         n_classes = len(classes.families)
         problems += complaint(unknown, f"labels are outside the vocabulary of {n_classes} classes. {hints}")
     if add_ancestors:
+        if classes is None:
+            raise DatasetError(
+                f"{name} has no vocabulary that would tell ancestors: add classes.csv, label,parents"
+            )
         clips = clips.assign(labels=[classes.complete(row) for row in clips["labels"]])
     absent = {column: "" for column in ("split", "uploader", "licence") if column not in clips}
     clips = clips.assign(**absent)

@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from sss_lib import __version__
 from sss_lib.artefacts import replacing
@@ -268,7 +269,15 @@ def _receive(remote: Remote, part: Path, progress: bool, timeout_s: float) -> No
 class _Redirect(urllib.request.HTTPRedirectHandler):
     """Follows redirects, but never from https to anything else."""
 
-    def redirect_request(self, req, fp, code, msg, headers, newurl):
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
         """Return the next request."""
         if newurl.partition(":")[0] not in ("https", req.type):
             raise urllib.error.HTTPError(newurl, code, "redirected away from https", headers, fp)

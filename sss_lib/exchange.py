@@ -123,7 +123,7 @@ def write_qrels(
     clips = _names(fnames, counted.shape[0])
     groups = np.arange(len(clips)) if relevant.groups is None else relevant.groups
     by_class = counted.tocsc()
-    weights = relevant.weights if relevant.kind == "graded" else np.ones(counted.shape[1], int)
+    weights = relevant.gains if relevant.kind == "graded" else np.ones(counted.shape[1], int)
 
     def lines() -> Iterator[str]:
         for topic, row, c in _topics(clips, counted, labels):
@@ -167,10 +167,13 @@ def read_npz(path: str | Path) -> tuple[list[str], np.ndarray]:
         return arrays["fname"].tolist(), arrays["embedding"]
 
 
-def _topics(clips, label_matrix, labels) -> Iterator[tuple[str, int, int | None]]:
+def _topics(
+    clips: list[str], label_matrix: scipy.sparse.csr_array | None, labels: Sequence[str] | None
+) -> Iterator[tuple[str, int, int | None]]:
     """Name, row and class of each query; without labels, one query a clip that has any class."""
     if labels is None:
-        rows = range(len(clips)) if label_matrix is None else np.flatnonzero(np.diff(label_matrix.indptr))
+        has_any = np.ones(len(clips)) if label_matrix is None else np.diff(label_matrix.indptr)
+        rows = np.flatnonzero(has_any).tolist()
         yield from ((clips[row], row, None) for row in rows)
     else:
         pairs = rules.class_pairs(label_matrix)

@@ -9,10 +9,18 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sss_lib.artefacts import Artefact, Store, to_matrix
 from sss_lib.grid import NOTEBOOKS, Grid, Variant, read_grid, require_known
 from sss_lib.processes import ProcessEndedError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from sss_lib.dataset import Dataset
+    from sss_lib.queries import PerQuery
 
 __all__ = ["NOTEBOOKS", "Grid", "Variant", "read_grid", "require_known"]
 
@@ -40,7 +48,7 @@ def scored(
     return there, absent
 
 
-def failures(store: Store, dataset: str, grid: Grid):
+def failures(store: Store, dataset: str, grid: Grid) -> "pd.DataFrame":
     """Clips that a model of the grid could not embed: a DataFrame with model, fname, reason."""
     import pandas as pd
 
@@ -57,7 +65,7 @@ def comparison_artefact(store: Store, dataset: str, grid: Grid) -> Artefact:
     return store.comparison(dataset, grid, scored(store, dataset, grid)[0])
 
 
-def read_scores(store: Store, dataset: str, grid: Grid):
+def read_scores(store: Store, dataset: str, grid: Grid) -> "pd.DataFrame":
     """Tidy scores of every system of a grid that has some, in the order of the grid: a DataFrame.
 
     Raises
@@ -77,7 +85,13 @@ def read_scores(store: Store, dataset: str, grid: Grid):
 
 
 def read_results(
-    store: Store, dataset: str, grid: Grid, chosen, collection, *, relevance: str = "class"
+    store: Store,
+    dataset: str,
+    grid: Grid,
+    chosen: "pd.DataFrame",
+    collection: "Dataset",
+    *,
+    relevance: str = "class",
 ) -> dict:
     """Per-query results of some systems of a grid, by model, of the clips of a collection.
 
@@ -106,8 +120,14 @@ def read_results(
 
 
 def results_of(
-    store: Store, dataset: str, variant: Variant, search: str, cutoffs, collection, relevance: str = "class"
-) -> tuple:
+    store: Store,
+    dataset: str,
+    variant: Variant,
+    search: str,
+    cutoffs: tuple[int, ...],
+    collection: "Dataset",
+    relevance: str = "class",
+) -> "tuple[PerQuery, PerQuery]":
     """Per-query results, class-wise and micro, of one system and the clips of a collection."""
     from sss_lib.queries import read_queries
 
@@ -115,7 +135,9 @@ def results_of(
     return read_queries(table, collection.clips["fname"].tolist(), collection.labels, relevance=relevance)
 
 
-def read_approximations(store: Store, dataset: str, grid: Grid, collection, *, groups=None) -> dict:
+def read_approximations(
+    store: Store, dataset: str, grid: Grid, collection: "Dataset", *, groups: "np.ndarray | None" = None
+) -> dict:
     """What the approximate searches of a grid save and lose, by variant; see `tradeoffs.against_exact`.
 
     Only variants that were searched exactly as well are there.
@@ -142,7 +164,7 @@ def read_approximations(store: Store, dataset: str, grid: Grid, collection, *, g
     return found
 
 
-def system_of(row) -> tuple[Variant, str]:
+def system_of(row: "pd.Series") -> tuple[Variant, str]:
     """Variant and search of a row of `tables.best_systems`."""
     fields = row.astype(object).where(row.notna(), None).to_dict()
     search, n_components = fields.pop("search"), fields.pop("n_components")
@@ -150,7 +172,7 @@ def system_of(row) -> tuple[Variant, str]:
     return Variant(**fields, n_components=n_components), search
 
 
-def class_scores(store: Store, dataset: str, grid: Grid, collection, n: int) -> Callable:
+def class_scores(store: Store, dataset: str, grid: Grid, collection: "Dataset", n: int) -> Callable:
     """Return a function from a system to the AP@n of its class-wise queries: float [n_queries].
 
     Parameters
@@ -163,7 +185,7 @@ def class_scores(store: Store, dataset: str, grid: Grid, collection, n: int) -> 
     n : int
     """
 
-    def scores_of(system: tuple[Variant, str]):
+    def scores_of(system: tuple[Variant, str]) -> "np.ndarray":
         class_wise, _ = results_of(store, dataset, *system, grid.cutoffs, collection)
         return class_wise.scores(grid.protocol)["MAP", n]
 

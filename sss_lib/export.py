@@ -6,11 +6,15 @@ Names come from whoever made the collection: what means something to a format is
 import html
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from sss_lib.artefacts import replacing
+
+if TYPE_CHECKING:
+    from IPython.display import HTML
 
 LATEX = {
     "\\": r"\textbackslash{}",
@@ -67,7 +71,7 @@ def write(table: pd.DataFrame, path: str | Path, *, caption: str = "", digits: i
     return path
 
 
-def show(table: pd.DataFrame, *, caption: str = "", digits: int = 3):
+def show(table: pd.DataFrame, *, caption: str = "", digits: int = 3) -> "HTML":
     """Table for a notebook to show; see `to_html`."""
     from IPython.display import HTML
 

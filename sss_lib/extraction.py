@@ -4,10 +4,11 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Generator, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -119,7 +120,7 @@ def extract(
     artefact = artefact or Artefact(out_dir / "parts.parquet", spec.parameters(), {}, spec.modules)
     parts = [_part(dataset, model, out_dir, start) for start in range(0, len(dataset), PART_CLIPS)]
     todo = [not part.is_current() for part in parts]
-    sizes = {i: min(PART_CLIPS, len(dataset) - i * PART_CLIPS) for i in np.flatnonzero(todo)}
+    sizes = {i: min(PART_CLIPS, len(dataset) - i * PART_CLIPS) for i, new in enumerate(todo) if new}
     if sizes:
         groups = (group for i in sizes for group in _groups(dataset, i))
         embedding = _embed_all(groups, spec, device, n_jobs, cluster)
@@ -232,8 +233,8 @@ def extract_to(
     """`extract` into the place where the store keeps this model's frames."""
     models.read_weights(models.spec(model))
     artefact = store.frames(dataset.name, model)
-    ways = {"artefact": artefact, "device": device, "cluster": cluster}
-    return extract(dataset, model, artefact.path.parent, n_jobs, **ways)
+    out_dir = artefact.path.parent
+    return extract(dataset, model, out_dir, n_jobs, artefact=artefact, device=device, cluster=cluster)
 
 
 def _part(dataset: Dataset, model: str, out_dir: Path, start: int) -> Artefact:
@@ -312,7 +313,7 @@ def _in_processes(groups: Iterable, spec: models.ModelSpec, device: str, n_jobs:
     n_jobs = joblib.effective_n_jobs(n_jobs)
     with ThreadPoolExecutor(n_jobs) as threads, processes.Processes() as own:
 
-        def submit(group: list[Clip]):
+        def submit(group: list[Clip]) -> Future:
             return threads.submit(own.call, _embed, group, spec, device)
 
         yield from clusters.in_order(submit, groups, 2 * n_jobs)
@@ -322,7 +323,7 @@ def _on_cluster(groups: Iterable, spec: models.ModelSpec, device: str, cluster: 
     code, key = artefacts.code_digest(spec.modules), json.dumps([spec.parameters(), device])
     with clusters.connect(cluster) as client:
 
-        def submit(group: list[Clip]):
+        def submit(group: list[Clip]) -> Any:
             work = (key, os.getcwd(), _embed_as, code, group, spec, device)
             return client.submit(processes.call_beside, *work, pure=False)
 
@@ -353,12 +354,12 @@ def _embed(group: list[Clip], spec: models.ModelSpec, device: str) -> list[Resul
 
         with threads.limit(limits=1):
             try:
-                embedded = extractor.embed(good())
+                embedded: Sequence[np.ndarray | str] = extractor.embed(good())
             except Exception:  # one clip must not take its group along: each alone, to find it
                 embedded = [_embed_one(wave, extractor) for wave in good()]
     of_good = iter(embedded)
     return [
-        (fname, _reason(wave.exception()) if wave.exception() else next(of_good))
+        (fname, _reason(error) if (error := wave.exception()) else next(of_good))
         for fname, wave in waves.items()
     ]
 

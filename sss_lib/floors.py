@@ -9,7 +9,7 @@ import scipy.sparse
 from sss_lib import measures, metrics, scoring
 from sss_lib import relevance as rules
 from sss_lib.protocols import Protocol
-from sss_lib.queries import GradedPerQuery, PerQuery, Queries
+from sss_lib.queries import GradedPerQuery, PerQuery, Scored
 from sss_lib.relevance import Relevance
 
 
@@ -39,10 +39,10 @@ def chance(
         As `metrics.evaluate`.
     """
 
-    def first(n_relevant, n_corpus):
+    def first(n_relevant: np.ndarray, n_corpus: np.ndarray) -> np.ndarray:
         return (n_corpus + 1) / (n_relevant + 1)
 
-    def gain_sum(at_least, n_corpus, n):
+    def gain_sum(at_least: np.ndarray, n_corpus: np.ndarray, n: int) -> np.ndarray:
         discounts = np.concatenate([[0], np.cumsum(1 / np.log2(np.arange(2, n + 2)))])
         return at_least.sum(axis=0) / np.maximum(n_corpus, 1) * discounts[np.minimum(n, n_corpus)]
 
@@ -75,13 +75,13 @@ def ceiling(
         As `metrics.evaluate`.
     """
 
-    def found(n_relevant, n_corpus, n):
+    def found(n_relevant: np.ndarray, n_corpus: np.ndarray, n: int) -> np.ndarray:
         return np.minimum(n_relevant, n).astype(float)
 
-    def first(n_relevant, n_corpus):
+    def first(n_relevant: np.ndarray, n_corpus: np.ndarray) -> np.ndarray:
         return (n_relevant > 0).astype(float)
 
-    def gain_sum(at_least, n_corpus, n):
+    def gain_sum(at_least: np.ndarray, n_corpus: np.ndarray, n: int) -> np.ndarray:
         return measures.best_discounted(at_least, n)
 
     queries = _of_counts(label_matrix, labels, cutoffs, relevant, found, first, gain_sum)
@@ -186,7 +186,7 @@ def _of_counts(
     precision_sum: Callable,
     first_rank: Callable,
     gain_sum: Callable,
-) -> tuple[Queries, Queries]:
+) -> tuple[Scored, Scored]:
     """Per-query results that follow from how many clips are relevant among how many."""
     relevant = rules.define(relevant, labels) if isinstance(relevant, str) else relevant
     counted = relevant.counted(label_matrix)
@@ -201,10 +201,10 @@ def _of_counts(
         at_least = scoring.gain_counts(counted, relevant)[:, labelled]
         sums = {n: gain_sum(at_least, n_corpus[labelled], n) for n in cutoffs}
         most = {n: measures.best_discounted(at_least, n) for n in cutoffs}
-        micro = GradedPerQuery(labelled, alone, at_least[0], sums, most, relevance=relevant.name)
+        micro: Scored = GradedPerQuery(labelled, alone, at_least[0], sums, most, relevance=relevant.name)
         return micro.at(place, pairs.label), micro
 
-    def result(query, label, n_relevant, any_class):
+    def result(query: np.ndarray, label: np.ndarray, n_relevant: np.ndarray, any_class: bool) -> PerQuery:
         sums = {n: precision_sum(n_relevant, n_corpus[query], n) for n in cutoffs}
         first = first_rank(n_relevant, n_corpus[query])
         return PerQuery(query, label, n_relevant, sums, first, any_class, relevance=relevant.name)

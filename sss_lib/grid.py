@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 from sss_lib import approximate, methods, models, protocols
 from sss_lib.models.spec import LONG, SHORT
@@ -51,7 +52,7 @@ class Variant:
     pre_normalize: bool = False
     scale: bool | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "model", models.canonical(self.model))
         if self.scale is None:
             object.__setattr__(self, "scale", models.spec(self.model).scaled)
@@ -106,10 +107,10 @@ class Grid:
     cutoffs: tuple[int, ...] = (15, 150)
     protocol: str = "standard"
     name: str = ""
-    include: tuple[Mapping[str, object], ...] = ()
-    exclude: tuple[Mapping[str, object], ...] = ()
+    include: tuple[Mapping[str, Any], ...] = ()
+    exclude: tuple[Mapping[str, Any], ...] = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         known = {
             "long_audio": ["default", *LONG],
             "short_audio": ["default", *SHORT],
@@ -197,8 +198,15 @@ class Grid:
             left_out[f"{len(self.searches) - len(searches)} approximate searches need {lacking}"] = None
         if not searches:
             raise ValueError(f"no search of the grid can run: {'; '.join(left_out)}")
-        spelt_out = {"long_audio": ("default",), "short_audio": ("default",), "preprocessing": ("standard",)}
-        return replace(self, models=tuple(there), searches=tuple(searches), **spelt_out), list(left_out)
+        runnable = replace(
+            self,
+            models=tuple(there),
+            searches=tuple(searches),
+            long_audio=("default",),  # the names of the models say it all now
+            short_audio=("default",),
+            preprocessing=("standard",),
+        )
+        return runnable, list(left_out)
 
     def systems(
         self, n_clips: Mapping[str, int] | None = None
@@ -255,7 +263,7 @@ class Grid:
         return (not self.include or any(map(fits, self.include))) and not any(map(fits, self.exclude))
 
 
-def _fits(system: Mapping[str, object], rule: Mapping[str, object]) -> bool:
+def _fits(system: Mapping[str, Any], rule: Mapping[str, Any]) -> bool:
     """Whether every word of a rule has one of its values in a system."""
     return all(
         any(
@@ -317,7 +325,7 @@ def _unique_keys() -> type:
     import yaml
 
     class Loader(yaml.SafeLoader):
-        def construct_mapping(self, node, deep=False):
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
             keys = [self.construct_object(key) for key, _ in node.value]
             twice = [key for key in keys if keys.count(key) > 1]
             if twice:

@@ -5,6 +5,8 @@ import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +18,12 @@ from sss_lib.artefacts import Artefact, DamagedArtefactError, StaleArtefactError
 from sss_lib.methods import Method
 from sss_lib.processing import in_single_precision
 from sss_lib.search import Ranking, query_rows, rank, rank_outside
+
+if TYPE_CHECKING:
+    from sss_lib.grid import Variant
+
+if TYPE_CHECKING:
+    import distributed
 
 
 class Index:
@@ -143,7 +151,7 @@ class Index:
             {"fname": self.fnames, "alive": self.alive, "content": pieces},
             dim=self.clips.dim,
             exponent=self.clips.exponent,
-            sha256=hashlib.sha256(content).hexdigest(),
+            sha256=hashlib.sha256(content.data).hexdigest(),
         )
 
     @classmethod
@@ -166,7 +174,7 @@ class Index:
             _, ends, content = pieces.buffers()
             ends = np.frombuffer(ends, np.int64)[pieces.offset : pieces.offset + len(pieces) + 1]
             content = np.frombuffer(content, np.uint8)[ends[0] : ends[-1]]
-            if hashlib.sha256(content).hexdigest() != about["sha256"]:
+            if hashlib.sha256(content.data).hexdigest() != about["sha256"]:
                 raise ValueError(f"its content doesn't have the sha256 {about['sha256'][:12]} that it names")
             holder = Vectors if method.is_exact else FaissIndex
             clips = holder.from_bytes(content, method, about["dim"], about["exponent"])
@@ -203,7 +211,7 @@ class Vectors:
         found = rank_outside(self.x[kept], self._fitting(x), self.method.exact, n)
         return kept[found.neighbours].astype(np.int32), found.scores
 
-    def rank(self, x: np.ndarray, rows: np.ndarray, top_n: int, groups=None) -> Ranking:
+    def rank(self, x: np.ndarray, rows: np.ndarray, top_n: int, groups: np.ndarray | None = None) -> Ranking:
         """Ranking for some of the clips themselves; see `FaissIndex.rank`."""
         return rank(x, self.method.exact, top_n, rows, groups=groups)
 
@@ -223,7 +231,7 @@ class Vectors:
         return x
 
 
-def of_system(store: Store, dataset: str, variant, search: str) -> Index:
+def of_system(store: Store, dataset: str, variant: "Variant", search: str) -> Index:
     """Index of a collection by a variant and a search.
 
     An exact one is made of the embeddings; an approximate one is read as notebook 03 has stored it, and
@@ -267,7 +275,7 @@ def rank_members(
     top_n: int = 150,
     queries: np.ndarray | None = None,
     *,
-    client=None,
+    client: "distributed.Client | None" = None,
 ) -> tuple[Index, Ranking, Cost]:
     """Index of all clips, their ranking for each other as `search.rank` gives it, and what both took.
 

@@ -159,10 +159,10 @@ def _nearest(search: str) -> str:
         return ""
     parts = [close[0]]
     for word in words:
-        letters, number, bits = re.match(r"([a-z]*)([0-9]*)(x[0-9]+)?", word).groups()
+        letters, number, bits = re.findall(r"([a-z]*)([0-9]*)(x[0-9]+)?", word)[0]
         near = difflib.get_close_matches(letters, _WORDS, 1)
         if near:
-            parts.append(near[0] + ((number or _WORDS[near[0]]) if _WORDS[near[0]] else "") + (bits or ""))
+            parts.append(near[0] + ((number or _WORDS[near[0]]) if _WORDS[near[0]] else "") + bits)
     for first, second in _FOLLOWS.items():
         at = next((i for i, part in enumerate(parts) if part.startswith(first)), None)
         if at is not None and not any(part.startswith(second) for part in parts):

@@ -18,7 +18,7 @@ from sss_lib import protocols
 from sss_lib import relevance as rules
 from sss_lib.measures import average_precision, first_relevant_rank, ndcg
 from sss_lib.protocols import Protocol
-from sss_lib.queries import PerQuery, Queries, queries_table, read_queries
+from sss_lib.queries import PerQuery, Scored, queries_table, read_queries
 from sss_lib.relevance import Relevance
 from sss_lib.scoring import per_query
 from sss_lib.search import Ranking
@@ -105,8 +105,8 @@ def evaluate(
 
 
 def summarise(
-    class_wise: Queries,
-    micro: Queries,
+    class_wise: Scored,
+    micro: Scored,
     labels: list[str],
     families: Mapping[str, str] | None = None,
     *,
@@ -156,8 +156,8 @@ def levels(labels: list[str], families: Mapping[str, str] | None) -> list[tuple[
     """
     of_family: dict[str, list[int]] = {}
     for i, label in enumerate(labels):
-        if (families or {}).get(label):
-            of_family.setdefault(families[label], []).append(i)
+        if family := (families or {}).get(label):
+            of_family.setdefault(family, []).append(i)
     return [
         *(("class", label, np.array([i])) for i, label in enumerate(labels)),
         *(("family", family, np.array(of_family[family])) for family in sorted(of_family)),

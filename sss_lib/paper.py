@@ -11,14 +11,18 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 
 import sss_lib
 from sss_lib import dataset, models
 from sss_lib.artefacts import replacing
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ROOT = Path(__file__).parent.parent
 SOURCES = ROOT / "paper-poster-presentation"
@@ -34,7 +38,14 @@ EPOCH = 1_700_000_000
 
 
 def write_run(
-    path: str | Path, collection, failed, *, grid: str, protocol: str, cutoffs, **bounds: float
+    path: str | Path,
+    collection: dataset.Dataset,
+    failed: "pd.DataFrame",
+    *,
+    grid: str,
+    protocol: str,
+    cutoffs: Sequence[int],
+    **bounds: float,
 ) -> Path:
     """Write what a run was as JSON: collection, grid and bounds. Returns the path.
 

@@ -43,6 +43,9 @@ class Process:
             env={**os.environ, **ONE_THREAD},
             cwd=folder,
         )
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.questions, self.answers = self.process.stdin, self.process.stdout
 
     def call(self, function: Callable, *arguments: object) -> object:
         """Return what a function returns there, or raise what it raises; ProcessEndedError if it died."""
@@ -50,9 +53,9 @@ class Process:
 
         question = cloudpickle.dumps((function, arguments))
         try:
-            pickle.dump(question, self.process.stdin)
-            self.process.stdin.flush()
-            answer, error = pickle.load(self.process.stdout)
+            pickle.dump(question, self.questions)
+            self.questions.flush()
+            answer, error = pickle.load(self.answers)
         except (OSError, EOFError, pickle.UnpicklingError):
             self.end()
             raise ProcessEndedError(
@@ -67,7 +70,7 @@ class Process:
         """Kill it: it keeps nothing."""
         self.process.kill()
         self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
+        for pipe in (self.questions, self.answers):
             with contextlib.suppress(OSError):  # half a question is left that nobody reads
                 pipe.close()
 

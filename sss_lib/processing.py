@@ -142,7 +142,7 @@ class Processing:
     def before_pca(self, x: np.ndarray) -> np.ndarray:
         """Embeddings as PCA gets them: scaled, and of unit length, where that is asked for."""
         require_finite(x, "embeddings")
-        if self.low is not None:
+        if self.low is not None and self.width is not None:
             x = min_max_scale(x, self.low, self.width)
         return l2_normalize(x) if self.pre_normalize else x
 

@@ -53,7 +53,7 @@ class Protocol:
     counts_unanswerable: bool = False
     pre_normalize: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for denominator in (self.denominator, self.micro_denominator):
             if denominator not in DENOMINATORS:
                 raise ValueError(

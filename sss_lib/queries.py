@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -31,10 +32,10 @@ class Queries:
     label: np.ndarray
     n_relevant: np.ndarray
 
-    def at(self, places: np.ndarray, label: np.ndarray):
+    def at(self, places: np.ndarray, label: np.ndarray) -> Self:
         """Queries in these places, under other classes."""
 
-        def pick(value):
+        def pick(value: Any) -> Any:
             if isinstance(value, dict):
                 return {n: values[places] for n, values in value.items()}
             return value[places] if isinstance(value, np.ndarray) else value
@@ -78,7 +79,7 @@ class PerQuery(Queries):
             )
         answerable = self.n_relevant > 0
         otherwise = 0.0 if protocol.counts_unanswerable else np.nan
-        of_query = {}
+        of_query: dict[Key, np.ndarray] = {}
         for n, sums in self.precision_sums.items():
             divisor = np.maximum(protocols.DENOMINATORS[denominator](n, self.n_relevant), 1)
             of_query["MAP", n] = np.where(answerable, sums / divisor, otherwise)
@@ -89,6 +90,7 @@ class PerQuery(Queries):
     def conventions(self, protocol: str | Protocol) -> dict[Key, tuple[str, int | None]]:
         """What AP@N is divided by and the rank that R1 begins at, by (metric, cutoff)."""
         protocol = protocols.named(protocol)
+        divided: dict[Key, tuple[str, int | None]]
         divided = {("MAP", n): (protocol.denominator_of(self.any_class), None) for n in self.precision_sums}
         return {**divided, ("MR1", None): ("", protocol.rank_base)}
 
@@ -123,8 +125,12 @@ class GradedPerQuery(Queries):
         return {("NDCG", n): ("best DCG@N", None) for n in self.gain_sums}
 
 
+Scored = PerQuery | GradedPerQuery
+"""Queries of one kind with what they scored."""
+
+
 def queries_table(
-    class_wise: PerQuery, micro: PerQuery, fnames: Sequence[str], labels: Sequence[str]
+    class_wise: Scored, micro: Scored, fnames: Sequence[str], labels: Sequence[str]
 ) -> pd.DataFrame:
     """AP@N and R1 of every query under the named protocols, one row a query.
 

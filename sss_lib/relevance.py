@@ -51,6 +51,13 @@ class Relevance:
         """What tables call it."""
         return f"{self.kind} without {self.excluded}" if self.excluded else self.kind
 
+    @property
+    def gains(self) -> np.ndarray:
+        """Gain of each label: its weight, which a graded rule has."""
+        if self.weights is None:
+            raise ValueError(f"relevance {self.name!r} has no weights: define it with the labels")
+        return self.weights
+
     def counted(self, label_matrix: object) -> scipy.sparse.csr_array:
         """Label matrix with the labels that count alone; see `as_label_matrix`."""
         matrix = as_label_matrix(label_matrix)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from sss_lib.queries import Queries
+from sss_lib.queries import Scored
 from sss_lib.tables import CEILING, CHANCE, SYSTEM, heading, number, with_interval
 
 LEVELS = ["macro", "micro", "family", "class"]
@@ -142,8 +142,8 @@ def by_relevance(scores: pd.DataFrame, n: int = 15, *, protocol: str = "standard
 
 
 def disagreements(
-    results_a: tuple[Queries, Queries],
-    results_b: tuple[Queries, Queries],
+    results_a: tuple[Scored, Scored],
+    results_b: tuple[Scored, Scored],
     fnames: Sequence[str],
     labels: Sequence[str],
     *,
@@ -190,7 +190,7 @@ def disagreements(
     return table.iloc[np.argsort(-table["gap"].abs(), kind="stable")].reset_index(drop=True)
 
 
-def _scores(queries: Queries, metric: str, n: int | None, protocol: str) -> pd.DataFrame:
+def _scores(queries: Scored, metric: str, n: int | None, protocol: str) -> pd.DataFrame:
     scores = queries.scores(protocol)
     if (metric, n) not in scores:
         there = ", ".join(map(str, scores))

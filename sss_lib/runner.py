@@ -4,16 +4,20 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from sss_lib import clusters, dataset, experiment, extraction, models
-from sss_lib.artefacts import Store
+from sss_lib.artefacts import Artefact, Store
 from sss_lib.grid import MAIN, NOTEBOOKS, Variant, read_grid
 from sss_lib.methods import parse
 from sss_lib.tasks import Log, Task, attempt
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 
 @dataclass
@@ -42,12 +46,12 @@ class Runner:
     store: Store
     figures_root: Path
     n_jobs: int
-    choice: Mapping[str, object] = field(default_factory=dict)
+    choice: Mapping[str, Any] = field(default_factory=dict)
     cluster: str | None = None
     failures: list[tuple[Path, str]] = field(default_factory=list)
     n_run: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.grid, self.left_out = read_grid(self.grid_path).available()
         self.data_dir = os.path.relpath(self.store.data_dir, NOTEBOOKS)
         self.name = dataset.name_of(self.dataset, self.choice.get("query"), self.choice.get("name"))
@@ -169,7 +173,7 @@ class Runner:
             return "  how long it takes, no earlier run tells"
         return f"  expected to take {known}, by earlier runs, and {untold} notebooks that none tells of"
 
-    def _run_tasks(self, todo: list[Task], bar, *, parallel: bool) -> None:
+    def _run_tasks(self, todo: list[Task], bar: "tqdm", *, parallel: bool) -> None:
         import joblib
 
         if parallel:
@@ -271,7 +275,9 @@ class Runner:
             tasks.append(Task("01_extraction", name, {**base, "model": model}, (frames,), parts))
         return tasks
 
-    def _variant_tasks(self, notebook: str, outputs, **more: object) -> list[Task]:
+    def _variant_tasks(
+        self, notebook: str, outputs: Callable[[Variant, list[str]], Iterable[Artefact]], **more: object
+    ) -> list[Task]:
         """Return a task for each variant that hasn't failed, with the searches that the grid wants of it."""
         base = {"data_dir": self.data_dir, "dataset": self.name}
         searches: dict[Variant, list[str]] = {}

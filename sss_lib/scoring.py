@@ -1,13 +1,14 @@
 """One pass over a ranking: what every query scores, class-wise and micro, some queries after the other."""
 
 import functools
+from typing import Any
 
 import numpy as np
 import scipy.sparse
 
 from sss_lib import measures, methods, relevance
 from sss_lib.processing import require_finite
-from sss_lib.queries import GradedPerQuery, PerQuery, Queries
+from sss_lib.queries import GradedPerQuery, PerQuery, Scored
 from sss_lib.relevance import Relevance
 from sss_lib.search import Ranking, blocks, in_threads, query_rows, rank, rank_block
 from sss_lib.similarity import BLOCKS, Similarities
@@ -24,7 +25,7 @@ def per_query(
     count_all: bool = False,
     queries: np.ndarray | None = None,
     at_a_time: tuple[int, int] = BLOCKS,
-) -> tuple[Queries, Queries]:
+) -> tuple[Scored, Scored]:
     """AP@N and R1 (graded: NDCG@N) of every query, class-wise and micro, in one pass over one ranking.
 
     R1 needs no full ranking: a first hit within the ranking is read off; for the other queries the
@@ -95,7 +96,7 @@ def per_query(
         hits = _hits(label_matrix, neighbours, place[own] - block.start, pairs.label[own])
         begins = starts[block] - own.start
         if relevant.kind == "graded":
-            gains = (hits * relevant.weights.astype(np.uint8)[pairs.label[own]][:, None]).astype(np.uint8)
+            gains = (hits * relevant.gains.astype(np.uint8)[pairs.label[own]][:, None]).astype(np.uint8)
             return [_discounted(np.maximum.reduceat(gains, begins, axis=0), cutoffs)]
         any_hits = np.logical_or.reduceat(hits, begins, axis=0)
         return [
@@ -113,8 +114,8 @@ def per_query(
     if relevant.kind == "graded":
         at_least = gain_counts(label_matrix, relevant, at_most=n)[:, labelled]
         most = {n: measures.best_discounted(at_least, n) for n in cutoffs}
-        sums = dict(zip(cutoffs, *found, strict=True))
-        micro = GradedPerQuery(labelled, alone, at_least[0], sums, most, relevance=relevant.name)
+        gain_sums = dict(zip(cutoffs, *found, strict=True))
+        micro: Scored = GradedPerQuery(labelled, alone, at_least[0], gain_sums, most, relevance=relevant.name)
         return micro.at(place, pairs.label), micro
 
     sums, any_sums, first, any_first, n_results = found
@@ -130,7 +131,14 @@ def per_query(
     earliest = np.minimum.reduceat(np.where(first > 0, first, len(x)), starts)
     any_first[any_missing] = earliest[any_missing]
 
-    def result(query, label, n_relevant, sums, first, **more):
+    def result(
+        query: np.ndarray,
+        label: np.ndarray,
+        n_relevant: np.ndarray,
+        sums: np.ndarray,
+        first: np.ndarray,
+        **more: Any,
+    ) -> PerQuery:
         by_cutoff = dict(zip(cutoffs, sums, strict=True))
         return PerQuery(query, label, n_relevant, by_cutoff, first, relevance=relevant.name, **more)
 
@@ -161,7 +169,7 @@ def _require_fit(
         groups, n_own = relevant.groups, 0
         for block in blocks(np.arange(len(rows))):
             found = neighbours[block]
-            n_own += np.count_nonzero((groups[found] == groups[rows[block]][:, None]) & (found >= 0))
+            n_own += int(np.count_nonzero((groups[found] == groups[rows[block]][:, None]) & (found >= 0)))
         if n_own:
             raise ValueError(
                 f"the ranking holds {n_own} results of the query's own {relevant.excluded or 'group'}, "
@@ -179,8 +187,8 @@ def gain_counts(
 ) -> np.ndarray:
     """How many clips have a gain of 1 or more, of 2 or more, and so on: int [largest gain, n_clips]."""
     counts = []
-    for gain in range(1, int(relevant.weights.max(initial=1)) + 1):
-        weighty = relevance.as_label_matrix(label_matrix.multiply(relevant.weights >= gain))
+    for gain in range(1, int(relevant.gains.max(initial=1)) + 1):
+        weighty = relevance.as_label_matrix(label_matrix.multiply(relevant.gains >= gain))
         counts.append(relevance.n_sharing_any(weighty, at_most=at_most, groups=relevant.groups))
     return np.array(counts)
 

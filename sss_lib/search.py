@@ -144,7 +144,12 @@ def query_rows(queries: np.ndarray | None, n_clips: int) -> np.ndarray:
 
 
 def rank_outside(
-    x: np.ndarray, queries: np.ndarray, search: str = "nns", top_n: int = 150, *, at_a_time=BLOCKS
+    x: np.ndarray,
+    queries: np.ndarray,
+    search: str = "nns",
+    top_n: int = 150,
+    *,
+    at_a_time: tuple[int, int] = BLOCKS,
 ) -> Ranking:
     """Ranking of the corpus for sounds that are none of it; see `rank`.
 

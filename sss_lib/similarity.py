@@ -133,7 +133,7 @@ class Similarities:
         self, among: np.ndarray | None, width: int
     ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
         """Clips, the vectors to multiply for them, and which product is whose (None: in order)."""
-        n_distinct = self.n_clips if self.distinct else len(self.copies.starts) - 1
+        n_distinct = self.n_clips if self.copies is None else len(self.copies.starts) - 1
         if among is not None:
             for start in range(0, len(among), width):
                 columns = among[start : start + width]
@@ -144,7 +144,7 @@ class Similarities:
         for start in range(0, n_distinct, width):
             stop = min(start + width, n_distinct)
             vectors = self.corpus[start : start + width]
-            if self.distinct:
+            if self.copies is None:
                 yield np.arange(start, stop), vectors, None
             else:
                 columns = np.sort(self.copies.of_range(start, stop))

@@ -4,7 +4,7 @@ import io
 import os
 import struct
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 BLOCK = 1 << 20
 _FULL = 2**32 - 1  # what a field of 32 bits holds if its value doesn't fit
@@ -109,7 +109,7 @@ class JoinedZip(io.RawIOBase):
         self.position = origin + offset
         return self.position
 
-    def readinto(self, buffer) -> int:
+    def readinto(self, buffer: Any) -> int:
         """Fill a buffer with what follows in one part, or in the directory; return how many bytes."""
         if self.position >= self.tail_start and self.tail:
             found = self.tail[self.position - self.tail_start :][: len(buffer)]

@@ -7,6 +7,7 @@ alike, so that drawing them one by one promises too much.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,10 +15,10 @@ import pandas as pd
 from sss_lib import protocols
 from sss_lib.metrics import summarise
 from sss_lib.protocols import Protocol
-from sss_lib.queries import Key, Queries
+from sss_lib.queries import Key, Queries, Scored
 from sss_lib.resampling import Design, Means
 
-Results = tuple[Queries, Queries]
+Results = tuple[Scored, Scored]
 """Class-wise and micro per-query results, from `scoring.per_query` or `queries.read_queries`."""
 
 
@@ -45,8 +46,8 @@ class Paired:
 
 
 def bootstrap_intervals(
-    class_wise: Queries,
-    micro: Queries,
+    class_wise: Scored,
+    micro: Scored,
     labels: list[str],
     families: Mapping[str, str] | None = None,
     *,
@@ -101,8 +102,8 @@ def bootstrap_intervals(
 
 
 def summary(
-    class_wise: Queries,
-    micro: Queries,
+    class_wise: Scored,
+    micro: Scored,
     labels: list[str],
     families: Mapping[str, str] | None = None,
     *,
@@ -120,7 +121,7 @@ def summary(
         and group_ci_high over groups (nan if not).
     """
     of = (class_wise, micro, labels, families)
-    options = {"protocol": protocol, "n_draws": n_draws, "seed": seed}
+    options: dict[str, Any] = {"protocol": protocol, "n_draws": n_draws, "seed": seed}
     keys = ["metric", "n", "level", "name"]
     table = summarise(*of, protocol=protocol)
     table = table.merge(bootstrap_intervals(*of, **options), on=keys, validate="one_to_one")
@@ -176,8 +177,8 @@ def compare(
         a, b = (Means(design, np.where(answered, scores[key], np.nan)) for scores in (of_a, of_b))
         difference = Means(design, of_a[key] - of_b[key])
         ends, p = _interval(difference, weights, confidence)
-        columns = (a.observed, b.observed, difference.observed, *ends, p)
-        found = zip(design.levels, *columns, difference.permutation_p(signs), strict=True)
+        estimates = (a.observed, b.observed, difference.observed, *ends, p)
+        found = zip(design.levels, *estimates, difference.permutation_p(signs), strict=True)
         rows += [(*key, *level, *values) for level, *values in found if np.isfinite(values[0])]
     columns = [
         "metric",
@@ -227,10 +228,11 @@ def losses(
         and ci_high, and p of the permutation test; in the order of the systems. All nan where no query has an
         answer by both rules.
     """
-    rows, rules = [], ()
+    rows: list[tuple] = []
+    rules: tuple[str, ...] = ()
     for system, (first, second) in systems.items():
         rules = first[0].relevance, second[0].relevance
-        options = {"protocol": protocol, "groups": groups, "n_draws": n_draws, "seed": seed}
+        options: dict[str, Any] = {"protocol": protocol, "groups": groups, "n_draws": n_draws, "seed": seed}
         table = compare(first, second, labels, **options)
         of_n = table["n"].isna() if n is None else table["n"] == n
         found = table[(table["metric"] == metric) & of_n.fillna(False) & (table["level"] == level)]
@@ -282,11 +284,11 @@ def leaderboard(
     if (level, "all") not in design.levels or level == "class":
         raise ValueError(f"level {level!r} has no leaderboard: use macro or micro")
     at = design.levels.index((level, "all"))
-    scores = {name: _both(*results, protocol) for name, results in systems.items()}
-    if (metric, n) not in (known := next(iter(scores.values()))):
+    scored = {name: _both(*results, protocol) for name, results in systems.items()}
+    if (metric, n) not in (known := next(iter(scored.values()))):
         there = ", ".join(f"({a!r}, {b})" for a, b in known)
         raise ValueError(f"metric={metric!r}, n={n} was not scored: use one of {there}")
-    scores = {name: of_system[metric, n] for name, of_system in scores.items()}
+    scores = {name: of_system[metric, n] for name, of_system in scored.items()}
     answered = np.isfinite(sum(scores.values()))
     weights, signs = design.drawn_weights(n_draws, seed), design.drawn_signs(n_draws, seed)
     means = {name: Means(design, np.where(answered, values, np.nan)) for name, values in scores.items()}
@@ -427,7 +429,7 @@ def holm(p: np.ndarray) -> np.ndarray:
     return adjusted
 
 
-def _one_mean(scores_a: np.ndarray, scores_b: np.ndarray, groups) -> tuple[Design, Means]:
+def _one_mean(scores_a: np.ndarray, scores_b: np.ndarray, groups: np.ndarray | None) -> tuple[Design, Means]:
     """Design and mean of the differences of paired scores: one cell."""
     scores_a, scores_b = np.asarray(scores_a, float), np.asarray(scores_b, float)
     if scores_a.shape != scores_b.shape or scores_a.ndim != 1:
@@ -444,7 +446,7 @@ def _one_mean(scores_a: np.ndarray, scores_b: np.ndarray, groups) -> tuple[Desig
     return design, Means(design, differences[answered])
 
 
-def _both(class_wise: Queries, micro: Queries, protocol: str | Protocol) -> dict[Key, np.ndarray]:
+def _both(class_wise: Scored, micro: Scored, protocol: str | Protocol) -> dict[Key, np.ndarray]:
     """Scores of the class-wise queries and then of the micro ones, by metric and cutoff."""
     of_micro = micro.scores(protocol)
     return {k: np.concatenate([v, of_micro[k]]) for k, v in class_wise.scores(protocol).items()}

@@ -1,7 +1,7 @@
 """Scores to tables that a person reads."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -9,6 +9,9 @@ import pandas as pd
 from sss_lib import export, models, protocols
 from sss_lib.methods import parse
 from sss_lib.protocols import Protocol
+
+if TYPE_CHECKING:
+    from sss_lib.dataset import Dataset
 
 SYSTEM = ["model", "aggregation", "scale", "n_components", "normalize", "pre_normalize", "search"]
 """The columns that tell one system from another."""
@@ -271,7 +274,9 @@ def conventions(
     return by + (f", intervals and tests by {unit}" if unit else "")
 
 
-def caption(collection, n: int, protocol: str | Protocol = "standard", *, unit: str = "clip") -> str:
+def caption(
+    collection: "Dataset", n: int, protocol: str | Protocol = "standard", *, unit: str = "clip"
+) -> str:
     """What a table of comparison shows, and by which conventions, in a sentence.
 
     Parameters

@@ -30,7 +30,7 @@ class Taxonomy:
     parents: Mapping[str, tuple[str, ...]]
     families: Mapping[str, str]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         unknown = {parent for found in self.parents.values() for parent in found} - set(self.parents)
         refuse(sorted(unknown), "parents are not among the labels: give each a line of its own")
         try:

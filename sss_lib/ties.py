@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from sss_lib.relevance import Relevance
 from sss_lib.scoring import per_query
 from sss_lib.search import Ranking, Similarities, blocks, in_threads, rank, unique_rows
 
-Queries = tuple[PerQuery, PerQuery]
+Results = tuple[PerQuery, PerQuery]
 
 
 def bounds(
@@ -25,7 +26,7 @@ def bounds(
     cutoffs: tuple[int, ...] = (15, 150),
     ranking: Ranking | None = None,
     relevant: Relevance | None = None,
-) -> tuple[Queries, Queries]:
+) -> tuple[Results, Results]:
     """Per-query results of the worst and the best order of results whose scores are equal.
 
     Clips in another order would break ties otherwise, and score somewhere between these two. Among equal
@@ -58,8 +59,8 @@ def bounds(
         raise ValueError("relevance 'graded' has no AP to bound: use one of class, leaf, any")
     if ranking is None:
         ranking = rank(x, search, top_n=max(cutoffs), groups=relevant.groups)
-    options = {"search": search, "cutoffs": cutoffs, "ranking": ranking, "relevant": relevant}
-    class_wise, micro = per_query(x, label_matrix, **options)
+    options: dict[str, Any] = {"search": search, "cutoffs": cutoffs, "ranking": ranking, "relevant": relevant}
+    class_wise, micro = cast(Results, per_query(x, label_matrix, **options))
     counted = relevant.counted(label_matrix)
     similarities = Similarities(x, methods.parse(search).exact, relevant.groups)
     tied = _Tied(similarities, ranking.neighbours)
@@ -102,10 +103,10 @@ class _Tied:
                 found[row, k] = similarity[row, place[row, k]]
             last = found[:, -1:].copy()
             last[last == -np.inf] = np.nan  # equal to nothing
-            equal = [[] for _ in rows]
+            equal: list[list[np.ndarray]] = [[] for _ in rows]
             for columns, similarity in similarities.bands(rows):
-                for row in np.flatnonzero((similarity == last).any(axis=1)):
-                    equal[row].append(columns[similarity[row] == last[row]])
+                for i in np.flatnonzero((similarity == last).any(axis=1)):
+                    equal[i].append(columns[similarity[i] == last[i]])
             outside = [
                 np.setdiff1d(np.concatenate(parts), ranked[i]) if parts else np.empty(0, int)
                 for i, parts in enumerate(equal)

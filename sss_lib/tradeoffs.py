@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from sss_lib import measures, statistics
 from sss_lib.methods import parse
-from sss_lib.queries import PerQuery
+from sss_lib.queries import Key, PerQuery
 
 COLUMNS = ("build s", "ms a query", "times faster", "bytes a clip")
 
@@ -73,20 +74,23 @@ def _columns(n: int | None) -> tuple[str, ...]:
     return name, f"{name} lost", f"{name} lost low", f"{name} lost high"
 
 
-def _row(search, run: Run, exact: Run, cutoffs, groups, n_draws) -> dict:
-    row = {"search": search}
+def _row(
+    search: str, run: Run, exact: Run, cutoffs: Sequence[int], groups: np.ndarray | None, n_draws: int
+) -> dict:
+    row: dict[str, Any] = {"search": search}
     for n in cutoffs:
         row[f"recall@{n}"] = np.nanmean(measures.recall(run.neighbours, exact.neighbours, n))
     a, b = (one.queries.scores("standard") for one in (exact, run))
     label, query = run.queries.label, run.queries.query
-    for metric, n in [*(("MAP", n) for n in cutoffs), ("MR1", None)]:
+    keys: list[Key] = [*(("MAP", n) for n in cutoffs), ("MR1", None)]
+    for metric, cutoff in keys:
         better, worse = (a, b) if metric == "MAP" else (b, a)  # of ranks, the smaller is better
         lost = statistics.macro_difference(
-            better[metric, n], worse[metric, n], label, query, groups=groups, n_draws=n_draws
+            better[metric, cutoff], worse[metric, cutoff], label, query, groups=groups, n_draws=n_draws
         )
-        value = pd.Series(b[metric, n]).groupby(label).mean().mean()
+        value = pd.Series(b[metric, cutoff]).groupby(label).mean().mean()
         found = value, lost.difference, lost.ci_low, lost.ci_high
-        row |= dict(zip(_columns(n), found, strict=True))
+        row |= dict(zip(_columns(cutoff), found, strict=True))
     cost, of_exact = run.cost, exact.cost
     faster = of_exact["query_ms"] / cost["query_ms"]
     found = cost["build_s"], cost["query_ms"], faster, cost["bytes_per_clip"]

@@ -108,10 +108,12 @@ def _examine(path: str) -> dict:
     with contextlib.suppress(OSError):  # decoding says why
         if os.path.isfile(path):  # a pipe or a device would never end
             row["sha256"] = download.digest_of(Path(path))
-    sound = None
     try:
-        for block, rate_hz in audio.blocks(path):
-            sound = sound or _Sound(rate_hz, block.shape[1])
+        blocks = audio.blocks(path)
+        first, rate_hz = next(blocks)  # there is one, or an AudioError
+        sound = _Sound(rate_hz, first.shape[1])
+        sound.hear(first)
+        for block, _ in blocks:
             sound.hear(block)
     except audio.AudioError as error:
         return row | {"problem": str(error)}
@@ -131,7 +133,7 @@ class _Sound:
         """Take in the next block: float32 [n_samples, n_channels]."""
         self.n_samples += len(channels)
         self.energy += float(np.square(channels.mean(axis=1, dtype=np.float64)).sum())
-        self.content.update(np.ascontiguousarray(channels))
+        self.content.update(np.ascontiguousarray(channels).data)
         loudness = np.abs(channels)
         self.peak = max(self.peak, float(loudness.max()))
         full = np.concatenate([self.last, loudness >= FULL_SCALE])
@@ -185,7 +187,7 @@ def report_on(
     findings = [
         *(_parts(known, root) + _unpacked(known, root) if known and root else []),
         *(Finding(WRONG, "tables", sentence) for sentence in problems),
-        *(_sizes(dataset, known) if known and known.expected else []),
+        *(_sizes(dataset, known.expected()) if known and known.expected else []),
         *_classes(dataset),
         *_audio(clips),
         *(_published_audio(clips, known.expected()) if known and known.expected else []),
@@ -260,9 +262,9 @@ def _is_as_told(path: Path, n_bytes: int, checksum: int) -> bool:
         return False
 
 
-def _sizes(dataset: "Dataset", known: Collection) -> list[Finding]:
+def _sizes(dataset: "Dataset", expected: Expected) -> list[Finding]:
     """Compare the numbers of clips, classes and labels with those published."""
-    expected, sizes = known.expected(), dataset.class_sizes()
+    sizes = dataset.class_sizes()
     findings = [
         Finding(OK if n == right else WRONG, what, f"{n:,}" + ("" if n == right else f", not {right:,}"))
         for what, n, right in (

@@ -146,7 +146,7 @@ def test_a_wrong_file_of_any_model_is_refused_in_words(name, tmp_path, monkeypat
     row = CATALOGUE[name]
     pytest.importorskip(row.requires)
     path = tmp_path / row.weights.file
-    monkeypatch.setattr(f"sss_lib.models.{row.loader}.read_weights", lambda row: path)
+    monkeypatch.setattr("sss_lib.models.weights.find", lambda name, weights: path)
     for kind in KINDS:
         write_wrong(path, kind)
         with pytest.raises(ValueError, match=re.escape(str(path))) as caught:

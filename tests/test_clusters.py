@@ -240,11 +240,6 @@ def test_notebook_03_and_04_give_their_work_to_a_cluster_and_get_the_same(client
         clusters.per_query(x, label_matrix, client=client, ranking=few, **ways)
 
 
-def test_no_cluster_is_no_client():
-    with clusters.connect(None) as nobody:
-        assert nobody is None
-
-
 @pytest.mark.parametrize("n_killed", [1, 2])
 def test_workers_that_are_killed_while_they_search_change_nothing(client, n_killed):
     """Of two; with both, what was sent to them is gone too, and sent again."""

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from sss_lib import artefacts, audio, dataset, extraction, models
+from sss_lib import audio, dataset, extraction, models
 from sss_lib.artefacts import Artefact, Store
 from sss_lib.models import weights
 from sss_lib.models.catalogue import CATALOGUE
@@ -263,7 +263,7 @@ def test_changed_code_or_another_model_is_computed_again(collection, out_dir, mo
     extraction.extract(tiny, "duration", out_dir)
     assert extraction.extract(tiny, "logmel", out_dir).n_new == 5
     assert np.shape(read(out_dir).values) == (5, 128)
-    monkeypatch.setattr(artefacts, "code_digest", lambda modules: "other code")
+    monkeypatch.setattr("sss_lib.parquet.code_digest", lambda modules: "other code")
     assert extraction.extract(tiny, "logmel", out_dir).n_new == 5
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from sss_lib import archives, download
 from sss_lib.ground_truth import GroundTruth
@@ -151,7 +152,7 @@ def fetch(
     *,
     keep_parts: bool = True,
     progress: bool = True,
-    **options: object,
+    **options: Any,
 ) -> None:
     """Download, check and unpack what is missing of a collection; do nothing if nothing is.
 

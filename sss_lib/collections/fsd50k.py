@@ -8,6 +8,7 @@ and the tables read here.
 import functools
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -133,7 +134,9 @@ def _expected_of_dev() -> Expected:
     return Expected(40_966, 200, 114_271, {}, DEV_HOURS, 44_100, 1)
 
 
-def _collection(subset: str, name: str, title: str, audio: Archive, expected) -> Collection:
+def _collection(
+    subset: str, name: str, title: str, audio: Archive, expected: Callable[[], Expected]
+) -> Collection:
     return Collection(
         name=name,
         title=title,

@@ -64,7 +64,6 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"http://{options.host}:{options.port}/ (stop with control-C)", flush=True)
     arguments = command(options.host, options.port, notebook, browser=not options.no_browser)
     os.execve(sys.executable, arguments, environment())
-    return 0
 
 
 if __name__ == "__main__":

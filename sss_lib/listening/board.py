@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import anywidget
 import traitlets
@@ -149,7 +150,7 @@ class Board(anywidget.AnyWidget):
             raise ValueError(f"{len(names)} systems are chosen: choose 1 to {MOST_SYSTEMS}")
         return [self.study.system(name) for name in names]
 
-    def _receive(self, _, message: object, buffers: list) -> None:
+    def _receive(self, _: object, message: object, buffers: list) -> None:
         """Answer a message of the page, with what went wrong where something did."""
         message = message if isinstance(message, dict) else {}
         answer = self._answers.get(str(message.get("ask")))
@@ -180,7 +181,7 @@ class Board(anywidget.AnyWidget):
             return bytes(N_COLUMNS * (1 + N_BANDS))
 
     def _search(self, message: dict, buffers: list) -> dict:
-        clip = message.get("clip")
+        clip: Any = message.get("clip")
         self.study.sounds.path(clip)
         self.show(clip)
         return {}
@@ -192,7 +193,7 @@ class Board(anywidget.AnyWidget):
             self.show_sound(self._arriving.path, str(message.get("name"))[:120])
         return {}
 
-    def _repr_mimebundle_(self, **options: object):
+    def _repr_mimebundle_(self, **options: object) -> tuple[dict, dict]:
         bundle = super()._repr_mimebundle_(**options)
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
         return {**data, "text/html": views.as_html(self.view)}, metadata

@@ -90,10 +90,10 @@ class Controls(widgets.VBox):
             one.observe(self._on(self._count), "value")
         for one in (self.first, self.second):
             one.observe(self._on(self._restart), "value")
-        self.clip.observe(self._on(lambda: self.clip.value and board.show(self.clip.value)), "value")
+        self.clip.observe(self._on(self._show), "value")
         self.label.observe(self._on(lambda: board.show(board.query, self.label.value)), "value")
         self.n.observe(self._on(self._resize), "value")
-        self.words.observe(self._on(lambda: self.words.value and board.show_words(self.words.value)), "value")
+        self.words.observe(self._on(self._search), "value")
         board.observe(lambda _: self._follow(), "view")
         self._follow()
 
@@ -105,7 +105,7 @@ class Controls(widgets.VBox):
     def _on(self, act: Callable) -> Callable:
         """Handler of a change: says what is wrong on the board instead of failing unseen."""
 
-        def handler(change):
+        def handler(change: object) -> None:
             if not self._quiet:
                 self._try(act)
 
@@ -133,6 +133,14 @@ class Controls(widgets.VBox):
         labels = self.study.collection.clips["labels"][row]
         wanted = [label for label in self.include.value if label in labels]
         self.board.show(row, wanted[0] if wanted else "")
+
+    def _show(self) -> None:
+        if self.clip.value:
+            self.board.show(self.clip.value)
+
+    def _search(self) -> None:
+        if self.words.value:
+            self.board.show_words(self.words.value)
 
     def _choose(self) -> None:
         names = list(dict.fromkeys(one.value for one in self.systems if one.value))

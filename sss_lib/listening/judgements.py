@@ -3,7 +3,7 @@
 import json
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,7 +29,7 @@ class Judgements:
     def __init__(self, path: str | Path):
         self.path = Path(path)
 
-    def grade(self, judge: str, query: str, clip: str, grade: int) -> None:
+    def grade(self, judge: str, query: str, clip: str, grade: object) -> None:
         """Note how much a clip means what a query does.
 
         Raises
@@ -41,7 +41,7 @@ class Judgements:
             raise ValueError(f"grade {grade!r} is unknown: use {', '.join(map(str, GRADES))}")
         self._append("grade", judge, query=query, clip=clip, grade=grade)
 
-    def prefer(self, judge: str, query: str, systems: tuple[str, str], preferred: str, n: int) -> None:
+    def prefer(self, judge: str, query: str, systems: Sequence[str], preferred: str, n: int) -> None:
         """Note which of two systems' first n results a judge prefers for a query; "" for neither."""
         if preferred and preferred not in systems:
             raise ValueError(f"{preferred!r} is not one of the two systems {', '.join(systems)}")

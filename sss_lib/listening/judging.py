@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import ipywidgets as widgets
 import numpy as np
+import pandas as pd
 import traitlets
 
 from sss_lib.listening import views
@@ -121,12 +122,12 @@ class Judging(Board):
     def _fname(self, row: int) -> str:
         return self.study.collection.clips["fname"][row]
 
-    def _own(self):
+    def _own(self) -> pd.DataFrame:
         """What this judge has said in this mode."""
         found = self.judgements.read()
         return found[(found["judge"] == self.judge) & (found["kind"] == MODES[self.mode])]
 
-    def _todo(self, own) -> list[int]:
+    def _todo(self, own: pd.DataFrame) -> list[int]:
         """Queries that aren't judged through, of what this judge has said."""
         if self.mode == "prefer":
             pair = sorted(system.name for system in self.systems)

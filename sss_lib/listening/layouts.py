@@ -3,12 +3,13 @@
 import numpy as np
 
 from sss_lib.artefacts import Store, to_matrix
+from sss_lib.grid import Variant
 from sss_lib.projection import project
 
 LAYOUTS = {"pca": "principal components", "tsne": "t-SNE"}
 
 
-def read_or_make(store: Store, dataset: str, variant, how: str) -> tuple[list[str], np.ndarray]:
+def read_or_make(store: Store, dataset: str, variant: Variant, how: str) -> tuple[list[str], np.ndarray]:
     """Clips and their places on the map of a variant, made and kept if they aren't current."""
     artefact = store.layout(dataset, variant, how)
     if artefact.is_current():

@@ -100,7 +100,7 @@ class SoundMap(anywidget.AnyWidget):
         results = [[clip for clip, _ in one["results"]] for one in view.get("columns", ())]
         self.linked = {"query": self.board.query, "results": sorted({row for one in results for row in one})}
 
-    def _receive(self, _, message: object, buffers: list) -> None:
+    def _receive(self, _: object, message: object, buffers: list) -> None:
         message = message if isinstance(message, dict) else {}
         answer, reply = self._answers.get(str(message.get("ask"))), {}
         try:

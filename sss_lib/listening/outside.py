@@ -5,7 +5,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Executor, Future
 from pathlib import Path
 
 import numpy as np
@@ -107,8 +107,8 @@ def _search(study: Study, systems: Sequence[System], embed: Callable, n: int) ->
     return found
 
 
-def _rank(study: Study, system: System, frames: Future, n: int) -> list[tuple[int, float]]:
-    frames = frames.result()
+def _rank(study: Study, system: System, embedded: Future, n: int) -> list[tuple[int, float]]:
+    frames = embedded.result()
     clip = processing.aggregate(frames, np.array([0, len(frames)]), system.variant.aggregation)
     query = study.store.read_fitted(study.name, system.variant)(clip)
     corpus = study.index(system)
@@ -118,7 +118,7 @@ def _rank(study: Study, system: System, frames: Future, n: int) -> list[tuple[in
 
 
 @functools.cache
-def _worker(model: str):
+def _worker(model: str) -> Executor:
     """A process for each model, which keeps it loaded: TensorFlow can hang in one that has run PyTorch."""
     from joblib.externals.loky import ProcessPoolExecutor
 
@@ -132,7 +132,10 @@ def _embed_file(spec: models.ModelSpec, path: str) -> np.ndarray:
 
 def _embed_words(spec: models.ModelSpec, words: str) -> np.ndarray:
     """Embedding of words in the space of the sounds: float32 [1, dim]."""
-    return np.atleast_2d(np.asarray(models.text_tower(spec)(words), np.float32))
+    embed = models.text_tower(spec)
+    if embed is None:
+        raise ValueError(f"{spec.name} has no text tower here")
+    return np.atleast_2d(np.asarray(embed(words), np.float32))
 
 
 _loaded: dict[str, models.Extractor] = {}

@@ -66,7 +66,7 @@ class Steps:
         Where it stands; -1 before the first step.
     """
 
-    def __init__(self, study: Study, a: System, b: System, rows: Sequence[int]):
+    def __init__(self, study: Study, a: System, b: System, rows: Sequence[int] | np.ndarray):
         self.study = study
         wanted = set(np.asarray(rows).tolist())
         table = study.disagreements(a, b)

@@ -4,9 +4,11 @@ import functools
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from sss_lib import dataset as datasets
 from sss_lib import models, tables
@@ -132,7 +134,7 @@ class Study:
         """Rows of the collection that a system has embedded, in the order of its embeddings: int [n]."""
         return self._ranking(system)[0]
 
-    def _read_ranking(self, system: System):
+    def _read_ranking(self, system: System) -> tuple[np.ndarray, dict[int, int], pa.Table]:
         artefact = self.store.ranking(self.name, system.variant, system.search, top_n=system.top_n)
         table = artefact.read()
         rows = np.array([self.row_of[fname] for fname in table["fname"].to_pylist()])
@@ -202,7 +204,7 @@ def _is_there(model: str) -> bool:
     return True
 
 
-def _system(about: Mapping[str, object]) -> System:
+def _system(about: Mapping[str, Any]) -> System:
     words = {word: about[word] for word in RULE if word != "search"}
     if words["n_components"] is not None:
         words["n_components"] = int(words["n_components"])

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -206,9 +207,7 @@ def has_text(name: str) -> bool:
     return text_tower(spec(name)) is not None
 
 
-def register(
-    name: str, network: Callable | None = None, *, rate_hz: int, dim: int, **about: object
-) -> Callable:
+def register(name: str, network: Callable | None = None, *, rate_hz: int, dim: int, **about: Any) -> Callable:
     """Add an audio representation of your own to the catalogue, for as long as this Python runs.
 
     Parameters
@@ -254,7 +253,7 @@ def register(
     return network
 
 
-def audit(name: str | ModelSpec, waves: Sequence[np.ndarray], **options: object) -> dict[str, float]:
+def audit(name: str | ModelSpec, waves: Sequence[np.ndarray], **options: Any) -> dict[str, float]:
     """How much a model's embeddings differ by order, batch and worker; see `determinism.audit`."""
     from sss_lib.models import determinism
 
@@ -269,7 +268,7 @@ def read_weights(row: ModelSpec) -> Path | None:
     return find(row.name, row.weights) if row.weights else None
 
 
-def fetch(name: str, **options: object) -> Path | None:
+def fetch(name: str, **options: Any) -> Path | None:
     """Download a model's weights, if it has any and they are not there yet.
 
     Parameters

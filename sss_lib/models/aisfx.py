@@ -5,13 +5,18 @@ The published pipeline, with the audio decoded by `sss_lib.audio`: 96 HTK mel ba
 A last patch that isn't full is dropped, unless it's the only one: then it is padded with zeros.
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from sss_lib import audio
-from sss_lib.models import checkpoint, read_weights
+from sss_lib.models import checkpoint
 from sss_lib.models.batches import Batched
 from sss_lib.models.spec import ModelSpec
 from sss_lib.models.spectrogram import log_mel
+
+if TYPE_CHECKING:
+    from torch import nn
 
 LOG_MEL_MAX = 9.457798957824707
 """Largest log-mel value of the training data, which the network's input is divided by."""
@@ -21,9 +26,7 @@ CHANNELS = (1, 64, 128, 256, 512)
 
 def load(spec: ModelSpec, device: str) -> Batched:
     """Network with the published weights: waveform to [n_frames, 512]."""
-    checkpoint.import_torch(spec)
-    path = read_weights(spec)
-    state = checkpoint.select(checkpoint.read(path), path)
+    state, path = checkpoint.published(spec)
     return Batched(patches, checkpoint.load_into(build(), state, path), device)
 
 
@@ -38,7 +41,7 @@ def patches(wave: np.ndarray) -> np.ndarray:
     return audio.chunk(frames.astype(np.float32), PATCH, HOP, keep_partial=False)
 
 
-def build():
+def build() -> "nn.Module":
     """Four blocks of two 3 x 3 convolutions with max pooling, then mean over bands and maximum over time.
 
     Returns
@@ -63,7 +66,7 @@ def build():
             return nn.functional.max_pool2d(torch.relu(self.bn2(self.conv2(x))), self.pool)
 
     class Network(nn.Module):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             for i, pool in enumerate((2, 2, 2, 1)):
                 setattr(self, f"conv_block{i + 1}", Block(CHANNELS[i], CHANNELS[i + 1], pool))

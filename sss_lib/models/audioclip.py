@@ -12,12 +12,16 @@ length is the window, so that memory is bounded and nothing of a long clip is lo
 
 import functools
 from collections import OrderedDict
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sss_lib.models import checkpoint, read_weights, resnet
+from sss_lib.models import checkpoint, resnet
 from sss_lib.models.batches import Batched, windowed
 from sss_lib.models.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from torch import nn
 
 WINDOW, HOP, SIZE, N_BANDS = 1654, 561, 2048, 1025
 DIM = 1024
@@ -38,16 +42,14 @@ def load(spec: ModelSpec, device: str) -> Batched:
 
     `options["full_scale"]` is the value that a sample of full scale has for the network.
     """
-    checkpoint.import_torch(spec)
-    path = read_weights(spec)
-    state = checkpoint.select(checkpoint.read(path), path, dropped=OTHER_BRANCHES)
+    state, path = checkpoint.published(spec, dropped=OTHER_BRANCHES)
     scaled = functools.partial(np.multiply, np.float32(spec.options["full_scale"]))
     inputs = windowed(spec, scaled) if spec.window_s else lambda wave: [scaled(wave)]
     network = checkpoint.load_into(build(), state, path)
     return Batched(inputs, network, device, batch=None if spec.window_s else 1)  # whole clips need memory
 
 
-def build():
+def build() -> "nn.Module":
     """FBSP spectrogram, ResNeXt-50 (32 groups of 4) with attention, and projection.
 
     Returns
@@ -61,7 +63,7 @@ def build():
     class Wavelets(nn.Module):
         """Products of frames [..., 2048] with complex frequency B-spline wavelets, as two real numbers."""
 
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             self.m = nn.Parameter(torch.zeros(N_BANDS))
             self.fb = nn.Parameter(torch.ones(N_BANDS))
@@ -103,7 +105,7 @@ def build():
             return torch.sigmoid(self.bn(self.conv_point(self.conv_depth(x))))
 
     class Audio(nn.Module):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             self.register_buffer("window", torch.zeros(WINDOW))
             self.fbsp = Wavelets()

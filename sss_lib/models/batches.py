@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -34,8 +35,8 @@ def windowed(spec: ModelSpec, front_end: Callable[[np.ndarray], np.ndarray]) -> 
     callable
         Wave to an iterator of inputs.
     """
-    size = round(spec.window_s * spec.rate_hz)
-    return lambda wave: map(front_end, audio.windows(wave, size, long=spec.long, short=spec.short))
+    size, long, short = spec.window_size, spec.long, spec.short
+    return lambda wave: map(front_end, audio.windows(wave, size, long=long, short=short))
 
 
 @dataclass(frozen=True)
@@ -61,13 +62,13 @@ class Batched:
         If half precision is asked for on a CPU, or a GPU where there is none.
     """
 
-    inputs: Callable[[np.ndarray], object]
-    network: object
+    inputs: Callable[[np.ndarray], Iterable[np.ndarray]]
+    network: Any
     device: str = "cpu"
     half: bool = False
     batch: int | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         import torch
 
         object.__setattr__(self, "device", chosen(self.device))

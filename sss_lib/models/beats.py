@@ -12,14 +12,19 @@ through the network at a time: its 1,496 tokens take 0.3 GiB besides the weights
 
 import math
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sss_lib import audio
-from sss_lib.models import checkpoint, read_weights
+from sss_lib.models import checkpoint, weights
 from sss_lib.models.batches import Batched
 from sss_lib.models.kaldi import fbank
 from sss_lib.models.spec import ModelSpec
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 MEAN, SCALE = 15.41663, 2 * 6.55582
 """The training data's log-mel mean, and twice its standard deviation."""
@@ -35,7 +40,7 @@ SHORTEST, PIECE = 400 + (PATCH - 1) * 160, 30 * 16000
 def load(spec: ModelSpec, device: str) -> Batched:
     """Network with the published weights: waveform to [n_frames, 768]."""
     checkpoint.import_torch(spec)
-    path = read_weights(spec)
+    path = weights.find(spec.name, spec.needed_weights)
     content = checkpoint.read(path)
     state = checkpoint.select(content, path, nested="model", dropped=("predictor.",))
     cfg = content.get("cfg")
@@ -60,7 +65,7 @@ def inputs(wave: np.ndarray) -> Iterator[np.ndarray]:
         yield (frames - np.float32(MEAN)) / np.float32(SCALE)
 
 
-def buckets(distances, n_buckets: int, max_distance: int):
+def buckets(distances: "torch.Tensor", n_buckets: int, max_distance: int) -> "torch.Tensor":
     """Bucket of each signed distance: one a step up to a quarter of the buckets, then logarithmic.
 
     Parameters
@@ -90,12 +95,12 @@ def buckets(distances, n_buckets: int, max_distance: int):
     return (distances > 0) * half + torch.where(steps < exact, steps, far)
 
 
-def build(cfg: dict, *, tokens: bool = False):
+def build(cfg: Mapping, *, tokens: bool = False) -> "nn.Module":
     """Network of a checkpoint.
 
     Parameters
     ----------
-    cfg : dict
+    cfg : mapping
         As in the checkpoint. Its `max_distance` and `deep_norm` count, which no shape tells.
     tokens : bool
         Give all tokens instead of the means of those of one time.
@@ -123,7 +128,7 @@ def build(cfg: dict, *, tokens: bool = False):
     class PositionConvolution(nn.Module):
         """Convolution over tokens: of each step, a kernel of direction `weight_v` and size `weight_g`."""
 
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             self.bias = nn.Parameter(torch.zeros(DIM))
             self.weight_g = nn.Parameter(torch.ones(1, 1, KERNEL))
@@ -171,7 +176,7 @@ def build(cfg: dict, *, tokens: bool = False):
             return self.final_layer_norm(skip * x + self.fc2(functional.gelu(self.fc1(x))))
 
     class Encoder(nn.Module):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             shared = nn.Embedding(N_BUCKETS, N_HEADS)
             self.pos_conv = nn.Sequential(PositionConvolution())
@@ -193,7 +198,7 @@ def build(cfg: dict, *, tokens: bool = False):
             return of_distance.unfold(1, n_tokens, 1).flip(1)
 
     class Network(nn.Module):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             self.patch_embedding = nn.Conv2d(1, PATCH_DIM, PATCH, PATCH, bias=False)
             self.layer_norm = nn.LayerNorm(PATCH_DIM)

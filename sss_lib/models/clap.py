@@ -7,10 +7,14 @@ Pengi contradict each other (microsoft/CLAP issue 38).
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sss_lib.models.spectrogram import centred_power, decibels, triangular_filterbank
+
+if TYPE_CHECKING:
+    from torch import nn
 
 SIZE, N_BANDS = 1024, 64
 LOW_HZ, HIGH_HZ = 50, 14000
@@ -75,7 +79,7 @@ def log_mel(bank: np.ndarray, hop: int, *, sixteen_bit: bool = False) -> Callabl
     return front_end
 
 
-def projection(n_in: int):
+def projection(n_in: int) -> "nn.Module":
     """Projection of CLAP 2022, CLAP 2023 and Pengi to 1024 values, with its published names.
 
     Returns
@@ -87,7 +91,7 @@ def projection(n_in: int):
     from torch import nn
 
     class Projection(nn.Module):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             self.linear1 = nn.Linear(n_in, 1024, bias=False)
             self.linear2 = nn.Linear(1024, 1024, bias=False)

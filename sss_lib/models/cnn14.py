@@ -3,13 +3,18 @@
 Each window of 5 s gives one embedding.
 """
 
-from sss_lib.models import checkpoint, clap, read_weights
+from typing import TYPE_CHECKING, Any
+
+from sss_lib.models import checkpoint, clap
 from sss_lib.models.batches import Batched, windowed
 from sss_lib.models.spec import ModelSpec
 
+if TYPE_CHECKING:
+    from torch import nn
+
 HOP = 320
 CHANNELS = (1, 64, 128, 256, 512, 1024, 2048)
-FILE = {
+FILE: dict[str, Any] = {
     "nested": "model",
     "dropped": (
         "audio_encoder.base.spectrogram_extractor.",
@@ -24,15 +29,13 @@ FILE = {
 
 def load(spec: ModelSpec, device: str) -> Batched:
     """Network with the published weights: each window to [1024]."""
-    checkpoint.import_torch(spec)
-    path = read_weights(spec)
-    state = checkpoint.select(checkpoint.read(path), path, **FILE)
+    state, path = checkpoint.published(spec, **FILE)
     bank = clap.take_bank(state, "base.logmel_extractor.melW", path)
     network = checkpoint.load_into(build(), state, path)
     return Batched(windowed(spec, clap.log_mel(bank, HOP)), network, device)
 
 
-def build():
+def build() -> "nn.Module":
     """Six blocks of two 3 x 3 convolutions, mean over bands, maximum plus mean over time, projection.
 
     Returns
@@ -55,7 +58,7 @@ def build():
             return torch.relu(self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x))))))
 
     class Cnn14(nn.Module):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             self.bn0 = nn.BatchNorm2d(clap.N_BANDS)
             for i in range(1, 7):
@@ -72,7 +75,7 @@ def build():
             return torch.relu(self.fc1(x.amax(dim=2) + x.mean(dim=2)))
 
     class Network(nn.Module):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             self.base = Cnn14()
             self.projection = clap.projection(2048)

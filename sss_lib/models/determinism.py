@@ -58,13 +58,13 @@ def _embed(spec: models.ModelSpec, waves: Sequence[np.ndarray], device: str) -> 
     return models.load(spec, device).embed(waves)
 
 
-def _in_worker(worker: Executor | None, *work: object) -> list[np.ndarray]:
+def _in_worker(worker: Executor | None, function: Callable, *arguments: object) -> list[np.ndarray]:
     if worker:
-        return worker.submit(*work).result()
+        return worker.submit(function, *arguments).result()
     from joblib.externals.loky import ProcessPoolExecutor
 
     with ProcessPoolExecutor(1) as pool:
-        return pool.submit(*work).result()
+        return pool.submit(function, *arguments).result()
 
 
 def _difference(way: str, one: list[np.ndarray], other: list[np.ndarray]) -> float:

@@ -1,12 +1,13 @@
 """Downloading weights: those that are missing, held to what is known of them."""
 
 from pathlib import Path
+from typing import Any
 
 from sss_lib import download
 from sss_lib.models.weights import Weights, find, path_of, record, remote_of, state_of
 
 
-def fetch(name: str, weights: Weights, **options: object) -> Path:
+def fetch(name: str, weights: Weights, **options: Any) -> Path:
     """Path of a model's weights, downloaded if they are missing, and the right ones.
 
     Parameters

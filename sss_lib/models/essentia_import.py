@@ -75,13 +75,13 @@ def graph(spec: ModelSpec, inputs: str, output: str, *, squeeze: bool) -> Callab
             f"{spec.name} needs TensorFlow, and this Essentia is without it: uninstall the package essentia, "
             "and install the other with pip install -e .[essentia]"
         )
-    path = weights.find(spec.name, spec.weights)
+    path = weights.find(spec.name, spec.needed_weights)
     try:
         predict = standard.TensorflowPredict(
             graphFilename=str(path), inputs=[inputs], outputs=[output], squeeze=squeeze
         )
     except RuntimeError as error:
-        raise weights.unusable(spec.name, spec.weights, error) from None
+        raise weights.unusable(spec.name, spec.needed_weights, error) from None
 
     def embed(values: np.ndarray) -> np.ndarray:
         rows = []

@@ -13,6 +13,8 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -67,7 +69,7 @@ def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
     return lambda wave: _embed(module, model, wave, device)[0]
 
 
-def _imported(module: str):
+def _imported(module: str) -> ModuleType:
     """Return the module, which has what HEAR asks for."""
     try:
         imported = importlib.import_module(module)
@@ -128,7 +130,7 @@ def _described(module: str, path: str, digests: tuple) -> ModelSpec:
     )
 
 
-def _embed(module, model, wave: np.ndarray, device: str) -> tuple[np.ndarray, np.ndarray]:
+def _embed(module: ModuleType, model: Any, wave: np.ndarray, device: str) -> tuple[np.ndarray, np.ndarray]:
     """Frames [n_frames, dim] and their times in seconds; a scene is one frame without a time."""
     clips, torch = _batch_of_one(model, wave, device), sys.modules.get("torch")
     with torch.no_grad() if torch else contextlib.nullcontext():
@@ -144,7 +146,7 @@ def _embed(module, model, wave: np.ndarray, device: str) -> tuple[np.ndarray, np
     return frames, times_ms / 1000
 
 
-def _batch_of_one(model, wave: np.ndarray, device: str):
+def _batch_of_one(model: Any, wave: np.ndarray, device: str) -> Any:
     """Return the wave [1, n_samples] in the kind of tensor that the model works with."""
     tensorflow = sys.modules.get("tensorflow")
     if tensorflow and isinstance(model, tensorflow.Module):
@@ -154,6 +156,6 @@ def _batch_of_one(model, wave: np.ndarray, device: str):
     return torch.from_numpy(wave[None]).to(device)
 
 
-def _array(tensor) -> np.ndarray:
+def _array(tensor: Any) -> np.ndarray:
     """Return a tensor of either library as an array."""
     return np.asarray(tensor.detach().cpu() if hasattr(tensor, "detach") else tensor)

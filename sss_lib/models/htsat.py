@@ -6,19 +6,23 @@ as their authors have it for clips up to 10 s; only `preprocessing="paper"` turn
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sss_lib import audio
-from sss_lib.models import checkpoint, clap, read_weights
+from sss_lib.models import checkpoint, clap
 from sss_lib.models.batches import Batched, windowed
 from sss_lib.models.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from torch import nn
 
 ENCODER = "audio_model.audio_encoder."
 BANK = ENCODER + "logmel_extractor.melW"
 UNUSED = ("spectrogram_extractor.", "tscam_conv.", "head.")
 """Parts of the encoder that the embedding does without: what a window and FFT compute, and classification."""
-FILES = {
+FILES: dict[str, dict[str, Any]] = {
     "laion": {
         "nested": "state_dict",
         "dropped": (
@@ -68,11 +72,10 @@ RENAMED = {
 
 def load(spec: ModelSpec, device: str) -> Batched:
     """Network with the published weights: each window to [dim]."""
-    checkpoint.import_torch(spec)
-    path = read_weights(spec)
-    options = dict(spec.options)
+    options = spec.options
     publisher, bank, fuse = options["publisher"], options["bank"], options.get("fuse_long", False)
-    state = to_transformers(checkpoint.select(checkpoint.read(path), path, **FILES[publisher]))
+    content, path = checkpoint.published(spec, **FILES[publisher])
+    state = to_transformers(content)
     if bank == "file":
         bank = clap.take_bank(state, BANK, path)
     else:
@@ -87,7 +90,7 @@ def load(spec: ModelSpec, device: str) -> Batched:
         unit=options["unit"],
     )
     return Batched(
-        fusing(inputs, front_end, round(spec.window_s * spec.rate_hz)) if fuse else inputs,
+        fusing(inputs, front_end, spec.window_size) if fuse else inputs,
         checkpoint.load_into(network, state, path),
         device,
     )
@@ -175,7 +178,9 @@ def fuse(mel: np.ndarray, n_frames: int, draws: np.random.Generator) -> np.ndarr
     return np.stack([shrunk, *(mel[start : start + n_frames] for start in starts)])
 
 
-def build(size: str = "tiny", *, fusion: bool = False, microsoft: bool = False, unit: bool = False):
+def build(
+    size: str = "tiny", *, fusion: bool = False, microsoft: bool = False, unit: bool = False
+) -> "nn.Module":
     """HTSAT and a projection, with the names of transformers' `ClapAudioModelWithProjection`.
 
     Parameters

@@ -6,9 +6,14 @@ projection of the class token, scaled to length 1, is the embedding. (The publis
 20 and takes the mean of three windows, which `long="spread"` gives.)
 """
 
-from sss_lib.models import checkpoint, kaldi, read_weights
+from typing import TYPE_CHECKING
+
+from sss_lib.models import checkpoint, kaldi
 from sss_lib.models.batches import Batched
 from sss_lib.models.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from torch import nn
 
 MEAN, SCALE = -4.268, 9.138
 """The training data's log-mel mean, and twice its standard deviation."""
@@ -26,14 +31,12 @@ OTHERS = (
 
 def load(spec: ModelSpec, device: str) -> Batched:
     """Network with the published weights: waveform to [n_windows, 1024]."""
-    checkpoint.import_torch(spec)
-    path = read_weights(spec)
-    state = checkpoint.select(checkpoint.read(path), path, dropped=OTHERS)
+    state, path = checkpoint.published(spec, dropped=OTHERS)
     network = checkpoint.load_into(build(**spec.options), state, path)
     return Batched(kaldi.windowed(spec, n_frames=N_FRAMES, mean=MEAN, scale=SCALE), network, device)
 
 
-def build(n_layers: int = 12):
+def build(n_layers: int = 12) -> "nn.Module":
     """Layers of self-attention, and the head.
 
     Parameters
@@ -51,7 +54,7 @@ def build(n_layers: int = 12):
     from torch.nn import functional
 
     class Stem(nn.Module):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             self.proj = nn.Conv2d(1, DIM, PATCH, STRIDE, bias=False)
             self.norm_layer = nn.LayerNorm(DIM)
@@ -61,7 +64,7 @@ def build(n_layers: int = 12):
             return self.norm_layer(patches.flatten(2).transpose(1, 2))
 
     class Preprocessor(nn.Module):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             self.cls_token = nn.Parameter(torch.zeros(1, 1, DIM))
             self.rgbt_stem = Stem()
@@ -75,7 +78,7 @@ def build(n_layers: int = 12):
             return tokens + self.pos_embedding_helper.pos_embed
 
     class Layer(nn.Module):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             self.norm_1, self.norm_2 = nn.LayerNorm(DIM, eps=1e-6), nn.LayerNorm(DIM, eps=1e-6)
             self.attn = nn.MultiheadAttention(DIM, N_HEADS, add_bias_kv=True, batch_first=True)
@@ -88,12 +91,12 @@ def build(n_layers: int = 12):
             return x + self.mlp.fc2(functional.gelu(self.mlp.fc1(self.norm_2(x))))
 
     class Trunk(nn.Module):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             self.blocks = nn.Sequential(*(Layer() for _ in range(n_layers)))
 
     class Network(nn.Module):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             head = nn.Sequential(
                 nn.LayerNorm(DIM, eps=1e-6), nn.Identity(), nn.Linear(DIM, JOINT_DIM, bias=False)

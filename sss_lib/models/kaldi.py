@@ -91,5 +91,5 @@ def windowed(spec: ModelSpec, *, n_frames: int, mean: float, scale: float) -> Ca
         return (filled - np.float32(mean)) / np.float32(scale)
 
     in_windows = batches.windowed(spec, front_end)
-    size = round(spec.window_s * spec.rate_hz)
+    size = spec.window_size
     return lambda wave: [front_end(wave)] if len(wave) < size and spec.short == "pad" else in_windows(wave)

@@ -34,7 +34,7 @@ class Windowed:
 
     def embed(self, waves: Iterable[np.ndarray]) -> list[np.ndarray]:
         """Frame embeddings of each wave; where the function has a method `embed`, it gets all windows."""
-        size, network = round(self.spec.window_s * self.spec.rate_hz), self.spec.network
+        size, network = self.spec.window_size, self.spec.network
         policy = {"long": self.spec.long, "short": self.spec.short}
         of_waves = [audio.windows(wave, size, **policy) for wave in waves]
         windows = [window for of_wave in of_waves for window in of_wave]

@@ -4,14 +4,20 @@ An encoder of a neural codec turns 40 ms of audio at 48 kHz into one vector, a t
 follows, and a projection into the space of the texts. A frame embedding is that of 40 ms in its context.
 """
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sss_lib.models import checkpoint, read_weights
+from sss_lib.models import checkpoint, weights
 from sss_lib.models.batches import Batched
 from sss_lib.models.spec import ModelSpec
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 HOP, DIM = 1920, 1024
 PIECE, MARGIN = 100, 8
@@ -27,7 +33,7 @@ def load(spec: ModelSpec, device: str) -> Batched:
     """
     checkpoint.import_torch(spec)
     if spec.weights:
-        source = read_weights(spec)
+        source = weights.find(spec.name, spec.weights)
         content, make = checkpoint.read(source), partial(build, **spec.options)
     else:
         import transformers
@@ -51,7 +57,7 @@ def mirrored(wave: np.ndarray) -> list[np.ndarray]:
     return [np.pad(wave, (0, -len(wave) % HOP), mode="reflect")]
 
 
-def build(**sizes: int):
+def build(**sizes: int) -> "nn.Module":
     """Audio encoder and its projection.
 
     Parameters
@@ -72,14 +78,14 @@ def build(**sizes: int):
     return build_from(PeAudioEncoderConfig(**sizes, dac_config=codec), DIM)
 
 
-def build_from(config, dim: int):
+def build_from(config: Any, dim: int) -> "nn.Module":
     """Return the network of an encoder's configuration; see `build`."""
     import torch
     from torch import nn
     from transformers.models.pe_audio.modeling_pe_audio import PeAudioContrastiveHead, PeAudioEncoder
 
     class Network(nn.Module):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             self.audio_encoder = PeAudioEncoder(config)
             self.audio_head = PeAudioContrastiveHead(config.hidden_size, dim)
@@ -92,7 +98,7 @@ def build_from(config, dim: int):
     return Network()
 
 
-def in_pieces(encode, waves):
+def in_pieces(encode: "Callable[[torch.Tensor], torch.Tensor]", waves: "torch.Tensor") -> "torch.Tensor":
     """Codec frames [n, dim, n_frames] of waves [n, 1, n_samples], a few seconds at a time.
 
     They equal those of the whole, since a frame sees no more than the margin; the whole would take 60 MB/s.

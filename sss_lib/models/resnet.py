@@ -1,16 +1,28 @@
 """Residual networks: what Wav2CLIP and AudioCLIP are made of, with the names of their checkpoints."""
 
 from itertools import pairwise
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
-def stem(n_in: int):
+def stem(n_in: int) -> "tuple[nn.Conv2d, nn.BatchNorm2d]":
     """Return the two layers that every residual network begins with: `conv1` and `bn1`."""
     from torch import nn
 
     return nn.Conv2d(n_in, 64, 7, stride=2, padding=3, bias=False), nn.BatchNorm2d(64)
 
 
-def stage(n_blocks: int, n_in: int, kernels: tuple[int, ...], widths: tuple[int, ...], *, stride=2, groups=1):
+def stage(
+    n_blocks: int,
+    n_in: int,
+    kernels: tuple[int, ...],
+    widths: tuple[int, ...],
+    *,
+    stride: int = 2,
+    groups: int = 1,
+) -> "nn.Module":
     """Residual blocks of convolutions, of which the first block may take every other pixel only.
 
     Parameters

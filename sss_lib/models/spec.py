@@ -2,8 +2,9 @@
 
 import difflib
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from sss_lib import audio
 from sss_lib.models.weights import Weights, digest
@@ -120,17 +121,17 @@ class ModelSpec:
     requires: str = ""
     extra: str = ""
     weights: Weights | None = None
-    options: Mapping[str, object] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
     window_s: float | None = None
     long: str = "windows"
     short: str = "repeat"
     gain_db: float = 0.0
-    paper: Mapping[str, object] = field(default_factory=dict)
+    paper: Mapping[str, Any] = field(default_factory=dict)
     paper_differs: str = ""
     half: bool = False
     scaled: bool = False
     floor: bool = False
-    network: Callable | None = field(default=None, repr=False)
+    network: Any = field(default=None, repr=False)
 
     @property
     def series(self) -> str:
@@ -141,6 +142,20 @@ class ModelSpec:
     def aggregations(self) -> tuple[str, ...]:
         """The ways to make one embedding of a clip's frames."""
         return ("mean", "max", "median") if self.hop_s else ("none",)
+
+    @property
+    def window_size(self) -> int:
+        """Samples that the network takes at once; a ValueError where it takes any length."""
+        if self.window_s is None:
+            raise ValueError(f"{self.name} takes clips of any length: it has no window")
+        return round(self.window_s * self.rate_hz)
+
+    @property
+    def needed_weights(self) -> Weights:
+        """Its weights; a ValueError where its row of the catalogue has none."""
+        if self.weights is None:
+            raise ValueError(f"{self.name} has no weights: name them in its row of the catalogue")
+        return self.weights
 
     @property
     def modules(self) -> tuple[str, ...]:
@@ -214,7 +229,8 @@ class ModelSpec:
                     "clips: leave out one of them"
                 )
             if key:
-                new, says[key] = replace(new, **{key: word}), says.get(key, word)
+                changed: dict[str, Any] = {key: word}
+                new, says[key] = replace(new, **changed), says.get(key, word)
         new = replace(new, half=True) if "half" in words else new
         return new._named_after(self)
 

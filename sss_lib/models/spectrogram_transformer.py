@@ -5,10 +5,14 @@ A window of 1,024 log-mel frames (10.255 s, zeros where it lacks some) is 1,212 
 """
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from sss_lib.models import checkpoint, kaldi, read_weights
+from sss_lib.models import checkpoint, kaldi
 from sss_lib.models.batches import Batched
 from sss_lib.models.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from torch import nn
 
 MEAN, SCALE = -4.2677393, 2 * 4.5689974
 """The training data's log-mel mean, and twice its standard deviation."""
@@ -41,11 +45,9 @@ RENAMED = {
 
 def load(spec: ModelSpec, device: str) -> Batched:
     """Network with the published weights: waveform to [n_windows, 768]."""
-    checkpoint.import_torch(spec)
-    path = read_weights(spec)
-    state = to_transformers(checkpoint.select(checkpoint.read(path), path))
+    state, path = checkpoint.published(spec)
     network = build(**spec.options)
-    checkpoint.load_into(network.host, state, path)
+    checkpoint.load_into(network.host, to_transformers(state), path)
     return Batched(kaldi.windowed(spec, n_frames=N_FRAMES, mean=MEAN, scale=SCALE), network, device)
 
 
@@ -66,7 +68,7 @@ def to_transformers(state: Mapping) -> dict:
     return renamed
 
 
-def build(n_layers: int = 12):
+def build(n_layers: int = 12) -> "nn.Module":
     """ASTModel of transformers in the published configuration, as the `host` of a network.
 
     Parameters
@@ -83,7 +85,7 @@ def build(n_layers: int = 12):
     from transformers import ASTConfig, ASTModel
 
     class Network(torch.nn.Module):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             self.host = ASTModel(ASTConfig(**CONFIG, num_hidden_layers=n_layers))
 

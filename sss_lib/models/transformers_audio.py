@@ -9,6 +9,7 @@ import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from sss_lib import audio
 from sss_lib.models import batches, checkpoint, outside, pe_audio
 from sss_lib.models.spec import ModelSpec
 from sss_lib.models.weights import content_digest
+
+if TYPE_CHECKING:
+    import torch
 
 
 def _any_length(dim: int, hop_s: float) -> dict:
@@ -26,11 +30,11 @@ def _one_a_window(dim: int, window_s: float, short: str) -> dict:
     return {"dim": dim, "hop_s": float(window_s), "window_s": float(window_s), "short": short}
 
 
-def _describe_speech(config, extractor) -> dict:
+def _describe_speech(config: Any, extractor: Any) -> dict:
     return _any_length(config.hidden_size, np.prod(config.conv_stride) / extractor.sampling_rate)
 
 
-def _encode_speech(model, features: Callable, wave: np.ndarray):
+def _encode_speech(model: Any, features: Callable, wave: np.ndarray) -> "torch.Tensor":
     shortest = 1  # samples that one frame sees
     config = model.config
     for kernel, stride in zip(config.conv_kernel[::-1], config.conv_stride[::-1], strict=True):
@@ -38,27 +42,27 @@ def _encode_speech(model, features: Callable, wave: np.ndarray):
     return model(features(audio.pad_to(wave, shortest))["input_values"]).last_hidden_state[0]
 
 
-def _describe_ast(config, extractor) -> dict:
+def _describe_ast(config: Any, extractor: Any) -> dict:
     return _one_a_window(config.hidden_size, extractor.max_length * 0.01, "pad")
 
 
-def _encode_ast(model, features: Callable, wave: np.ndarray):
+def _encode_ast(model: Any, features: Callable, wave: np.ndarray) -> "torch.Tensor":
     return model(features(audio.pad_to(wave, 400))["input_values"]).pooler_output
 
 
-def _describe_clap(config, extractor) -> dict:
+def _describe_clap(config: Any, extractor: Any) -> dict:
     dim = getattr(config, "audio_config", config).projection_dim
     return _one_a_window(dim, extractor.max_length_s, "repeatpad")
 
 
-def _encode_clap(model, features: Callable, wave: np.ndarray):
+def _encode_clap(model: Any, features: Callable, wave: np.ndarray) -> "torch.Tensor":
     inputs = features(wave)
     # No window is longer than itself: where none is, the extractor would call one so at random.
     embedded = model(inputs["input_features"], is_longer=inputs["is_longer"] & False).audio_embeds
     return embedded / embedded.norm(dim=-1, keepdim=True)  # as the library's own get_audio_features
 
 
-def _describe_whisper(config, extractor) -> dict:
+def _describe_whisper(config: Any, extractor: Any) -> dict:
     return {
         "dim": config.d_model,
         "hop_s": 2 * extractor.hop_length / extractor.sampling_rate,
@@ -67,16 +71,16 @@ def _describe_whisper(config, extractor) -> dict:
     }
 
 
-def _encode_whisper(model, features: Callable, wave: np.ndarray):
+def _encode_whisper(model: Any, features: Callable, wave: np.ndarray) -> "torch.Tensor":
     return model.encoder(features(wave)["input_features"]).last_hidden_state[0]
 
 
-def _describe_pe(config, extractor) -> dict:
+def _describe_pe(config: Any, extractor: Any) -> dict:
     return _any_length(config.text_config.hidden_size, pe_audio.HOP / extractor.sampling_rate)
 
 
 _SPEECH = _describe_speech, _encode_speech
-KINDS = {
+KINDS: dict[str, tuple[str, Callable[[Any, Any], dict[str, Any]], Any]] = {
     "audio-spectrogram-transformer": ("ASTModel", _describe_ast, _encode_ast),
     "clap": ("ClapAudioModelWithProjection", _describe_clap, _encode_clap),
     "hubert": ("HubertModel", *_SPEECH),
@@ -88,13 +92,9 @@ KINDS = {
 """By the model_type of config.json: class, configuration to fields of the spec, window to [n_frames, dim]."""
 
 
-_SPEECH_HEADS = ("lm_head.", "classifier.", "projector.", "layer_weights", "tdnn.", "objective.")
-_SPEECH_HEADS += (
-    "feature_extractor.weight",
-    "feature_extractor.bias",
-    "quantizer.",
-    "project_q.",
-    "project_hid.",
+_SPEECH_HEADS = (
+    *("lm_head.", "classifier.", "projector.", "layer_weights", "tdnn.", "objective."),
+    *("feature_extractor.weight", "feature_extractor.bias", "quantizer.", "project_q.", "project_hid."),
 )
 HEADS = {
     "audio-spectrogram-transformer": ("classifier.",),
@@ -161,7 +161,9 @@ def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
     folder = Path(spec.options["folder"])
     config, extractor = _configuration(folder)
     kind, describe, encode = KINDS[spec.options["model_type"]]
-    own_way = describe(config, extractor).get("short")  # of the feature extractor with short clips
+    described = describe(config, extractor)
+    own_way = described.get("short")  # of the feature extractor with short clips
+    hop = round(described["hop_s"] * spec.rate_hz)
     device = batches.chosen(device)
     model = _read(folder, kind, HEADS[spec.options["model_type"]]).to(device)
 
@@ -172,16 +174,14 @@ def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
         frames = []
         with torch.inference_mode():
             for piece in _pieces(spec, wave, own_way):
-                n_frames = -(
-                    -len(piece) // round(spec.hop_s * spec.rate_hz)
-                )  # the rest is the extractor's padding
+                n_frames = -(-len(piece) // hop)  # the rest is the extractor's padding
                 frames.append(encode(model, features, piece)[:n_frames])
         return torch.cat(frames).float().cpu().numpy()
 
     return embed
 
 
-def _configuration(folder: Path):
+def _configuration(folder: Path) -> tuple[Any, Any]:
     """Return the configurations of the model and of its feature extractor."""
     import transformers
 
@@ -200,7 +200,7 @@ def _configuration(folder: Path):
     return config, extractor
 
 
-def _read(folder: Path, kind: str, heads: tuple[str, ...]):
+def _read(folder: Path, kind: str, heads: tuple[str, ...]) -> Any:
     """Return the encoder with all its weights, in evaluation mode.
 
     Raises
@@ -234,7 +234,7 @@ def _read(folder: Path, kind: str, heads: tuple[str, ...]):
 
 def _pieces(spec: ModelSpec, wave: np.ndarray, own_way: str | None) -> list[np.ndarray]:
     """Windows of a wave; one shorter than the window stays so where the feature extractor is to fill it."""
-    size = round(spec.window_s * spec.rate_hz) if spec.window_s else len(wave)
+    size = spec.window_size if spec.window_s else len(wave)
     if len(wave) <= size and spec.short == own_way:
         return [wave]
     return list(audio.windows(wave, size, long=spec.long, short=spec.short))

@@ -6,11 +6,15 @@ The training code of the package and its authors' HEAR module work at 16 kHz; th
 """
 
 from collections import OrderedDict
+from typing import TYPE_CHECKING
 
 from sss_lib import audio
-from sss_lib.models import checkpoint, read_weights, resnet
+from sss_lib.models import checkpoint, resnet
 from sss_lib.models.batches import Batched
 from sss_lib.models.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from torch import nn
 
 SIZE, HOP, DIM = 512, 353, 512
 OTHER_BRANCHES = ("image_transform.", "loss_fn")
@@ -19,14 +23,12 @@ OTHER_BRANCHES = ("image_transform.", "loss_fn")
 
 def load(spec: ModelSpec, device: str) -> Batched:
     """Network with the published weights: waveform to [1, 512]."""
-    checkpoint.import_torch(spec)
-    path = read_weights(spec)
-    state = checkpoint.select(checkpoint.read(path), path, dropped=OTHER_BRANCHES)
+    state, path = checkpoint.published(spec, dropped=OTHER_BRANCHES)
     network = checkpoint.load_into(build(), state, path)
     return Batched(lambda wave: [audio.pad_to(wave, SIZE)], network, device, batch=1)
 
 
-def build():
+def build() -> "nn.Module":
     """Spectrogram, ResNet-18 and projection.
 
     Returns
@@ -38,7 +40,7 @@ def build():
     from torch import nn
 
     class Spectrogram(nn.Module):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             self.register_buffer("window", torch.hann_window(SIZE))
 
@@ -51,7 +53,7 @@ def build():
             return ((x - mean) / (deviation + 1e-9)).float()[:, None]
 
     class Encoder(nn.Module):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             self.spectrogram = Spectrogram()
             self.conv1, self.bn1 = resnet.stem(1)
@@ -67,7 +69,7 @@ def build():
             return x.mean(dim=(2, 3))
 
     class Projection(nn.Module):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             layers = nn.Linear(DIM, DIM), nn.ReLU(), nn.Dropout(), nn.Linear(DIM, DIM)
             self.sequential = nn.Sequential(*layers)

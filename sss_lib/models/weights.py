@@ -63,7 +63,7 @@ class Weights:
     n_bytes: int | None = None
     non_commercial: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not re.fullmatch(r"\w[\w.+-]*", self.file) or self.file == LOCK:
             raise ValueError(f"file {self.file!r} is not a plain name: use letters, digits and . _ + - only")
         if self.url is not None and not re.match("https?://", self.url):

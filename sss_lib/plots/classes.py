@@ -178,11 +178,11 @@ def embedding_map(points: np.ndarray, groups: list[str], ax: Axes) -> Axes:
         Such as the family of each clip; "" for none.
     """
     names = sorted({group for group in groups if group})
-    groups = np.asarray(groups)
-    ax.scatter(*points[groups == ""].T, s=6, color="#BBBBBB", linewidths=0, label="no family")
+    of_clip = np.asarray(groups)
+    ax.scatter(*points[of_clip == ""].T, s=6, color="#BBBBBB", linewidths=0, label="no family")
     for i, name in enumerate(names):
         look = {"color": GROUP_COLOURS[i % len(GROUP_COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
-        ax.scatter(*points[groups == name].T, s=14, linewidths=0, label=plain(name), **look)
+        ax.scatter(*points[of_clip == name].T, s=14, linewidths=0, label=plain(name), **look)
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
     ax.legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))

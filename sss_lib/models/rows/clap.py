@@ -1,9 +1,11 @@
 """Models of audio and language."""
 
+from typing import Any
+
 from sss_lib.models.spec import ModelSpec
 from sss_lib.models.weights import Weights
 
-CROPPED = {
+CROPPED: dict[str, Any] = {
     "paper": {"long": "crop"},
     "paper_differs": "one window of a longer clip, at a place that the study drew anew each time",
 }
@@ -11,7 +13,7 @@ CROPPED = {
 
 
 def _laion_clap(
-    name: str, display_name: str, options: dict, *, n_parameters: str, weights: Weights, **fields: object
+    name: str, display_name: str, options: dict, *, n_parameters: str, weights: Weights, **fields: Any
 ) -> ModelSpec:
     return ModelSpec(
         name=f"laion-{name}",
@@ -43,7 +45,7 @@ def _laion_weights(file: str) -> Weights:
     return Weights(file, "Apache-2.0", page, url=f"https://{page}/resolve/main/{file}")
 
 
-def _laion_fused(variant: str, **fields: object) -> ModelSpec:
+def _laion_fused(variant: str, **fields: Any) -> ModelSpec:
     options = {"publisher": "laion", "size": "tiny", "fusion": True, "bank": "htk"}
     return _laion_clap(
         f"clap-{variant}",
@@ -59,7 +61,9 @@ def _laion_fused(variant: str, **fields: object) -> ModelSpec:
     )
 
 
-def _laion_of_transformers(name: str, repository: str, size: str, n_parameters: str, **fields: object):
+def _laion_of_transformers(
+    name: str, repository: str, size: str, n_parameters: str, **fields: Any
+) -> ModelSpec:
     page = f"huggingface.co/laion/{repository}"
     file = f"{repository}.bin"
     return _laion_clap(

@@ -1,12 +1,14 @@
 """What Essentia computes: descriptors, and frozen graphs of networks."""
 
+from typing import Any
+
 from sss_lib.models.spec import ModelSpec
 from sss_lib.models.weights import Weights
 
 ESSENTIA_MODELS = "https://essentia.upf.edu/models"
 
 
-def _graph(options: dict[str, object], differs: str, **in_paper: object) -> dict[str, object]:
+def _graph(options: dict[str, Any], differs: str, **in_paper: Any) -> dict[str, Any]:
     """Fields of a graph that Essentia runs: its options, and what the 2024 study's code did otherwise."""
     return {
         "options": options,
@@ -16,7 +18,7 @@ def _graph(options: dict[str, object], differs: str, **in_paper: object) -> dict
     }
 
 
-def _patches(**options: object) -> dict[str, object]:
+def _patches(**options: Any) -> dict[str, Any]:
     """Fields of a graph that takes patches of Essentia's bands."""
     options = {"input": "model/Placeholder", "channel": 1, "peak": False, **options}
     options |= {"last_patch": "half", "min_s": 0.0}
