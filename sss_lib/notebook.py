@@ -12,6 +12,16 @@ from pathlib import Path
 from sss_lib.grid import NOTEBOOKS, require_known
 
 
+def prepare() -> None:
+    """Import what runs notebooks, before there are threads that do.
+
+    Two threads of Python 3.11 that build syntax trees at a time, as these imports do, can fail with "AST
+    constructor recursion depth mismatch".
+    """
+    import nbclient  # noqa: F401
+    import papermill  # noqa: F401
+
+
 def code_digest(notebook: str | Path) -> str:
     """Digest of the code cells of a notebook as it is to be run: prose may change without effect."""
     cells = json.loads(Path(notebook).read_text(encoding="utf-8"))["cells"]

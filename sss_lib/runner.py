@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sss_lib import clusters, dataset, experiment, extraction, models
+from sss_lib import clusters, dataset, experiment, extraction, models, notebook
 from sss_lib.artefacts import Artefact, Store
 from sss_lib.grid import MAIN, NOTEBOOKS, Variant, read_grid
 from sss_lib.methods import parse
@@ -155,6 +155,7 @@ class Runner:
         import joblib
 
         with clusters.connect(self.cluster) as client, joblib.parallel_config("dask", client=client):
+            client.register_worker_callbacks(notebook.prepare)
             self.cluster, self.n_jobs = client.scheduler.address, clusters.n_threads(client)
             yield
 

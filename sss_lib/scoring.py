@@ -30,9 +30,9 @@ def per_query(
 
     R1 needs no full ranking: a first hit within the ranking is read off; for the other queries the
     results that score higher than the best relevant one are counted. An approximate search has no full
-    ranking: beyond what it returned, the exact one goes on, and the rank is at least one more than what was
-    returned. Where no ranking is given, an exact one is made for a few queries at a time and not kept, so
-    that memory is bounded however many clips there are.
+    ranking: beyond what it returned, the exact one goes on with the clips that are left. Where no ranking is
+    given, an exact one is made for a few queries at a time and not kept, so that memory is bounded however
+    many clips there are.
 
     Parameters
     ----------
@@ -102,7 +102,6 @@ def per_query(
         return [
             *(np.array(measures.precision_sums(h, tuple(cutoffs))) for h in (hits, any_hits)),
             *(measures.first_relevant_rank(h) for h in (hits, any_hits)),
-            np.count_nonzero(neighbours >= 0, axis=1),
         ]
 
     if ranking is None:
@@ -118,14 +117,19 @@ def per_query(
         micro: Scored = GradedPerQuery(labelled, alone, at_least[0], gain_sums, most, relevance=relevant.name)
         return micro.at(place, pairs.label), micro
 
-    sums, any_sums, first, any_first, n_results = found
+    sums, any_sums, first, any_first = found
     up_to = None if count_all else n
     n_any = relevance.n_sharing_any(label_matrix, at_most=up_to, groups=relevant.groups)[labelled]
     missing = np.flatnonzero((first == 0) & (pairs.n_relevant > 0))
     if len(missing):
         asked = pairs.query[missing], pairs.label[missing]
-        counted = _count_first_ranks(similarities(), label_matrix, *asked, at_a_time)
-        first[missing] = np.maximum(counted, n_results[place[missing]] + 1)
+        first[missing], best = _count_first_ranks(similarities(), label_matrix, *asked, at_a_time)
+        if ranking is not None:
+            returned = ranking.neighbours[np.searchsorted(rows, asked[0])]
+            if method.is_exact:
+                first[missing] = np.maximum(first[missing], 1 + np.count_nonzero(returned >= 0, axis=1))
+            else:
+                first[missing] += _n_behind(similarities(), asked[0], returned, best)
     # The first result that shares any class is the first of those that share each.
     any_missing = (any_first == 0) & (n_any > 0)
     earliest = np.minimum.reduceat(np.where(first > 0, first, len(x)), starts)
@@ -225,8 +229,8 @@ def _count_first_ranks(
     query: np.ndarray,
     label: np.ndarray,
     at_a_time: tuple[int, int],
-) -> np.ndarray:
-    """Rank from 1 of the first relevant result: one more than the results that come before the best one."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rank from 1 of the first relevant result, one more than come before it, and the clip that it is."""
     by_label = label_matrix.tocsc()
     n_queries, width = at_a_time
     best, clip = np.empty(len(query), np.float32), np.empty(len(query), int)
@@ -259,4 +263,20 @@ def _count_first_ranks(
     by_class = np.split(np.argsort(label, kind="stable"), np.cumsum(np.bincount(label))[:-1])
     in_threads(find_best, [block for pairs in by_class for block in blocks(pairs, n_queries)])
     in_threads(count_before, blocks(np.unique(query), n_queries))
-    return 1 + n_before
+    return 1 + n_before, clip
+
+
+def _n_behind(
+    similarities: Similarities, query: np.ndarray, neighbours: np.ndarray, clip: np.ndarray
+) -> np.ndarray:
+    """How many results of each query the exact search puts behind a clip: int [n_queries]."""
+    n = np.empty(len(query), int)
+
+    def count(at: np.ndarray) -> None:
+        found = neighbours[at]
+        own, others = (similarities.of(query[at], of) for of in (clip[at][:, None], found))
+        behind = (others < own) | ((others == own) & (found > clip[at][:, None]))
+        n[at] = np.count_nonzero(behind & (found >= 0), axis=1)
+
+    in_threads(count, blocks(np.arange(len(query))))
+    return n

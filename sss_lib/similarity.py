@@ -123,6 +123,13 @@ class Similarities:
             similarity[who[near][there], place[there]] = -np.inf
             yield columns, similarity
 
+    def of(self, rows: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
+        """Similarity of each query to some clips of its own: float32 [n_rows, n], also to itself.
+
+        It is summed in another order than those of all clips, and may differ from them in the last bits.
+        """
+        return np.einsum("ij,ikj->ik", self._vectors(rows), self.corpus[self.group[neighbours]])
+
     def _vectors(self, rows: np.ndarray) -> np.ndarray:
         """Vectors of these queries, to multiply those of the corpus by."""
         if self.outside is not None:

@@ -235,9 +235,10 @@ class TestScores:
     def test_within_what_is_returned_it_is_read_off(self):
         assert self.first_rank([3, 1, 2]) == 1
 
-    def test_beyond_it_the_exact_search_goes_on(self):
+    def test_beyond_it_the_exact_search_goes_on_with_the_clips_that_are_left(self):
         assert self.first_rank([1]) == 3
-        assert self.first_rank([4, -1]) == 3
+        assert self.first_rank([4, -1]) == 4  # 4, and then 1, 2, 3
+        assert self.first_rank([4, 2, -1]) == 4  # 4, 2, and then 1, 3
 
     def test_a_miss_costs_at_least_all_that_was_returned(self):
         assert self.first_rank([1, 2, 4]) == 4
@@ -250,6 +251,30 @@ class TestScores:
         ranking = search.Ranking(rows, np.zeros(rows.shape, np.float32))
         with pytest.raises(ValueError, match="results of the ranking are left out"):
             metrics.per_query(self.X, scipy.sparse.csr_array(self.LABELS), cutoffs=(3,), ranking=ranking)
+
+
+@pytest.mark.parametrize("exact", list(search.SEARCHES))
+def test_first_ranks_are_those_of_the_results_and_then_of_the_exact_ranking_without_them(exact):
+    import scipy.sparse
+
+    rng = np.random.default_rng(0)
+    x = rng.integers(-2, 3, (90, 3)).astype(float)  # with many ties
+    has_label = rng.random((90, 12)) < np.linspace(0.01, 0.15, 12)
+    name = f"{exact}-flat-pq1x4"
+    ranking = search.rank(x, name, 8)
+    of_class, micro = metrics.per_query(
+        x, scipy.sparse.csr_array(has_label), search=name, cutoffs=(8,), ranking=ranking
+    )
+    whole = search.rank(x, exact, 89).neighbours
+    n_beyond = 0
+    for queries in (of_class, micro):
+        for q, label, rank in zip(queries.query, queries.label, queries.first_rank, strict=True):
+            returned = [clip for clip in ranking.neighbours[q] if clip >= 0]
+            order = returned + [clip for clip in whole[q] if clip not in returned]
+            relevant = has_label[order][:, has_label[q] if label < 0 else [label]].any(axis=1)
+            assert rank == (relevant.argmax() + 1 if relevant.any() else 0)
+            n_beyond += rank > len(returned)
+    assert n_beyond > 20
 
 
 def test_recall_is_the_share_of_the_exact_results_that_are_found():
