@@ -22,7 +22,7 @@ The library behind the numbered notebooks, in the order in which they use it:
   `measures` (the formulas), `scoring` (the pass over a ranking) and `queries` (what each query scored).
 - `floors`: chance, and the best that the labels allow.
 - `ties`: what the order of equal scores could change, and clips that are there twice.
-- `statistics`: intervals, paired tests, rank stability; `resampling` makes the draws.
+- `statistics`: intervals, paired tests (`paired`), rank stability; `resampling` makes the draws.
 - `exchange`: TREC runs and qrels, npz embeddings, so that other tools can check the numbers.
 - `tables`, `reports`, `export`, `plots`: scores to readable tables, files and figures.
 - `tradeoffs`: what an approximate search saves beside the exact one, and loses.
@@ -71,6 +71,7 @@ __all__ = [
     "models",
     "notebook",
     "overview",
+    "paired",
     "paper",
     "parquet",
     "plots",

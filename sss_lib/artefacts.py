@@ -186,7 +186,7 @@ class Store:
         inputs |= {f"published {path.stem}": file_digest(path) for path in published}
         kinds = ("attention", "clap", "clip", "effects", "essentia", "floors", "later")
         modules = tuple(f"models.rows.{kind}" for kind in kinds)
-        modules += ("claims", "confusion", "export", "floors", "metrics", "projection", "protocols")
+        modules += ("claims", "confusion", "export", "floors", "metrics", "paired", "projection", "protocols")
         modules += ("published", "plots.classes", "plots.processing", "plots.searches", "plots.style")
         modules += ("plots.systems", "queries", "relevance", "reports", "resampling", "statistics", "tables")
         modules += ("tradeoffs",)
