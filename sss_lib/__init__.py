@@ -4,7 +4,7 @@ The library behind the numbered notebooks, in the order in which they use it:
 
 - `dataset`: clips, labels and families; load a collection or a subset of it.
 - `collections`, `ground_truth`, `taxonomy`: known collections, tables of clips, vocabularies.
-- `verification`, `overview`: is a copy whole, and what is in it?
+- `examination`, `verification`, `overview`: what is in each file, is a copy whole, and what is in it?
 - `download`, `archives`: files from the web, resumed and checked; unpacked whole or not at all.
 - `audio`: decode a file to one mono waveform at a given rate; cut it into windows.
 - `models`: the catalogue of audio representations, and `load(name)` to get one.
@@ -55,6 +55,7 @@ __all__ = [
     "containers",
     "dataset",
     "download",
+    "examination",
     "exchange",
     "experiment",
     "export",
