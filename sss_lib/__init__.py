@@ -4,7 +4,7 @@ The library behind the numbered notebooks, in the order in which they use it:
 
 - `dataset`: clips, labels and families; load a collection or a subset of it.
 - `collections`, `ground_truth`, `taxonomy`: known collections, tables of clips, vocabularies.
-- `verification`, `overview`: is a copy whole, and what is in it?
+- `examination`, `verification`, `overview`: what is in each file, is a copy whole, and what is in it?
 - `download`, `archives`: files from the web, resumed and checked; unpacked whole or not at all.
 - `audio`: decode a file to one mono waveform at a given rate; cut it into windows.
 - `models`: the catalogue of audio representations, and `load(name)` to get one.
@@ -22,7 +22,7 @@ The library behind the numbered notebooks, in the order in which they use it:
   `measures` (the formulas), `scoring` (the pass over a ranking) and `queries` (what each query scored).
 - `floors`: chance, and the best that the labels allow.
 - `ties`: what the order of equal scores could change, and clips that are there twice.
-- `statistics`: intervals, paired tests, rank stability; `resampling` makes the draws.
+- `statistics`: intervals, paired tests (`paired`), rank stability; `resampling` makes the draws.
 - `exchange`: TREC runs and qrels, npz embeddings, so that other tools can check the numbers.
 - `tables`, `reports`, `export`, `plots`: scores to readable tables, files and figures.
 - `tradeoffs`: what an approximate search saves beside the exact one, and loses.
@@ -55,6 +55,7 @@ __all__ = [
     "containers",
     "dataset",
     "download",
+    "examination",
     "exchange",
     "experiment",
     "export",
@@ -71,6 +72,7 @@ __all__ = [
     "models",
     "notebook",
     "overview",
+    "paired",
     "paper",
     "parquet",
     "plots",

@@ -78,7 +78,7 @@ class Store:
     def dataset(self, dataset: str, **inputs: str) -> Artefact:
         """Clips and labels of a dataset, written by notebook 00."""
         path = self.data_dir / "datasets" / f"{dataset}.parquet"
-        modules = ("audio", "containers", "dataset", "verification")
+        modules = ("audio", "containers", "dataset", "examination")
         return Artefact(path, {"dataset": dataset}, inputs, modules, "00_dataset")
 
     def frames_dir(self, dataset: str, model: str) -> Path:
@@ -186,7 +186,7 @@ class Store:
         inputs |= {f"published {path.stem}": file_digest(path) for path in published}
         kinds = ("attention", "clap", "clip", "effects", "essentia", "floors", "later")
         modules = tuple(f"models.rows.{kind}" for kind in kinds)
-        modules += ("claims", "confusion", "export", "floors", "metrics", "projection", "protocols")
+        modules += ("claims", "confusion", "export", "floors", "metrics", "paired", "projection", "protocols")
         modules += ("published", "plots.classes", "plots.processing", "plots.searches", "plots.style")
         modules += ("plots.systems", "queries", "relevance", "reports", "resampling", "statistics", "tables")
         modules += ("tradeoffs",)

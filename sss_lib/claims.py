@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sss_lib import models, statistics
+from sss_lib import models, paired
 from sss_lib.experiment import Variant
 from sss_lib.methods import parse
 
@@ -165,7 +165,7 @@ def check(
     label, query : np.ndarray [shape=(n_queries,), dtype=int]
         Class and clip of each of these queries.
     **options
-        See `statistics.macro_difference`.
+        See `paired.macro_difference`.
 
     Returns
     -------
@@ -182,7 +182,7 @@ def check(
             )
             continue
         first, second = (_mean(list(arm), scores_of) for arm in zip(*pairs, strict=True))
-        found = statistics.macro_difference(first, second, label, query, **options)
+        found = paired.macro_difference(first, second, label, query, **options)
         verdict = judge(claim.says, found.ci_low, found.ci_high)
         effect = found.difference, found.ci_low, found.ci_high
         rows.append(

@@ -18,9 +18,9 @@ from sss_lib import audio, ground_truth, taxonomy
 from sss_lib.artefacts import Artefact
 from sss_lib.collections import CATALOGUE, collection
 from sss_lib.collections.collection import Collection
+from sss_lib.examination import verify
 from sss_lib.ground_truth import COLUMNS, DatasetError, GroundTruth, complaint
 from sss_lib.taxonomy import Taxonomy
-from sss_lib.verification import verify
 
 __all__ = [
     "KNOWN",

@@ -13,6 +13,25 @@ LEAST_SHARE = 0.25
 """Of the classes of a mean, so many must have queries of two units for its spread to be told."""
 
 
+def require_options(n_draws: int, confidence: float = 0.95) -> None:
+    """Raise ValueError if so many draws, or an interval of that confidence, can't tell anything."""
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence={confidence} is not between 0 and 1: use 0.95 for 95 %")
+    if n_draws < 2:
+        raise ValueError(f"n_draws={n_draws} is too few to judge by: use 2000")
+
+
+def tails(confidence: float) -> list[float]:
+    """Percentiles that an interval lies between.
+
+    Examples
+    --------
+    >>> tails(0.5)
+    [25.0, 75.0]
+    """
+    return [50 * (1 - confidence), 50 * (1 + confidence)]
+
+
 class Design:
     """Which unit and which mean each query belongs to: a cell is a class, or all micro queries.
 
@@ -139,6 +158,13 @@ class Means:
         wider = np.divide(own + self.borrowed, own, out=np.ones(len(own)), where=own > 0)
         return deviations * np.sqrt(wider)[:, None] + self.observed[:, None]
 
+    def interval(self, weights: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:
+        """Ends of the interval, [2, n_levels], and p-value of each level; nan where nothing spreads."""
+        drawn = self.drawn(weights)
+        ends, p = np.percentile(drawn, tails(confidence), axis=1), _share_beyond(drawn)
+        ends[:, ~self.has_spread] = p[~self.has_spread] = np.nan
+        return ends, p
+
     def permutation_p(self, signs: np.ndarray) -> np.ndarray:
         """How often turned differences have a mean as large as the observed, by level: [n_levels]."""
         n_queries = np.maximum(self.n_queries, 1)[:, None]
@@ -170,6 +196,13 @@ class Means:
             for members in self.members
         ]
         return np.array(means)
+
+
+def _share_beyond(drawn: np.ndarray) -> np.ndarray:
+    """Two-sided p-value: twice the share of draws, with one added, that is not on the side of most."""
+    n_draws = drawn.shape[1]
+    fewer = np.minimum((drawn <= 0).sum(axis=1), (drawn >= 0).sum(axis=1))
+    return np.minimum(2 * (fewer + 1) / (n_draws + 1), 1)
 
 
 @functools.lru_cache(maxsize=2)

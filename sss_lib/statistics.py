@@ -6,7 +6,6 @@ alike, so that drawing them one by one promises too much.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,35 +13,27 @@ import pandas as pd
 
 from sss_lib import protocols
 from sss_lib.metrics import summarise
+from sss_lib.paired import Paired, holm, macro_difference, paired_bootstrap, paired_permutation
 from sss_lib.protocols import Protocol
-from sss_lib.queries import Key, Queries, Scored
-from sss_lib.resampling import Design, Means
+from sss_lib.queries import Key, Scored
+from sss_lib.resampling import Design, Means, require_options, tails
+
+__all__ = [
+    "Paired",
+    "Results",
+    "bootstrap_intervals",
+    "compare",
+    "holm",
+    "leaderboard",
+    "losses",
+    "macro_difference",
+    "paired_bootstrap",
+    "paired_permutation",
+    "summary",
+]
 
 Results = tuple[Scored, Scored]
 """Class-wise and micro per-query results, from `scoring.per_query` or `queries.read_queries`."""
-
-
-@dataclass(frozen=True)
-class Paired:
-    """How much better one system is than another on the same queries.
-
-    Attributes
-    ----------
-    difference : float
-        Mean of the first minus mean of the second.
-    ci_low, ci_high : float
-    p : float
-        Two-sided: how often a draw is on the other side of no difference, twice. Of a few pairs it is too
-        small: where nothing differs it is below 0.05 in 20 % of cases with three pairs, in 8 % with eight to
-        twelve. `paired_permutation` holds with any number.
-
-    The interval and p are nan where all pairs are of one unit: nothing tells how another would have done.
-    """
-
-    difference: float
-    ci_low: float
-    ci_high: float
-    p: float
 
 
 def bootstrap_intervals(
@@ -86,14 +77,14 @@ def bootstrap_intervals(
         classes of one to four units macro intervals hold the truth in 92 to 96 % of simulated cases, but in
         75 to 90 % where there are few units and each does alike in all its classes.
     """
-    _require_options(n_draws, confidence)
+    require_options(n_draws, confidence)
     design = Design(class_wise, micro, labels, families, groups)
     weights = design.drawn_weights(n_draws, seed)
     lowest = {"MR1": protocols.named(protocol).rank_base}
     rows = []
     for key, scores in _both(class_wise, micro, protocol).items():
         means = Means(design, scores)
-        ends, _ = _interval(means, weights, confidence)
+        ends, _ = means.interval(weights, confidence)
         ends = np.clip(ends, lowest.get(key[0], 0), np.inf if key[0] == "MR1" else 1)
         found = zip(design.levels, means.observed, *ends, strict=True)
         rows += [(*key, *level, *interval) for level, value, *interval in found if np.isfinite(value)]
@@ -166,7 +157,7 @@ def compare(
     ValueError
         If the queries are not the same.
     """
-    _require_options(n_draws, confidence)
+    require_options(n_draws, confidence)
     _require_same_queries([results_a, results_b])
     design = Design(*results_a, labels, families, groups)
     weights, signs = design.drawn_weights(n_draws, seed), design.drawn_signs(n_draws, seed)
@@ -176,7 +167,7 @@ def compare(
         answered = np.isfinite(of_a[key] - of_b[key])
         a, b = (Means(design, np.where(answered, scores[key], np.nan)) for scores in (of_a, of_b))
         difference = Means(design, of_a[key] - of_b[key])
-        ends, p = _interval(difference, weights, confidence)
+        ends, p = difference.interval(weights, confidence)
         estimates = (a.observed, b.observed, difference.observed, *ends, p)
         found = zip(design.levels, *estimates, difference.permutation_p(signs), strict=True)
         rows += [(*key, *level, *values) for level, *values in found if np.isfinite(values[0])]
@@ -278,7 +269,7 @@ def leaderboard(
         corrected for so many comparisons. The last three are nan for the best; the ranks in draws where
         `bootstrap_intervals` has none.
     """
-    _require_options(n_draws, confidence)
+    require_options(n_draws, confidence)
     _require_same_queries(list(systems.values()))
     design = Design(*next(iter(systems.values())), labels, None, groups)
     if (level, "all") not in design.levels or level == "class":
@@ -296,7 +287,7 @@ def leaderboard(
     worse = 1 if metric == "MR1" else -1
     drawn = worse * np.array([m.drawn(weights)[at] for m in means.values()])
     ranks = 1 + (drawn[:, None, :] > drawn[None, :, :]).sum(axis=1)
-    low, high = np.percentile(ranks, _tails(confidence), axis=1, method="inverted_cdf").astype(int)
+    low, high = np.percentile(ranks, tails(confidence), axis=1, method="inverted_cdf").astype(int)
     table = table.assign(rank_low=low, rank_high=high, share_first=(ranks == 1).mean(axis=1))
     if not all(m.has_spread[at] for m in means.values()):
         table[["rank_low", "rank_high", "share_first"]] = np.nan
@@ -313,174 +304,10 @@ def leaderboard(
     return table
 
 
-def paired_bootstrap(
-    scores_a: np.ndarray,
-    scores_b: np.ndarray,
-    *,
-    groups: np.ndarray | None = None,
-    n_draws: int = 2000,
-    confidence: float = 0.95,
-    seed: int = 0,
-) -> Paired:
-    """Mean difference of two systems' scores on the same queries, with its interval and a p-value.
-
-    Parameters
-    ----------
-    scores_a, scores_b : np.ndarray [shape=(n_queries,)]
-        A query that is nan in either is left out.
-    groups : np.ndarray [shape=(n_queries,), dtype=int], optional
-        Queries that are drawn together.
-    n_draws, confidence, seed
-        As in `bootstrap_intervals`.
-
-    Examples
-    --------
-    >>> found = paired_bootstrap(np.array([0.5, 0.6, 0.7]), np.array([0.4, 0.5, 0.6]))
-    >>> round(found.difference, 9)
-    0.1
-    """
-    _require_options(n_draws, confidence)
-    design, means = _one_mean(scores_a, scores_b, groups)
-    return _paired(means, design.drawn_weights(n_draws, seed), confidence, -1)
-
-
-def macro_difference(
-    scores_a: np.ndarray,
-    scores_b: np.ndarray,
-    label: np.ndarray,
-    query: np.ndarray,
-    *,
-    groups: np.ndarray | None = None,
-    n_draws: int = 2000,
-    confidence: float = 0.95,
-    seed: int = 0,
-) -> Paired:
-    """Difference of two macro means over the same class-wise queries, with its interval and a p-value.
-
-    Parameters
-    ----------
-    scores_a, scores_b : np.ndarray [shape=(n_queries,)]
-        A query that is nan in either is left out.
-    label, query : np.ndarray [shape=(n_queries,), dtype=int]
-        Class and clip of each query.
-    groups, n_draws, confidence, seed
-        As in `bootstrap_intervals`.
-
-    Examples
-    --------
-    One class gains 0.2 in each of its three queries, the other nothing in its one.
-
-    >>> label, query = np.array([0, 0, 0, 1]), np.arange(4)
-    >>> found = macro_difference(np.array([0.2, 0.3, 0.4, 0.5]), np.array([0, 0.1, 0.2, 0.5]), label, query)
-    >>> round(found.difference, 9)
-    0.1
-    """
-    _require_options(n_draws, confidence)
-    difference = np.asarray(scores_a, float) - np.asarray(scores_b, float)
-    class_wise = Queries(np.asarray(query), np.asarray(label), np.ones(len(difference), int))
-    nobody = Queries(*np.empty((3, 0), int))
-    labels = [str(i) for i in range(int(np.max(label, initial=-1)) + 1)]
-    design = Design(class_wise, nobody, labels, None, groups)
-    means = Means(design, difference)
-    at = design.levels.index(("macro", "all"))
-    return _paired(means, design.drawn_weights(n_draws, seed), confidence, at)
-
-
-def paired_permutation(
-    scores_a: np.ndarray,
-    scores_b: np.ndarray,
-    *,
-    groups: np.ndarray | None = None,
-    n_draws: int = 2000,
-    seed: int = 0,
-) -> float:
-    """Two-sided p-value of a mean difference: how often it is as large if each pair's order were a coin's.
-
-    All orders are tried if they are no more than `n_draws`; else as many are drawn, and the observed one is
-    counted among them, so that p is never 0.
-
-    Examples
-    --------
-    Of the eight ways to turn three equal differences, two are as extreme: all one way, or all the other.
-
-    >>> paired_permutation(np.array([0.5, 0.6, 0.7]), np.array([0.4, 0.5, 0.6]))
-    0.25
-    """
-    _require_options(n_draws)
-    design, means = _one_mean(scores_a, scores_b, groups)
-    return float(means.permutation_p(design.drawn_signs(n_draws, seed))[-1])
-
-
-def holm(p: np.ndarray) -> np.ndarray:
-    """Holm's correction: p-values such that any below alpha is a find with error rate alpha over them all.
-
-    nan stays, and doesn't count as a test.
-
-    Examples
-    --------
-    >>> holm(np.array([0.01, 0.04, 0.03, np.nan]))
-    array([0.03, 0.06, 0.06,  nan])
-    """
-    p = np.asarray(p, float)
-    adjusted = np.full(len(p), np.nan)
-    order = np.argsort(p)[: np.isfinite(p).sum()]
-    steps = p[order] * np.arange(len(order), 0, -1)
-    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1)
-    return adjusted
-
-
-def _one_mean(scores_a: np.ndarray, scores_b: np.ndarray, groups: np.ndarray | None) -> tuple[Design, Means]:
-    """Design and mean of the differences of paired scores: one cell."""
-    scores_a, scores_b = np.asarray(scores_a, float), np.asarray(scores_b, float)
-    if scores_a.shape != scores_b.shape or scores_a.ndim != 1:
-        raise ValueError(
-            f"scores of shapes {scores_a.shape} and {scores_b.shape} are not pairs: give both of each query"
-        )
-    differences = scores_a - scores_b
-    answered = np.flatnonzero(np.isfinite(differences))
-    if not len(answered):
-        raise ValueError(f"none of {len(differences)} queries has a score in both systems")
-    nobody = Queries(*np.empty((3, 0), int))
-    everybody = Queries(answered, np.full(len(answered), -1), np.ones(len(answered), int))
-    design = Design(nobody, everybody, [], None, groups)
-    return design, Means(design, differences[answered])
-
-
 def _both(class_wise: Scored, micro: Scored, protocol: str | Protocol) -> dict[Key, np.ndarray]:
     """Scores of the class-wise queries and then of the micro ones, by metric and cutoff."""
     of_micro = micro.scores(protocol)
     return {k: np.concatenate([v, of_micro[k]]) for k, v in class_wise.scores(protocol).items()}
-
-
-def _tails(confidence: float) -> list[float]:
-    return [50 * (1 - confidence), 50 * (1 + confidence)]
-
-
-def _interval(means: Means, weights: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:
-    """Ends of the interval, [2, n_levels], and p-value of each level; nan where nothing spreads."""
-    drawn = means.drawn(weights)
-    ends, p = np.percentile(drawn, _tails(confidence), axis=1), _share_beyond(drawn)
-    ends[:, ~means.has_spread] = p[~means.has_spread] = np.nan
-    return ends, p
-
-
-def _paired(means: Means, weights: np.ndarray, confidence: float, level: int) -> Paired:
-    ends, p = _interval(means, weights, confidence)
-    return Paired(*(float(value[level]) for value in (means.observed, *ends, p)))
-
-
-def _share_beyond(drawn: np.ndarray) -> np.ndarray:
-    """Two-sided p-value: twice the share of draws, with one added, that is not on the side of most."""
-    n_draws = drawn.shape[1]
-    fewer = np.minimum((drawn <= 0).sum(axis=1), (drawn >= 0).sum(axis=1))
-    return np.minimum(2 * (fewer + 1) / (n_draws + 1), 1)
-
-
-def _require_options(n_draws: int, confidence: float = 0.95) -> None:
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence={confidence} is not between 0 and 1: use 0.95 for 95 %")
-    if n_draws < 2:
-        raise ValueError(f"n_draws={n_draws} is too few to judge by: use 2000")
 
 
 def _require_same_queries(systems: list[Results]) -> None:

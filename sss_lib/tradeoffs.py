@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sss_lib import measures, statistics
+from sss_lib import measures, paired
 from sss_lib.methods import parse
 from sss_lib.queries import Key, PerQuery
 
@@ -85,7 +85,7 @@ def _row(
     keys: list[Key] = [*(("MAP", n) for n in cutoffs), ("MR1", None)]
     for metric, cutoff in keys:
         better, worse = (a, b) if metric == "MAP" else (b, a)  # of ranks, the smaller is better
-        lost = statistics.macro_difference(
+        lost = paired.macro_difference(
             better[metric, cutoff], worse[metric, cutoff], label, query, groups=groups, n_draws=n_draws
         )
         value = pd.Series(b[metric, cutoff]).groupby(label).mean().mean()
