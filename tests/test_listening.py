@@ -238,15 +238,30 @@ class TestOutside:
     def test_an_upload_stays_in_its_own_folder(self, board):
         reply, _ = ask(board, ask="upload", name="../../evil", at=0, last=True, buffers=[b"x" * 50])
         assert "../../evil can't be decoded" in reply["problem"]
-        assert board._arriving.path.name == "sound"
-        assert [path.name for path in board._arriving.path.parent.iterdir()] == ["sound"]
+        path = board._arriving.add(b"x", 0, last=True)
+        assert path.name == "1"
+        assert list(path.parent.iterdir()) == [path]
+
+    def test_of_several_uploads_the_last_that_is_a_sound_is_heard_and_drawn(self, board, tmp_path):
+        heard = []
+        for fname, extra in (("click3", b""), ("noise1", b""), ("noise1", b"not a sound")):
+            soundfile.write(tmp_path / "own.wav", small_study.sounds()[fname], small_study.RATE_HZ)
+            content = extra or (tmp_path / "own.wav").read_bytes()
+            ask(board, ask="upload", name="own.wav", at=0, last=True, buffers=[content])
+            about, (sound,) = ask(board, ask="sound", clip=-1)
+            heard.append((sound, about["gain_db"], *ask(board, ask="pictures", clips=[-1])[1]))
+        assert heard[1] == heard[2]
+        assert all(first != second for first, second in zip(*heard[:2], strict=True))
+        assert len(list(board.study.sounds.own.parent.iterdir())) == 1
+        board.refresh()
+        assert board.view["query"]["about"]["title"] == "own.wav"
 
     def test_a_large_upload_is_refused_before_it_is_kept(self):
         upload = outside.Upload(most_bytes=10)
         upload.add(b"12345678", 0, last=False)
         with pytest.raises(ValueError, match="too large"):
             upload.add(b"12345678", 8, last=True)
-        assert not upload.path.exists()
+        assert not list(upload._folder.iterdir())
         with pytest.raises(ValueError, match="a piece of the file got lost before byte 8"):
             upload.add(b"1", 8, last=True)
 

@@ -339,16 +339,20 @@ def test_marks_tell_by_shape_what_is_shared(board):
 
 
 def test_a_sound_of_ones_own_is_searched_and_played(board, tmp_path):
-    path = tmp_path / "my <i>tone.wav"
-    wave = small_study.sounds()["tone0"]
-    soundfile.write(path, wave, small_study.RATE_HZ)
-    board.page.locator(".sss-drop input >> nth=0").set_input_files(path)
-    board.until("document.querySelector('.sss-query').textContent.includes('my <i>tone.wav')")
-    assert "tone0 ·" in board.card(0, 0).inner_text()
-    board.card(0, 0).focus()
-    board.page.keyboard.press("q")
-    board.until(PLAYS)
-    assert board.player("deck.audio.duration") == pytest.approx(len(wave) / small_study.RATE_HZ, abs=0.1)
+    for fname, name in (("tone0", "my <i>tone.wav"), ("tone1", "another.wav"), ("tone1", "another.wav")):
+        wave = small_study.sounds()[fname]
+        soundfile.write(tmp_path / name, wave, small_study.RATE_HZ)
+        board.silence()
+        chosen = board.page.locator(".sss-drop input >> nth=0")
+        chosen.set_input_files([])
+        chosen.set_input_files(tmp_path / name)
+        board.until("name => document.querySelector('.sss-query').textContent.includes(name)", name)
+        board.until("document.querySelector('.sss-status').textContent === ''")
+        assert f"{fname} ·" in board.card(0, 0).inner_text()
+        board.card(0, 0).focus()
+        board.page.keyboard.press("q")
+        board.until(PLAYS)
+        assert board.player("deck.audio.duration") == pytest.approx(len(wave) / small_study.RATE_HZ, abs=0.1)
 
 
 @pytest.mark.parametrize(

@@ -176,10 +176,10 @@ class View {
     const view = this.model.get("view") || {};
     if (view.query?.clip !== this.view?.query?.clip) {
       this.player.stop();
-      this.player.forget(-1); // the listener's own sound may be another now
-      this.pictures.delete(-1);
       this.at = [0, 0];
     }
+    this.player.forget(-1); // the listener's own sound may be another now
+    this.pictures.delete(-1);
     this.view = view;
     this.showStatus();
     for (const part of [this.query, this.tools, this.legend, this.columns]) part.hidden = !view.query;

@@ -186,10 +186,12 @@ class Board(anywidget.AnyWidget):
         return {}
 
     def _upload(self, message: dict, buffers: list) -> dict:
-        last = bool(message.get("last"))
-        self._arriving.add(bytes(buffers[0]), int(message.get("at", 0)), last=last)
-        if last:
-            self.show_sound(self._arriving.path, str(message.get("name"))[:120])
+        path = self._arriving.add(bytes(buffers[0]), int(message["at"]), last=bool(message["last"]))
+        if path:
+            try:
+                self.show_sound(path, str(message["name"])[:120])
+            finally:
+                self._arriving.keep(self.study.sounds.own)
         return {}
 
     def _repr_mimebundle_(self, **options: object):

@@ -1,6 +1,7 @@
 """Queries from outside the collection: a sound of the listener's own, or words, ranked by any system."""
 
 import functools
+import itertools
 import shutil
 import tempfile
 import weakref
@@ -19,7 +20,7 @@ MOST_BYTES = 32_000_000
 
 
 class Upload:
-    """A file that comes from the page in pieces, into a temporary folder of its own under a fixed name.
+    """Files that come from the page in pieces, into a temporary folder of their own, named by a number.
 
     Parameters
     ----------
@@ -32,14 +33,15 @@ class Upload:
         self._folder = Path(tempfile.mkdtemp(prefix="sss-sound-"))
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._content = bytearray()
+        self._numbers = itertools.count()
 
-    @property
-    def path(self) -> Path:
-        """Where the whole file lies."""
-        return self._folder / "sound"
+    def add(self, piece: bytes, at: int, *, last: bool) -> Path | None:
+        """Take the next piece; with the last one the file is written, under a name that none had before.
 
-    def add(self, piece: bytes, at: int, *, last: bool) -> None:
-        """Take the next piece; with the last one the file is written.
+        Returns
+        -------
+        Path or None
+            The whole file; None as long as pieces are to come.
 
         Raises
         ------
@@ -55,11 +57,20 @@ class Upload:
             self._content.clear()
             raise ValueError(f"the file is too large: at most {self.most_bytes / 1e6:.0f} MB are taken")
         self._content += piece
-        if last:
-            if not self._content:
-                raise ValueError("the file is empty: give one that holds a sound")
-            self.path.write_bytes(self._content)
-            self._content.clear()
+        if not last:
+            return None
+        if not self._content:
+            raise ValueError("the file is empty: give one that holds a sound")
+        path = self._folder / str(next(self._numbers))
+        path.write_bytes(self._content)
+        self._content.clear()
+        return path
+
+    def keep(self, path: Path | None) -> None:
+        """Delete every file but one."""
+        for old in self._folder.iterdir():
+            if old != path:
+                old.unlink()
 
 
 def check(path: str | Path, name: str) -> float:
