@@ -494,7 +494,9 @@ def test_grades_are_kept_at_once_and_go_on_after_a_reload(voila, chromium, study
     one.page.get_by_role("button", name="1 left is better").wait_for()
     for i, key in enumerate("120"):
         board.locator(".sss-card >> nth=0").focus()
-        one.page.keyboard.press(key)
+        for _ in range(3):  # held, it repeats
+            one.page.keyboard.down(key)
+        one.page.keyboard.up(key)
         one.page.get_by_text(f"{i + 1} of 3 queries judged").wait_for()
     preferred = judgements.read().query("kind == 'preference'")["preferred"]
     assert len(preferred) == 3

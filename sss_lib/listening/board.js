@@ -363,7 +363,7 @@ class View {
     };
     const move = moves[event.key], act = acts[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (move) this.focus(...move(), true);
-    else if (!act || act() === false) return;
+    else if (!act || (!event.repeat && act() === false)) return;
     event.preventDefault();
     event.stopPropagation();
   }
@@ -402,27 +402,32 @@ class View {
   // Judging: grades of single results, or a preference between two lists.
   judgingKeys(card) {
     const clip = Number(card?.dataset.clip);
-    const say = (message) => this.ask(message).catch((error) => this.say(error.message));
-    const undo = { u: () => say({ ask: "undo" }) };
+    const undo = { u: () => this.tell({ ask: "undo" }) };
     if (this.view.mode === "grade") {
       const grade = (value) => this.at[0] >= 0 && this.grade(clip, value);
       return { ...undo, 0: () => grade(0), 1: () => grade(1), 2: () => grade(2), 3: () => grade(3) };
     }
     if (this.view.mode === "prefer") {
-      const prefer = (choice) => !this.model.get("judged").done && say({ ask: "prefer", choice });
+      const prefer = (choice) => !this.model.get("judged").done && this.tell({ ask: "prefer", choice });
       return { ...undo, 1: () => prefer("left"), 2: () => prefer("right"), 0: () => prefer("equal") };
     }
     return {};
   }
 
+  // Tell the kernel a judgement of the query that is shown; what is pressed until it is kept counts for nothing.
+  async tell(message) {
+    if (this.telling) return false;
+    this.telling = true;
+    const kept = await this.ask({ ...message, query: this.view.query.clip })
+      .then(() => true, (error) => this.say(error.message));
+    this.telling = false;
+    return kept;
+  }
+
   async grade(clip, value) {
     const [column, rank] = this.at, { view } = this;
-    try {
-      await this.ask({ ask: "grade", clip, grade: value });
-    } catch (error) {
-      return this.say(error.message);
-    }
-    if (this.view !== view) return; // that was the last of this query
+    const kept = await this.tell({ ask: "grade", clip, grade: value });
+    if (!kept || this.view !== view) return; // the view is another after the last of a query
     const later = this.cards.flatMap((cards, c) => cards.map((card, r) => [c, r, card]))
       .filter(([c, r]) => c > column || (c === column && r > rank));
     const next = later.find(([, , card]) => !card.querySelector(".sss-grade").textContent);
@@ -487,6 +492,7 @@ class View {
         if (last) this.say(`Listening to ${file.name} with each system's model …`);
         await this.ask({ ask: "upload", name: file.name, at, last }, [piece], last ? 300 : 20);
       }
+      this.showStatus();
     } catch (error) {
       this.say(error.message);
     }
