@@ -217,4 +217,7 @@ class JudgingControls(widgets.HBox):
         super().__init__([self.judge, self.mode], layout=widgets.Layout(flex_flow="row wrap"))
         self.add_class("sss-controls")
         for one in (self.judge, self.mode):
-            one.observe(lambda _: judging.begin(self.judge.value, self.mode.value), "value")
+            one.observe(lambda _: judging.attempt(self._begin), "value")
+
+    def _begin(self) -> None:
+        self.judging.begin(self.judge.value, self.mode.value)

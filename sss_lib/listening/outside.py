@@ -1,12 +1,13 @@
 """Queries from outside the collection: a sound of the listener's own, or words, ranked by any system."""
 
+import collections
 import functools
 import itertools
 import shutil
 import tempfile
 import weakref
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import BrokenExecutor, Executor, Future
 from pathlib import Path
 
 import numpy as np
@@ -108,14 +109,21 @@ def search_words(
 
 def _search(study: Study, systems: Sequence[System], embed: Callable, n: int) -> dict:
     specs = {system.variant.model: models.spec(system.variant.model) for system in systems}
-    futures = {name: _worker(name).submit(embed, spec) for name, spec in specs.items()}
+    futures = {name: _submit(name, embed, spec) for name, spec in specs.items()}
     found: dict = {}
     for system in systems:
         try:
             found[system] = _rank(study, system, futures[system.variant.model], n)
-        except (ValueError, OSError, ImportError) as error:
-            found[system] = str(error)
+        except Exception as error:  # each model has its own; the others search on
+            found[system] = in_words(error)
     return found
+
+
+def in_words(error: Exception) -> str:
+    """What went wrong, for people: never nothing."""
+    if isinstance(error, BrokenExecutor):
+        return "The model's process has ended, perhaps for want of memory: search again."
+    return str(error) or type(error).__name__
 
 
 def _rank(study: Study, system: System, frames: Future, n: int) -> list[tuple[int, float]]:
@@ -129,11 +137,24 @@ def _rank(study: Study, system: System, frames: Future, n: int) -> list[tuple[in
 
 
 @functools.cache
-def _worker(model: str):
+def _worker(model: str, n_ended: int) -> Executor:
     """A process for each model, which keeps it loaded: TensorFlow can hang in one that has run PyTorch."""
     from joblib.externals.loky import ProcessPoolExecutor
 
     return ProcessPoolExecutor(1, timeout=300, env={"OMP_NUM_THREADS": "1"})
+
+
+_n_ended: collections.Counter = collections.Counter()
+"""How many processes of each model were killed or crashed."""
+
+
+def _submit(model: str, *task: object) -> Future:
+    """Have a model's process do a task, or a new one where it has ended."""
+    try:
+        return _worker(model, _n_ended[model]).submit(*task)
+    except BrokenExecutor:
+        _n_ended[model] += 1
+        return _worker(model, _n_ended[model]).submit(*task)
 
 
 def _embed_file(spec: models.ModelSpec, path: str) -> np.ndarray:
