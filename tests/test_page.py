@@ -243,6 +243,38 @@ def test_the_keyboard_alone_suffices(board):
     board.until("clip => document.querySelector('.sss-query .sss-card').dataset.clip === clip", clip)
 
 
+def test_the_keyboard_passes_over_systems_without_results(board):
+    def show(*lengths):
+        board.page.evaluate(
+            """lengths => {
+            const { model } = [...document.querySelectorAll('*')].find(el => el.sssBoard).sssBoard;
+            const view = model.get('view'), [column] = view.columns;
+            const columns = lengths.map(n => ({...column, results: column.results.slice(0, n)}));
+            model.set('view', {...view, columns}); }""",
+            lengths,
+        )
+
+    stops = "document.querySelector('.sss-board').querySelectorAll(\".sss-card[tabindex='0']\")"
+    at = f"[...{stops}].map(card => [card.dataset.column, card.dataset.rank].join())"
+    show(0, 5, 0, 2)
+    assert board.page.evaluate(at) == ["1,0"]
+    board.card(1, 0).focus()
+    board.page.keyboard.press("End")
+    for key, place in [
+        ("ArrowRight", "3,1"),
+        ("ArrowRight", "3,1"),
+        ("ArrowLeft", "1,1"),
+        ("ArrowLeft", "1,1"),
+        ("Home", "1,0"),
+        ("ArrowUp", "-1,0"),
+        ("ArrowDown", "1,0"),
+    ]:
+        board.page.keyboard.press(key)
+        assert board.page.evaluate(at) == [place], key
+    show(0, 0)
+    assert board.page.evaluate(at) == ["-1,0"]
+
+
 def test_switching_to_the_query_has_no_gap(board):
     board.card(0, 0).focus()
     board.page.keyboard.press("l")  # the sounds are short

@@ -197,7 +197,7 @@ class View {
     this.columns.style.setProperty("--sss-rows", 1 + Math.max(1, ...view.columns.map((one) => one.results.length)));
     this.columns.replaceChildren(...view.columns.map((column, i) => this.column(column, i)));
     this.showJudging();
-    this.at = [Math.min(this.at[0], view.columns.length - 1), Math.max(0, this.at[1])];
+    if (!this.cardAt(...this.at)) this.at = this.beside(-1, 1, 0); // without results the query
     this.focus(...this.at, had);
     this.root.querySelectorAll("[data-clip]").forEach((element) => this.observer.observe(element));
     this.prefetch(this.queryCard);
@@ -301,6 +301,13 @@ class View {
     return column < 0 ? this.queryCard : this.cards[column]?.[rank];
   }
 
+  // The place beside one: in the next column that has results, at most as far down as they go.
+  beside(column, by, rank) {
+    let to = column + by;
+    while (this.cards[to]?.length === 0) to += by;
+    return this.cards[to] ? [to, Math.min(rank, this.cards[to].length - 1)] : [column, rank];
+  }
+
   focus(column, rank, really) {
     const card = this.cardAt(column, rank);
     if (!card) return;
@@ -333,19 +340,19 @@ class View {
     const onQuery = this.player.deck.audio.dataset.deck === "query" && this.player.playing;
     if (this.view.query.clip == null) return;
     if (!onQuery) return this.player.play(this.view.query.clip, "query");
-    const card = this.at[0] < 0 ? this.cardAt(0, 0) : this.cardAt(...this.at);
+    const [column, rank] = this.at[0] < 0 ? this.beside(-1, 1, 0) : this.at;
+    const card = column >= 0 && this.cardAt(column, rank);
     if (card) this.player.play(Number(card.dataset.clip), "result");
   }
 
   onKey(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const [column, rank] = this.at;
-    const last = this.cards.length - 1;
     const moves = {
       ArrowUp: () => (rank ? [column, rank - 1] : [-1, 0]),
-      ArrowDown: () => (column < 0 ? [0, 0] : [column, rank + 1]),
-      ArrowLeft: () => [Math.max(0, column - 1), rank],
-      ArrowRight: () => [Math.min(last, column + 1), rank],
+      ArrowDown: () => (column < 0 ? this.beside(-1, 1, 0) : [column, rank + 1]),
+      ArrowLeft: () => this.beside(column, -1, rank),
+      ArrowRight: () => this.beside(column, 1, rank),
       Home: () => [Math.max(0, column), 0],
       End: () => [Math.max(0, column), (this.cards[Math.max(0, column)]?.length || 1) - 1],
     };
