@@ -79,7 +79,7 @@ class TestBlind:
         return one
 
     def ask(self, one, **message):
-        one._receive(one, message, [])
+        one._receive(one, {"query": one.query, **message}, [])
         return one.sent
 
     def test_the_page_gets_no_name_label_or_score(self, study, judgements):
@@ -137,6 +137,15 @@ class TestBlind:
         assert left[0][0] == study.results(study.system(names[0]), one.query, 2)[0][0]
         self.ask(one, ask="prefer", choice="left")
         assert judgements.read()["preferred"].tolist() == [names[0]]
+
+    def test_what_was_said_of_an_earlier_query_is_not_taken_for_this_one(self, study, judgements):
+        for mode, said in (("prefer", {"choice": "left"}), ("grade", {"clip": 1, "grade": 2})):
+            one = self.judging(study, judgements, mode=mode)
+            said["clip"] = int(next(iter(one.view["clips"])))
+            for earlier in (one.rows[1], None):
+                problem = self.ask(one, ask=mode, **said, query=earlier)["problem"]
+                assert "is no longer shown: judge the one that is" in problem
+        assert judgements.read().empty
 
     def test_what_does_not_fit_the_mode_is_refused(self, study, judgements):
         one = self.judging(study, judgements)

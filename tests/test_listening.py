@@ -1,6 +1,7 @@
 """The listening interface without a page: what exists, what queries, what the page may ask for."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import soundfile
 from sss_lib import audio, models
 from sss_lib.artefacts import Store, to_matrix
 from sss_lib.experiment import NOTEBOOKS, Variant
-from sss_lib.listening import Board, Controls, SoundMap, Study, layouts, outside, views
+from sss_lib.listening import Board, Controls, MapControls, SoundMap, Study, layouts, outside, views
 from sss_lib.listening import __main__ as serving
 from sss_lib.listening.selection import Steps, candidates
 from sss_lib.models.catalogue import CATALOGUE
@@ -118,6 +119,13 @@ class TestSelection:
         with pytest.raises(ValueError, match="did you mean 'Tone'"):
             candidates(study.collection, ["Tona"])
 
+    def test_a_step_among_no_clips_says_so_on_the_board(self, study):
+        board = Board(study, [PCA, FLOOR])
+        controls = Controls(board)
+        controls.include.value = ["Noise", "Music"]
+        controls.next.click()
+        assert "is among the candidates: choose others" in board.status
+
     def test_steps_stop_at_both_ends(self, study):
         systems = study.system(PCA), study.system(FLOOR)
         steps = Steps(study, *systems, candidates(study.collection, ["Tone"]))
@@ -181,6 +189,13 @@ class TestBoard:
         board._receive(board, "not a mapping", [])
         assert "can't be asked for" in board.sent.pop()[0]["problem"]
 
+    @pytest.mark.parametrize(
+        "message",
+        [{"ask": "upload"}, {"ask": "upload", "at": None, "last": True}, {"ask": "pictures", "clips": 5}],
+    )
+    def test_what_is_garbled_is_answered(self, board, message):
+        assert ask(board, **message)[0]["problem"]
+
     def test_pictures_come_together_and_a_broken_one_is_empty(self, board):
         rows = [board.study.row(fname) for fname in ("tone1", "broken")]
         _, buffers = ask(board, ask="pictures", clips=rows)
@@ -238,15 +253,30 @@ class TestOutside:
     def test_an_upload_stays_in_its_own_folder(self, board):
         reply, _ = ask(board, ask="upload", name="../../evil", at=0, last=True, buffers=[b"x" * 50])
         assert "../../evil can't be decoded" in reply["problem"]
-        assert board._arriving.path.name == "sound"
-        assert [path.name for path in board._arriving.path.parent.iterdir()] == ["sound"]
+        path = board._arriving.add(b"x", 0, last=True)
+        assert path.name == "1"
+        assert list(path.parent.iterdir()) == [path]
+
+    def test_of_several_uploads_the_last_that_is_a_sound_is_heard_and_drawn(self, board, tmp_path):
+        heard = []
+        for fname, extra in (("click3", b""), ("noise1", b""), ("noise1", b"not a sound")):
+            soundfile.write(tmp_path / "own.wav", small_study.sounds()[fname], small_study.RATE_HZ)
+            content = extra or (tmp_path / "own.wav").read_bytes()
+            ask(board, ask="upload", name="own.wav", at=0, last=True, buffers=[content])
+            about, (sound,) = ask(board, ask="sound", clip=-1)
+            heard.append((sound, about["gain_db"], *ask(board, ask="pictures", clips=[-1])[1]))
+        assert heard[1] == heard[2]
+        assert all(first != second for first, second in zip(*heard[:2], strict=True))
+        assert len(list(board.study.sounds.own.parent.iterdir())) == 1
+        board.refresh()
+        assert board.view["query"]["about"]["title"] == "own.wav"
 
     def test_a_large_upload_is_refused_before_it_is_kept(self):
         upload = outside.Upload(most_bytes=10)
         upload.add(b"12345678", 0, last=False)
         with pytest.raises(ValueError, match="too large"):
             upload.add(b"12345678", 8, last=True)
-        assert not upload.path.exists()
+        assert not list(upload._folder.iterdir())
         with pytest.raises(ValueError, match="a piece of the file got lost before byte 8"):
             upload.add(b"1", 8, last=True)
 
@@ -254,6 +284,23 @@ class TestOutside:
         soundfile.write(tmp_path / "quiet.wav", np.zeros(9000), 22050)
         with pytest.raises(audio.AudioError, match=r"quiet\.wav is silent"):
             board.show_sound(tmp_path / "quiet.wav")
+
+    def test_a_model_that_dies_says_so_and_is_started_again(self, board):
+        dying, living = board.systems
+
+        def die(spec):
+            return os._exit(1) if spec.name == dying.variant.model else np.ones((1, spec.dim), np.float32)
+
+        found = outside._search(board.study, board.systems, die, 3)
+        assert found[dying] == "The model's process has ended, perhaps for want of memory: search again."
+        assert len(found[living]) == 3
+        path = board.study.sounds.path(board.study.row("tone0"))
+        assert len(outside.search_sound(board.study, [dying], path, 3)[dying]) == 3
+
+    def test_a_model_that_fails_in_its_own_way_says_so(self, board, monkeypatch):
+        monkeypatch.setattr(outside, "_rank", lambda *_: {}[0])
+        path = board.study.sounds.path(board.study.row("tone0"))
+        assert outside.search_sound(board.study, board.systems, path, 3) == dict.fromkeys(board.systems, "0")
 
     def test_a_system_without_what_02_fitted_says_so_and_the_others_search(self, board, tmp_path):
         study = board.study
@@ -348,6 +395,12 @@ class TestMap:
         again = layouts.read_or_make(board.study.store, board.study.name, variant, "pca")
         assert first[0] == again[0]
         np.testing.assert_array_equal(first[1], again[1])
+
+    def test_a_layout_that_cannot_be_made_says_so_on_the_board(self, board, monkeypatch):
+        controls = MapControls(SoundMap(board), Controls(board))
+        monkeypatch.setattr(layouts, "read_or_make", lambda *_: 1 / 0)
+        controls.layout_of.value = "tsne"
+        assert board.status == "division by zero"
 
     def test_marked_clips_restrict_what_is_drawn(self, board):
         controls = Controls(board)

@@ -244,6 +244,38 @@ def test_the_keyboard_alone_suffices(board):
     board.until("clip => document.querySelector('.sss-query .sss-card').dataset.clip === clip", clip)
 
 
+def test_the_keyboard_passes_over_systems_without_results(board):
+    def show(*lengths):
+        board.page.evaluate(
+            """lengths => {
+            const { model } = [...document.querySelectorAll('*')].find(el => el.sssBoard).sssBoard;
+            const view = model.get('view'), [column] = view.columns;
+            const columns = lengths.map(n => ({...column, results: column.results.slice(0, n)}));
+            model.set('view', {...view, columns}); }""",
+            lengths,
+        )
+
+    stops = "document.querySelector('.sss-board').querySelectorAll(\".sss-card[tabindex='0']\")"
+    at = f"[...{stops}].map(card => [card.dataset.column, card.dataset.rank].join())"
+    show(0, 5, 0, 2)
+    assert board.page.evaluate(at) == ["1,0"]
+    board.card(1, 0).focus()
+    board.page.keyboard.press("End")
+    for key, place in [
+        ("ArrowRight", "3,1"),
+        ("ArrowRight", "3,1"),
+        ("ArrowLeft", "1,1"),
+        ("ArrowLeft", "1,1"),
+        ("Home", "1,0"),
+        ("ArrowUp", "-1,0"),
+        ("ArrowDown", "1,0"),
+    ]:
+        board.page.keyboard.press(key)
+        assert board.page.evaluate(at) == [place], key
+    show(0, 0)
+    assert board.page.evaluate(at) == ["-1,0"]
+
+
 def test_switching_to_the_query_has_no_gap(board):
     board.card(0, 0).focus()
     board.page.keyboard.press("l")  # the sounds are short
@@ -340,16 +372,20 @@ def test_marks_tell_by_shape_what_is_shared(board):
 
 
 def test_a_sound_of_ones_own_is_searched_and_played(board, tmp_path):
-    path = tmp_path / "my <i>tone.wav"
-    wave = small_study.sounds()["tone0"]
-    soundfile.write(path, wave, small_study.RATE_HZ)
-    board.page.locator(".sss-drop input >> nth=0").set_input_files(path)
-    board.until("document.querySelector('.sss-query').textContent.includes('my <i>tone.wav')")
-    assert "tone0 ·" in board.card(0, 0).inner_text()
-    board.card(0, 0).focus()
-    board.page.keyboard.press("q")
-    board.until(PLAYS)
-    assert board.player("deck.audio.duration") == pytest.approx(len(wave) / small_study.RATE_HZ, abs=0.1)
+    for fname, name in (("tone0", "my <i>tone.wav"), ("tone1", "another.wav"), ("tone1", "another.wav")):
+        wave = small_study.sounds()[fname]
+        soundfile.write(tmp_path / name, wave, small_study.RATE_HZ)
+        board.silence()
+        chosen = board.page.locator(".sss-drop input >> nth=0")
+        chosen.set_input_files([])
+        chosen.set_input_files(tmp_path / name)
+        board.until("name => document.querySelector('.sss-query').textContent.includes(name)", name)
+        board.until("document.querySelector('.sss-status').textContent === ''")
+        assert f"{fname} ·" in board.card(0, 0).inner_text()
+        board.card(0, 0).focus()
+        board.page.keyboard.press("q")
+        board.until(PLAYS)
+        assert board.player("deck.audio.duration") == pytest.approx(len(wave) / small_study.RATE_HZ, abs=0.1)
 
 
 @pytest.mark.parametrize(
@@ -491,7 +527,9 @@ def test_grades_are_kept_at_once_and_go_on_after_a_reload(voila, chromium, study
     one.page.get_by_role("button", name="1 left is better").wait_for()
     for i, key in enumerate("120"):
         board.locator(".sss-card >> nth=0").focus()
-        one.page.keyboard.press(key)
+        for _ in range(3):  # held, it repeats
+            one.page.keyboard.down(key)
+        one.page.keyboard.up(key)
         one.page.get_by_text(f"{i + 1} of 3 queries judged").wait_for()
     preferred = judgements.read().query("kind == 'preference'")["preferred"]
     assert len(preferred) == 3

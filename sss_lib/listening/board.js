@@ -176,10 +176,10 @@ class View {
     const view = this.model.get("view") || {};
     if (view.query?.clip !== this.view?.query?.clip) {
       this.player.stop();
-      this.player.forget(-1); // the listener's own sound may be another now
-      this.pictures.delete(-1);
       this.at = [0, 0];
     }
+    this.player.forget(-1); // the listener's own sound may be another now
+    this.pictures.delete(-1);
     this.view = view;
     this.showStatus();
     for (const part of [this.query, this.tools, this.legend, this.columns]) part.hidden = !view.query;
@@ -197,7 +197,7 @@ class View {
     this.columns.style.setProperty("--sss-rows", 1 + Math.max(1, ...view.columns.map((one) => one.results.length)));
     this.columns.replaceChildren(...view.columns.map((column, i) => this.column(column, i)));
     this.showJudging();
-    this.at = [Math.min(this.at[0], view.columns.length - 1), Math.max(0, this.at[1])];
+    if (!this.cardAt(...this.at)) this.at = this.beside(-1, 1, 0); // without results the query
     this.focus(...this.at, had);
     this.root.querySelectorAll("[data-clip]").forEach((element) => this.observer.observe(element));
     this.prefetch(this.queryCard);
@@ -301,6 +301,13 @@ class View {
     return column < 0 ? this.queryCard : this.cards[column]?.[rank];
   }
 
+  // The place beside one: in the next column that has results, at most as far down as they go.
+  beside(column, by, rank) {
+    let to = column + by;
+    while (this.cards[to]?.length === 0) to += by;
+    return this.cards[to] ? [to, Math.min(rank, this.cards[to].length - 1)] : [column, rank];
+  }
+
   focus(column, rank, really) {
     const card = this.cardAt(column, rank);
     if (!card) return;
@@ -333,19 +340,19 @@ class View {
     const onQuery = this.player.deck.audio.dataset.deck === "query" && this.player.playing;
     if (this.view.query.clip == null) return;
     if (!onQuery) return this.player.play(this.view.query.clip, "query");
-    const card = this.at[0] < 0 ? this.cardAt(0, 0) : this.cardAt(...this.at);
+    const [column, rank] = this.at[0] < 0 ? this.beside(-1, 1, 0) : this.at;
+    const card = column >= 0 && this.cardAt(column, rank);
     if (card) this.player.play(Number(card.dataset.clip), "result");
   }
 
   onKey(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const [column, rank] = this.at;
-    const last = this.cards.length - 1;
     const moves = {
       ArrowUp: () => (rank ? [column, rank - 1] : [-1, 0]),
-      ArrowDown: () => (column < 0 ? [0, 0] : [column, rank + 1]),
-      ArrowLeft: () => [Math.max(0, column - 1), rank],
-      ArrowRight: () => [Math.min(last, column + 1), rank],
+      ArrowDown: () => (column < 0 ? this.beside(-1, 1, 0) : [column, rank + 1]),
+      ArrowLeft: () => this.beside(column, -1, rank),
+      ArrowRight: () => this.beside(column, 1, rank),
       Home: () => [Math.max(0, column), 0],
       End: () => [Math.max(0, column), (this.cards[Math.max(0, column)]?.length || 1) - 1],
     };
@@ -363,7 +370,7 @@ class View {
     };
     const move = moves[event.key], act = acts[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (move) this.focus(...move(), true);
-    else if (!act || act() === false) return;
+    else if (!act || (!event.repeat && act() === false)) return;
     event.preventDefault();
     event.stopPropagation();
   }
@@ -402,27 +409,32 @@ class View {
   // Judging: grades of single results, or a preference between two lists.
   judgingKeys(card) {
     const clip = Number(card?.dataset.clip);
-    const say = (message) => this.ask(message).catch((error) => this.say(error.message));
-    const undo = { u: () => say({ ask: "undo" }) };
+    const undo = { u: () => this.tell({ ask: "undo" }) };
     if (this.view.mode === "grade") {
       const grade = (value) => this.at[0] >= 0 && this.grade(clip, value);
       return { ...undo, 0: () => grade(0), 1: () => grade(1), 2: () => grade(2), 3: () => grade(3) };
     }
     if (this.view.mode === "prefer") {
-      const prefer = (choice) => !this.model.get("judged").done && say({ ask: "prefer", choice });
+      const prefer = (choice) => !this.model.get("judged").done && this.tell({ ask: "prefer", choice });
       return { ...undo, 1: () => prefer("left"), 2: () => prefer("right"), 0: () => prefer("equal") };
     }
     return {};
   }
 
+  // Tell the kernel a judgement of the query that is shown; what is pressed until it is kept counts for nothing.
+  async tell(message) {
+    if (this.telling) return false;
+    this.telling = true;
+    const kept = await this.ask({ ...message, query: this.view.query.clip })
+      .then(() => true, (error) => this.say(error.message));
+    this.telling = false;
+    return kept;
+  }
+
   async grade(clip, value) {
     const [column, rank] = this.at, { view } = this;
-    try {
-      await this.ask({ ask: "grade", clip, grade: value });
-    } catch (error) {
-      return this.say(error.message);
-    }
-    if (this.view !== view) return; // that was the last of this query
+    const kept = await this.tell({ ask: "grade", clip, grade: value });
+    if (!kept || this.view !== view) return; // the view is another after the last of a query
     const later = this.cards.flatMap((cards, c) => cards.map((card, r) => [c, r, card]))
       .filter(([c, r]) => c > column || (c === column && r > rank));
     const next = later.find(([, , card]) => !card.querySelector(".sss-grade").textContent);
@@ -487,6 +499,7 @@ class View {
         if (last) this.say(`Listening to ${file.name} with each system's model …`);
         await this.ask({ ask: "upload", name: file.name, at, last }, [piece], last ? 300 : 20);
       }
+      this.showStatus();
     } catch (error) {
       this.say(error.message);
     }

@@ -10,7 +10,7 @@ import traitlets
 
 from sss_lib.audio import AudioError
 from sss_lib.listening import outside, views
-from sss_lib.listening.outside import Upload
+from sss_lib.listening.outside import Upload, in_words
 from sss_lib.listening.sounds import N_BANDS, N_COLUMNS, OWN
 from sss_lib.listening.study import Study, System
 
@@ -126,6 +126,13 @@ class Board(anywidget.AnyWidget):
         if self._again:
             self._again()
 
+    def attempt(self, act: Callable) -> None:
+        """Do what a control asks for; what goes wrong is said on the board, as nobody would see it raised."""
+        try:
+            act()
+        except Exception as error:
+            self.status = in_words(error)
+
     def play(self, clip: int) -> None:
         """Play a clip on the page."""
         self.study.sounds.path(clip)
@@ -159,12 +166,8 @@ class Board(anywidget.AnyWidget):
             try:
                 reply = answer(message, buffers)
                 parts = reply.pop("buffers", [])
-            except (
-                ValueError,
-                OSError,
-                ImportError,
-            ) as error:  # bad input, a missing file, a missing library
-                reply = {"problem": str(error)}
+            except Exception as error:  # whatever it is, the page must not wait in vain
+                reply = {"problem": in_words(error)}
         self.send({**reply, "id": message.get("id")}, parts)
 
     def _sound(self, message: dict, buffers: list) -> dict:
@@ -187,10 +190,12 @@ class Board(anywidget.AnyWidget):
         return {}
 
     def _upload(self, message: dict, buffers: list) -> dict:
-        last = bool(message.get("last"))
-        self._arriving.add(bytes(buffers[0]), int(message.get("at", 0)), last=last)
-        if last:
-            self.show_sound(self._arriving.path, str(message.get("name"))[:120])
+        path = self._arriving.add(bytes(buffers[0]), int(message["at"]), last=bool(message["last"]))
+        if path:
+            try:
+                self.show_sound(path, str(message["name"])[:120])
+            finally:
+                self._arriving.keep(self.study.sounds.own)
         return {}
 
     def _repr_mimebundle_(self, **options: object) -> tuple[dict, dict]:

@@ -48,7 +48,7 @@ class Controls(widgets.VBox):
             allowed_tags=labels, allow_duplicates=False, placeholder="add a class"
         )
         self.count = widgets.Label()
-        self.random = _button("Random clip", self.draw)
+        self.random = self._button("Random clip", self.draw)
         self.clip = widgets.Combobox(
             options=tuple(clips["fname"]),
             description="Clip id",
@@ -67,8 +67,8 @@ class Controls(widgets.VBox):
         self.first = widgets.Dropdown(description="Where", style={"description_width": "50px"})
         self.second = widgets.Dropdown(description="and", style={"description_width": "40px"})
         self.disagree = widgets.Label("disagree most:")
-        self.back = _button("Back", lambda: self._step(-1))
-        self.next = _button("Next", lambda: self._step(1))
+        self.back = self._button("Back", lambda: self._step(-1))
+        self.next = self._button("Next", lambda: self._step(1))
         self.gap = widgets.Label()
         self.words = widgets.Text(description="Words", placeholder="a dog barks", continuous_update=False)
         super().__init__(
@@ -107,15 +107,14 @@ class Controls(widgets.VBox):
 
         def handler(change: object) -> None:
             if not self._quiet:
-                self._try(act)
+                self.board.attempt(act)
 
         return handler
 
-    def _try(self, act: Callable) -> None:
-        try:
-            act()
-        except ValueError as error:
-            self.board.status = str(error)
+    def _button(self, text: str, act: Callable) -> widgets.Button:
+        button = widgets.Button(description=text, layout=widgets.Layout(width="auto"))
+        button.on_click(lambda _: self.board.attempt(act))
+        return button
 
     def _candidates(self) -> np.ndarray:
         return candidates(self.study.collection, self.include.value, self.exclude.value, self.among)
@@ -190,12 +189,6 @@ class Controls(widgets.VBox):
                 setattr(widget, name, value)
         finally:
             self._quiet = False
-
-
-def _button(text: str, act: Callable) -> widgets.Button:
-    button = widgets.Button(description=text, layout=widgets.Layout(width="auto"))
-    button.on_click(lambda _: act())
-    return button
 
 
 def _row(*children: widgets.Widget) -> widgets.Box:

@@ -160,6 +160,11 @@ class Judging(Board):
         self.judged = {"grades": grades, "progress": thanks + progress, "done": not todo}
         return todo
 
+    def _require_shown(self, message: dict) -> None:
+        """Refuse what was said of another query than the one that is shown: it was pressed twice."""
+        if message.get("query") != self.query:
+            raise ValueError(f"query {message.get('query')!r} is no longer shown: judge the one that is")
+
     def _grade(self, message: dict, buffers: list) -> dict:
         clip = message.get("clip")
         if (
@@ -169,6 +174,7 @@ class Judging(Board):
             or str(clip) not in self.view["clips"]
         ):
             raise ValueError(f"sound {clip!r} is in none of the lists")
+        self._require_shown(message)
         self.judgements.grade(self.judge, self._fname(self.query), self._fname(clip), message.get("grade"))
         todo = self._tell()
         if todo and self.query not in todo:
@@ -179,6 +185,7 @@ class Judging(Board):
         places = {"left": 0, "right": 1, "equal": None}
         if self.mode != "prefer" or not self.view or message.get("choice") not in places:
             raise ValueError(f"choice {message.get('choice')!r} is unknown: use {', '.join(places)}")
+        self._require_shown(message)
         place = places[message["choice"]]
         names = [self.systems[i].name for i in self._order(self.query)]
         preferred = "" if place is None else names[place]
@@ -211,4 +218,7 @@ class JudgingControls(widgets.HBox):
         super().__init__([self.judge, self.mode], layout=widgets.Layout(flex_flow="row wrap"))
         self.add_class("sss-controls")
         for one in (self.judge, self.mode):
-            one.observe(lambda _: judging.begin(self.judge.value, self.mode.value), "value")
+            one.observe(lambda _: judging.attempt(self._begin), "value")
+
+    def _begin(self) -> None:
+        self.judging.begin(self.judge.value, self.mode.value)

@@ -143,5 +143,8 @@ class MapControls(widgets.HBox):
         super().__init__([self.system, self.layout_of], layout=widgets.Layout(flex_flow="row wrap"))
         self.add_class("sss-controls")
         for one in (self.system, self.layout_of):
-            one.observe(lambda _: sound_map.lay_out(self.system.value, self.layout_of.value), "value")
+            one.observe(lambda _: sound_map.board.attempt(self._lay_out), "value")
         sound_map.observe(lambda change: controls.restrict(change["new"]), "marked")
+
+    def _lay_out(self) -> None:
+        self.sound_map.lay_out(self.system.value, self.layout_of.value)

@@ -1,11 +1,13 @@
 """Queries from outside the collection: a sound of the listener's own, or words, ranked by any system."""
 
+import collections
 import functools
+import itertools
 import shutil
 import tempfile
 import weakref
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import BrokenExecutor, Executor, Future
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,7 @@ MOST_BYTES = 32_000_000
 
 
 class Upload:
-    """A file that comes from the page in pieces, into a temporary folder of its own under a fixed name.
+    """Files that come from the page in pieces, into a temporary folder of their own, named by a number.
 
     Parameters
     ----------
@@ -32,14 +34,15 @@ class Upload:
         self._folder = Path(tempfile.mkdtemp(prefix="sss-sound-"))
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._content = bytearray()
+        self._numbers = itertools.count()
 
-    @property
-    def path(self) -> Path:
-        """Where the whole file lies."""
-        return self._folder / "sound"
+    def add(self, piece: bytes, at: int, *, last: bool) -> Path | None:
+        """Take the next piece; with the last one the file is written, under a name that none had before.
 
-    def add(self, piece: bytes, at: int, *, last: bool) -> None:
-        """Take the next piece; with the last one the file is written.
+        Returns
+        -------
+        Path or None
+            The whole file; None as long as pieces are to come.
 
         Raises
         ------
@@ -55,11 +58,20 @@ class Upload:
             self._content.clear()
             raise ValueError(f"the file is too large: at most {self.most_bytes / 1e6:.0f} MB are taken")
         self._content += piece
-        if last:
-            if not self._content:
-                raise ValueError("the file is empty: give one that holds a sound")
-            self.path.write_bytes(self._content)
-            self._content.clear()
+        if not last:
+            return None
+        if not self._content:
+            raise ValueError("the file is empty: give one that holds a sound")
+        path = self._folder / str(next(self._numbers))
+        path.write_bytes(self._content)
+        self._content.clear()
+        return path
+
+    def keep(self, path: Path | None) -> None:
+        """Delete every file but one."""
+        for old in self._folder.iterdir():
+            if old != path:
+                old.unlink()
 
 
 def check(path: str | Path, name: str) -> float:
@@ -97,14 +109,21 @@ def search_words(
 
 def _search(study: Study, systems: Sequence[System], embed: Callable, n: int) -> dict:
     specs = {system.variant.model: models.spec(system.variant.model) for system in systems}
-    futures = {name: _worker(name).submit(embed, spec) for name, spec in specs.items()}
+    futures = {name: _submit(name, embed, spec) for name, spec in specs.items()}
     found: dict = {}
     for system in systems:
         try:
             found[system] = _rank(study, system, futures[system.variant.model], n)
-        except (ValueError, OSError, ImportError) as error:
-            found[system] = str(error)
+        except Exception as error:  # each model has its own; the others search on
+            found[system] = in_words(error)
     return found
+
+
+def in_words(error: Exception) -> str:
+    """What went wrong, for people: never nothing."""
+    if isinstance(error, BrokenExecutor):
+        return "The model's process has ended, perhaps for want of memory: search again."
+    return str(error) or type(error).__name__
 
 
 def _rank(study: Study, system: System, embedded: Future, n: int) -> list[tuple[int, float]]:
@@ -118,11 +137,24 @@ def _rank(study: Study, system: System, embedded: Future, n: int) -> list[tuple[
 
 
 @functools.cache
-def _worker(model: str) -> Executor:
+def _worker(model: str, n_ended: int) -> Executor:
     """A process for each model, which keeps it loaded: TensorFlow can hang in one that has run PyTorch."""
     from joblib.externals.loky import ProcessPoolExecutor
 
     return ProcessPoolExecutor(1, timeout=300, env={"OMP_NUM_THREADS": "1"})
+
+
+_n_ended: collections.Counter = collections.Counter()
+"""How many processes of each model were killed or crashed."""
+
+
+def _submit(model: str, task: Callable, *of: object) -> Future:
+    """Have a model's process do a task, or a new one where it has ended."""
+    try:
+        return _worker(model, _n_ended[model]).submit(task, *of)
+    except BrokenExecutor:
+        _n_ended[model] += 1
+        return _worker(model, _n_ended[model]).submit(task, *of)
 
 
 def _embed_file(spec: models.ModelSpec, path: str) -> np.ndarray:
