@@ -13,8 +13,8 @@ _KALDI = ("batches", "checkpoint", "kaldi", "spectrogram")
 _CLAP = ("batches", "checkpoint", "clap", "spectrogram")
 FRONT_ENDS = {
     "aisfx": ("batches", "checkpoint", "spectrogram"),
-    "audioclip": ("batches", "checkpoint", "resnet"),
-    "beats": _KALDI,
+    "audioclip": ("audioclip_network", "batches", "checkpoint", "resnet"),
+    "beats": ("beats_network", *_KALDI),
     "cavmae": _KALDI,
     "cnn14": _CLAP,
     "descriptors": ("spectrogram",),
