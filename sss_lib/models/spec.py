@@ -68,7 +68,7 @@ class ModelSpec:
     modality : str
         What it was trained on: A audio, I images, L language; "-" for no training.
     objective, n_parameters, data_size : str
-        Training objective, parameters and training clips, as the paper's Table II prints them.
+        Training objective, parameters and training clips, as the paper's Table II prints them; or "-".
     colour : str
         Of its bars and points in every figure.
     citation : str
@@ -109,12 +109,12 @@ class ModelSpec:
     rate_hz: int
     dim: int
     hop_s: float | None
-    modality: str
-    objective: str
-    n_parameters: str
-    data_size: str
     colour: str
     citation: str
+    modality: str = "-"
+    objective: str = "-"
+    n_parameters: str = "-"
+    data_size: str = "-"
     variation_of: str = ""
     trained_on: str = "-"
     verified: str = ""
