@@ -161,7 +161,7 @@ class ModelSpec:
     def modules(self) -> tuple[str, ...]:
         """Modules of sss_lib whose code makes its embeddings."""
         of_models = (self.loader, *FRONT_ENDS.get(self.loader, ()))
-        return ("audio", "extraction", *(f"models.{name}" for name in of_models))
+        return ("audio", "extraction", "ffmpeg", *(f"models.{name}" for name in of_models))
 
     def missing(self) -> str:
         """Name of the library that it needs and that isn't installed; "" if it can run."""
