@@ -6,7 +6,7 @@ The library behind the numbered notebooks, in the order in which they use it:
 - `collections`, `ground_truth`, `taxonomy`: known collections, tables of clips, vocabularies.
 - `examination`, `verification`, `overview`: what is in each file, is a copy whole, and what is in it?
 - `download`, `archives`: files from the web, resumed and checked; unpacked whole or not at all.
-- `audio`: decode a file to one mono waveform at a given rate; cut it into windows.
+- `audio`: decode a file to one mono waveform at a given rate (`ffmpeg` where it must); cut it into windows.
 - `models`: the catalogue of audio representations, and `load(name)` to get one.
 - `extraction`: run a model over a dataset: resumable, parallel, failures listed.
 - `processes`, `clusters`: on which processes of this machine, or workers of a Dask cluster.
@@ -60,6 +60,7 @@ __all__ = [
     "experiment",
     "export",
     "extraction",
+    "ffmpeg",
     "floors",
     "grid",
     "ground_truth",

@@ -78,7 +78,7 @@ class Store:
     def dataset(self, dataset: str, **inputs: str) -> Artefact:
         """Clips and labels of a dataset, written by notebook 00."""
         path = self.data_dir / "datasets" / f"{dataset}.parquet"
-        modules = ("audio", "containers", "dataset", "examination")
+        modules = ("audio", "containers", "dataset", "examination", "ffmpeg")
         return Artefact(path, {"dataset": dataset}, inputs, modules, "00_dataset")
 
     def frames_dir(self, dataset: str, model: str) -> Path:

@@ -3,8 +3,6 @@
 import contextlib
 import hashlib
 import os
-import re
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -13,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sss_lib import containers
+from sss_lib import containers, ffmpeg
 
 if TYPE_CHECKING:
     import soundfile
@@ -29,7 +27,6 @@ RATES_HZ = (100, 2_000_000)
 UNKNOWN_FRAMES = 2**63 - 1
 """What libsndfile says of a flac that was written as a stream, which it can't read to its end."""
 BLOCK_FRAMES = 1 << 18
-FFMPEG_TIMEOUT_S = 300
 
 
 class AudioError(ValueError):
@@ -141,23 +138,11 @@ def duration_s(path: str | Path) -> float:
             return about.frames / about.samplerate
     except (soundfile.LibsndfileError, OSError):
         pass
-    told_s = _duration_by_ffmpeg(Path(path))
+    told_s = ffmpeg.told_duration_s(path)
     try:
         return sum(len(block) / rate_hz for block, rate_hz in blocks(path)) if told_s is None else told_s
     except AudioError:
         return np.nan
-
-
-def ffmpeg() -> str | None:
-    """Path of ffmpeg, installed as a program or as the Python package imageio-ffmpeg; None if it isn't."""
-    if found := shutil.which("ffmpeg"):
-        return found
-    try:
-        import imageio_ffmpeg
-
-        return imageio_ffmpeg.get_ffmpeg_exe()
-    except (ImportError, RuntimeError):
-        return None
 
 
 def needs_ffmpeg(path: str | Path) -> bool:
@@ -209,45 +194,19 @@ def _is_estimate(file: "soundfile.SoundFile", path: Path) -> bool:
 
 
 def _decode_with_ffmpeg(path: Path, decoded: str, max_duration_s: float | None, reason: str) -> None:
-    """Write what ffmpeg decodes without complaint to a file, all channels at the file's own rate."""
-    program = ffmpeg()
+    """Write what ffmpeg decodes to a file; AudioError if it isn't installed, or complains."""
+    program = ffmpeg.program()
     if program is None:
         raise AudioError(
             f"{path} can't be decoded: {reason} Convert it, or install ffmpeg, which reads more formats."
         )
-    length = [] if max_duration_s is None else ["-t", str(max_duration_s)]
-    command = [program, "-nostdin", "-v", "error", *_input_of_ffmpeg(path), "-map", "0:a:0"]
-    command += [*length, "-c:a", "pcm_f32le", "-y", decoded]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=FFMPEG_TIMEOUT_S)
-    except subprocess.TimeoutExpired:
-        raise AudioError(f"{path} took ffmpeg more than {FFMPEG_TIMEOUT_S} s: given up") from None
-    if done.returncode or done.stderr.strip():  # it decodes what it can, and only says what it can't
-        said = re.sub(r"^\[.*?\] ", "", done.stderr.strip().partition("\n")[0]) or "nothing"
+        complaint = ffmpeg.decode(program, path, decoded, max_duration_s)
+    except subprocess.TimeoutExpired as error:
+        raise AudioError(f"{path} took ffmpeg more than {error.timeout:g} s: given up") from None
+    if complaint:
         mend = "Copy or convert it again."
-        raise AudioError(f"{path} can't be decoded: {reason} ffmpeg says: {said}. {mend}")
-
-
-def _duration_by_ffmpeg(path: Path) -> float | None:
-    """Length in seconds that ffmpeg reads from a file's headers, to 10 ms; None if they don't tell."""
-    program = ffmpeg()
-    if program is None:
-        return None
-    command = [program, "-nostdin", "-hide_banner", *_input_of_ffmpeg(path)]
-    try:  # without an output it says what there is, and that it lacks an output
-        done = subprocess.run(command, capture_output=True, timeout=FFMPEG_TIMEOUT_S)
-    except (subprocess.TimeoutExpired, OSError):
-        return None
-    said = done.stderr.decode(errors="replace")
-    found = re.search(r"^  Duration: (\d+):(\d\d):(\d\d\.\d+)", said, re.MULTILINE)
-    if not found or "Audio:" not in said or "Estimating duration" in said:
-        return None
-    return 3600 * int(found[1]) + 60 * int(found[2]) + float(found[3])
-
-
-def _input_of_ffmpeg(path: Path) -> list[str]:
-    """Return the arguments that name a file: a playlist in disguise must not reach the network."""
-    return ["-protocol_whitelist", "file", "-i", f"file:{path}"]
+        raise AudioError(f"{path} can't be decoded: {reason} ffmpeg says: {complaint}. {mend}")
 
 
 def _require_whole(path: Path) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse
 
-from sss_lib import audio, ground_truth, taxonomy
+from sss_lib import audio, ffmpeg, ground_truth, taxonomy
 from sss_lib.artefacts import Artefact
 from sss_lib.collections import CATALOGUE, collection
 from sss_lib.collections.collection import Collection
@@ -401,7 +401,7 @@ def fingerprint(dataset: Dataset) -> str:
         else:
             digest.update(f"{status.st_size} {status.st_mtime_ns}\n".encode())
     if any(audio.needs_ffmpeg(path) for path in dataset.clips["path"]):
-        digest.update(f"ffmpeg: {audio.ffmpeg() is not None}".encode())
+        digest.update(f"ffmpeg: {ffmpeg.program() is not None}".encode())
     return digest.hexdigest()
 
 

@@ -1,6 +1,7 @@
 """What scores lie between: chance below, and above them the best that the labels allow."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -38,15 +39,7 @@ def chance(
     pd.DataFrame
         As `metrics.evaluate`.
     """
-
-    def first(n_relevant: np.ndarray, n_corpus: np.ndarray) -> np.ndarray:
-        return (n_corpus + 1) / (n_relevant + 1)
-
-    def gain_sum(at_least: np.ndarray, n_corpus: np.ndarray, n: int) -> np.ndarray:
-        discounts = np.concatenate([[0], np.cumsum(1 / np.log2(np.arange(2, n + 2)))])
-        return at_least.sum(axis=0) / np.maximum(n_corpus, 1) * discounts[np.minimum(n, n_corpus)]
-
-    queries = _of_counts(label_matrix, labels, cutoffs, relevant, expected_precision_sum, first, gain_sum)
+    queries = _of_counts(label_matrix, labels, cutoffs, relevant, RANDOM)
     return metrics.summarise(*queries, labels, families, protocol=protocol)
 
 
@@ -74,17 +67,7 @@ def ceiling(
     pd.DataFrame
         As `metrics.evaluate`.
     """
-
-    def found(n_relevant: np.ndarray, n_corpus: np.ndarray, n: int) -> np.ndarray:
-        return np.minimum(n_relevant, n).astype(float)
-
-    def first(n_relevant: np.ndarray, n_corpus: np.ndarray) -> np.ndarray:
-        return (n_relevant > 0).astype(float)
-
-    def gain_sum(at_least: np.ndarray, n_corpus: np.ndarray, n: int) -> np.ndarray:
-        return measures.best_discounted(at_least, n)
-
-    queries = _of_counts(label_matrix, labels, cutoffs, relevant, found, first, gain_sum)
+    queries = _of_counts(label_matrix, labels, cutoffs, relevant, PERFECT)
     return metrics.summarise(*queries, labels, families, protocol=protocol)
 
 
@@ -178,14 +161,48 @@ def expected_precision_sum(n_relevant: np.ndarray, n_corpus: np.ndarray, n: int)
     return n_relevant / np.maximum(n_corpus, 1) * (inverse[last] + among_others * rest[last])
 
 
+@dataclass(frozen=True)
+class _Order:
+    """What an order of the results gives queries of which n_relevant clips count, among n_corpus.
+
+    Attributes
+    ----------
+    precision_sum : callable
+        (n_relevant, n_corpus, n): the precisions' sum at the ranks of the relevant results up to n.
+    first_rank : callable
+        (n_relevant, n_corpus): rank of the first relevant result, from 1.
+    gain_sum : callable
+        (at_least, n_corpus, n): DCG@n, where `at_least` is from `scoring.gain_counts`.
+    """
+
+    precision_sum: Callable[[np.ndarray, np.ndarray, int], np.ndarray]
+    first_rank: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    gain_sum: Callable[[np.ndarray, np.ndarray, int], np.ndarray]
+
+
+def _expected_gain_sum(at_least: np.ndarray, n_corpus: np.ndarray, n: int) -> np.ndarray:
+    discounts = np.concatenate([[0], np.cumsum(1 / np.log2(np.arange(2, n + 2)))])
+    return at_least.sum(axis=0) / np.maximum(n_corpus, 1) * discounts[np.minimum(n, n_corpus)]
+
+
+RANDOM = _Order(
+    expected_precision_sum,
+    lambda n_relevant, n_corpus: (n_corpus + 1) / (n_relevant + 1),
+    _expected_gain_sum,
+)
+PERFECT = _Order(
+    lambda n_relevant, n_corpus, n: np.minimum(n_relevant, n).astype(float),
+    lambda n_relevant, n_corpus: (n_relevant > 0).astype(float),
+    lambda at_least, n_corpus, n: measures.best_discounted(at_least, n),
+)
+
+
 def _of_counts(
     label_matrix: scipy.sparse.csr_array,
     labels: list[str],
     cutoffs: tuple[int, ...],
     relevant: str | Relevance,
-    precision_sum: Callable,
-    first_rank: Callable,
-    gain_sum: Callable,
+    order: _Order,
 ) -> tuple[Scored, Scored]:
     """Per-query results that follow from how many clips are relevant among how many."""
     relevant = rules.define(relevant, labels) if isinstance(relevant, str) else relevant
@@ -199,14 +216,14 @@ def _of_counts(
     alone = np.full(len(labelled), -1)
     if relevant.kind == "graded":
         at_least = scoring.gain_counts(counted, relevant)[:, labelled]
-        sums = {n: gain_sum(at_least, n_corpus[labelled], n) for n in cutoffs}
+        sums = {n: order.gain_sum(at_least, n_corpus[labelled], n) for n in cutoffs}
         most = {n: measures.best_discounted(at_least, n) for n in cutoffs}
         micro: Scored = GradedPerQuery(labelled, alone, at_least[0], sums, most, relevance=relevant.name)
         return micro.at(place, pairs.label), micro
 
     def result(query: np.ndarray, label: np.ndarray, n_relevant: np.ndarray, any_class: bool) -> PerQuery:
-        sums = {n: precision_sum(n_relevant, n_corpus[query], n) for n in cutoffs}
-        first = first_rank(n_relevant, n_corpus[query])
+        sums = {n: order.precision_sum(n_relevant, n_corpus[query], n) for n in cutoffs}
+        first = order.first_rank(n_relevant, n_corpus[query])
         return PerQuery(query, label, n_relevant, sums, first, any_class, relevance=relevant.name)
 
     n_any = rules.n_sharing_any(counted, groups=relevant.groups)[labelled]

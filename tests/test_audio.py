@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from sss_lib import audio
+from sss_lib import audio, ffmpeg
 
 
 def sine(n_samples, rate_hz, frequency_hz=1000.0):
@@ -291,7 +291,7 @@ def test_windows_of_an_unknown_kind_are_refused(option):
 
 # odd files, against ffmpeg's own decoding
 
-FFMPEG = audio.ffmpeg()
+FFMPEG = ffmpeg.program()
 ODD = {
     "8k.wav": ["-ar", "8000"],
     "192k.wav": ["-ar", "192000"],
@@ -363,7 +363,7 @@ def as_ffmpeg_decodes(path, n_channels):
 
 @pytest.mark.parametrize("name", ODD)
 def test_an_odd_file_is_decoded_as_ffmpeg_does_without_it(odd, name, monkeypatch):
-    monkeypatch.setattr(audio, "ffmpeg", lambda: None)
+    monkeypatch.setattr("sss_lib.ffmpeg.program", lambda: None)
     channels, rate_hz = audio.read(odd / name)
     expected = as_ffmpeg_decodes(odd / name, channels.shape[1])
     assert channels.shape == expected.shape
@@ -386,7 +386,7 @@ def test_what_libsndfile_cannot_read_ffmpeg_does(odd, name):
 
 @pytest.mark.parametrize("name", ["x.m4a", "x.wma"])
 def test_without_ffmpeg_the_reason_says_what_would_help(odd, name, monkeypatch):
-    monkeypatch.setattr(audio, "ffmpeg", lambda: None)
+    monkeypatch.setattr("sss_lib.ffmpeg.program", lambda: None)
     with pytest.raises(audio.AudioError, match=f"{name} can't be decoded: .*or install ffmpeg, which"):
         audio.decode(odd / name, 16000)
 
@@ -412,7 +412,7 @@ def test_a_flac_that_was_written_as_a_stream_is_read_with_ffmpeg(odd, tmp_path, 
     (tmp_path / "cut.flac").write_bytes(piped[: len(piped) // 2])
     with pytest.raises(audio.AudioError, match=r"cut\.flac can't be decoded: its header .* ffmpeg says"):
         audio.read(tmp_path / "cut.flac")
-    monkeypatch.setattr(audio, "ffmpeg", lambda: None)
+    monkeypatch.setattr("sss_lib.ffmpeg.program", lambda: None)
     with pytest.raises(audio.AudioError, match=r"header doesn't say how long it is\. Convert it, or install"):
         audio.read(tmp_path / "x.flac")
 
@@ -513,7 +513,7 @@ def test_no_block_after_a_value_that_is_not_finite_is_given(tmp_path, monkeypatc
 
 @pytest.mark.parametrize("suffix", ["wav", "aiff", "flac", "ogg", "opus", "mp3", "caf", "w64"])
 def test_mutated_files_are_decoded_or_refused_and_nothing_else(odd, tmp_path, suffix, monkeypatch):
-    monkeypatch.setattr(audio, "ffmpeg", lambda: None)
+    monkeypatch.setattr("sss_lib.ffmpeg.program", lambda: None)
     name = "s24.wav" if suffix == "wav" else f"x.{suffix}"
     whole, rng = (odd / name).read_bytes(), np.random.default_rng(0)
     path, refused = tmp_path / name, 0

@@ -443,9 +443,9 @@ def test_ffmpeg_counts_only_where_a_clip_needs_it(collection, monkeypatch):
     def prints():
         tiny = dataset.load(collection)
         with monkeypatch.context() as patch:
-            patch.setattr(dataset.audio, "ffmpeg", lambda: None)
+            patch.setattr("sss_lib.ffmpeg.program", lambda: None)
             without = dataset.fingerprint(tiny)
-            patch.setattr(dataset.audio, "ffmpeg", lambda: "/usr/bin/ffmpeg")
+            patch.setattr("sss_lib.ffmpeg.program", lambda: "/usr/bin/ffmpeg")
             return without, dataset.fingerprint(tiny)
 
     without, with_ffmpeg = prints()

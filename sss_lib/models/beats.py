@@ -10,7 +10,6 @@ A clip beyond 30 s, whose attention would outgrow the memory, is cut into pieces
 through the network at a time: its 1,496 tokens take 0.3 GiB besides the weights.
 """
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -23,16 +22,13 @@ from sss_lib.models.kaldi import fbank
 from sss_lib.models.spec import ModelSpec
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
 MEAN, SCALE = 15.41663, 2 * 6.55582
 """The training data's log-mel mean, and twice its standard deviation."""
-PATCH, PATCH_DIM, DIM, HIDDEN, N_HEADS, N_LAYERS, N_BUCKETS = 16, 512, 768, 3072, 12, 12, 320
+PATCH = 16
 CFG = {"activation_fn", "deep_norm", "layer_norm_first", "max_distance"}
 """What a checkpoint's configuration tells of the network that no shape does."""
-KERNEL, GROUPS = 128, 16
-"""Of the convolution that tells tokens their places."""
 SHORTEST, PIECE = 400 + (PATCH - 1) * 160, 30 * 16000
 """Samples that give one patch, and samples at most at once."""
 
@@ -65,36 +61,6 @@ def inputs(wave: np.ndarray) -> Iterator[np.ndarray]:
         yield (frames - np.float32(MEAN)) / np.float32(SCALE)
 
 
-def buckets(distances: "torch.Tensor", n_buckets: int, max_distance: int) -> "torch.Tensor":
-    """Bucket of each signed distance: one a step up to a quarter of the buckets, then logarithmic.
-
-    Parameters
-    ----------
-    distances : torch.Tensor of int64
-        Of the token attended to from the one that attends.
-    n_buckets, max_distance : int
-        Half of the buckets are for positive distances; those from `max_distance` on share one.
-
-    Returns
-    -------
-    torch.Tensor of int64
-
-    Examples
-    --------
-    >>> import torch
-    >>> buckets(torch.tensor([0, 1, -1, -3, -4, -99]), n_buckets=16, max_distance=8).tolist()
-    [0, 9, 1, 3, 4, 7]
-    """
-    import torch
-
-    half = n_buckets // 2
-    exact = half // 2
-    steps = distances.abs()
-    far = torch.log(steps.clamp(min=1).float() / exact) / math.log(max_distance / exact) * (half - exact)
-    far = (exact + far.long()).clamp(max=half - 1)
-    return (distances > 0) * half + torch.where(steps < exact, steps, far)
-
-
 def build(cfg: Mapping, *, tokens: bool = False) -> "nn.Module":
     """Network of a checkpoint.
 
@@ -116,99 +82,10 @@ def build(cfg: Mapping, *, tokens: bool = False) -> "nn.Module":
     ValueError
         If `cfg` asks for layers that none of the published checkpoints has.
     """
-    import torch
-    from torch import nn
-    from torch.nn import functional
+    from sss_lib.models.beats_network import N_LAYERS, Network
 
     for key, value in {"layer_norm_first": False, "activation_fn": "gelu"}.items():
         if cfg[key] != value:
             raise ValueError(f"cfg has {key}={cfg[key]!r}, not {value!r}: use a published checkpoint")
     skip = (2 * N_LAYERS) ** 0.25 if cfg["deep_norm"] else 1.0
-
-    class PositionConvolution(nn.Module):
-        """Convolution over tokens: of each step, a kernel of direction `weight_v` and size `weight_g`."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.bias = nn.Parameter(torch.zeros(DIM))
-            self.weight_g = nn.Parameter(torch.ones(1, 1, KERNEL))
-            self.weight_v = nn.Parameter(torch.randn(DIM, DIM // GROUPS, KERNEL))
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            sizes = torch.linalg.vector_norm(self.weight_v, dim=(0, 1), keepdim=True)
-            convolved = functional.conv1d(
-                x.transpose(1, 2),
-                self.weight_v * (self.weight_g / sizes),
-                self.bias,
-                padding=KERNEL // 2,
-                groups=GROUPS,
-            )
-            return functional.gelu(convolved[..., : x.shape[1]].transpose(1, 2))
-
-    class Attention(nn.Module):
-        def __init__(self, relative_attention_bias: nn.Embedding):
-            super().__init__()
-            self.relative_attention_bias = relative_attention_bias
-            self.q_proj, self.k_proj, self.v_proj, self.out_proj = (nn.Linear(DIM, DIM) for _ in range(4))
-            self.grep_linear = nn.Linear(DIM // N_HEADS, 8)
-            self.grep_a = nn.Parameter(torch.ones(1, N_HEADS, 1, 1))
-
-        def forward(self, x: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-            q, k, v = (
-                project(x).unflatten(2, (N_HEADS, -1)).transpose(1, 2)
-                for project in (self.q_proj, self.k_proj, self.v_proj)
-            )
-            update, reset = torch.sigmoid(self.grep_linear(q).unflatten(3, (2, 4)).sum(4)).chunk(2, dim=3)
-            gate = update * (reset * self.grep_a - 1) + 2
-            attended = functional.scaled_dot_product_attention(q, k, v, attn_mask=(gate * bias).to(q.dtype))
-            return self.out_proj(attended.transpose(1, 2).flatten(2))
-
-    class Layer(nn.Module):
-        def __init__(self, relative_attention_bias: nn.Embedding):
-            super().__init__()
-            self.self_attn = Attention(relative_attention_bias)
-            self.self_attn_layer_norm = nn.LayerNorm(DIM)
-            self.fc1, self.fc2 = nn.Linear(DIM, HIDDEN), nn.Linear(HIDDEN, DIM)
-            self.final_layer_norm = nn.LayerNorm(DIM)
-
-        def forward(self, x: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-            x = self.self_attn_layer_norm(skip * x + self.self_attn(x, bias))
-            return self.final_layer_norm(skip * x + self.fc2(functional.gelu(self.fc1(x))))
-
-    class Encoder(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            shared = nn.Embedding(N_BUCKETS, N_HEADS)
-            self.pos_conv = nn.Sequential(PositionConvolution())
-            self.layers = nn.ModuleList(Layer(shared) for _ in range(N_LAYERS))
-            self.layer_norm = nn.LayerNorm(DIM)
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            x = self.layer_norm(x + self.pos_conv(x))
-            bias = self.bias(x.shape[1])
-            for layer in self.layers:
-                x = layer(x, bias)
-            return x
-
-        def bias(self, n_tokens: int) -> torch.Tensor:
-            """Bias before the gate: [n_heads, n_tokens, n_tokens], row i for the distances -i, 1 - i, ..."""
-            table = self.layers[0].self_attn.relative_attention_bias
-            distances = torch.arange(1 - n_tokens, n_tokens, device=table.weight.device)
-            of_distance = table(buckets(distances, N_BUCKETS, cfg["max_distance"])).T
-            return of_distance.unfold(1, n_tokens, 1).flip(1)
-
-    class Network(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.patch_embedding = nn.Conv2d(1, PATCH_DIM, PATCH, PATCH, bias=False)
-            self.layer_norm = nn.LayerNorm(PATCH_DIM)
-            self.post_extract_proj = nn.Linear(PATCH_DIM, DIM)
-            self.encoder = Encoder()
-
-        def forward(self, frames: torch.Tensor) -> torch.Tensor:
-            patches = self.patch_embedding(frames.unsqueeze(1))
-            x = self.post_extract_proj(self.layer_norm(patches.flatten(2).transpose(1, 2)))
-            x = self.encoder(x)
-            return x if tokens else x.unflatten(1, (-1, patches.shape[3])).mean(dim=2)
-
-    return Network()
+    return Network(max_distance=cfg["max_distance"], skip=skip, tokens=tokens)

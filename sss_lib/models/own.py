@@ -60,16 +60,7 @@ def row(name: str, network: Callable, about: dict) -> ModelSpec:
         near = difflib.get_close_matches(key, known, 1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise ValueError(f"{key!r} of {name!r} is no field of a model: {hint}They are {', '.join(known)}")
-    defaults = {
-        "display_name": name,
-        "modality": "-",
-        "objective": "-",
-        "n_parameters": "-",
-        "data_size": "-",
-        "colour": "#000000",
-        "citation": "your own",
-        "hop_s": None,
-    }
+    defaults = {"display_name": name, "hop_s": None, "colour": "#000000", "citation": "your own"}
     options = {"code": code_digest(network), **about.pop("options", {})}
     return ModelSpec(name=name, loader="own", network=network, options=options, **{**defaults, **about})
 

@@ -13,8 +13,8 @@ _KALDI = ("batches", "checkpoint", "kaldi", "spectrogram")
 _CLAP = ("batches", "checkpoint", "clap", "spectrogram")
 FRONT_ENDS = {
     "aisfx": ("batches", "checkpoint", "spectrogram"),
-    "audioclip": ("batches", "checkpoint", "resnet"),
-    "beats": _KALDI,
+    "audioclip": ("audioclip_network", "batches", "checkpoint", "resnet"),
+    "beats": ("beats_network", *_KALDI),
     "cavmae": _KALDI,
     "cnn14": _CLAP,
     "descriptors": ("spectrogram",),
@@ -68,7 +68,7 @@ class ModelSpec:
     modality : str
         What it was trained on: A audio, I images, L language; "-" for no training.
     objective, n_parameters, data_size : str
-        Training objective, parameters and training clips, as the paper's Table II prints them.
+        Training objective, parameters and training clips, as the paper's Table II prints them; or "-".
     colour : str
         Of its bars and points in every figure.
     citation : str
@@ -109,12 +109,12 @@ class ModelSpec:
     rate_hz: int
     dim: int
     hop_s: float | None
-    modality: str
-    objective: str
-    n_parameters: str
-    data_size: str
     colour: str
     citation: str
+    modality: str = "-"
+    objective: str = "-"
+    n_parameters: str = "-"
+    data_size: str = "-"
     variation_of: str = ""
     trained_on: str = "-"
     verified: str = ""
@@ -161,7 +161,7 @@ class ModelSpec:
     def modules(self) -> tuple[str, ...]:
         """Modules of sss_lib whose code makes its embeddings."""
         of_models = (self.loader, *FRONT_ENDS.get(self.loader, ()))
-        return ("audio", "extraction", *(f"models.{name}" for name in of_models))
+        return ("audio", "extraction", "ffmpeg", *(f"models.{name}" for name in of_models))
 
     def missing(self) -> str:
         """Name of the library that it needs and that isn't installed; "" if it can run."""

@@ -76,6 +76,34 @@ def _laion_of_transformers(
     )
 
 
+def _microsoft(name: str, display_name: str, window_s: float, **fields: Any) -> ModelSpec:
+    """Model of Microsoft: an embedding of 1024 values a window."""
+    return ModelSpec(
+        name=name,
+        display_name=display_name,
+        rate_hz=44100,
+        dim=1024,
+        hop_s=window_s,
+        window_s=window_s,
+        modality="A&L",
+        **CROPPED,
+        **fields,
+    )
+
+
+def _microsoft_htsat(name: str, display_name: str, *, unit: bool, **fields: Any) -> ModelSpec:
+    """Model of Microsoft with an HTSAT encoder."""
+    return _microsoft(
+        *(name, display_name, 7.0),
+        loader="htsat",
+        n_parameters="31M",
+        requires="transformers",
+        extra="torch",
+        options={"publisher": "microsoft", "size": "tiny", "bank": "file", "unit": unit},
+        **fields,
+    )
+
+
 def _microsoft_weights(file: str) -> Weights:
     """Weights that the authors of CLAP 2022 and 2023 publish, without a digest."""
     page = "huggingface.co/microsoft/msclap"
@@ -117,18 +145,13 @@ ROWS = (
         "larger_clap_general",
         "base",
         "69M",
-        data_size="-",
         trained_on="general audio, music, speech",
     ),
-    ModelSpec(
-        name="clap-2022",
-        display_name="CLAP2022",
+    _microsoft(
+        "clap-2022",
+        "CLAP2022",
+        5.0,
         loader="cnn14",
-        rate_hz=44100,
-        dim=1024,
-        hop_s=5.0,
-        window_s=5.0,
-        modality="A&L",
         objective="Contrastive alignment",
         n_parameters="81M",
         data_size="128K",
@@ -139,56 +162,35 @@ ROWS = (
         verified="random weights: the msclap package, within 1e-5",
         requires="torch",
         weights=_microsoft_weights("CLAP_weights_2022.pth"),
-        **CROPPED,
     ),
-    ModelSpec(
-        name="clap-2023",
-        display_name="CLAP2023",
-        loader="htsat",
-        rate_hz=44100,
-        dim=1024,
-        hop_s=7.0,
-        window_s=7.0,
-        modality="A&L",
+    _microsoft_htsat(
+        "clap-2023",
+        "CLAP2023",
+        unit=False,
         objective="Contrastive alignment",
-        n_parameters="31M",
         data_size="4.6M",
         trained_on="4.6M audio-text pairs, WavCaps and AudioSet among them",
         colour="#99DDFF",
         citation="Elizalde et al., Natural Language Supervision for General-Purpose Audio Representations, "
         "ICASSP 2024",
         verified="random weights: the msclap package, within 1e-5",
-        requires="transformers",
-        extra="torch",
         weights=_microsoft_weights("CLAP_weights_2023.pth"),
-        options={"publisher": "microsoft", "size": "tiny", "bank": "file", "unit": False},
-        **CROPPED,
     ),
-    ModelSpec(
-        name="pengi",
-        display_name="Pengi",
-        loader="htsat",
-        rate_hz=44100,
-        dim=1024,
-        hop_s=7.0,
-        window_s=7.0,
-        modality="A&L",
+    _microsoft_htsat(
+        "pengi",
+        "Pengi",
+        unit=True,
         objective="Question-answering",
-        n_parameters="31M",
         data_size="3.4M",
         trained_on="3.4M audio-text pairs, AudioSet and FSD50K among them",
         colour="#EE8866",
         citation="Deshmukh et al., Pengi: An Audio Language Model for Audio Tasks, NeurIPS 2023",
         verified="random weights: as CLAP2023, whose network it has, scaled to unit length",
-        requires="transformers",
-        extra="torch",
         weights=Weights(
             "pengi_base.pth",
             "MIT (of the code)",
             "zenodo.org/records/8387083, base.pth",
             url="https://zenodo.org/records/8387083/files/base.pth",
         ),
-        options={"publisher": "microsoft", "size": "tiny", "bank": "file", "unit": True},
-        **CROPPED,
     ),
 )

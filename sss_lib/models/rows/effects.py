@@ -14,7 +14,6 @@ ROWS = (
         modality="A",
         objective="Classification",
         n_parameters="4.7M",
-        data_size="-",
         colour="#0072B2",
         trained_on="commercial sound-effects libraries",
         verified="real weights: equals the published package's output",

@@ -136,11 +136,9 @@ ROWS = (
         dim=1584,
         hop_s=None,
         modality="A",
-        objective="-",
         n_parameters="0",
         data_size="0",
         colour="#CC79A7",
-        trained_on="-",
         verified="Essentia itself",
         citation="Bogdanov et al., Essentia: an audio analysis library for music information retrieval, "
         "ISMIR 2013",

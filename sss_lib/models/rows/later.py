@@ -71,7 +71,6 @@ ROWS = (
         modality="A",
         objective="Classification",
         n_parameters="13M",
-        data_size="-",
         colour="#117733",
         citation="Kahl et al., BirdNET: A deep learning solution for avian diversity monitoring, Ecological "
         "Informatics 61, 2021",

@@ -1,0 +1,147 @@
+"""The network of BEATs. It needs PyTorch, so that `beats` imports it only to build one."""
+
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from sss_lib.models.beats import PATCH
+
+PATCH_DIM, DIM, HIDDEN, N_HEADS, N_LAYERS, N_BUCKETS = 512, 768, 3072, 12, 12, 320
+KERNEL, GROUPS = 128, 16
+"""Of the convolution that tells tokens their places."""
+
+
+def buckets(distances: torch.Tensor, n_buckets: int, max_distance: int) -> torch.Tensor:
+    """Bucket of each signed distance: one a step up to a quarter of the buckets, then logarithmic.
+
+    Parameters
+    ----------
+    distances : torch.Tensor of int64
+        Of the token attended to from the one that attends.
+    n_buckets, max_distance : int
+        Half of the buckets are for positive distances; those from `max_distance` on share one.
+
+    Returns
+    -------
+    torch.Tensor of int64
+
+    Examples
+    --------
+    >>> buckets(torch.tensor([0, 1, -1, -3, -4, -99]), n_buckets=16, max_distance=8).tolist()
+    [0, 9, 1, 3, 4, 7]
+    """
+    half = n_buckets // 2
+    exact = half // 2
+    steps = distances.abs()
+    far = torch.log(steps.clamp(min=1).float() / exact) / math.log(max_distance / exact) * (half - exact)
+    far = (exact + far.long()).clamp(max=half - 1)
+    return (distances > 0) * half + torch.where(steps < exact, steps, far)
+
+
+class PositionConvolution(nn.Module):
+    """Convolution over tokens: of each step, a kernel of direction `weight_v` and size `weight_g`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(DIM))
+        self.weight_g = nn.Parameter(torch.ones(1, 1, KERNEL))
+        self.weight_v = nn.Parameter(torch.randn(DIM, DIM // GROUPS, KERNEL))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """What tokens [n, n_tokens, 768] gain for their places: of the same shape."""
+        sizes = torch.linalg.vector_norm(self.weight_v, dim=(0, 1), keepdim=True)
+        convolved = functional.conv1d(
+            x.transpose(1, 2),
+            self.weight_v * (self.weight_g / sizes),
+            self.bias,
+            padding=KERNEL // 2,
+            groups=GROUPS,
+        )
+        return functional.gelu(convolved[..., : x.shape[1]].transpose(1, 2))
+
+
+class Attention(nn.Module):
+    """Attention to all tokens, with a bias that a gate at each token scales."""
+
+    def __init__(self, relative_attention_bias: nn.Embedding):
+        super().__init__()
+        self.relative_attention_bias = relative_attention_bias
+        self.q_proj, self.k_proj, self.v_proj, self.out_proj = (nn.Linear(DIM, DIM) for _ in range(4))
+        self.grep_linear = nn.Linear(DIM // N_HEADS, 8)
+        self.grep_a = nn.Parameter(torch.ones(1, N_HEADS, 1, 1))
+
+    def forward(self, x: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        """Tokens [n, n_tokens, 768] from all, with a bias [n_heads, n_tokens, n_tokens] to be gated."""
+        q, k, v = (
+            project(x).unflatten(2, (N_HEADS, -1)).transpose(1, 2)
+            for project in (self.q_proj, self.k_proj, self.v_proj)
+        )
+        update, reset = torch.sigmoid(self.grep_linear(q).unflatten(3, (2, 4)).sum(4)).chunk(2, dim=3)
+        gate = update * (reset * self.grep_a - 1) + 2
+        attended = functional.scaled_dot_product_attention(q, k, v, attn_mask=(gate * bias).to(q.dtype))
+        return self.out_proj(attended.transpose(1, 2).flatten(2))
+
+
+class Layer(nn.Module):
+    """Attention and two linear layers, each normalised with `skip` times what it took."""
+
+    def __init__(self, relative_attention_bias: nn.Embedding, skip: float):
+        super().__init__()
+        self.skip = skip
+        self.self_attn = Attention(relative_attention_bias)
+        self.self_attn_layer_norm = nn.LayerNorm(DIM)
+        self.fc1, self.fc2 = nn.Linear(DIM, HIDDEN), nn.Linear(HIDDEN, DIM)
+        self.final_layer_norm = nn.LayerNorm(DIM)
+
+    def forward(self, x: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        """Tokens after the layer; see `Attention.forward`."""
+        x = self.self_attn_layer_norm(self.skip * x + self.self_attn(x, bias))
+        return self.final_layer_norm(self.skip * x + self.fc2(functional.gelu(self.fc1(x))))
+
+
+class Encoder(nn.Module):
+    """Layers with one table of biases, on tokens that know their places."""
+
+    def __init__(self, max_distance: int, skip: float):
+        super().__init__()
+        self.max_distance = max_distance
+        shared = nn.Embedding(N_BUCKETS, N_HEADS)
+        self.pos_conv = nn.Sequential(PositionConvolution())
+        self.layers = nn.ModuleList(Layer(shared, skip) for _ in range(N_LAYERS))
+        self.layer_norm = nn.LayerNorm(DIM)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Tokens [n, n_tokens, 768] in their context."""
+        x = self.layer_norm(x + self.pos_conv(x))
+        bias = self.bias(x.shape[1])
+        for layer in self.layers:
+            x = layer(x, bias)
+        return x
+
+    def bias(self, n_tokens: int) -> torch.Tensor:
+        """Bias before the gate: [n_heads, n_tokens, n_tokens], row i for the distances -i, 1 - i, ..."""
+        table = self.layers[0].self_attn.relative_attention_bias
+        distances = torch.arange(1 - n_tokens, n_tokens, device=table.weight.device)
+        of_distance = table(buckets(distances, N_BUCKETS, self.max_distance)).T
+        return of_distance.unfold(1, n_tokens, 1).flip(1)
+
+
+class Network(nn.Module):
+    """Spectrograms to tokens, or to the means of those of one time; see `beats.build`."""
+
+    def __init__(self, *, max_distance: int, skip: float, tokens: bool):
+        super().__init__()
+        self.tokens = tokens
+        self.patch_embedding = nn.Conv2d(1, PATCH_DIM, PATCH, PATCH, bias=False)
+        self.layer_norm = nn.LayerNorm(PATCH_DIM)
+        self.post_extract_proj = nn.Linear(PATCH_DIM, DIM)
+        self.encoder = Encoder(max_distance, skip)
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        """Tokens or frames [n, n_tokens or n_frames // 16, 768] of spectrograms [n, n_frames, 128]."""
+        patches = self.patch_embedding(frames.unsqueeze(1))
+        x = self.post_extract_proj(self.layer_norm(patches.flatten(2).transpose(1, 2)))
+        x = self.encoder(x)
+        return x if self.tokens else x.unflatten(1, (-1, patches.shape[3])).mean(dim=2)
