@@ -2,8 +2,8 @@
 
 Every search is a maximum inner product search over suitable vectors: the cosine is the inner product of unit
 vectors, and the nearest y to x maximises x.y - |y|^2 / 2. A matrix product rounds by its shape, so every
-product here has one shape, `TILE` clips and as many queries, with zeros where there are no more: then no score
-depends on how many queries and clips are compared at a time.
+product here has one shape, `TILE` clips and as many queries, with zeros where there are no more: then no
+score depends on how many queries and clips are compared at a time.
 """
 
 import copy

@@ -56,8 +56,9 @@ def against_exact(
     pd.DataFrame
         One row a search, each exact one before its approximations: search; recall@N; macro MAP@N and MR1, and
         how much of them the approximation loses (above 0: it does worse), with the ends of 95 % paired
-        bootstrap intervals; seconds to build; milliseconds a query when all clips query, and of one that comes
-        alone; how many times faster each is than with the exact search in the same notebook; bytes a clip.
+        bootstrap intervals; seconds to build; milliseconds a query when all clips query, and of one that
+        comes alone; how many times faster each is than with the exact search in the same notebook; bytes a
+        clip.
     """
     rows = []
     for exact in (search for search in runs if parse(search).is_exact):

@@ -47,7 +47,7 @@ def search_costs(table: pd.DataFrame, ax: Axes, *, by: str = "speed", n: int = 1
     if by == "speed":
         ax.axvline(1, color="#999999", linewidth=0.7, linestyle="--")
         ax.set(
-            xlabel="times faster than exact search, a query alone", ylabel=f"recall@{n}\n(higher is better)"
+            xlabel="times faster than exact search (a query alone)", ylabel=f"recall@{n}\n(higher is better)"
         )
     else:
         ax.axhline(0, color="#999999", linewidth=0.7, linestyle="--")
