@@ -5,6 +5,7 @@ results depend neither on the number of threads nor on which queries are asked t
 """
 
 import contextlib
+import functools
 import importlib
 import importlib.util
 import threading
@@ -272,7 +273,7 @@ def _steady(n_threads: int | None = None) -> Iterator[None]:
         By default as many as faiss has.
     """
     faiss = load_faiss()
-    with _SETTINGS, threadpoolctl.threadpool_limits(1, user_api="blas"):
+    with _SETTINGS, _blas().limit(limits=1):
         before = faiss.cvar.distance_compute_blas_threshold, faiss.omp_get_max_threads()
         faiss.cvar.distance_compute_blas_threshold = 2**31 - 1
         faiss.omp_set_num_threads(n_threads or before[1])
@@ -281,3 +282,9 @@ def _steady(n_threads: int | None = None) -> Iterator[None]:
         finally:
             faiss.cvar.distance_compute_blas_threshold = before[0]
             faiss.omp_set_num_threads(before[1])
+
+
+@functools.cache
+def _blas() -> threadpoolctl.ThreadpoolController:
+    """BLAS of faiss, which is loaded already, and of numpy: to look for them takes milliseconds."""
+    return threadpoolctl.ThreadpoolController().select(user_api="blas")

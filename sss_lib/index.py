@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ from sss_lib.approximate import FaissIndex
 from sss_lib.artefacts import Artefact, DamagedArtefactError, StaleArtefactError, Store, to_matrix
 from sss_lib.methods import Method
 from sss_lib.processing import in_single_precision
-from sss_lib.search import Ranking, query_rows, rank, rank_outside
+from sss_lib.search import Ranking, query_rows, rank, ranking_of
+from sss_lib.similarity import Similarities
 
 if TYPE_CHECKING:
     from sss_lib.grid import Variant
@@ -191,6 +193,7 @@ class Vectors:
 
     def __init__(self, x: np.ndarray, method: Method):
         self.x, self.method, self.dim = x, method, x.shape[1]
+        self._prepared: tuple[np.ndarray, Similarities] | None = None
 
     @classmethod
     def build(cls, x: np.ndarray, method: Method) -> "Vectors":
@@ -202,12 +205,16 @@ class Vectors:
 
     def add(self, x: np.ndarray) -> None:
         """Take more clips in."""
-        self.x = np.vstack([self.x, self._fitting(x)])
+        self.x, self._prepared = np.vstack([self.x, self._fitting(x)]), None
 
     def search(self, x: np.ndarray, n: int, alive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Rows and scores of the n best clips of each vector; see `FaissIndex.search`."""
-        kept = np.flatnonzero(alive)
-        found = rank_outside(self.x[kept], self._fitting(x), self.method.exact, n)
+        queries, kept = self._fitting(x), np.flatnonzero(alive)
+        if self._prepared is None or not np.array_equal(self._prepared[0], kept):
+            clips = self.x if len(kept) == len(self.x) else self.x[kept]
+            self._prepared = kept, Similarities(clips, self.method.exact)
+        asked = self._prepared[1].asked_by(queries)
+        found = ranking_of(asked, np.arange(len(queries)), min(n, len(kept)))
         return kept[found.neighbours].astype(np.int32), found.scores
 
     def rank(self, x: np.ndarray, rows: np.ndarray, top_n: int, groups: np.ndarray | None = None) -> Ranking:
@@ -252,6 +259,8 @@ class Cost:
         To build its index, on one thread.
     query_ms : float
         A query, all clips querying, on `n_threads`.
+    alone_ms : float
+        A query that comes alone, as from a person who waits, when the index is ready.
     bytes_per_clip : float
         Of the index.
     n_threads : int
@@ -259,6 +268,7 @@ class Cost:
 
     build_s: float
     query_ms: float
+    alone_ms: float
     bytes_per_clip: float
     n_threads: int
 
@@ -296,7 +306,18 @@ def rank_members(
             ranking, n_threads = built.clips.rank(x, rows, n), _n_threads()
         took_s.append(time.perf_counter() - begin)
     size = len(built.clips.to_bytes()) / len(x)
-    return built, ranking, Cost(build_s, 1000 * min(took_s) / max(len(rows), 1), size, n_threads)
+    query_ms = 1000 * min(took_s) / max(len(rows), 1)
+    return built, ranking, Cost(build_s, query_ms, _alone_ms(built, x, n), size, n_threads)
+
+
+def _alone_ms(built: Index, x: np.ndarray, n: int) -> float:
+    """Return what a query takes that comes alone: the median of ten clips, after the first."""
+    took_s = []
+    for row in np.linspace(0, len(x) - 1, 11).astype(int):
+        begin = time.perf_counter()
+        built.rank(x[row : row + 1], n)
+        took_s.append(time.perf_counter() - begin)
+    return 1000 * statistics.median(took_s[1:])
 
 
 def _n_threads() -> int:

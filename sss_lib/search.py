@@ -114,7 +114,7 @@ def rank(
     rows = query_rows(queries, len(x))
     if not (method := methods.parse(search)).is_exact:
         return approximate.rank(x, method, rows, min(top_n, len(x) - 1), groups)
-    return _ranking(Similarities(x, search, groups), rows, min(top_n, len(x) - 1), at_a_time)
+    return ranking_of(Similarities(x, search, groups), rows, min(top_n, len(x) - 1), at_a_time)
 
 
 def query_rows(queries: np.ndarray | None, n_clips: int) -> np.ndarray:
@@ -171,11 +171,14 @@ def rank_outside(
     array([[2, 1, 0],
            [1, 0, 2]], dtype=int32)
     """
-    similarities = Similarities(x, search, outside=queries)
-    return _ranking(similarities, np.arange(len(queries)), min(top_n, len(x)), at_a_time)
+    similarities = Similarities(x, search).asked_by(queries)
+    return ranking_of(similarities, np.arange(len(queries)), min(top_n, len(x)), at_a_time)
 
 
-def _ranking(similarities: Similarities, rows: np.ndarray, n: int, at_a_time: tuple[int, int]) -> Ranking:
+def ranking_of(
+    similarities: Similarities, rows: np.ndarray, n: int, at_a_time: tuple[int, int] = BLOCKS
+) -> Ranking:
+    """Ranking of clips that were prepared before, by these queries; see `rank`."""
     neighbours, scores = np.empty((len(rows), n), np.int32), np.empty((len(rows), n), np.float32)
 
     def fill(block: np.ndarray) -> None:
@@ -327,12 +330,13 @@ def in_threads(function: Callable, items: Iterable) -> list:
 
     Each thread's matrix products run on that thread alone, so that the rest of the work is shared out too.
     """
-    controller = _blas()
+    controller, items = _blas(), list(items)
     n_threads = max((library["num_threads"] for library in controller.info()), default=1)
-    if n_threads == 1:
-        return list(map(function, items))
-    with controller.limit(limits=1), ThreadPoolExecutor(n_threads) as pool:
-        return list(pool.map(function, items))
+    with controller.limit(limits=1):
+        if n_threads == 1 or len(items) < 2:
+            return list(map(function, items))
+        with ThreadPoolExecutor(n_threads) as pool:
+            return list(pool.map(function, items))
 
 
 @functools.cache

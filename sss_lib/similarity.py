@@ -2,10 +2,12 @@
 
 Every search is a maximum inner product search over suitable vectors: the cosine is the inner product of unit
 vectors, and the nearest y to x maximises x.y - |y|^2 / 2. A matrix product rounds by its shape, so every
-product here has the one shape `TILE`, with zeros where there are no more clips: then no score depends on how
-many queries and clips are compared at a time.
+product here has one shape, `TILE` clips and as many queries, with zeros where there are no more: then no
+score depends on how many queries and clips are compared at a time.
 """
 
+import copy
+import functools
 from collections.abc import Iterator
 
 import numpy as np
@@ -20,6 +22,8 @@ SEARCHES = {
 }
 TILE = 256
 """Queries and clips of one matrix product."""
+FEW = 16
+"""Queries of one matrix product where they come from outside: often there is one, and someone waits."""
 BLOCKS = (256, 8192)
 """Queries and clips whose similarities are held at a time, in each thread."""
 
@@ -34,9 +38,6 @@ class Similarities:
     search : str
     groups : np.ndarray [shape=(n_clips,), dtype=int], optional
         Clips of one group are out of each other's reach.
-    outside : np.ndarray [shape=(n_queries, dim)], optional
-        Sounds that are none of the clips: then these query, by their row, and each reaches every clip. What
-        is similar to one depends on the clips and on itself alone.
 
     Examples
     --------
@@ -45,34 +46,69 @@ class Similarities:
            [  2., -inf,   4.]], dtype=float32)
     """
 
-    def __init__(
-        self,
-        x: np.ndarray,
-        search: str,
-        groups: np.ndarray | None = None,
-        outside: np.ndarray | None = None,
-    ):
+    def __init__(self, x: np.ndarray, search: str, groups: np.ndarray | None = None):
         require_known_search(search)
         require_finite(x, "embeddings")
-        if len(x) < (2 if outside is None else 1):
-            raise ValueError(f"a corpus of {len(x)} clip(s) can't be searched by its clips: it takes two")
+        if not len(x):
+            raise ValueError("0 clips can't be searched: give at least one")
         if groups is not None and len(groups) != len(x):
             raise ValueError(f"{len(groups)} groups don't match {len(x)} clips: give each clip its group")
-        self.search, self.n_clips = search, len(x)
+        self.x, self.search, self.n_clips = x, search, len(x)
         # Identical vectors are multiplied once, so that no rounding parts them.
-        first, group = unique_rows(x if outside is None else np.vstack([x, outside]))
-        self.group, self.group_of_query = group[: len(x)], group if outside is None else group[len(x) :]
-        first = first[: self.group.max() + 1]
+        first, self.group = unique_rows(x)
+        self.first, self.group_of_query = first, self.group
         self.distinct = len(first) == len(x)
         self.copies = None if self.distinct else _Members(self.group)
         self.own = None if groups is None else _Members(np.unique(groups, return_inverse=True)[1])
         self.exponent = 0 if search == "mcss" else excess_exponent(x)
         self.corpus = np.zeros((len(first) + -len(first) % TILE, x.shape[1] + (search == "nns")), np.float32)
-        centre = _fill_corpus(self.corpus, x, first, search, self.exponent)
-        self.outside, self.exponent_of_query = None, np.zeros(len(x), int)
-        if outside is not None:
-            values = _placed(np.ldexp(outside.astype(np.float64), -self.exponent), search, centre)
-            self.outside, self.exponent_of_query = _from_outside(values, search)
+        self.centre = _fill_corpus(self.corpus, x, first, search, self.exponent)
+        self.outside: np.ndarray | None = None
+        self.exponent_of_query = np.zeros(len(x), int)
+
+    def asked_by(self, outside: np.ndarray) -> "Similarities":
+        """The same clips, prepared once, for sounds that are none of them.
+
+        These query, by their row, and each reaches every clip. What is similar to one depends on the clips
+        and on itself alone.
+
+        Parameters
+        ----------
+        outside : np.ndarray [shape=(n_queries, dim)]
+
+        Examples
+        --------
+        >>> clips = Similarities(np.array([[1.0], [2.0], [2.0]]), "mips")
+        >>> clips.asked_by(np.array([[3.0]]))(np.array([0]))
+        array([[3., 6., 6.]], dtype=float32)
+        """
+        require_finite(outside, "embeddings")
+        if outside.shape[1] != self.x.shape[1]:
+            raise ValueError(
+                f"sounds of {outside.shape[1]} dimensions don't fit clips of {self.x.shape[1]}: "
+                "process them with what was fitted on the clips"
+            )
+        asked = copy.copy(self)
+        asked.group_of_query = self._equal_to(outside)
+        values = _placed(np.ldexp(outside.astype(np.float64), -self.exponent), self.search, self.centre)
+        asked.outside, asked.exponent_of_query = _from_outside(values, self.search)
+        return asked
+
+    def _equal_to(self, outside: np.ndarray) -> np.ndarray:
+        """Group of the clips that each sound equals, or -1: int [n_queries]."""
+        digests, order = self._by_digest
+        with np.errstate(over="ignore", invalid="ignore"):
+            place = np.searchsorted(digests, _digests(outside.astype(self.x.dtype)))
+        group = order[np.minimum(place, len(order) - 1)]
+        return np.where((self.x[self.first[group]] == outside).all(axis=1), group, -1)
+
+    @functools.cached_property
+    def _by_digest(self) -> tuple[np.ndarray, np.ndarray]:
+        """Digests of the groups of clips, sorted, and whose each is."""
+        starts = range(0, len(self.first), 4096)
+        digests = np.concatenate([_digests(self.x[self.first[start : start + 4096]]) for start in starts])
+        order = np.argsort(digests)
+        return digests[order], order
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
         """Similarity of these queries to all: float32 [n_rows, n_clips], -inf to itself and its group."""
@@ -102,7 +138,12 @@ class Similarities:
         similarity : np.ndarray [shape=(n_rows, n_columns), dtype=float32]
             -inf between a clip and itself or its group. The next band overwrites it.
         """
-        queries = np.zeros((len(rows) + -len(rows) % TILE, self.corpus.shape[1]), np.float32)
+        if self.n_clips < 2 and self.outside is None:
+            raise ValueError(
+                f"a corpus of {self.n_clips} clip(s) can't be searched by its clips: it takes two"
+            )
+        n_at_once = TILE if self.outside is None else FEW
+        queries = np.zeros((len(rows) + -len(rows) % n_at_once, self.corpus.shape[1]), np.float32)
         queries[: len(rows)] = self._vectors(rows)
         if width < 1:
             raise ValueError(f"{width} clips at a time: take at least one")
@@ -111,11 +152,10 @@ class Similarities:
         buffer = np.empty((len(queries), width + 16), np.float32)
         who, own = self._own(rows)
         for columns, vectors, take in self._pieces(among, width):
-            for i in range(0, len(queries), TILE):
+            for i in range(0, len(queries), n_at_once):
+                few = slice(i, i + n_at_once)
                 for j in range(0, len(vectors), TILE):
-                    np.matmul(
-                        queries[i : i + TILE], vectors[j : j + TILE].T, out=buffer[i : i + TILE, j : j + TILE]
-                    )
+                    np.matmul(queries[few], vectors[j : j + TILE].T, out=buffer[few, j : j + TILE])
             similarity = buffer[: len(rows), : len(columns)] if take is None else buffer[: len(rows), take]
             near = slice(*np.searchsorted(own, [columns[0], columns[-1] + 1]))
             place = np.searchsorted(columns, own[near])

@@ -11,7 +11,7 @@ from sss_lib import measures, paired
 from sss_lib.methods import parse
 from sss_lib.queries import Key, PerQuery
 
-COLUMNS = ("build s", "ms a query", "times faster", "bytes a clip")
+COLUMNS = ("build s", "ms a query", "times faster", "ms alone", "times faster alone", "bytes a clip")
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,9 @@ def against_exact(
     pd.DataFrame
         One row a search, each exact one before its approximations: search; recall@N; macro MAP@N and MR1, and
         how much of them the approximation loses (above 0: it does worse), with the ends of 95 % paired
-        bootstrap intervals; seconds to build, milliseconds a query, how many times faster than the exact
-        search in the same notebook, bytes a clip.
+        bootstrap intervals; seconds to build; milliseconds a query when all clips query, and of one that
+        comes alone; how many times faster each is than with the exact search in the same notebook; bytes a
+        clip.
     """
     rows = []
     for exact in (search for search in runs if parse(search).is_exact):
@@ -92,6 +93,6 @@ def _row(
         found = value, lost.difference, lost.ci_low, lost.ci_high
         row |= dict(zip(_columns(cutoff), found, strict=True))
     cost, of_exact = run.cost, exact.cost
-    faster = of_exact["query_ms"] / cost["query_ms"]
-    found = cost["build_s"], cost["query_ms"], faster, cost["bytes_per_clip"]
-    return row | dict(zip(COLUMNS, found, strict=True))
+    faster, faster_alone = (of_exact[name] / cost[name] for name in ("query_ms", "alone_ms"))
+    times = cost["build_s"], cost["query_ms"], faster, cost["alone_ms"], faster_alone
+    return row | dict(zip(COLUMNS, (*times, cost["bytes_per_clip"]), strict=True))

@@ -366,3 +366,25 @@ def test_a_sample_of_members_is_ranked_as_among_all():
     _, every, _ = index.rank_members(fnames, x, "nns", 20)
     _, some, _ = index.rank_members(fnames, x, "nns", 20, np.array([7, 3]))
     np.testing.assert_array_equal(some.neighbours, every.neighbours[[7, 3]])
+
+
+@pytest.mark.parametrize("exact", list(search.SEARCHES))
+def test_what_an_exact_index_has_prepared_follows_what_is_added_and_deleted(exact):
+    fnames, x = clips()
+    built = index.Index.build(fnames, x, exact)
+    queries = np.vstack([x[:2], x[:3] + 0.25])
+    alone = built.rank(queries[3:4], 10)
+    np.testing.assert_array_equal(built.rank(queries, 10).scores[3], alone.scores[0])
+    built.delete([fnames[5]])
+    built.add(["new"], x[:1] * 0.5)
+    kept = [row for row in range(len(x) + 1) if row != 5]
+    now = np.vstack([x, x[:1] * 0.5])[kept]
+    expected = search.rank_outside(now, queries, exact, 10)
+    found = built.rank(queries, 10)
+    np.testing.assert_array_equal(found.neighbours, np.array(kept)[expected.neighbours])
+    np.testing.assert_array_equal(found.scores, expected.scores)
+
+
+def test_sounds_of_other_dimensions_are_refused():
+    with pytest.raises(ValueError, match="sounds of 3 dimensions don't fit clips of 2"):
+        search.rank_outside(np.eye(2), np.eye(3))

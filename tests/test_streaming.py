@@ -145,20 +145,22 @@ def test_a_sample_of_queries_scores_as_it_does_among_all():
         metrics.per_query(x, sparse, queries=some[::-1])
 
 
+@pytest.mark.parametrize("n_queries", [similarity.TILE, similarity.FEW])
 @pytest.mark.parametrize("dim", [1, 17, 64, 100, 101, 512, 513])
-def test_a_product_depends_on_no_place_in_its_tile(dim):
+def test_a_product_depends_on_no_place_in_its_tile(dim, n_queries):
     """What keeps results equal whatever is compared at a time: equal vectors have equal products anywhere."""
     rng = np.random.default_rng(dim)
     a, b = (
-        np.repeat(rng.normal(size=(1, dim)).astype(np.float32), similarity.TILE, axis=0) for _ in range(2)
+        np.repeat(rng.normal(size=(1, dim)).astype(np.float32), n, axis=0)
+        for n in (n_queries, similarity.TILE)
     )
     alone = np.zeros_like(a)
-    alone[77] = a[0]
+    alone[13] = a[0]
     beside = np.vstack([b, rng.normal(size=b.shape)]).astype(np.float32)
     products = a @ b.T
     assert (products == products[0, 0]).all()
-    assert ((alone @ b.T)[77] == products[0, 0]).all()
-    buffer = np.empty((similarity.TILE, 2 * similarity.TILE + 16), np.float32)
+    assert ((alone @ b.T)[13] == products[0, 0]).all()
+    buffer = np.empty((n_queries, 2 * similarity.TILE + 16), np.float32)
     np.matmul(a, beside[: similarity.TILE].T, out=buffer[:, 16 : 16 + similarity.TILE])
     assert (buffer[:, 16 : 16 + similarity.TILE] == products[0, 0]).all()
 

@@ -21,8 +21,8 @@ def search_costs(table: pd.DataFrame, ax: Axes, *, by: str = "speed", n: int = 1
         From `tradeoffs.against_exact`, of one variant.
     ax : Axes
     by : str
-        "speed": recall@n against how many times faster than exact search it was; "size": the macro MAP@n that
-        it loses, with its 95 % interval, against the bytes that a clip takes.
+        "speed": recall@n against how many times faster than exact search it was, of a query that comes alone;
+        "size": the macro MAP@n that it loses, with its 95 % interval, against the bytes that a clip takes.
     n : int
         A cutoff of the table.
     """
@@ -35,7 +35,7 @@ def search_costs(table: pd.DataFrame, ax: Axes, *, by: str = "speed", n: int = 1
         look = {"color": COLOURS[structure], "marker": MARKERS[nth % len(MARKERS)], "markersize": 5}
         look |= {"linestyle": "", "label": row["search"]}
         if by == "speed":
-            ax.plot(row["times faster"], row[f"recall@{n}"], **look)
+            ax.plot(row["times faster alone"], row[f"recall@{n}"], **look)
         else:
             lost = row[f"MAP@{n} lost"]
             ends = [[lost - row[f"MAP@{n} lost low"]], [row[f"MAP@{n} lost high"] - lost]]
@@ -46,7 +46,9 @@ def search_costs(table: pd.DataFrame, ax: Axes, *, by: str = "speed", n: int = 1
     ax.xaxis.set_minor_formatter("")
     if by == "speed":
         ax.axvline(1, color="#999999", linewidth=0.7, linestyle="--")
-        ax.set(xlabel="times faster than exact search", ylabel=f"recall@{n}\n(higher is better)")
+        ax.set(
+            xlabel="times faster than exact search (a query alone)", ylabel=f"recall@{n}\n(higher is better)"
+        )
     else:
         ax.axhline(0, color="#999999", linewidth=0.7, linestyle="--")
         ax.set(xlabel="bytes a clip", ylabel=f"MAP@{n} lost\n(lower is better)")
