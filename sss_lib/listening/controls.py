@@ -28,7 +28,7 @@ class Controls(widgets.VBox):
         self.rng = np.random.default_rng(seed)
         self.steps: Steps | None = None
         self._quiet = False
-        clips, labels = self.study.collection.clips, self.study.collection.labels
+        labels = self.study.collection.labels
         offered = [(f"{one.title} · {one.words}", name) for name, one in self.study.systems.items()]
         chosen = [one.name for one in board.systems] + [""] * MOST_SYSTEMS
         self.systems = [
@@ -49,8 +49,7 @@ class Controls(widgets.VBox):
         )
         self.count = widgets.Label()
         self.random = self._button("Random clip", self.draw)
-        self.clip = widgets.Combobox(
-            options=tuple(clips["fname"]),
+        self.clip = widgets.Text(
             description="Clip id",
             continuous_update=False,
             style={"description_width": "55px"},
