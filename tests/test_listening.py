@@ -465,6 +465,8 @@ def test_without_rankings_nothing_is_served(monkeypatch, capsys):
 
 def test_the_page_shows_the_dataset_that_is_named(tmp_path):
     prepared = serving.prepare(Store(tmp_path), "mine")
-    (cell,) = [one for one in json.loads(prepared.read_text())["cells"] if "mine" in "".join(one["source"])]
+    notebook = json.loads(prepared.read_text())
+    assert notebook["metadata"]["title"] == "mine · listening"
+    (cell,) = [one for one in notebook["cells"] if "mine" in "".join(one["source"])]
     assert cell["metadata"]["tags"] == ["injected-parameters"]
     assert f'data_dir = "{tmp_path}"' in "".join(cell["source"])

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ import soundfile
 
 from sss_lib.experiment import NOTEBOOKS
 from sss_lib.listening import Judgements
+from sss_lib.listening import __main__ as serving_page
 from sss_lib.listening.__main__ import command, environment
 
 pytestmark = pytest.mark.browser
@@ -67,7 +69,7 @@ def serving(arguments, port, **options):
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                 break
             time.sleep(0.1)
-        yield
+        yield process
     finally:
         process.terminate()
         process.wait(30)
@@ -552,6 +554,29 @@ def test_a_saved_notebook_shows_a_table_and_says_what_to_do(lab, chromium, study
     page.get_by_text("To listen, run this notebook's cells").wait_for()
     assert "a tone2" in page.locator(".jp-RenderedHTML table >> nth=0").inner_text()
     context.close()
+
+
+def test_a_page_that_was_left_leaves_no_kernel(tmp_path, monkeypatch):
+    import nbformat
+
+    def n_kernels():
+        found = subprocess.run(["pgrep", "-P", str(server.pid)], capture_output=True, text=True, check=False)
+        return len(found.stdout.split())
+
+    monkeypatch.setattr(serving_page, "LEFT_S", 2)
+    cells = [nbformat.v4.new_code_cell("print('it ' + 'runs')")]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), tmp_path / "one.ipynb")
+    port = free_port()
+    arguments = command("127.0.0.1", port, tmp_path / "one.ipynb", browser=False)
+    with serving(arguments, port, env=environment()) as server:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as page:
+            assert "it runs" in page.read().decode()
+        assert n_kernels() == 1
+        began = time.monotonic()
+        while n_kernels() and time.monotonic() < began + 30:
+            time.sleep(0.2)
+        assert not n_kernels()
 
 
 def test_the_served_page_gives_no_file_away(voila, chromium):
