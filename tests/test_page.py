@@ -277,6 +277,57 @@ def test_the_keyboard_passes_over_systems_without_results(board):
     assert board.page.evaluate(at) == ["-1,0"]
 
 
+def test_jupyterlab_keeps_its_shortcuts_with_control_and_the_board_its_letters(board):
+    board.card(0, 0).focus()
+    for key, is_ours in (("v", True), ("Control+F9", False), ("v", True)):
+        board.page.keyboard.press(key)
+        suppressed = "document.activeElement.hasAttribute('data-lm-suppress-shortcuts')"
+        assert board.page.evaluate(suppressed) == is_ours, key
+
+
+def test_a_kernel_that_is_gone_is_told(board):
+    told = board.page.evaluate(
+        """() => {
+        const board = [...document.querySelectorAll('*')].find(el => el.sssBoard).sssBoard, { model } = board;
+        board.model = { send: () => { throw new Error('Cannot send') } };
+        const told = board.ask({ask: 'hello'}).catch(error => error.message);
+        board.model = model;
+        return told; }"""
+    )
+    assert told == "No kernel answers: run this notebook's cells to listen, or reload the page."
+
+
+def test_what_is_seen_is_also_named_and_of_enough_contrast(board):
+    page = board.page
+    for role, name in [
+        ("region", "listening board"),
+        ("group", "Log-mel statistics, PCA 3, L2, NNS"),
+        ("combobox", "add a class it has"),
+        ("combobox", "add a class it lacks"),
+    ]:
+        assert page.get_by_role(role, name=name, exact=True).count() == 1, name
+    assert "NNS (distance)" in page.locator(".sss-column >> nth=0").inner_text()
+    assert "distance 0." in board.card(0, 0).get_attribute("aria-label")
+    board.card(0, 0).click()
+    ratios = page.evaluate(
+        """() => {
+        const context = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+        const luminance = (...colours) => {
+            for (const colour of colours) { context.fillStyle = colour; context.fillRect(0, 0, 1, 1); }
+            const [r, g, b] = [...context.getImageData(0, 0, 1, 1).data].map(
+                c => c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4);
+            return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+        };
+        const raised = getComputedStyle(document.querySelector('.sss-board button')).backgroundColor;
+        const texts = ['.sss-score', '.sss-from', '.sss-mark-class', '.sss-mark-shared', '.sss-mark-none'];
+        return texts.map(one => {
+            const text = getComputedStyle(document.querySelector('.sss-board ' + one)).color;
+            const [dark, light] = [luminance('#fff', raised, text), luminance('#fff', raised)];
+            return (light + 0.05) / (dark + 0.05); }); }"""
+    )
+    assert min(ratios) >= 4.5, ratios
+
+
 def test_switching_to_the_query_has_no_gap(board):
     board.card(0, 0).focus()
     board.page.keyboard.press("l")  # the sounds are short

@@ -29,7 +29,7 @@ class Controls(widgets.VBox):
         self.steps: Steps | None = None
         self._quiet = False
         labels = self.study.collection.labels
-        offered = [(f"{one.title} · {one.words}", name) for name, one in self.study.systems.items()]
+        offered = self.study.offered
         chosen = [one.name for one in board.systems] + [""] * MOST_SYSTEMS
         self.systems = [
             widgets.Dropdown(
@@ -41,11 +41,10 @@ class Controls(widgets.VBox):
             )
             for i in range(MOST_SYSTEMS)
         ]
-        self.include = widgets.TagsInput(
-            allowed_tags=labels, allow_duplicates=False, placeholder="add a class"
-        )
-        self.exclude = widgets.TagsInput(
-            allowed_tags=labels, allow_duplicates=False, placeholder="add a class"
+        # What stands in them is also what a screen reader calls them.
+        self.include, self.exclude = (
+            widgets.TagsInput(allowed_tags=labels, allow_duplicates=False, placeholder=name)
+            for name in ("add a class it has", "add a class it lacks")
         )
         self.count = widgets.Label()
         self.random = self._button("Random clip", self.draw)

@@ -31,6 +31,8 @@ class SoundMap(Asked):
 
     Attributes
     ----------
+    system : str
+        Whose embeddings are laid out.
     places : bytes
         uint16 x and y of each clip, from the left and from the top.
     rows : bytes
@@ -85,6 +87,7 @@ class SoundMap(Asked):
         with self.hold_sync():
             self.legend = [list(one) for one in names]
             self.laid_out = f"{system} {layout}"
+        self.system = system
 
     def _families(self) -> tuple[list[tuple[str, str]], np.ndarray]:
         """Legend, and each clip's place in it: the family of its first label that has one."""
@@ -136,8 +139,8 @@ class MapControls(widgets.HBox):
 
     def __init__(self, sound_map: SoundMap, controls: Controls):
         self.sound_map = sound_map
-        systems = [(one.title, one.name) for one in sound_map.board.systems]
-        self.system = widgets.Dropdown(options=systems, description="Space of")
+        offered = sound_map.study.offered
+        self.system = widgets.Dropdown(options=offered, value=sound_map.system, description="Space of")
         layouts_offered = [(words, how) for how, words in layouts.LAYOUTS.items()]
         self.layout_of = widgets.Dropdown(options=layouts_offered, description="Layout")
         super().__init__([self.system, self.layout_of], layout=widgets.Layout(flex_flow="row wrap"))
