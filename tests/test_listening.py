@@ -388,6 +388,24 @@ class TestMap:
         assert one.linked["query"] == board.study.row("noise1")
         assert len(one.linked["results"]) >= 5
 
+    def test_a_saved_notebook_holds_no_list_of_all_clips(self, board):
+        controls = Controls(board)
+        widgets = [board, SoundMap(board), *vars(controls).values(), *controls.systems]
+        states = [one.get_state() for one in widgets if hasattr(one, "get_state")]
+        shown = {str(one["id"]) for one in board.view["clips"].values()}
+        others = {*board.study.collection.clips["fname"]} - shown - {"tone1"}
+        assert others
+        assert not [one for one in others if f'"{one}"' in json.dumps(states, default=repr)]
+        assert not [name for state in states for name, value in state.items() if isinstance(value, bytes)]
+
+    def test_the_page_gets_the_points_when_it_asks(self, board):
+        one = SoundMap(board)
+        one.send, one.sent = board.send, board.sent
+        _, buffers = ask(one, ask="points")
+        assert buffers == [one.places, one.rows, one.families]
+        for what in ("about", "play", "search"):
+            assert "there is no clip '/etc'" in ask(one, ask=what, clip="/etc")[0]["problem"]
+
     def test_a_layout_is_kept_and_read_again(self, board, monkeypatch):
         variant = board.systems[0].variant
         first = layouts.read_or_make(board.study.store, board.study.name, variant, "pca")
@@ -447,6 +465,8 @@ def test_without_rankings_nothing_is_served(monkeypatch, capsys):
 
 def test_the_page_shows_the_dataset_that_is_named(tmp_path):
     prepared = serving.prepare(Store(tmp_path), "mine")
-    (cell,) = [one for one in json.loads(prepared.read_text())["cells"] if "mine" in "".join(one["source"])]
+    notebook = json.loads(prepared.read_text())
+    assert notebook["metadata"]["title"] == "mine · listening"
+    (cell,) = [one for one in notebook["cells"] if "mine" in "".join(one["source"])]
     assert cell["metadata"]["tags"] == ["injected-parameters"]
     assert f'data_dir = "{tmp_path}"' in "".join(cell["source"])

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import soundfile
 
 from sss_lib.experiment import NOTEBOOKS
 from sss_lib.listening import Judgements
+from sss_lib.listening import __main__ as serving_page
 from sss_lib.listening.__main__ import command, environment
 
 pytestmark = pytest.mark.browser
@@ -68,7 +70,7 @@ def serving(arguments, port, **options):
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                 break
             time.sleep(0.1)
-        yield
+        yield process
     finally:
         process.terminate()
         process.wait(30)
@@ -274,6 +276,57 @@ def test_the_keyboard_passes_over_systems_without_results(board):
         assert board.page.evaluate(at) == [place], key
     show(0, 0)
     assert board.page.evaluate(at) == ["-1,0"]
+
+
+def test_jupyterlab_keeps_its_shortcuts_with_control_and_the_board_its_letters(board):
+    board.card(0, 0).focus()
+    for key, is_ours in (("v", True), ("Control+F9", False), ("v", True)):
+        board.page.keyboard.press(key)
+        suppressed = "document.activeElement.hasAttribute('data-lm-suppress-shortcuts')"
+        assert board.page.evaluate(suppressed) == is_ours, key
+
+
+def test_a_kernel_that_is_gone_is_told(board):
+    told = board.page.evaluate(
+        """() => {
+        const board = [...document.querySelectorAll('*')].find(el => el.sssBoard).sssBoard, { model } = board;
+        board.model = { send: () => { throw new Error('Cannot send') } };
+        const told = board.ask({ask: 'hello'}).catch(error => error.message);
+        board.model = model;
+        return told; }"""
+    )
+    assert told == "No kernel answers: run this notebook's cells to listen, or reload the page."
+
+
+def test_what_is_seen_is_also_named_and_of_enough_contrast(board):
+    page = board.page
+    for role, name in [
+        ("region", "listening board"),
+        ("group", "Log-mel statistics, PCA 3, L2, NNS"),
+        ("combobox", "add a class it has"),
+        ("combobox", "add a class it lacks"),
+    ]:
+        assert page.get_by_role(role, name=name, exact=True).count() == 1, name
+    assert "NNS (distance)" in page.locator(".sss-column >> nth=0").inner_text()
+    assert "distance 0." in board.card(0, 0).get_attribute("aria-label")
+    board.card(0, 0).click()
+    ratios = page.evaluate(
+        """() => {
+        const context = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+        const luminance = (...colours) => {
+            for (const colour of colours) { context.fillStyle = colour; context.fillRect(0, 0, 1, 1); }
+            const [r, g, b] = [...context.getImageData(0, 0, 1, 1).data].map(
+                c => c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4);
+            return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+        };
+        const raised = getComputedStyle(document.querySelector('.sss-board button')).backgroundColor;
+        const texts = ['.sss-score', '.sss-from', '.sss-mark-class', '.sss-mark-shared', '.sss-mark-none'];
+        return texts.map(one => {
+            const text = getComputedStyle(document.querySelector('.sss-board ' + one)).color;
+            const [dark, light] = [luminance('#fff', raised, text), luminance('#fff', raised)];
+            return (light + 0.05) / (dark + 0.05); }); }"""
+    )
+    assert min(ratios) >= 4.5, ratios
 
 
 def test_switching_to_the_query_has_no_gap(board):
@@ -553,6 +606,29 @@ def test_a_saved_notebook_shows_a_table_and_says_what_to_do(lab, chromium, study
     page.get_by_text("To listen, run this notebook's cells").wait_for()
     assert "a tone2" in page.locator(".jp-RenderedHTML table >> nth=0").inner_text()
     context.close()
+
+
+def test_a_page_that_was_left_leaves_no_kernel(tmp_path, monkeypatch):
+    import nbformat
+
+    def n_kernels():
+        found = subprocess.run(["pgrep", "-P", str(server.pid)], capture_output=True, text=True, check=False)
+        return len(found.stdout.split())
+
+    monkeypatch.setattr(serving_page, "LEFT_S", 2)
+    cells = [nbformat.v4.new_code_cell("print('it ' + 'runs')")]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), tmp_path / "one.ipynb")
+    port = free_port()
+    arguments = command("127.0.0.1", port, tmp_path / "one.ipynb", browser=False)
+    with serving(arguments, port, env=environment()) as server:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as page:
+            assert "it runs" in page.read().decode()
+        assert n_kernels() == 1
+        began = time.monotonic()
+        while n_kernels() and time.monotonic() < began + 30:
+            time.sleep(0.2)
+        assert not n_kernels()
 
 
 def test_the_served_page_gives_no_file_away(voila, chromium):

@@ -13,6 +13,7 @@ from seeded import noise
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
+tokenizers = pytest.importorskip("tokenizers")
 
 from sss_lib import models  # noqa: E402
 from sss_lib.models import Extractor, pe_audio, transformers_audio  # noqa: E402
@@ -112,6 +113,36 @@ def test_a_folder_gives_what_the_library_gives(published):
     frames, right = loaded(wave), expected(kind, model, extractor, wave)
     assert frames.shape == right.shape
     np.testing.assert_allclose(frames, right, rtol=0, atol=1e-4 * np.abs(right).max())
+
+
+def test_a_clap_with_its_tokenizer_embeds_words_as_the_library_does(published, tmp_path):
+    kind, folder, model, _ = published
+    assert not models.has_text(str(folder))
+    shutil.copytree(folder, tmp_path / "model")
+    words = ["<s>", "<pad>", "</s>", "<unk>", "a", "dog", "barks"]
+    tokenizer = tokenizers.Tokenizer(
+        tokenizers.models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unk>")
+    )
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    ends = [("<s>", 0), ("</s>", 2)]
+    tokenizer.post_processor = tokenizers.processors.TemplateProcessing("<s> $A </s>", special_tokens=ends)
+    named = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}
+    transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **named).save_pretrained(
+        tmp_path / "model"
+    )
+    spec = models.spec(str(tmp_path / "model"))
+    assert models.has_text(spec.options["folder"]) == kind.startswith("clap")
+    if not kind.startswith("clap"):
+        return
+    embed = models.text_tower(spec)
+    found = embed("a dog barks")
+    with torch.inference_mode():
+        right = model.get_text_features(torch.tensor([[0, 4, 5, 6, 2]])).pooler_output[0].numpy()
+    np.testing.assert_allclose(found, right, rtol=0, atol=1e-5 * np.abs(right).max())
+    assert found.shape == (spec.dim,)
+    assert np.linalg.norm(found) == pytest.approx(1, abs=1e-6)
+    assert np.abs(found - embed("a dog")).max() > 1e-3
+    np.testing.assert_array_equal(embed("dog " * 600), embed("dog " * 700))  # cut to what it reads
 
 
 def test_the_row_of_a_folder_says_what_it_is(published):

@@ -1,7 +1,8 @@
 """Hear what the rankings say: a board of results on a notebook's page, its controls, judging, and a map.
 
 - `study`: the collection and the systems whose rankings exist; `sounds`, `loudness`: clips as played.
-- `views`, `board`: the results of some systems side by side; `controls`, `selection`: what queries next.
+- `views`, `board`: the results of some systems side by side; `controls`, `selection`: what queries next;
+  `asked`: how a page asks for more.
 - `outside`: queries from outside the collection, a sound of the listener's own or words.
 - `judgements`, `judging`, `agreement`: what listeners say of unnamed systems, kept, and what follows from it.
 - `layouts`, `map`: the collection in two dimensions.

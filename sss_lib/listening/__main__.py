@@ -8,26 +8,34 @@ from pathlib import Path
 from sss_lib.artefacts import Store, replacing
 from sss_lib.grid import NOTEBOOKS
 
+LEFT_S = 600
+"""How long after a page is left its kernel ends: Voila's own way, when a page closes, its server refuses."""
+
 
 def prepare(store: Store, dataset: str) -> Path:
-    """Return notebook 06 with a dataset's name filled in, among the executed notebooks."""
+    """Return notebook 06 with a dataset's name filled in and as its title, among the executed notebooks."""
+    import nbformat
     import papermill
 
     parameters = {"data_dir": str(store.data_dir.absolute()), "dataset": dataset}
     prepared = store.runs_dir(dataset) / "06_listening" / f"{dataset}.ipynb"
+    notebook = papermill.execute_notebook(
+        NOTEBOOKS / "06_listening.ipynb", None, parameters, prepare_only=True, progress_bar=False
+    )
+    notebook.metadata["title"] = f"{dataset} · listening"
     with replacing(prepared) as path:
-        papermill.execute_notebook(
-            NOTEBOOKS / "06_listening.ipynb", path, parameters, prepare_only=True, progress_bar=False
-        )
+        nbformat.write(notebook, path)
     return prepared
 
 
 def command(host: str, port: int, notebook: str | Path, *, browser: bool = True) -> list[str]:
-    """Command that serves the page, and no file beside it."""
+    """Command that serves the page, and no file beside it. Pages that are left keep their kernel a while."""
     return [
         *(sys.executable, "-m", "voila", str(notebook)),
         *(f"--Voila.ip={host}", f"--port={port}", "--template=listening"),
-        "--VoilaConfiguration.file_allowlist=[]",
+        "--VoilaConfiguration.file_allowlist=(?!)",  # fits nothing
+        f"--MappingKernelManager.cull_idle_timeout={LEFT_S}",
+        f"--MappingKernelManager.cull_interval={min(LEFT_S, 60)}",
         *([] if browser else ["--no-browser"]),
     ]
 
@@ -61,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
         )
         return 2
     notebook = prepare(store, options.dataset)
-    print(f"http://{options.host}:{options.port}/ (stop with control-C)", flush=True)
+    print("stop with control-C", flush=True)  # Voila says where, which is elsewhere if the port is taken
     arguments = command(options.host, options.port, notebook, browser=not options.no_browser)
     os.execve(sys.executable, arguments, environment())
 

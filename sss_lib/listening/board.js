@@ -16,6 +16,7 @@ const GRADES = ["0 nothing in common", "1 a little", "2 similar", "3 means the s
 const CHOICES = [["left", "1 left is better"], ["equal", "0 no difference"], ["right", "2 right is better"]];
 const COLUMNS = 128, BANDS = 32; // of a picture
 const UPLOAD_PIECE = 2 ** 21;
+const NO_KERNEL = "No kernel answers: run this notebook's cells to listen, or reload the page.";
 
 function node(tag, about = {}, ...children) {
   const element = document.createElement(tag);
@@ -62,9 +63,11 @@ function drawPicture(canvas, bytes) {
   }
 }
 
-// JupyterLab's shortcuts take Enter and letters from whatever has the focus, unless that says not to.
-function keepKeys({ target }) {
-  if (target.closest?.(".sss-controls, .sss-board, .sss-map")) target.dataset.lmSuppressShortcuts = "true";
+// JupyterLab's shortcuts take Enter and letters from whatever has the focus, unless that says not to. It may
+// have those with Ctrl and the like, such as to save.
+function keepKeys({ target, ctrlKey, metaKey, altKey }) {
+  if (!target.closest?.(".sss-controls, .sss-board, .sss-map")) return;
+  target.toggleAttribute("data-lm-suppress-shortcuts", !ctrlKey && !metaKey && !altKey);
 }
 
 class View {
@@ -86,11 +89,10 @@ class View {
     model.on("change:view", this.onView);
     model.on("change:status", this.onStatus);
     model.on("change:judged", this.onJudged);
-    document.addEventListener("focusin", keepKeys);
+    window.addEventListener("keydown", keepKeys, true); // before JupyterLab sees it
     this.build();
     this.show();
-    const silence = "No kernel answers: run this notebook's cells to listen.";
-    this.ask({ ask: "hello" }, [], 10).catch(() => this.say(silence));
+    this.ask({ ask: "hello" }, [], 10).catch(() => this.say(NO_KERNEL));
   }
 
   close() {
@@ -107,10 +109,15 @@ class View {
   ask(message, buffers = [], patience_s = 20) {
     const id = `${this.session}-${this.nextId++}`;
     return new Promise((resolve, reject) => {
-      const silence = "No answer from the kernel: it is busy, or the notebook's cells have to be run.";
-      const timer = setTimeout(() => this.waiting.delete(id) && reject(new Error(silence)), 1000 * patience_s);
+      const giveUp = (why) => this.waiting.delete(id) && reject(new Error(why));
+      const timer = setTimeout(() => giveUp(`The kernel is busy, or gone. ${NO_KERNEL}`), 1000 * patience_s);
       this.waiting.set(id, { resolve, reject, timer });
-      this.model.send({ ...message, id }, undefined, buffers);
+      try {
+        this.model.send({ ...message, id }, undefined, buffers);
+      } catch { // after a restart
+        clearTimeout(timer);
+        giveUp(NO_KERNEL);
+      }
     });
   }
 
@@ -152,7 +159,7 @@ class View {
     this.columns = node("div", { class: "sss-columns" });
     this.judge = node("div", { class: "sss-judge" });
     this.root = node("section", {
-      class: "sss-board", "aria-label": "listening board",
+      class: "sss-board",
       onkeydown: (event) => this.onKey(event),
     }, this.query, this.tools, this.status, this.judge, this.legend, this.columns, this.player.element);
     this.el.append(this.root);
@@ -184,6 +191,7 @@ class View {
     this.showStatus();
     for (const part of [this.query, this.tools, this.legend, this.columns]) part.hidden = !view.query;
     this.judge.hidden = true;
+    this.root.setAttribute("aria-label", this.model.get("judged") ? "judging board" : "listening board");
     if (!view.query) return;
     this.player.stop();
     this.observer.disconnect();
@@ -208,8 +216,8 @@ class View {
   }
 
   legendParts() {
-    const parts = this.view.mode === "compare" ? ["class", "shared", "none"].map((name) => {
-      const what = name === "class" && this.view.label ? `has ${this.view.label}` : MARKS[name][1];
+    const parts = this.view.label ? ["class", "shared", "none"].map((name) => {
+      const what = name === "class" ? `has ${this.view.label.replaceAll("_", " ")}` : MARKS[name][1];
       return node("span", { class: `sss-mark-${name}` }, node("b", {}, MARKS[name][0]), " ", what);
     }) : [];
     return [...parts, node("span", { class: "sss-keys" }, KEYS[this.view.mode])];
@@ -221,8 +229,9 @@ class View {
     const cards = column.results.map(([clip, score], rank) =>
       this.card(clip, this.view.clips[clip], index, rank, score, column.score));
     this.cards.push(cards);
-    return node("div", { class: "sss-column", role: "list", "aria-label": column.title },
-      node("header", {}, node("h3", {}, column.title), column.words && node("p", {}, column.words), summary),
+    const words = column.words && `${column.words} (${column.score})`;
+    return node("div", { class: "sss-column", role: "group", "aria-label": [column.title, column.words].filter(Boolean).join(", ") },
+      node("header", {}, node("h3", {}, column.title), words && node("p", {}, words), summary),
       ...(cards.length ? cards : [node("p", { class: "sss-empty" }, column.note)]));
   }
 
@@ -233,7 +242,7 @@ class View {
 
   card(clip, about, column, rank, score, scoreName) {
     const marks = about.labels.map((label) => this.mark(label));
-    const kind = column < 0 || this.view.mode !== "compare" ? "hidden"
+    const kind = column < 0 || !this.view.label ? "hidden" // judged blind, or for a query without classes
       : ["class", "shared", "none"].find((name) => marks.includes(name)) || "none";
     const order = ["class", "shared", "none"];
     const sorted = about.labels.map((label, i) => [label, marks[i]])
@@ -255,10 +264,11 @@ class View {
     const from = [about.title && about.id, about.uploader && link(about.uploader, about.source),
       about.licence && link(about.licence, about.licence_url), clip != null && seconds(about.seconds)].filter(Boolean);
     const spoken = [column < 0 ? "query" : `rank ${rank + 1}`, about.title || about.id, MARKS[kind][1],
-      about.labels.join(", "), seconds(about.seconds)];
+      about.labels.join(", ").replaceAll("_", " "), scoreName && `${scoreName} ${score.toPrecision(3)}`,
+      clip != null && seconds(about.seconds)];
     const picture = clip != null && node("div", { class: "sss-picture" }, canvas, node("i", { class: "sss-cursor" }), play);
     return node("div", {
-      class: `sss-card sss-is-${kind}`, role: column < 0 ? "group" : "listitem", tabindex: -1,
+      class: `sss-card sss-is-${kind}`, role: "group", tabindex: -1,
       "data-clip": clip, "data-column": column, "data-rank": rank,
       "aria-label": spoken.filter(Boolean).join(", "),
       onclick: (event) => {

@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import anywidget
 import traitlets
 
 from sss_lib.audio import AudioError
 from sss_lib.listening import outside, views
+from sss_lib.listening.asked import Asked
 from sss_lib.listening.outside import Upload, in_words
 from sss_lib.listening.sounds import N_BANDS, N_COLUMNS, OWN
 from sss_lib.listening.study import Study, System
@@ -18,11 +18,10 @@ _HERE = Path(__file__).parent
 MOST_SYSTEMS = 5
 
 
-class Board(anywidget.AnyWidget):
+class Board(Asked):
     """A query and the results of up to five systems side by side, to be heard.
 
-    The page asks by messages {"ask": what, "id": ...}; only what `_answers` names is answered, and clips are
-    asked for by number, never by path.
+    The page asks for clips by number, never by path.
 
     Parameters
     ----------
@@ -57,7 +56,7 @@ class Board(anywidget.AnyWidget):
         self.label = ""
         self._again: Callable | None = None
         self.systems = self._chosen(systems) if systems else study.best(MOST_SYSTEMS)
-        self._answers: dict[str, Callable] = {
+        self._answers = {
             "hello": lambda message, buffers: {},
             "sound": self._sound,
             "pictures": self._pictures,
@@ -65,7 +64,6 @@ class Board(anywidget.AnyWidget):
             "upload": self._upload,
         }
         self._arriving = Upload()
-        self.on_msg(self._receive)
 
     def choose(self, systems: Sequence[str]) -> None:
         """Show these systems, by name, for the same query."""
@@ -156,19 +154,6 @@ class Board(anywidget.AnyWidget):
         if not 1 <= len(names) <= MOST_SYSTEMS:
             raise ValueError(f"{len(names)} systems are chosen: choose 1 to {MOST_SYSTEMS}")
         return [self.study.system(name) for name in names]
-
-    def _receive(self, _: object, message: object, buffers: list) -> None:
-        """Answer a message of the page, with what went wrong where something did."""
-        message = message if isinstance(message, dict) else {}
-        answer = self._answers.get(str(message.get("ask")))
-        reply, parts = {"problem": f"the board can't be asked for {message.get('ask')!r}"}, []
-        if answer:
-            try:
-                reply = answer(message, buffers)
-                parts = reply.pop("buffers", [])
-            except Exception as error:  # whatever it is, the page must not wait in vain
-                reply = {"problem": in_words(error)}
-        self.send({**reply, "id": message.get("id")}, parts)
 
     def _sound(self, message: dict, buffers: list) -> dict:
         sound = self.study.sounds.sound(message.get("clip"))

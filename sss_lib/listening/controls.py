@@ -28,8 +28,8 @@ class Controls(widgets.VBox):
         self.rng = np.random.default_rng(seed)
         self.steps: Steps | None = None
         self._quiet = False
-        clips, labels = self.study.collection.clips, self.study.collection.labels
-        offered = [(f"{one.title} · {one.words}", name) for name, one in self.study.systems.items()]
+        labels = self.study.collection.labels
+        offered = self.study.offered
         chosen = [one.name for one in board.systems] + [""] * MOST_SYSTEMS
         self.systems = [
             widgets.Dropdown(
@@ -41,16 +41,14 @@ class Controls(widgets.VBox):
             )
             for i in range(MOST_SYSTEMS)
         ]
-        self.include = widgets.TagsInput(
-            allowed_tags=labels, allow_duplicates=False, placeholder="add a class"
-        )
-        self.exclude = widgets.TagsInput(
-            allowed_tags=labels, allow_duplicates=False, placeholder="add a class"
+        # What stands in them is also what a screen reader calls them.
+        self.include, self.exclude = (
+            widgets.TagsInput(allowed_tags=labels, allow_duplicates=False, placeholder=name)
+            for name in ("add a class it has", "add a class it lacks")
         )
         self.count = widgets.Label()
         self.random = self._button("Random clip", self.draw)
-        self.clip = widgets.Combobox(
-            options=tuple(clips["fname"]),
+        self.clip = widgets.Text(
             description="Clip id",
             continuous_update=False,
             style={"description_width": "55px"},

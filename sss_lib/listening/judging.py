@@ -1,6 +1,7 @@
 """Blind judging: the lists of some systems without their names, in an order that the judge can't guess."""
 
 import hashlib
+import itertools
 from collections.abc import Sequence
 
 import ipywidgets as widgets
@@ -61,9 +62,9 @@ class Judging(Board):
     ):
         super().__init__(study, systems, n=n)
         self.judgements = judgements
-        rows = np.random.default_rng(seed).permutation(len(study.collection))
-        self.rows = [row for row in rows.tolist() if all(study.results(s, row, 1) for s in self.systems)]
-        self.rows = self.rows[:n_queries]
+        rows = np.random.default_rng(seed).permutation(len(study.collection)).tolist()
+        judged = (row for row in rows if all(study.results(system, row, 1) for system in self.systems))
+        self.rows = list(itertools.islice(judged, n_queries))
         if not self.rows:
             raise ValueError("no clip has results in all of these systems: choose others")
         self._answers = {name: self._answers[name] for name in ("hello", "sound", "pictures")}

@@ -20,9 +20,8 @@ function inside(polygon, x, y) {
   return within;
 }
 
-// A trait of bytes comes as a DataView that may begin anywhere: copied, it can be read as numbers.
-function numbers(model, name, type) {
-  const view = model.get(name);
+// Bytes come as a DataView that may begin anywhere: copied, they can be read as numbers.
+function numbers(view, type) {
   return new type(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
 }
 
@@ -45,6 +44,7 @@ class SoundMapView {
     this.shift = [0, 0];
     this.focused = 0;
     this.nextId = 1;
+    this.awaited = {}; // id of the latest message by what it asks
     this.session = Math.random().toString(36).slice(2);
     this.canvas = document.createElement("canvas");
     this.canvas.tabIndex = 0;
@@ -74,6 +74,7 @@ class SoundMapView {
     this.root.setAttribute("aria-label", "map of the sounds");
     this.root.append(this.legend, this.canvas, this.about, tools, this.keys);
     el.append(this.root);
+    this.take(Array(3).fill(new DataView(new ArrayBuffer(0)))); // until they come
     this.listen();
     this.load();
     this.resized = new ResizeObserver(() => this.draw());
@@ -82,8 +83,12 @@ class SoundMapView {
 
   listen() {
     this.heard = {
-      "change:places": () => this.load(), "change:linked": () => this.draw(), "change:marked": () => this.draw(),
-      "msg:custom": (content) => content.id === this.asked && (this.about.textContent = content.text ?? content.problem),
+      "change:laid_out": () => this.load(), "change:linked": () => this.draw(), "change:marked": () => this.draw(),
+      "change:status": () => (this.about.textContent = this.model.get("status")),
+      "msg:custom": (content, buffers) => {
+        if (content.id === this.awaited.points && buffers.length) this.take(buffers);
+        else if (content.id === this.awaited.about || content.problem) this.about.textContent = content.text ?? content.problem;
+      },
     };
     for (const [event, act] of Object.entries(this.heard)) this.model.on(event, act);
     const { canvas } = this;
@@ -104,9 +109,13 @@ class SoundMapView {
   }
 
   load() {
-    this.places = numbers(this.model, "places", Uint16Array);
-    this.rows = numbers(this.model, "rows", Int32Array);
-    this.families = numbers(this.model, "families", Uint8Array);
+    this.ask("points");
+  }
+
+  take([places, rows, families]) {
+    this.places = numbers(places, Uint16Array);
+    this.rows = numbers(rows, Int32Array);
+    this.families = numbers(families, Uint8Array);
     this.pointOf = new Map([...this.rows].map((row, i) => [row, i]));
     this.legend.replaceChildren(...this.model.get("legend").map(([name, colour], i) => this.sign(name, colour, i)));
     this.draw();
@@ -122,7 +131,7 @@ class SoundMapView {
 
   ask(what, point) {
     const id = `${this.session}-${this.nextId++}`;
-    if (what === "about") this.asked = id;
+    this.awaited[what] = id;
     this.model.send({ ask: what, clip: this.rows[point], id });
   }
 

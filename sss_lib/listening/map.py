@@ -1,14 +1,14 @@
 """The map of a collection: every clip a point, coloured by family, to be heard and marked."""
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import anywidget
 import ipywidgets as widgets
 import numpy as np
 import traitlets
 
 from sss_lib.listening import layouts, views
+from sss_lib.listening.asked import Asked
 from sss_lib.listening.board import Board
 from sss_lib.listening.controls import Controls
 
@@ -18,7 +18,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7
 NO_FAMILY = ("no family", "#8a8a8a")
 
 
-class SoundMap(anywidget.AnyWidget):
+class SoundMap(Asked):
     """Clips in two dimensions. A click plays one on the board, the lasso marks a set of queries.
 
     Parameters
@@ -32,12 +32,18 @@ class SoundMap(anywidget.AnyWidget):
 
     Attributes
     ----------
+    system : str
+        Whose embeddings are laid out.
     places : bytes
         uint16 x and y of each clip, from the left and from the top.
     rows : bytes
         int32 row of each clip.
     families : bytes
         uint8 place of each clip's family in the legend.
+    laid_out : str
+        What the map shows. When it changes the page asks for the points: a saved notebook holds none.
+    status : str
+        What goes on, in a sentence.
     legend : list
         Name and colour of each family.
     linked : dict
@@ -48,9 +54,8 @@ class SoundMap(anywidget.AnyWidget):
 
     _esm = _HERE / "map.js"
     _css = _HERE / "map.css"
-    places = traitlets.Bytes().tag(sync=True)
-    rows = traitlets.Bytes().tag(sync=True)
-    families = traitlets.Bytes().tag(sync=True)
+    laid_out = traitlets.Unicode().tag(sync=True)
+    status = traitlets.Unicode().tag(sync=True)
     legend = traitlets.List().tag(sync=True)
     linked = traitlets.Dict().tag(sync=True)
     marked = traitlets.List(traitlets.Int()).tag(sync=True)
@@ -59,12 +64,12 @@ class SoundMap(anywidget.AnyWidget):
         super().__init__()
         self.board, self.study = board, board.study
         self.lay_out(system or board.systems[0].name, layout)
-        self._answers: dict[str, Callable] = {
+        self._answers = {
+            "points": self._points,
             "about": self._about,
             "play": self._play,
             "search": self._search,
         }
-        self.on_msg(self._receive)
         board.observe(lambda _: self._link(), "view")
         self._link()
 
@@ -77,11 +82,13 @@ class SoundMap(anywidget.AnyWidget):
         scaled = (places - low) / max(float((high - low).max()), 1e-12)
         scaled += (1 - scaled.max(axis=0)) / 2
         names, of_clip = self._families()
+        self.places = np.round(65535 * scaled).astype("<u2").tobytes()
+        self.rows = rows.astype("<i4").tobytes()
+        self.families = of_clip[rows].astype(np.uint8).tobytes()
         with self.hold_sync():
-            self.places = np.round(65535 * scaled).astype("<u2").tobytes()
-            self.rows = rows.astype("<i4").tobytes()
-            self.families = of_clip[rows].astype(np.uint8).tobytes()
             self.legend = [list(one) for one in names]
+            self.laid_out = f"{system} {layout}"
+        self.system = system
 
     def _families(self) -> tuple[list[tuple[str, str]], np.ndarray]:
         """Legend, and each clip's place in it: the family of its first label that has one."""
@@ -100,29 +107,26 @@ class SoundMap(anywidget.AnyWidget):
         results = [[clip for clip, _ in one["results"]] for one in view.get("columns", ())]
         self.linked = {"query": self.board.query, "results": sorted({row for one in results for row in one})}
 
-    def _receive(self, _: object, message: object, buffers: list) -> None:
-        message = message if isinstance(message, dict) else {}
-        answer, reply = self._answers.get(str(message.get("ask"))), {}
-        try:
-            clip = message.get("clip")
-            self.study.sounds.path(clip)
-            if answer:
-                reply = answer(clip)
-        except ValueError as error:
-            reply = {"problem": str(error)}
-        self.send({**reply, "id": message.get("id")})
+    def _points(self, message: dict, buffers: list) -> dict:
+        return {"buffers": [self.places, self.rows, self.families]}
 
-    def _about(self, clip: int) -> dict:
-        about = views.about_clip(self.study, clip)
+    def _about(self, message: dict, buffers: list) -> dict:
+        about = views.about_clip(self.study, self._clip(message))
         return {"text": f"{about['title'] or about['id']} · {', '.join(about['labels'])}".replace("_", " ")}
 
-    def _play(self, clip: int) -> dict:
-        self.board.play(clip)
+    def _play(self, message: dict, buffers: list) -> dict:
+        self.board.play(self._clip(message))
         return {}
 
-    def _search(self, clip: int) -> dict:
-        self.board.show(clip)
+    def _search(self, message: dict, buffers: list) -> dict:
+        self.board.show(self._clip(message))
         return {}
+
+    def _clip(self, message: dict) -> int:
+        """The clip that a message is about. Raises ValueError if there is no such one."""
+        clip: Any = message.get("clip")
+        self.study.sounds.path(clip)
+        return clip
 
 
 class MapControls(widgets.HBox):
@@ -136,8 +140,8 @@ class MapControls(widgets.HBox):
 
     def __init__(self, sound_map: SoundMap, controls: Controls):
         self.sound_map = sound_map
-        systems = [(one.title, one.name) for one in sound_map.board.systems]
-        self.system = widgets.Dropdown(options=systems, description="Space of")
+        offered = sound_map.study.offered
+        self.system = widgets.Dropdown(options=offered, value=sound_map.system, description="Space of")
         layouts_offered = [(words, how) for how, words in layouts.LAYOUTS.items()]
         self.layout_of = widgets.Dropdown(options=layouts_offered, description="Layout")
         super().__init__([self.system, self.layout_of], layout=widgets.Layout(flex_flow="row wrap"))
@@ -147,4 +151,10 @@ class MapControls(widgets.HBox):
         sound_map.observe(lambda change: controls.restrict(change["new"]), "marked")
 
     def _lay_out(self) -> None:
-        self.sound_map.lay_out(self.system.value, self.layout_of.value)
+        self.sound_map.status = (
+            "Working out where the clips lie …"  # t-SNE of a large collection takes minutes
+        )
+        try:
+            self.sound_map.lay_out(self.system.value, self.layout_of.value)
+        finally:
+            self.sound_map.status = ""

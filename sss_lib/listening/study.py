@@ -102,6 +102,11 @@ class Study:
         self._index = functools.lru_cache(maxsize=5)(self._read_index)
 
     @property
+    def offered(self) -> list[tuple[str, str]]:
+        """What to call each system where one is chosen, and its name."""
+        return [(f"{one.title} · {one.words}", name) for name, one in self.systems.items()]
+
+    @property
     def name(self) -> str:
         """Of the dataset."""
         return self.collection.name

@@ -5,6 +5,7 @@ extractor's preprocessor_config.json or processor_config.json, and model.safeten
 one file or in parts. Nothing is looked up on the net, and no code that lies there is run.
 """
 
+import functools
 import os
 import warnings
 from collections.abc import Callable
@@ -103,6 +104,8 @@ HEADS = {
     "whisper": ("proj_out.",),
 }
 """By the model_type: beginnings of names that the encoder does without, in the published files."""
+_NOT_TEXT = ("audio_model.", "audio_projection.", "logit_scale_")
+"""Beginnings of the names that a CLAP's text encoder does without."""
 
 
 def spec_of_folder(path: str | Path) -> ModelSpec:
@@ -177,6 +180,35 @@ def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
     return embed
 
 
+def text_tower(spec: ModelSpec) -> Callable[[str], np.ndarray] | None:
+    """What embeds words by a CLAP's text encoder, to [dim]; None without one, or without its tokenizer."""
+    folder = Path(spec.options["folder"])
+    has_tokenizer = any((folder / name).is_file() for name in ("tokenizer.json", "vocab.json"))
+    if spec.options["model_type"] != "clap" or not has_tokenizer:
+        return None
+    return functools.partial(_embed_text, folder)
+
+
+def _embed_text(folder: Path, words: str) -> np.ndarray:
+    import torch
+
+    tokenizer, model = _text_encoder(folder)
+    longest = model.config.max_position_embeddings - model.config.pad_token_id - 1  # where positions begin
+    tokens = tokenizer(words, truncation=True, max_length=longest, return_tensors="pt")
+    with torch.inference_mode():
+        embedded = model(tokens["input_ids"], attention_mask=tokens["attention_mask"]).text_embeds[0]
+    return (embedded / embedded.norm()).float().numpy()  # as the sounds' are
+
+
+@functools.cache
+def _text_encoder(folder: Path) -> tuple[Any, Any]:
+    """Return the tokenizer and the text encoder of a CLAP."""
+    import transformers
+
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    return tokenizer, _read(folder, "ClapTextModelWithProjection", _NOT_TEXT)
+
+
 def _configuration(folder: Path) -> tuple[Any, Any]:
     """Return the configurations of the model and of its feature extractor."""
     import transformers
@@ -218,8 +250,9 @@ def _read(folder: Path, kind: str, heads: tuple[str, ...]) -> Any:
         )
     except (OSError, RuntimeError) as error:
         raise ValueError(f"the weights in {folder} don't fit config.json: {error}") from None
-    # The mask is for training, and fine-tuned models are often without.
-    missing = [name for name in about["missing_keys"] if not name.endswith("masked_spec_embed")]
+    # The mask is for training, and fine-tuned models are often without; positions are counted anyway.
+    optional = ("masked_spec_embed", "position_ids")
+    missing = [name for name in about["missing_keys"] if not name.endswith(optional)]
     for names, what in ((missing, "missing is"), (about["unexpected_keys"], "unknown is")):
         if names:
             more = f" and {len(names) - 5} more" if len(names) > 5 else ""
