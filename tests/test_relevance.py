@@ -138,6 +138,8 @@ def test_rules_that_dont_fit_are_refused():
         relevance.define("strict")
     with pytest.raises(ValueError, match="is for 2 labels, but the label matrix has 1"):
         metrics.per_query(np.eye(3), np.ones((3, 1), bool), relevant=relevance.define("leaf", ["a", "b"]))
+    with pytest.raises(ValueError, match="relevance 'graded' has no weights: define it with the labels"):
+        metrics.per_query(np.eye(3), np.ones((3, 1), bool), relevant=relevance.Relevance("graded"))
 
 
 def test_what_is_excluded_by_has_a_name():

@@ -56,3 +56,12 @@ def test_the_paper_fed_essentias_graphs_twice_as_loud_and_clipped():
     extractor(np.array([0.1, -0.4, 0.6, -0.9]))
     np.testing.assert_allclose(heard[0], [0.19953, -0.79810, 1, -1], atol=1e-5)
     assert row.paper_differs
+
+
+def test_what_a_model_lacks_is_told_to_whoever_needs_it(windowed_model):
+    windowed, whole = models.spec(windowed_model), models.spec("duration")
+    assert windowed.window_size == 1600
+    with pytest.raises(ValueError, match="duration takes clips of any length: it has no window"):
+        _ = whole.window_size
+    with pytest.raises(ValueError, match="duration has no weights: name them in its row of the catalogue"):
+        _ = whole.needed_weights
