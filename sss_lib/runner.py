@@ -63,6 +63,7 @@ class Runner:
         self.failed: set[str] = set()  # names of models and variants
         self._systems_of: tuple | None = None
         self._found: tuple[list, list[str]] = ([], [])
+        self._told: set[str] = set()  # of what is left out
         self.stages = {
             "00_dataset": self._dataset_tasks,
             "01_extraction": self._extraction_tasks,
@@ -85,6 +86,7 @@ class Runner:
         )
         for sentence in self.left_out + left_out:
             print(f"  left out: {sentence}")
+        self._told = set(left_out)
         todo = {}
         for stage, tasks_of in self.stages.items():
             tasks = tasks_of()
@@ -115,6 +117,7 @@ class Runner:
                 if stage == "05_figures" and self.failures and not self._scored():
                     break
                 todo = [task for task in tasks_of() if not task.is_current(self.runs_dir, self.log)]
+                self._tell_left_out(bar)
                 bar.total += len(todo) - len(planned[stage])
                 bar.set_description(f"{stage:14}")
                 self._run_tasks(todo, bar, parallel=stage in ("02_processing", "03_search", "04_evaluation"))
@@ -122,6 +125,13 @@ class Runner:
                     break  # without the dataset there is nothing to do
         print(f"{self.n_run} notebooks run in {time.monotonic() - begin:.0f} s; they are in {self.runs_dir}")
         return not self.failures
+
+    def _tell_left_out(self, bar: "tqdm") -> None:
+        """Print what only the clips of 01 have shown to be impossible."""
+        for sentence in self._systems()[1]:
+            if sentence not in self._told:
+                bar.write(f"  left out: {sentence}")
+                self._told.add(sentence)
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:

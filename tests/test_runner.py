@@ -173,6 +173,28 @@ def test_a_failure_that_leaves_nothing_of_the_grid_is_the_one_that_is_told(
     assert f"{Path('01_extraction', 'logmel.ipynb')}\n  ValueError: no" in capsys.readouterr().err
 
 
+def test_what_too_few_clips_rule_out_is_told_once_they_are_embedded(
+    collection, tmp_path, monkeypatch, capsys
+):
+    embedded = {}
+
+    def attempt(task, runs_dir, **_):
+        if task.notebook == "01_extraction":
+            embedded["logmel"] = 3
+        return task, 1.0, ""
+
+    monkeypatch.setattr("sss_lib.runner.attempt", attempt)
+    monkeypatch.setattr("sss_lib.experiment.n_clips", lambda *_: dict(embedded))
+    grid = tmp_path / "grid.yaml"
+    grid.write_text("models: [logmel, duration]\nn_components: [null, 4]")
+    runner = Runner(grid, str(collection), Store(tmp_path / "data"), tmp_path / "figures", 1)
+    assert runner.run()
+    planned, ran = capsys.readouterr().out.split("how long it takes")
+    assert "left out: duration has 2 dimensions: no PCA 4" in planned
+    assert ran.count("left out: logmel has embedded 3 clips: no PCA 4") == 1
+    assert "duration" not in ran
+
+
 def test_two_runs_on_one_dataset_do_not_write_over_each_other(runner, tmp_path):
     script = (
         "import fcntl, sys, time; file = open(sys.argv[1], 'a'); file.write('123'); file.flush()\n"
