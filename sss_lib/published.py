@@ -85,9 +85,9 @@ def check(scores: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        model, system, metric, measured, ci_low, ci_high, published, difference, verdict ("agrees", "higher",
-        "lower", "no interval", or "not measured" for a cutoff that the grid lacks), known deviations. Empty
-        if no model of the paper was run.
+        model, system, processing and search of its best, metric, measured, ci_low, ci_high, published,
+        difference, verdict ("agrees", "higher", "lower", "no interval", or "not measured" for a cutoff that
+        the grid lacks), known deviations. Empty if no model of the paper was run.
     """
     rows = []
     printed = table2()
@@ -96,15 +96,27 @@ def check(scores: pd.DataFrame) -> pd.DataFrame:
             own = scores[scores["model"] == system]
             if own.empty:
                 continue
-            measured, known = _measured(own), _deviations(system, about)
+            (how, measured), known = _measured(own), _deviations(system, about)
             for (metric, n), (column, rounding) in MEASURES.items():
                 measure, published = tables.heading(metric, n), float(printed.loc[name, column])
                 value, low, high = measured.get(measure, (np.nan,) * 3)
                 verdict = judge(value, low, high, published, rounding)
-                row = [name, system, measure, value, low, high, published, value - published, verdict, known]
+                row = [
+                    name,
+                    system,
+                    how,
+                    measure,
+                    value,
+                    low,
+                    high,
+                    published,
+                    value - published,
+                    verdict,
+                    known,
+                ]
                 rows.append(row)
     numbers = ["measured", "ci_low", "ci_high", "published", "difference"]
-    columns = ["model", "system", "metric", *numbers, "verdict", "known deviations"]
+    columns = ["model", "system", "processing and search", "metric", *numbers, "verdict", "known deviations"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -125,13 +137,13 @@ def judge(value: float, low: float, high: float, published: float, rounding: flo
     return "higher" if published + rounding < low else "agrees"
 
 
-def _measured(scores: pd.DataFrame) -> dict[str, tuple[float, float, float]]:
-    """Macro scores, with their intervals, of a model's best system under the paper's protocol."""
+def _measured(scores: pd.DataFrame) -> tuple[str, dict[str, tuple[float, float, float]]]:
+    """A model's best system under the paper's protocol, in words; its macro scores with their intervals."""
     cutoffs = scores["n"].dropna().unique()
     best = tables.best_systems(scores, 15 if 15 in cutoffs else min(cutoffs), protocol="paper")
     own = tables.of_systems(scores, best)
     own = own[(own["protocol"] == "paper") & (own["relevance"] == "class") & (own["level"] == "macro")]
-    return {
+    return tables.describe_system(best.iloc[0]), {
         tables.heading(row["metric"], row["n"]): (row["value"], row["ci_low"], row["ci_high"])
         for row in own.to_dict("records")
     }

@@ -13,6 +13,7 @@ import matplotlib.image
 import numpy as np
 import pandas as pd
 import pytest
+from typst_text import said
 
 from sss_lib import models, paper, published
 
@@ -25,6 +26,25 @@ CONSTANTS = {
     *("0", "1", "2", "95", "100", "2022", "2023", "2024"),  # of the definitions, intervals, names and years
     *("0.05", "0.01", "0.001"),  # limits of the stars
 }
+TYPED = {
+    "definitions": [
+        *('"AP@"N = 1 / min(N, R) sum_(k=1)^N r_k 1/k sum_(j=1)^k r_j', "R1", "MR1", "L2", "[0, 1]"),
+        *("counts ranks from 0", "from 1, and", "\nfrom 1\n", "\nfrom 0\n", "counts 0"),
+        *("95~%", "95 %", "\\* p < 0.05, \\*\\* p < 0.01, \\*\\*\\* p < 0.001"),  # intervals, stars
+        *("fixed(60", "fixed(100"),  # minutes of hours, per cent
+    ],
+    "the study": ["CBMI 2024", "the 2024 code", "\n2024\n", "compared fourteen representations", "table2"],
+    "names": ["FSD50K", "fsd50k", "ESC-50", "esc50", "UrbanSound8K", "urbansound8k"],
+    "columns of tables": ["\nMAP@15\n", "\nMAP@150\n", "\nMAP@15 here\n"],
+    "what there is": ["five systems", "Five systems'", "the three searches", "the three documents"],
+    "data/mini/README.md": ["two or three clips"],
+}
+"""All that the sources may say of numbers by themselves, by where it is from; results are none of it."""
+LAYOUT = ('paper: "a4"', 'paper: "a0"', 'numbering: "1"', 'numbering: "1.1"', 'rgb("#0072B2")', '"0" *')
+IN_WORDS = (
+    "three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty|sixty|seventy|eighty|"
+    r"ninety|hundred|thousand|million|dozen|\w+teen"
+)
 FONTS = ("LibertinusSerif", "NewCMMath", "DejaVuSansMono")
 SHIFT = 1000
 
@@ -137,7 +157,7 @@ def in_the_results(folder=FIGURES):
 
 
 def printed(value):
-    return {f"{value:,.{digits}f}" for digits in range(5)} | {f"{100 * value:.2f}"}
+    return {f"{value:,.{digits}f}" for digits in range(5)} | {f"{100 * value:.0f}"}
 
 
 @pytest.mark.parametrize("name", paper.DOCUMENTS)
@@ -169,6 +189,73 @@ def test_no_result_is_typed(moved, name):
     assert small == []
 
 
+def as_said(source):
+    """What a source says by itself but for its layout, an empty line between the pieces."""
+    for code in LAYOUT:
+        source = source.replace(code, "")
+    return f"\n{said(source)}\n".replace("\n", "\n\n")
+
+
+def typed(source):
+    """Lines of what a source says by itself that hold a number other than `TYPED`."""
+    text = as_said(source)
+    for phrases in TYPED.values():
+        for phrase in sorted(phrases, key=len, reverse=True):
+            text = re.sub(rf"(?<![\w.]){re.escape(phrase)}(?![\w.]*\d)", "\n", text)
+    return [line for line in text.splitlines() if re.search(rf"\d|(?i:\b({IN_WORDS})\b)", line)]
+
+
+SOURCES = sorted(paper.SOURCES.rglob("*.typ"))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_the_sources_say_no_number_but_those_listed(path):
+    assert typed(path.read_text()) == []
+
+
+def test_every_listed_number_is_said():
+    text = "".join(as_said(path.read_text()) for path in SOURCES)
+    phrases = [phrase for found in TYPED.values() for phrase in found]
+    assert [phrase for phrase in phrases if phrase not in text] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("paper", "#models.len() representations in", "5 representations in"),
+        ("paper", "#models.len() representations in", "12 models in"),
+        ("paper", "#models.len() representations in", "Twelve models in"),
+        ("paper", "#count(run.n_clips) clips,", "231 clips,"),
+        ("paper", "#count(run.n_unqueryable).", "33."),
+        ("paper", "#count(run.n_unqueryable).", "#count(33)."),
+        ("paper", "#count(run.n_unqueryable).", "#33."),
+        ("paper", "#foremost.len() best", "#(3) best"),
+        ("paper", "a rare class weighs", "a rare class of 2 clips weighs"),
+        ("paper", "compared fourteen representations", "compared thirteen representations"),
+        ("paper", "p < 0.05, ", "p < 0.01, "),
+        ("paper", "are 95~% bootstrap", "are 90~% bootstrap"),
+        ("paper", "[from 1], [from 0]", "[from 1], [from 2]"),
+        ("paper", "sum_(j=1)^k r_j, $", "sum_(j=0)^k r_j, $"),
+        ("paper", "FSD50K's evaluation set has none", "FSD50K's evaluation set has 4"),
+        ("words", "against #chance by chance", "against 0.038 by chance"),
+        ("words", "[Of the study's #claims.len() claims", "[Of the study's 7 claims"),
+        ("words", "as they must:", "as they must, in 1 of 2 cases:"),
+        ("words", '"borne out"', '"borne out by 2"'),
+        ("poster", "up to five systems", "up to 5 systems"),
+        ("poster", "#count(run.n_clips) clips", "#let k = 9\n#k clips"),
+        ("slides", "(CBMI 2024) compared", "(CBMI 2023) compared"),
+        ("slides", "and counts ranks from 0", "and counts ranks from 1"),
+        ("results", 'if row.effect == "" { [–] }', 'if row.effect == "" { [0] }'),
+        ("results", "count(spec.dim)", '"512"'),
+        ("results", "row.verdict,", "[4],"),
+    ],
+)
+def test_a_number_that_is_typed_is_found_however_small(name, old, new):
+    source = (paper.SOURCES / f"{name}.typ").read_text()
+    assert old in source
+    assert typed(source.replace(old, new, 1))
+
+
 def test_the_tables_are_those_of_the_run(built):
     text = built["paper"][0]
     for row in pd.read_csv(FIGURES / "comparison.csv", dtype=str).to_dict("records"):
@@ -182,7 +269,7 @@ def test_the_tables_are_those_of_the_run(built):
         line = (
             f"{models.spec(row.system).display_name} {row.value:.3f} [{own['group_ci_low']:.3f}, "
             f"{own['group_ci_high']:.3f}] {row.rank} ({row.rank_low}–{row.rank_high}) "
-            f"{100 * row.share_first:.2f} % {p}"
+            f"{100 * row.share_first:.0f} % {p}"
         )
         assert line in text
     for row in pd.read_csv(FIGURES / "claims.csv").itertuples():
@@ -197,8 +284,58 @@ def test_the_tables_are_those_of_the_run(built):
         assert re.search(rf"{row.Index} \[\d+\] {row.map_at_15:.2f} {row.map_at_150:.2f} {row.mr1:.0f}", text)
 
 
+def test_the_sentences_follow_from_the_results(built):
+    """Worked out from the files once more, by lines of their own."""
+    tables = (pd.read_csv(FIGURES / f"{name}.csv") for name in ("systems", "best", "stability", "losses"))
+    systems, best, stability, losses = tables
+    bounds = json.loads((FIGURES / "run.json").read_text())["bounds"]
+    name = {system: models.spec(system).display_name for system in stability["system"]}
+    top = systems[(systems["metric"] == "MAP") & (systems["n"] == 15)].sort_values("value", ascending=False)
+    first, floor = top.iloc[0], top[top["model"] == "duration"].iloc[0]
+    low = top[top["model"] == first["model"]].iloc[-1]
+    clips, uploaders = (f"[{first[f'{by}ci_low']:.3f}, {first[f'{by}ci_high']:.3f}]" for by in ("", "group_"))
+    finding = (
+        f"{name[first['model']]} finds most here: macro MAP@15 of {first['value']:.3f} {clips} "
+        f"(over uploaders {uploaders}) with mean, PCA 100, L2 and NNS, against {bounds['chance']:.3f} by "
+        f"chance and {floor['value']:.3f} by duration"
+    )
+    even, behind = (
+        " and ".join(name[system] for system in stability["system"][test])
+        for test in (stability["p_holm"] >= 0.05, stability["p_holm"] < 0.05)
+    )
+    order = (
+        f"Drawn anew, uploader by uploader, the queries would put {name[first['model']]} first in "
+        f"{100 * stability['share_first'][0]:.0f} % of the draws; the corrected test sets it apart "
+        f"from {behind}, but not from {even}."
+    )
+    fall = f"itself falls from {first['value']:.3f} to {low['value']:.3f} with max, raw and MIPS."
+    steps = ["model", "aggregation", "scale", "n_components"]
+    unit = top[top["normalize"]].groupby(steps, dropna=False)["value"]
+    gap = f"the three searches differ by at most {(unit.max() - unit.min()).max():.3f} in macro MAP@15"
+    of = best[(best["metric"] == "MAP") & (best["n"] == 15) & (best["protocol"] == "standard")]
+    of = of.set_index(["level", "model"])["value"]
+    above = f"{(of['micro'] > of['macro']).sum()} of {len(name)} models lie above the line"
+    verdicts = pd.read_csv(FIGURES / "claims.csv")["verdict"].value_counts()
+    claims = (
+        f"Of the study's {verdicts.sum()} claims, {verdicts['open']} are open and {verdicts['not tested']} "
+        "are not tested by these systems."
+    )
+    lost = losses.iloc[0]
+    interval = f"[−{-lost['ci_low']:.3f}, {lost['ci_high']:.3f}]"
+    loss = f"own uploader {name[lost['system']]} loses {lost['loss']:.3f} {interval} of its macro"
+    said_in = {
+        "paper": [finding, order, fall, gap, above, claims],
+        "poster": [finding, order, fall, gap, claims],
+        "slides": [finding, order, fall, gap, claims, loss],
+    }
+    for document, sentences in said_in.items():
+        text = built[document][0].replace("’", "'")
+        assert [sentence for sentence in sentences if sentence not in text] == [], document
+
+
 def test_the_protocols_stand_side_by_side(built):
     best = pd.read_csv(FIGURES / "best.csv")
+    assert "ranks from 1 from 0" in built["paper"][0]
     best = best[best["n"].isna() | (best["n"] == 15)].set_index(["model", "metric", "level", "protocol"])
     for name in ("aisfx", "freesound", "msd-musicnn", "logmel"):
         cells = [models.spec(name).display_name]
@@ -309,7 +446,7 @@ def test_a_large_run_on_fsd50k_fits_and_is_compared_with_the_published(tmp_path)
         pd.concat(own).to_csv(folder / f"{table}.csv", index=False)
     found = pd.DataFrame(
         [
-            [name, name, "MAP@15", 0.5 + i / 100, 0.4, 0.7, 0.5, i / 100, "agrees", ""]
+            [name, name, "mean, L2, NNS", "MAP@15", 0.5 + i / 100, 0.4, 0.7, 0.5, i / 100, "agrees", ""]
             for i, name in enumerate(published.table2().index)
         ],
         columns=list(pd.read_csv(folder / "published.csv")),
