@@ -507,23 +507,36 @@ def test_the_map_plays_and_marks(board):
 
 
 def test_ten_thousand_points_stay_fluid(board):
-    spent_ms = board.page.evaluate(
+    """In units of stamping as many bare squares on a canvas of that size, in the same run."""
+    spent, unit = board.page.evaluate(
         """() => {
         const map = [...document.querySelectorAll('*')].find(el => el.sssMap).sssMap, n = 10231;
         map.places = Uint16Array.from({length: 2 * n}, (_, i) => (i * 40503) % 65536);
         map.rows = Int32Array.from({length: n}, (_, i) => i);
         map.families = Uint8Array.from({length: n}, (_, i) => i % 3);
-        const times = Array.from({length: 9}, () => {
-            map.zoomBy(1.01, 300, 200);
-            map.paint();
-            const began = performance.now();
-            map.nearest(300, 200, 10);
-            return map.painted_ms + performance.now() - began;
-        });
+        const stamp = new OffscreenCanvas(8, 8), bare = document.createElement('canvas');
+        stamp.getContext('2d').fillRect(1, 1, 6, 6);
+        [bare.width, bare.height] = [map.canvas.width, map.canvas.height];
+        const jobs = [
+            () => { map.zoomBy(1.01, 300, 200); map.paint(); map.nearest(300, 200, 10); },
+            () => {
+                const context = bare.getContext('2d'), [width, height] = [bare.width, bare.height];
+                context.clearRect(0, 0, width, height);
+                for (let i = 0; i < n; i++)
+                    context.drawImage(stamp, (i * 40503) % width, (i * 30011) % height);
+            },
+        ];
+        const times = jobs.map(() => []);
+        for (let round = 0; round < 9; round++)
+            jobs.forEach((job, i) => {
+                const began = performance.now();
+                job();
+                times[i].push(performance.now() - began);
+            });
         map.load();
-        return times.sort((a, b) => a - b)[4]; }"""
+        return times.map(some => some.sort((a, b) => a - b)[4]); }"""
     )
-    assert spent_ms < 100
+    assert spent < 5 * unit
 
 
 def test_the_board_stays_usable_when_narrow_or_zoomed(board):
