@@ -642,4 +642,6 @@ def test_the_served_page_gives_no_file_away(voila, chromium):
         "api/contents",
     ):
         assert context.request.get(voila + path).status in (403, 404), path
+    for host, status in (("evil.example", 403), ("localhost", 200)):
+        assert context.request.get(voila, headers={"Host": host}).status == status
     context.close()
