@@ -50,6 +50,15 @@ class TestFile:
         judgements.grade("ann", "q", "b", 2)
         assert judgements.read()["clip"].tolist() == ["a", "b"]
 
+    @pytest.mark.parametrize("line", ['{"id": "1", "judge": "ann", "kind": "%s"}', "[]", "7", "{}"])
+    def test_a_line_without_what_it_needs_costs_that_line_alone(self, judgements, line):
+        judgements.grade("ann", "q", "a", 3)
+        with open(judgements.path, "a") as file:
+            file.writelines(f"{line.replace('%s', kind)}\n" for kind in ("grade", "preference", "undo"))
+        judgements.grade("ann", "q", "b", 2)
+        assert judgements.read()["clip"].tolist() == ["a", "b"]
+        assert judgements.undo("ann", "grade")["clip"] == "b"
+
     @pytest.mark.parametrize("grade", [4, -1, 1.5, "2", None, True])
     def test_other_grades_are_refused(self, judgements, grade):
         with pytest.raises(ValueError, match="is unknown: use 0, 1, 2, 3"):

@@ -309,6 +309,9 @@ def test_what_is_seen_is_also_named_and_of_enough_contrast(board):
         assert page.get_by_role(role, name=name, exact=True).count() == 1, name
     assert "NNS (distance)" in page.locator(".sss-column >> nth=0").inner_text()
     assert "distance 0." in board.card(0, 0).get_attribute("aria-label")
+    page.get_by_label("System 2").focus()
+    page.keyboard.press("Shift+Tab")
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     board.card(0, 0).click()
     ratios = page.evaluate(
         """() => {
@@ -653,6 +656,8 @@ def test_the_served_page_gives_no_file_away(voila, chromium):
         "api/contents",
     ):
         assert context.request.get(voila + path).status in (403, 404), path
+    for host, status in (("evil.example", 403), ("localhost", 200)):
+        assert context.request.get(voila, headers={"Host": host}).status == status
     context.close()
 
 

@@ -111,8 +111,13 @@ def test_there_is_no_own_sound_before_one_is_given(sounds):
 
 def test_a_broken_file_is_named(sounds):
     one, names = sounds
-    with pytest.raises(audio.AudioError, match=r"broken\.wav can't be decoded"):
+    with pytest.raises(audio.AudioError, match=r"^broken\.wav can't be decoded \(Format not recognised\.\)$"):
         one.sound(names.index("broken"))
+
+
+def test_a_missing_file_is_named_without_its_place(tmp_path):
+    with pytest.raises(audio.AudioError, match=r"^gone\.wav is missing: put the collection's audio back$"):
+        Sounds([tmp_path / "gone.wav"]).sound(0)
 
 
 def test_a_picture_shows_when_and_how_high():

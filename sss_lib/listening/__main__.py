@@ -8,6 +8,7 @@ from pathlib import Path
 from sss_lib.artefacts import Store, replacing
 from sss_lib.grid import NOTEBOOKS
 
+LOCAL = ("127.0.0.1", "localhost", "::1")
 LEFT_S = 600
 """How long after a page is left its kernel ends: Voila's own way, when a page closes, its server refuses."""
 
@@ -36,6 +37,8 @@ def command(host: str, port: int, notebook: str | Path, *, browser: bool = True)
         "--VoilaConfiguration.file_allowlist=(?!)",  # fits nothing
         f"--MappingKernelManager.cull_idle_timeout={LEFT_S}",
         f"--MappingKernelManager.cull_interval={min(LEFT_S, 60)}",
+        # "" for no: another page must not reach this one by a name of its own that leads to this machine.
+        *(["--Voila.tornado_settings=allow_remote_access="] if host in LOCAL else []),
         *([] if browser else ["--no-browser"]),
     ]
 

@@ -88,8 +88,9 @@ class Judgements:
             for text in self.path.read_text(encoding="utf-8", errors="replace").split("\n"):
                 try:
                     line = json.loads(text)
-                    lines.append({**line, "id": line["id"], "judge": line["judge"], "kind": line["kind"]})
-                except (ValueError, KeyError, TypeError):  # torn by a crash while it was written
+                    needed = ("id", "judge", "of" if line["kind"] == "undo" else "query")
+                    lines.append({**line, **{name: line[name] for name in needed}})
+                except (ValueError, KeyError, TypeError):  # torn by a crash while it was written, or by hand
                     continue
         undone = {line["of"] for line in lines if line["kind"] == "undo"}
         return [line for line in lines if line["kind"] != "undo" and line["id"] not in undone]

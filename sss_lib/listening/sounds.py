@@ -86,6 +86,8 @@ def _playable(path: Path) -> tuple[bytes, str]:
     """Bytes and type of a file that a browser plays: the file itself where it can be."""
     import soundfile
 
+    if not path.is_file():
+        raise audio.AudioError(f"{path.name} is missing: put the collection's audio back")
     try:
         about = soundfile.info(path)
         mime, subtypes = PLAYED.get(about.format, ("", ()))
@@ -93,7 +95,9 @@ def _playable(path: Path) -> tuple[bytes, str]:
             return path.read_bytes(), mime
         wave, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
     except (OSError, soundfile.LibsndfileError) as error:
-        raise audio.AudioError(f"{path.name} can't be decoded ({error})") from None
+        raise audio.AudioError(
+            f"{path.name} can't be decoded ({getattr(error, 'error_string', error)})"
+        ) from None
     wav = io.BytesIO()
     soundfile.write(wav, np.clip(wave, -1, 1), rate_hz, format="WAV", subtype="PCM_16")
     return wav.getvalue(), "audio/wav"
