@@ -337,7 +337,14 @@ def _unique_keys() -> type:
 
 
 def require_known(value: object, known: Iterable, what: str) -> None:
-    """Raise ValueError with the nearest known word if a value is not among the known ones."""
+    """Raise ValueError with the nearest known word if a value is not among the known ones.
+
+    Examples
+    --------
+    >>> require_known("nms", ["nns", "mips"], "the searches")
+    Traceback (most recent call last):
+    ValueError: 'nms' is not among the searches: did you mean 'nns'? They are nns, mips
+    """
     known = [str(k) for k in known]
     if str(value) not in known:
         near = difflib.get_close_matches(str(value), known, 1)

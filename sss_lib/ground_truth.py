@@ -230,7 +230,13 @@ def _composed(text: str) -> str:
 
 
 def complaint(items: Iterable[object], what: str) -> list[str]:
-    """Return a sentence with the number of the items and the first few, or nothing if there are none."""
+    """Return a sentence with the number of the items and the first few, or nothing if there are none.
+
+    Examples
+    --------
+    >>> complaint(["a", "b"], "labels are unknown"), complaint([], "labels are unknown")
+    (["2 labels are unknown ('a', 'b')"], [])
+    """
     items = list(items)
     first = ", ".join(map(repr, items[:3])) + (", ..." if len(items) > 3 else "")
     return [f"{len(items)} {what} ({first})"] if items else []

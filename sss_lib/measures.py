@@ -73,13 +73,48 @@ def ndcg(gains: np.ndarray, most: np.ndarray, n: int) -> np.ndarray:
 
 
 def discounted(gains: np.ndarray, n: int) -> np.ndarray:
-    """DCG@n: the sum of the gains of the first n results, that at rank k over log2(1 + k)."""
+    """DCG@n: the sum of the gains of the first n results, that at rank k over log2(1 + k).
+
+    Linear gains, as Järvelin and Kekäläinen (2002) have them: not 2^gain - 1.
+
+    Parameters
+    ----------
+    gains : np.ndarray [shape=(n_queries, n_results)]
+    n : int
+
+    Returns
+    -------
+    np.ndarray [shape=(n_queries,), dtype=float64]
+
+    Examples
+    --------
+    >>> discounted(np.array([[2, 0, 1, 1]]), 3)
+    array([2.5])
+    """
     gains = gains[:, :n]
     return gains @ (1 / np.log2(np.arange(2, gains.shape[1] + 2)))
 
 
 def precision_sums(relevance: np.ndarray, cutoffs: tuple[int, ...]) -> list[np.ndarray]:
-    """Sum over the relevant results up to each cutoff of the precision at their rank."""
+    """Sum over the relevant results up to each cutoff of the precision at their rank.
+
+    Parameters
+    ----------
+    relevance : np.ndarray [shape=(n_queries, n_results), dtype=bool]
+    cutoffs : tuple of int
+
+    Returns
+    -------
+    list of np.ndarray [shape=(n_queries,), dtype=float64]
+        One a cutoff.
+
+    Examples
+    --------
+    Hits at ranks 1 and 4: 1 / 1 up to two, and 2 / 4 more up to four.
+
+    >>> precision_sums(np.array([[True, False, False, True]]), (2, 4))
+    [array([1.]), array([1.5])]
+    """
     query, position = np.nonzero(relevance[:, : max(cutoffs)])
     starts = np.searchsorted(query, np.arange(len(relevance)))
     n_hits_so_far = np.arange(1, len(query) + 1) - starts[query]
@@ -88,7 +123,25 @@ def precision_sums(relevance: np.ndarray, cutoffs: tuple[int, ...]) -> list[np.n
 
 
 def best_discounted(at_least: np.ndarray, n: int) -> np.ndarray:
-    """DCG@n of the best order, of how many clips have each gain or more: gain g counts g times."""
+    """DCG@n of the best order, of how many clips have each gain or more: gain g counts g times.
+
+    Parameters
+    ----------
+    at_least : np.ndarray [shape=(n_gains, n_queries), dtype=int]
+        Clips with a gain of 1 or more, of 2 or more, and so on.
+    n : int
+
+    Returns
+    -------
+    np.ndarray [shape=(n_queries,), dtype=float64]
+
+    Examples
+    --------
+    Two clips, one of them with a gain of 2: 2 + 1 / log2(3).
+
+    >>> best_discounted(np.array([[2], [1]]), 15).round(4)
+    array([2.6309])
+    """
     discounts = np.concatenate([[0], np.cumsum(1 / np.log2(np.arange(2, n + 2)))])
     return discounts[np.minimum(at_least, n)].sum(axis=0)
 

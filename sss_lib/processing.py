@@ -196,6 +196,11 @@ def fit_parts(
     n_components, normalize, pre_normalize, scale
         As in `process`.
 
+    Raises
+    ------
+    ValueError
+        As `fit`, and if the parts can be gone through only once.
+
     Examples
     --------
     >>> fit_parts([np.array([[0.0, 1.0]]), np.array([[2.0, 1.0]])], 1, normalize=False).components

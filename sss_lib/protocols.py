@@ -4,9 +4,10 @@ Two are named, and any other can be put together:
 
 - "standard": AP@N divides by min(N, R), R the relevant clips in the corpus without the query; R1 from 1; a
   query with R = 0 has no answer, and is left out.
-- "paper": what the code of Araz et al. 2024 computes. Class-wise AP@N divides by min(N, n_c), n_c with the
-  query counted; micro AP@N by N; R1 from 0; a query with R = 0 has AP 0 and no R1, so that a class of one
-  clip is 0 in the macro mean; and embeddings have unit length before PCA, whatever comes after.
+- "paper": what the code of Araz et al. 2024 computes, in its newest state (data/paper/README.md). Class-wise
+  AP@N divides by min(N, n_c), n_c with the query counted; micro AP@N by N; R1 from 0; a query with R = 0 has
+  AP 0 and no R1, so that a class of one clip is 0 in the macro mean; and embeddings have unit length before
+  PCA, whatever comes after.
 """
 
 from dataclasses import dataclass

@@ -23,3 +23,10 @@ def test_the_command_line_answers_a_misspelt_cluster(collection, tmp_path, capsy
     words = ["run", str(tmp_path / "grid.yaml"), "--dataset", str(collection), "--cluster", "locl"]
     assert experiment.main([*words, *folders]) == 2
     assert "error: cluster 'locl' is neither 'local' nor an address" in capsys.readouterr().err
+
+
+def test_a_plan_fetches_nothing(tmp_path, capsys):
+    grid = str(experiment.NOTEBOOKS / "grids" / "paper-table2.yaml")
+    assert experiment.main(["run", grid, "--data-dir", str(tmp_path), "--plan"]) == 2
+    assert "a plan fetches nothing: run `make data DATASET=fsd50k`" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

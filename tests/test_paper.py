@@ -280,15 +280,41 @@ def test_the_tables_are_those_of_the_run(built):
     for row in pd.read_csv(FIGURES / "losses.csv").itertuples():
         line = f"{row.loss:.3f} [{row.ci_low:.3f}, {row.ci_high:.3f}] {row.p:.4f}".replace("-", "−")
         assert line in text
+    for row in pd.read_csv(FIGURES / "relevance.csv").itertuples(index=False):
+        name = models.spec(row[0]).display_name if row[0] in set(best["model"]) else row[0]
+        assert " ".join([name, *(f"{value:.3f}" for value in row[1:])]) in text
+    for name in best["model"].unique():
+        spec = models.spec(name)
+        how_often = f"{spec.hop_s:.2f} s" if spec.hop_s else "clip"
+        assert f"{spec.rate_hz / 1000:.1f} {spec.dim:,} {how_often} {spec.verified}" in text
     for row in published.table2().itertuples():
         assert re.search(rf"{row.Index} \[\d+\] {row.map_at_15:.2f} {row.map_at_150:.2f} {row.mr1:.0f}", text)
+
+
+def test_processing_and_search_are_those_of_the_run(built):
+    systems = pd.read_csv(FIGURES / "systems.csv")
+    map_15 = systems[(systems["metric"] == "MAP") & (systems["n"] == 15)]
+    ranked = map_15.sort_values("value", ascending=False)["model"].unique()
+    in_full = [name for name in ranked if not models.spec(name).floor][:3]
+    steps = ["aggregation", "scale", "n_components", "normalize"]
+    for name, document in [
+        *((name, "paper") for name in in_full),
+        *((in_full[0], d) for d in paper.DOCUMENTS),
+    ]:
+        for way, own in map_15[map_15["model"] == name].groupby(steps, dropna=False):
+            words = [way[0]] * (way[0] != "none") + ["min-max"] * way[1]
+            words += ["PCA 100"] * (way[2] == 100) + ["L2" if way[3] else "raw"]
+            by_search = own.set_index("search")["value"]
+            values = " ".join(f"{by_search[search]:.3f}" for search in ("mips", "mcss", "nns"))
+            assert f"{', '.join(words)} {values}" in built[document][0]
 
 
 def test_the_sentences_follow_from_the_results(built):
     """Worked out from the files once more, by lines of their own."""
     tables = (pd.read_csv(FIGURES / f"{name}.csv") for name in ("systems", "best", "stability", "losses"))
     systems, best, stability, losses = tables
-    bounds = json.loads((FIGURES / "run.json").read_text())["bounds"]
+    run = json.loads((FIGURES / "run.json").read_text())
+    bounds = run["bounds"]
     name = {system: models.spec(system).display_name for system in stability["system"]}
     top = systems[(systems["metric"] == "MAP") & (systems["n"] == 15)].sort_values("value", ascending=False)
     first, floor = top.iloc[0], top[top["model"] == "duration"].iloc[0]
@@ -323,10 +349,22 @@ def test_the_sentences_follow_from_the_results(built):
     lost = losses.iloc[0]
     interval = f"[−{-lost['ci_low']:.3f}, {lost['ci_high']:.3f}]"
     loss = f"own uploader {name[lost['system']]} loses {lost['loss']:.3f} {interval} of its macro"
+    of_run = (
+        f"{len(name)} representations in {len(top)} systems on the embedded sounds ({run['n_clips']} clips, "
+        f"{run['n_classes']} classes)"
+    )
+    size = f"{run['n_clips']} clips ({60 * run['hours']:.1f} minutes) by {run['n_uploaders']} uploaders,"
+    alone, others = run["n_unqueryable"], run["n_classes"] - run["n_unqueryable"]
+    whole = (
+        f"There are {size} with {run['n_classes']} classes in {run['n_families']} families; "
+        f"in {alone} of them a clip stands alone, so that {others} can be queried."
+    )
+    luck = f"not a sample; {bounds['luck']:.3f} is what luck may reach"
+    none = f"evaluation set has none, this run {alone}."
     said_in = {
-        "paper": [finding, order, fall, gap, above, claims],
+        "paper": [finding, order, fall, gap, above, claims, of_run, whole, luck, none],
         "poster": [finding, order, fall, gap, claims],
-        "slides": [finding, order, fall, gap, claims, loss],
+        "slides": [finding, order, fall, gap, claims, loss, size],
     }
     for document, sentences in said_in.items():
         text = built[document][0].replace("’", "'")

@@ -20,7 +20,7 @@ import pandas as pd
 import pytest
 from test_collections import site  # noqa: F401  (a fixture)
 
-from sss_lib import dataset, models, tables
+from sss_lib import dataset, experiment, models, tables
 from sss_lib.models.catalogue import CATALOGUE
 
 ROOT = Path(__file__).parent.parent
@@ -152,11 +152,12 @@ def test_the_command_does_what_it_says(command, made, request, monkeypatch, caps
 
 def grid(arguments, request):
     """The plan; test_notebooks.py runs it."""
-    if "fsd50k" in arguments:
-        request.getfixturevalue("site")
     world = request.getfixturevalue("world")
     request.getfixturevalue("monkeypatch").chdir(world.folder)
     _, path, *rest = arguments
+    if "fsd50k" in rest or experiment.read_grid(ROOT / path).datasets == ("fsd50k",):
+        request.getfixturevalue("site")
+        dataset.fetch("fsd50k", world.data)
     dirs = ["--data-dir", str(world.data), "--figures-dir", str(world.folder / "figures")]
     assert main_of("sss_lib.experiment")(["run", str(ROOT / path), *rest, *dirs, "--plan"]) == 0
     assert "05_figures" in request.getfixturevalue("capsys").readouterr().out

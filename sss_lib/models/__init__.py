@@ -78,6 +78,11 @@ def file_name(name: str) -> str:
     """Return what the files of a model are called: its name, without what a path can't hold.
 
     Names that mean the same computation, such as "vggish" and "vggish+standard", have the same files.
+
+    Examples
+    --------
+    >>> file_name("vggish+standard")
+    'vggish'
     """
     return spec(name).name
 
