@@ -76,7 +76,18 @@ class Store:
         self._made: dict[tuple, Artefact] = {}
 
     def dataset(self, dataset: str, **inputs: str) -> Artefact:
-        """Clips and labels of a dataset, written by notebook 00."""
+        """Clips and labels of a dataset, written by notebook 00.
+
+        Raises
+        ------
+        ValueError
+            If a path is given in place of a name.
+        """
+        if Path(dataset).name != dataset:
+            raise ValueError(
+                f"dataset={str(dataset)!r} is a path: 00_dataset reads it, and from 01 on the collection "
+                f"goes by the name that 00 prints, such as {Path(dataset).name!r}"
+            )
         path = self.data_dir / "datasets" / f"{dataset}.parquet"
         modules = ("audio", "containers", "dataset", "examination", "ffmpeg")
         return Artefact(path, {"dataset": dataset}, inputs, modules, "00_dataset")
@@ -94,9 +105,8 @@ class Store:
 
         path = self.frames_dir(dataset, model) / "parts.parquet"
         modules = spec(model).modules
-        return Artefact(
-            path, spec(model).parameters(), {"dataset": self.dataset(dataset)}, modules, "01_extraction"
-        )
+        inputs, parameters = {"dataset": self.dataset(dataset)}, spec(model).parameters()
+        return Artefact(path, parameters, inputs, modules, "01_extraction", told=("model",))
 
     @_once
     def embeddings(self, dataset: str, variant: "Variant") -> Artefact:

@@ -130,7 +130,7 @@ class Dataset:
         if "duration_s" in query and "duration_s" not in clips:
             clips = clips.assign(duration_s=[audio.duration_s(path) for path in clips["path"]])
         hint = '; of labels, ask @has("Dog")' if "labels" in query else ""
-        known = {"has": lambda label: self._has(label, clips.index)}
+        known = {"has": lambda label: pd.Series(self.has(label), clips.index)}
         try:
             chosen = clips.eval(query, local_dict=known, engine="python")
         except DatasetError:
@@ -151,13 +151,13 @@ class Dataset:
         clips = self.clips[chosen].reset_index(drop=True)
         return _assemble(name_of(self.name, query, name), clips, self.families, self.root)
 
-    def _has(self, label: str, index: pd.Index) -> pd.Series:
+    def has(self, label: str) -> np.ndarray:
+        """Whether each clip has a label: bool [n_clips]. A label that no clip has is a DatasetError."""
         if label not in self.labels:
             near = difflib.get_close_matches(label, self.labels, 1)
             hint = f": did you mean {near[0]!r}?" if near else ""
             raise DatasetError(f"{label!r} is not among the labels of {self.name}{hint}")
-        column = self.label_matrix[:, [self.labels.index(label)]].toarray().ravel()
-        return pd.Series(column, index)
+        return self.label_matrix[:, [self.labels.index(label)]].toarray().ravel()
 
     def require_labels(self) -> None:
         """Raise DatasetError if nothing would say which results are right: no label, or none of two clips."""

@@ -5,6 +5,7 @@ import fnmatch
 import functools
 import glob
 import itertools
+import numbers
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -53,6 +54,12 @@ class Variant:
     scale: bool | None = None
 
     def __post_init__(self) -> None:
+        if not (self.n_components is None or isinstance(self.n_components, numbers.Integral)):
+            raise ValueError(f"n_components={self.n_components!r}: give a whole number, or None for no PCA")
+        for name in ("normalize", "pre_normalize", "scale"):
+            value = getattr(self, name)
+            if value not in (True, False) and not (value is None and name == "scale"):
+                raise ValueError(f"{name}={value!r}: give True or False, without quotes")
         object.__setattr__(self, "model", models.canonical(self.model))
         if self.scale is None:
             object.__setattr__(self, "scale", models.spec(self.model).scaled)

@@ -79,6 +79,8 @@ def _known(path: Path) -> pd.DataFrame:
 def ranked(scores: pd.DataFrame) -> pd.DataFrame:
     """One row a system, dataset, protocol and level, best first: its measures with their intervals.
 
+    Of equal systems the simplest comes first.
+
     Returns
     -------
     pd.DataFrame
@@ -96,10 +98,10 @@ def ranked(scores: pd.DataFrame) -> pd.DataFrame:
         parts.append(rows.rename(columns=names)[[*keys, *names.values()]])
     wide = functools.reduce(lambda left, right: left.merge(right, on=keys, how="outer"), parts)
     first = min((c for c in wide if c.startswith("MAP@") and c[4:].isdigit()), key=lambda c: int(c[4:]))
-    wide = wide.sort_values(
-        ["dataset", "protocol", "level", first], ascending=[True, True, True, False], kind="stable"
-    )
-    return wide.reset_index(drop=True)
+    by = ["dataset", "protocol", "level", "rounded", "simplicity"]
+    wide = wide.assign(rounded=wide[first].round(9), simplicity=tables.simplicity(wide))
+    wide = wide.sort_values(by, ascending=[True, True, True, False, True], kind="stable")
+    return wide.drop(columns=by[-2:]).reset_index(drop=True)
 
 
 def page(table: pd.DataFrame) -> str:
@@ -160,6 +162,7 @@ def main(arguments: list[str] | None = None) -> int:
         temporary.write_text(page(table), encoding="utf-8")
     shown = table[(table["protocol"] == "standard") & (table["level"] == "macro") & table["present"]]
     for dataset, own in shown.groupby("dataset", sort=False):
+        own = tables.of_exact(own)  # as 05 chooses
         best = own.drop_duplicates("model")
         print(f"\n{dataset}: each model's best of {len(own)} systems, macro, protocol 'standard'\n")
         printed = pd.DataFrame(

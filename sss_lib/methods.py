@@ -129,7 +129,7 @@ def parse(search: str) -> Method:
     if method is None or method.name != search:
         near = method.name if method else _nearest(search)
         raise ValueError(
-            f"search {search!r} is unknown: {f'did you mean {near!r}? ' if near else ''}Use one of "
+            f"search {search!r} is unknown: {f'did you mean {near!r}? Else ' if near else ''}use one of "
             f"{', '.join(SEARCHES)}, alone or as in nns-flat, nns-hnsw16-ef64, nns-ivf64-probe8, each also "
             "with -half or -pq16 behind it"
         )

@@ -103,11 +103,7 @@ def player(collection: Dataset, label: str | None = None, seed: int = 0) -> str:
 
     import soundfile
 
-    rows = np.arange(len(collection))
-    if label is not None:
-        if label not in collection.labels:
-            raise DatasetError(f"{label!r} is not among the labels of {collection.name}")
-        rows = collection.label_matrix[:, [collection.labels.index(label)]].nonzero()[0]
+    rows = np.arange(len(collection)) if label is None else np.flatnonzero(collection.has(label))
     for row in np.random.default_rng(seed).permutation(rows):
         clip = collection.clips.iloc[row]
         try:

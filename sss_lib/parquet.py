@@ -68,6 +68,8 @@ class Artefact:
         The modules of sss_lib whose code makes it.
     made_by : str
         The notebook that writes it, for messages.
+    told : tuple of str
+        The parameters that messages name; by default all.
     """
 
     path: Path
@@ -75,6 +77,7 @@ class Artefact:
     inputs: Mapping[str, "Artefact | str"] = field(default_factory=dict)
     modules: tuple[str, ...] = ()
     made_by: str = ""
+    told: tuple[str, ...] = ()
 
     def recipe(self) -> dict:
         """What would make this artefact today. Inputs must exist."""
@@ -206,7 +209,8 @@ class Artefact:
 
     def _require(self) -> None:
         if not self.path.is_file():
-            mend = f": run {self.made_by} with {dict(self.parameters)} first" if self.made_by else ""
+            told = {name: self.parameters[name] for name in self.told or self.parameters}
+            mend = f": run {self.made_by} with {told} first" if self.made_by else ""
             raise FileNotFoundError(f"{self.path} does not exist{mend}")
 
 

@@ -91,7 +91,9 @@ class Runner:
         for stage, tasks_of in self.stages.items():
             tasks = tasks_of()
             todo[stage] = [task for task in tasks if not task.is_current(self.runs_dir, self.log)]
-            state = "up to date" if not todo[stage] else f"{len(todo[stage])} to run"
+            state = f"{len(todo[stage])} to run" if todo[stage] else "up to date"
+            if not todo[stage] and any(todo.values()):
+                state += ", unless the results above change"
             print(f"  {stage:14}{len(tasks):6}  {state}")
         if any(todo.values()):
             print(self._expectation(todo))

@@ -71,8 +71,7 @@ def of_exact(scores: pd.DataFrame) -> pd.DataFrame:
 def best_systems(scores: pd.DataFrame, n: int = 15, *, protocol: str | None = None) -> pd.DataFrame:
     """For each model its system with the highest macro MAP@n, best model first.
 
-    Of exact searches alone, where there are any. Of equal systems the simplest: no PCA before PCA, no unit
-    length before it, no scaling, mean before max before median, nns before mcss before mips, raw before L2.
+    Of exact searches alone, where there are any; of equal systems the simplest.
 
     Returns
     -------
@@ -80,21 +79,29 @@ def best_systems(scores: pd.DataFrame, n: int = 15, *, protocol: str | None = No
         One row a model with the columns of `SYSTEM`.
     """
     found = of_exact(select(scores, "MAP", n, protocol=protocol)).copy()
-    found["value"] = found["value"].round(9)
+    found = found.assign(value=found["value"].round(9), simplicity=simplicity(found))
+    found = found.sort_values(["value", "simplicity"], ascending=[False, True], kind="stable")
+    return found.drop_duplicates("model")[SYSTEM].reset_index(drop=True)
+
+
+def simplicity(systems: pd.DataFrame) -> list[tuple]:
+    """Sort key of each row, least for the simplest system.
+
+    No PCA comes before PCA, no unit length before it, no scaling, mean before max before median, nns before
+    mcss before mips, raw before L2.
+    """
     order = {name: i for i, name in enumerate(("none", "mean", "max", "median", "nns", "mcss", "mips"))}
-    found["simplicity"] = list(
+    return list(
         zip(
-            found["n_components"].fillna(0).gt(0),
-            found["pre_normalize"],
-            found["scale"],
-            found["aggregation"].map(order),
-            found["search"].map(lambda search: order[parse(search).exact]),
-            found["normalize"],
+            systems["n_components"].fillna(0).gt(0),
+            systems["pre_normalize"],
+            systems["scale"],
+            systems["aggregation"].map(order),
+            systems["search"].map(lambda search: order[parse(search).exact]),
+            systems["normalize"],
             strict=True,
         )
     )
-    found = found.sort_values(["value", "simplicity"], ascending=[False, True], kind="stable")
-    return found.drop_duplicates("model")[SYSTEM].reset_index(drop=True)
 
 
 def of_systems(scores: pd.DataFrame, systems: pd.DataFrame) -> pd.DataFrame:

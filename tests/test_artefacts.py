@@ -1,5 +1,7 @@
 """Where artefacts live."""
 
+import pytest
+
 from sss_lib.artefacts import Store
 from sss_lib.experiment import Variant
 
@@ -15,3 +17,13 @@ def test_every_artefact_lives_where_the_design_says():
         f"data/evaluation_results/{folder}/nns.parquet": store.scores("mini", variant, "nns"),
     }
     assert [one.path.as_posix() for one in artefacts_by_path.values()] == list(artefacts_by_path)
+
+
+def test_a_folder_of_sounds_in_place_of_the_name_that_00_gave_it_is_refused():
+    with pytest.raises(ValueError, match=r"'../my_sounds' is a path.*such as 'my_sounds'"):
+        Store("data").frames("../my_sounds", "aisfx")
+
+
+def test_frames_that_are_missing_name_the_model_and_not_all_that_it_is_made_of(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"run 01_extraction with {'model': 'vggish'} first$"):
+        Store(tmp_path).frames("mini", "vggish").metadata()

@@ -28,6 +28,19 @@ def test_a_variant_is_scaled_if_its_model_declares_so_and_nothing_else_is_said(m
     assert Variant(model, "none", scale=not declares).scale is not declares
 
 
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [
+        ({"n_components": "100"}, "n_components='100': give a whole number, or None for no PCA"),
+        ({"normalize": "no"}, "normalize='no': give True or False"),
+        ({"scale": "minmax"}, "scale='minmax': give True or False"),
+    ],
+)
+def test_a_variant_with_a_field_of_another_kind_is_refused(field, message):
+    with pytest.raises(ValueError, match=message):
+        Variant("logmel", "none", **field)
+
+
 def test_a_path_in_a_models_name_means_the_same_from_any_folder(tmp_path, monkeypatch):
     """The kernels of the notebooks run elsewhere than the command: paths are from the grid's folder."""
     monkeypatch.setattr("sss_lib.models.spec", lambda name: None)

@@ -54,6 +54,18 @@ def test_systems_are_ranked_within_dataset_protocol_and_level(store):
     assert len(table) == 4 * 4
 
 
+def test_of_equal_systems_the_simplest_is_named_and_no_approximate_one(store, capsys):
+    for variant, search, value in (
+        (Variant("aisfx", "mean", None), "mcss", 0.3 + 1e-12),
+        (Variant("aisfx", "mean", None), "nns", 0.3),
+        (Variant("aisfx", "mean", 100), "nns-hnsw16-ef64", 0.4),
+    ):
+        write_scores(store, "mini", variant, dict.fromkeys(BOTH, value), search)
+    assert leaderboard.main(["--data-dir", str(store.data_dir)]) == 0
+    shown = [line for line in capsys.readouterr().out.splitlines() if "aiSFX" in line]
+    assert [line.split()[1:5] for line in shown] == [["mean,", "L2,", "NNS", "0.300"]]
+
+
 def test_a_score_that_was_computed_anew_or_deleted_stays_as_gone(store):
     first = leaderboard.collect(store)
     changed = write_scores(store, "mini", Variant("aisfx", "mean", 100), dict.fromkeys(BOTH, 0.9))

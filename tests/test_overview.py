@@ -76,8 +76,8 @@ def test_a_broken_clip_is_passed_over_and_a_class_of_such_is_told(collection):
     assert {overview.player(tiny, "Rain", seed)[3:4] for seed in range(9)} == {"é"}
     with pytest.raises(DatasetError, match="no clip of 'Dog' can be decoded"):
         overview.player(tiny, "Dog")
-    with pytest.raises(DatasetError, match="'Bat' is not among the labels of tiny"):
-        overview.player(tiny, "Bat")
+    with pytest.raises(DatasetError, match="'Dgo' is not among the labels of tiny: did you mean 'Dog'"):
+        overview.player(tiny, "Dgo")
 
 
 def test_names_are_escaped(tmp_path):

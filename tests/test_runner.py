@@ -108,6 +108,15 @@ def test_a_plan_says_what_is_run_before_anything_is(runner, capsys, tmp_path):
     assert not (tmp_path / "data").exists()
 
 
+def test_a_plan_says_that_what_follows_from_a_change_may_have_to_run_too(runner, capsys, monkeypatch):
+    monkeypatch.setattr(Task, "is_current", lambda task, *_: task.notebook != "01_extraction")
+    runner.plan()
+    states = {line.split()[0]: line.split("  ")[-1] for line in capsys.readouterr().out.splitlines()}
+    assert states["00_dataset"] == "up to date"
+    assert states["01_extraction"] == "2 to run"
+    assert states["02_processing"] == "up to date, unless the results above change"
+
+
 def test_a_plan_tells_how_long_it_takes_as_far_as_earlier_runs_tell(runner, capsys):
     runner.log.add(Task("02_processing", "x", {}, ()), runner.runs_dir, 10.0, "")
     runner.plan()

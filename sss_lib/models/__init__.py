@@ -70,7 +70,10 @@ def spec(name: str) -> ModelSpec:
         near = difflib.get_close_matches(name.lower(), CATALOGUE, 1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         hint = f"for the folder of that name write './{name}'. " if Path(name).is_dir() else hint
-        raise ValueError(f"model {name!r} is not in the catalogue: {hint}It has {', '.join(CATALOGUE)}")
+        raise ValueError(
+            f"model {name!r} is not in the catalogue: {hint}It has {', '.join(CATALOGUE)}, and what "
+            "models.register adds in this very notebook or program"
+        )
     return CATALOGUE[name].prepared(*words)
 
 

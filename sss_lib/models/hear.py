@@ -75,8 +75,8 @@ def _imported(module: str) -> ModuleType:
         imported = importlib.import_module(module)
     except ImportError as error:
         raise ValueError(
-            f"module {module!r} of a HEAR model can't be imported ({error}): install it, or start Python "
-            "where it is"
+            f"module {module!r} of a HEAR model can't be imported ({error}): install it, or name "
+            "its folder in the environment variable PYTHONPATH"
         ) from None
     lacks = [] if hasattr(imported, "load_model") else ["load_model"]
     if not any(hasattr(imported, name) for name in ("get_timestamp_embeddings", "get_scene_embeddings")):
