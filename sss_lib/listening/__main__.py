@@ -34,7 +34,7 @@ def command(host: str, port: int, notebook: str | Path, *, browser: bool = True)
     return [
         *(sys.executable, "-m", "voila", str(notebook)),
         *(f"--Voila.ip={host}", f"--port={port}", "--template=listening"),
-        "--VoilaConfiguration.file_allowlist=(?!)",  # fits nothing
+        "--VoilaConfiguration.file_allowlist=(?!).",  # fits nothing
         f"--MappingKernelManager.cull_idle_timeout={LEFT_S}",
         f"--MappingKernelManager.cull_interval={min(LEFT_S, 60)}",
         # "" for no: another page must not reach this one by a name of its own that leads to this machine.
