@@ -54,8 +54,9 @@ class Variant:
     scale: bool | None = None
 
     def __post_init__(self) -> None:
-        if not (self.n_components is None or isinstance(self.n_components, numbers.Integral)):
-            raise ValueError(f"n_components={self.n_components!r}: give a whole number, or None for no PCA")
+        n: object = self.n_components  # whatever was typed
+        if not (n is None or isinstance(n, numbers.Integral)):
+            raise ValueError(f"n_components={n!r}: give a whole number, or None for no PCA")
         for name in ("normalize", "pre_normalize", "scale"):
             value = getattr(self, name)
             if value not in (True, False) and not (value is None and name == "scale"):
