@@ -233,6 +233,7 @@ def main(arguments: list[str] | None = None) -> int:
                 options.grid, dataset, store, options.figures_dir, options.n_jobs, choice, options.cluster
             )
             if options.plan:
+                datasets.require_there(dataset, options.data_dir)
                 runner.plan()
                 continue
             well = runner.run() and well

@@ -14,6 +14,7 @@ from sss_lib import clusters, dataset, experiment, extraction, models, notebook
 from sss_lib.artefacts import Artefact, Store
 from sss_lib.grid import MAIN, NOTEBOOKS, Variant, read_grid
 from sss_lib.methods import parse
+from sss_lib.models.weights import path_of
 from sss_lib.tasks import Log, Task, attempt
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class Runner:
             if not todo[stage] and any(todo.values()):
                 state += ", unless the results above change"
             print(f"  {stage:14}{len(tasks):6}  {state}")
+        self._tell_downloads({task.name for task in todo["01_extraction"]})
         if any(todo.values()):
             print(self._expectation(todo))
         return todo
@@ -127,6 +129,18 @@ class Runner:
                     break  # without the dataset there is nothing to do
         print(f"{self.n_run} notebooks run in {time.monotonic() - begin:.0f} s; they are in {self.runs_dir}")
         return not self.failures
+
+    def _tell_downloads(self, names: set[str]) -> None:
+        """Print which weights will be fetched for these models, and which of them forbid commercial use."""
+        specs = [models.spec(model) for model in self.grid.models if models.file_name(model) in names]
+        of_files = {one.weights.file: one.weights for one in specs if one.weights and one.weights.url}
+        files = [
+            f"{file} (not for commercial use)" if one.non_commercial else file
+            for file, one in of_files.items()
+            if not path_of(one).is_file()
+        ]
+        if files:
+            print(f"  weights to be fetched first: {', '.join(files)}")
 
     def _tell_left_out(self, bar: "tqdm") -> None:
         """Print what only the clips of 01 have shown to be impossible."""

@@ -152,11 +152,12 @@ def test_the_command_does_what_it_says(command, made, request, monkeypatch, caps
 
 def grid(arguments, request):
     """The plan; test_notebooks.py runs it."""
-    if "fsd50k" in arguments:
-        request.getfixturevalue("site")
     world = request.getfixturevalue("world")
-    request.getfixturevalue("monkeypatch").chdir(world.folder)
     _, path, *rest = arguments
+    if "fsd50k" in rest or "paper" in path:
+        request.getfixturevalue("site")
+        dataset.fetch("fsd50k", world.data)
+    request.getfixturevalue("monkeypatch").chdir(world.folder)
     dirs = ["--data-dir", str(world.data), "--figures-dir", str(world.folder / "figures")]
     assert main_of("sss_lib.experiment")(["run", str(ROOT / path), *rest, *dirs, "--plan"]) == 0
     assert "05_figures" in request.getfixturevalue("capsys").readouterr().out
