@@ -136,6 +136,12 @@ def made(tmp_path_factory):
     return calls
 
 
+def test_a_misspelt_variable_of_make_is_refused(made):
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        made(["run", "DATASETS=mini"])
+    assert "DATASETS means nothing here: there are DATASET QUERY" in refused.value.stderr
+
+
 @pytest.mark.parametrize("command", commands())
 def test_the_command_does_what_it_says(command, made, request, monkeypatch, capsys):
     program, *words = shlex.split(command)
