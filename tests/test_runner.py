@@ -128,9 +128,12 @@ def test_a_plan_names_the_weights_to_be_fetched_and_fetches_neither_them_nor_the
     assert main(["run", str(grid), "--plan", *folders]) == 2
     assert "run `make data DATASET=fsd50k`" in capsys.readouterr().err
     assert main(["run", str(grid), "--plan", "--dataset", str(collection), *folders]) == 0
-    told = next(line for line in capsys.readouterr().out.splitlines() if "to be fetched" in line)
+    told = [line for line in capsys.readouterr().out.splitlines() if "to be fetched" in line]
     free, other = (models.spec(name).weights.file for name in ("wav2clip", "imagebind-huge"))
-    assert told == f"  weights to be fetched first: {free}, {other} (not for commercial use)"
+    assert told == [
+        f"  weights to be fetched first: {free}",
+        f"  weights to be fetched first, not for commercial use: {other}",
+    ]
     assert not (tmp_path / "cache").exists()
     assert not (tmp_path / "data").exists()
 
