@@ -29,6 +29,12 @@ PORT ?= 8866
 BIN := .venv/bin
 READY := .venv/ready
 
+# A misspelt variable would be passed over in silence, and minutes later another collection is there.
+TAKES := DATASET QUERY NAME ANCESTORS GRID PLAN JOBS CLUSTER MODELS SAVE HOST PORT PYTHON BIN READY
+GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
+ODD := $(filter-out $(TAKES) SHELL MAKE% -%,$(GIVEN))
+$(if $(ODD),$(error $(ODD) means nothing here: there are $(TAKES)))
+
 .PHONY: setup run test paper listen models data verify leaderboard bench lint clean
 
 setup: $(READY)

@@ -237,6 +237,22 @@ def require_meant(name_or_folder: str | Path) -> None:
         )
 
 
+def require_there(
+    name_or_folder: str | Path, data_dir: str | Path | None = None
+) -> tuple[Collection | None, Path]:
+    """Return what `known_as` does, fetching nothing; raise DatasetError if it is not here."""
+    require_meant(name_or_folder)
+    known, root = known_as(name_or_folder, data_dir)
+    if known and not root.is_dir():
+        raise DatasetError(
+            f"{root}, the dataset {known.name!r}, does not exist: check data_dir, or {known.how_to_fetch}"
+        )
+    if known and (missing := known.missing(root)):
+        folders = ", ".join(archive.folder for archive in missing)
+        raise DatasetError(f"{root} lacks {folders} of {known.title}: {known.how_to_fetch}")
+    return known, root
+
+
 def fetch(name_or_folder: str | Path, data_dir: str | Path | None = None, **options: Any) -> None:
     """Download, check and unpack what is missing of a known collection, see `collections.collection`."""
     known, root = known_as(name_or_folder, data_dir)
@@ -261,15 +277,7 @@ def inspect(
     DatasetError
         If there is nothing to use at all.
     """
-    require_meant(name_or_folder)
-    known, root = known_as(name_or_folder, data_dir)
-    if known and not root.is_dir():
-        raise DatasetError(
-            f"{root}, the dataset {known.name!r}, does not exist: check data_dir, or {known.how_to_fetch}"
-        )
-    if known and (missing := known.missing(root)):
-        folders = ", ".join(archive.folder for archive in missing)
-        raise DatasetError(f"{root} lacks {folders} of {known.title}: {known.how_to_fetch}")
+    known, root = require_there(name_or_folder, data_dir)
     found = known.read(root) if known else ground_truth.of_folder(root)
     classes = taxonomy_of(name_or_folder, data_dir)
     own_name = known.name if known else root.resolve().name

@@ -233,10 +233,7 @@ def main(arguments: list[str] | None = None) -> int:
                 options.grid, dataset, store, options.figures_dir, options.n_jobs, choice, options.cluster
             )
             if options.plan:
-                known, root = datasets.known_as(dataset, options.data_dir)
-                if known and known.missing(root):
-                    reason = f"{known.title} isn't in {root}, and a plan fetches nothing"
-                    raise ValueError(f"{reason}: {known.how_to_fetch}")
+                datasets.require_there(dataset, options.data_dir)
                 runner.plan()
                 continue
             well = runner.run() and well

@@ -14,6 +14,7 @@ from sss_lib import clusters, dataset, experiment, extraction, models, notebook
 from sss_lib.artefacts import Artefact, Store
 from sss_lib.grid import MAIN, NOTEBOOKS, Variant, read_grid
 from sss_lib.methods import parse
+from sss_lib.models.weights import path_of
 from sss_lib.tasks import Log, Task, attempt
 
 if TYPE_CHECKING:
@@ -92,9 +93,12 @@ class Runner:
             tasks = tasks_of()
             todo[stage] = [task for task in tasks if not task.is_current(self.runs_dir, self.log)]
             state = f"{len(todo[stage])} to run" if todo[stage] else "up to date"
-            if not todo[stage] and any(todo.values()):
+            if not tasks:
+                state = "nothing to do" if self.is_labelled else "nothing to do without labels"
+            elif not todo[stage] and any(todo.values()):
                 state += ", unless the results above change"
             print(f"  {stage:14}{len(tasks):6}  {state}")
+        self._tell_downloads({task.name for task in todo["01_extraction"]})
         if any(todo.values()):
             print(self._expectation(todo))
         return todo
@@ -127,6 +131,16 @@ class Runner:
                     break  # without the dataset there is nothing to do
         print(f"{self.n_run} notebooks run in {time.monotonic() - begin:.0f} s; they are in {self.runs_dir}")
         return not self.failures
+
+    def _tell_downloads(self, names: set[str]) -> None:
+        """Print which weights will be fetched for these models, and which of them forbid commercial use."""
+        specs = [models.spec(model) for model in self.grid.models if models.file_name(model) in names]
+        of_files = {one.weights.file: one.weights for one in specs if one.weights and one.weights.url}
+        absent = {file: one for file, one in of_files.items() if not path_of(one).is_file()}
+        for which, non_commercial in (("", False), (", not for commercial use", True)):
+            files = [file for file, one in absent.items() if one.non_commercial is non_commercial]
+            if files:
+                print(f"  weights to be fetched first{which}: {', '.join(files)}")
 
     def _tell_left_out(self, bar: "tqdm") -> None:
         """Print what only the clips of 01 have shown to be impossible."""
@@ -217,6 +231,7 @@ class Runner:
         """Print the table of results, the clips without an embedding, and at the end what has failed."""
         if not self.is_labelled:
             print(f"\n{self.name} has no labels: nothing says which results are right, so none is scored")
+            print(f"What each clip finds: {self.runs_dir / '03_search'}")
         comparison = experiment.comparison_artefact(self.store, self.name, self.grid)
         if comparison.is_current():
             print(f"\n{comparison.metadata()['caption']}\n")

@@ -401,6 +401,8 @@ def test_clips_without_labels_are_embedded_and_ranked_and_not_scored(bare_run, c
     assert experiment.main(arguments) == 0
     told = capsys.readouterr()
     assert "recordings has no labels: nothing says which results are right" in told.out
+    assert f"What each clip finds: {folder / 'data' / 'runs' / 'recordings' / '03_search'}" in told.out
+    assert "04_evaluation      0  nothing to do without labels" in told.out
     assert "1 clips FAILED in duration" in told.err
     (ranking,) = (folder / "data" / "similarity_rankings").rglob("nns.parquet")
     assert len(pd.read_parquet(ranking)) == 5

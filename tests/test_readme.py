@@ -136,6 +136,12 @@ def made(tmp_path_factory):
     return calls
 
 
+def test_a_misspelt_variable_of_make_is_refused(made):
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        made(["run", "DATASETS=mini"])
+    assert "DATASETS means nothing here: there are DATASET QUERY" in refused.value.stderr
+
+
 @pytest.mark.parametrize("command", commands())
 def test_the_command_does_what_it_says(command, made, request, monkeypatch, capsys):
     program, *words = shlex.split(command)
@@ -153,11 +159,11 @@ def test_the_command_does_what_it_says(command, made, request, monkeypatch, caps
 def grid(arguments, request):
     """The plan; test_notebooks.py runs it."""
     world = request.getfixturevalue("world")
-    request.getfixturevalue("monkeypatch").chdir(world.folder)
     _, path, *rest = arguments
     if "fsd50k" in rest or experiment.read_grid(ROOT / path).datasets == ("fsd50k",):
         request.getfixturevalue("site")
         dataset.fetch("fsd50k", world.data)
+    request.getfixturevalue("monkeypatch").chdir(world.folder)
     dirs = ["--data-dir", str(world.data), "--figures-dir", str(world.folder / "figures")]
     assert main_of("sss_lib.experiment")(["run", str(ROOT / path), *rest, *dirs, "--plan"]) == 0
     assert "05_figures" in request.getfixturevalue("capsys").readouterr().out

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sss_lib import models
 from sss_lib.artefacts import Store
 from sss_lib.experiment import main
 from sss_lib.runner import Runner
@@ -115,6 +116,26 @@ def test_a_plan_says_that_what_follows_from_a_change_may_have_to_run_too(runner,
     assert states["00_dataset"] == "up to date"
     assert states["01_extraction"] == "2 to run"
     assert states["02_processing"] == "up to date, unless the results above change"
+
+
+def test_a_plan_names_the_weights_to_be_fetched_and_fetches_neither_them_nor_the_sounds(
+    collection, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("SSS_CACHE", str(tmp_path / "cache"))
+    grid = tmp_path / "grid.yaml"
+    grid.write_text("models: [logmel, wav2clip, imagebind-huge, imagebind-huge+paper]\ndatasets: [fsd50k]")
+    folders = ["--data-dir", str(tmp_path / "data"), "--figures-dir", str(tmp_path / "figures")]
+    assert main(["run", str(grid), "--plan", *folders]) == 2
+    assert "run `make data DATASET=fsd50k`" in capsys.readouterr().err
+    assert main(["run", str(grid), "--plan", "--dataset", str(collection), *folders]) == 0
+    told = [line for line in capsys.readouterr().out.splitlines() if "to be fetched" in line]
+    free, other = (models.spec(name).weights.file for name in ("wav2clip", "imagebind-huge"))
+    assert told == [
+        f"  weights to be fetched first: {free}",
+        f"  weights to be fetched first, not for commercial use: {other}",
+    ]
+    assert not (tmp_path / "cache").exists()
+    assert not (tmp_path / "data").exists()
 
 
 def test_a_plan_tells_how_long_it_takes_as_far_as_earlier_runs_tell(runner, capsys):
