@@ -38,8 +38,8 @@ def sounds():
     return waves
 
 
-def make(folder):
-    """Make the study's data folder and return its store."""
+def make(folder, *, labelled=True):
+    """Make the study's data folder and return its store; without labels there is nothing but rankings."""
     audio = folder / NAME / "audio"
     audio.mkdir(parents=True)
     rows = [("fname", "labels", "uploader", "licence", "source", "title")]
@@ -52,10 +52,11 @@ def make(folder):
         rows.append((fname, labels, HOSTILE, "CC0-1.0", "javascript:hack()", title))
     (audio / "broken.wav").write_text("not a sound")
     rows.append(("broken", "Noise", "ann", "CC-BY-3.0", "https://example.org/broken", "a broken one"))
-    with open(folder / NAME / "ground_truth.csv", "w", newline="") as file:
-        csv.writer(file).writerows(rows)
-    families = "label,family\nTone,Tones\nNoise,Noises\nClick,\nMusic,\n<b>Bold</b>,\n"
-    (folder / NAME / "classes.csv").write_text(families)
+    if labelled:
+        with open(folder / NAME / "ground_truth.csv", "w", newline="") as file:
+            csv.writer(file).writerows(rows)
+        families = "label,family\nTone,Tones\nNoise,Noises\nClick,\nMusic,\n<b>Bold</b>,\n"
+        (folder / NAME / "classes.csv").write_text(families)
 
     store, collection = Store(folder), dataset.load(folder / NAME)
     dataset.write(store.dataset(NAME), collection, dataset.verify(collection))
@@ -71,6 +72,8 @@ def make(folder):
         ranking = search.rank(x, how, top_n=10)
         columns = {"fname": frames.fnames, "neighbours": ranking.neighbours, "scores": ranking.scores}
         store.ranking(NAME, variant, how, top_n=10).write(columns, ties=ranking.ties)
+        if not labelled:
+            continue
         queries = metrics.per_query(x, found.label_matrix, search=how, cutoffs=(3, 10), ranking=ranking)
         table = metrics.queries_table(*queries, found.clips["fname"], found.labels)
         store.per_query(NAME, variant, how, cutoffs=(3, 10)).write(table)

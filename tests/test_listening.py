@@ -443,6 +443,21 @@ def test_the_notebook_runs_and_is_small_and_readable_when_saved(small_store, tmp
     assert "Log-mel statistics" in table
 
 
+def test_sounds_without_labels_are_compared_without_classes(tmp_path):
+    board = Board(Study(small_study.make(tmp_path, labelled=False), small_study.NAME), n=5)
+    controls = Controls(board)
+    controls.draw()
+    board.show("tone1")
+    assert (controls.label.options, board.label, board.status) == ((), "", "")
+    view = board.view
+    assert len(view["columns"]) == 3
+    assert all(one["summary"] == [] and len(one["results"]) == 5 for one in view["columns"])
+    with pytest.raises(ValueError, match="clip 'tone1' has no class 'Tone': it has none"):
+        board.show("tone1", "Tone")
+    controls.next.click()
+    assert "have no AP in common: evaluate both with notebook 04" in board.status
+
+
 def test_the_page_is_served_on_this_machine_unless_told_otherwise(monkeypatch, tmp_path):
     called = []
     monkeypatch.setattr(serving, "prepare", lambda store, dataset: tmp_path / f"{dataset}.ipynb")

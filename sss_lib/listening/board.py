@@ -77,7 +77,7 @@ class Board(Asked):
         ----------
         clip : str or int
         label : str
-            The query class; by default the clip's first, which is its most specific one.
+            The query class; by default the clip's first, which is its most specific one, if it has any.
 
         Raises
         ------
@@ -86,7 +86,7 @@ class Board(Asked):
         """
         row = self.study.row(clip) if isinstance(clip, str) else clip
         labels = self.study.collection.clips["labels"][row]
-        self.label = label or labels[0]
+        self.label = label or next(iter(labels), "")
         self._again = functools.partial(self.show, row, self.label)
         self._render(row)
 

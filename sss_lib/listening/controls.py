@@ -178,7 +178,7 @@ class Controls(widgets.VBox):
         clip = self.study.collection.clips.iloc[self.board.query]
         self._silently(self.clip, value=clip["fname"])
         options = [(label.replace("_", " "), label) for label in clip["labels"]]
-        self._silently(self.label, options=options, value=self.board.label)
+        self._silently(self.label, options=options, value=self.board.label or None)
 
     def _silently(self, widget: widgets.Widget, **traits: object) -> None:
         self._quiet = True

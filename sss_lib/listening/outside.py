@@ -1,5 +1,6 @@
 """Queries from outside the collection: a sound of the listener's own, or words, ranked by any system."""
 
+import atexit
 import collections
 import functools
 import itertools
@@ -141,7 +142,9 @@ def _worker(model: str, n_ended: int) -> Executor:
     """A process for each model, which keeps it loaded: TensorFlow can hang in one that has run PyTorch."""
     from joblib.externals.loky import ProcessPoolExecutor
 
-    return ProcessPoolExecutor(1, timeout=300, env={"OMP_NUM_THREADS": "1"})
+    worker = ProcessPoolExecutor(1, timeout=300, env={"OMP_NUM_THREADS": "1"})
+    atexit.register(worker.shutdown, kill_workers=True)  # while there is still an interpreter to do it
+    return worker
 
 
 _n_ended: collections.Counter = collections.Counter()

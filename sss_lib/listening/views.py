@@ -62,7 +62,7 @@ def compare(study: Study, systems: Sequence[System], row: int, label: str, n: in
     row : int
         The query.
     label : str
-        The query class: one of the query's.
+        The query class: one of the query's; "" where it has none.
     n : int
 
     Returns
@@ -71,13 +71,14 @@ def compare(study: Study, systems: Sequence[System], row: int, label: str, n: in
         JSON values: mode, label, query, columns, clips (by row, as text).
     """
     query = about_clip(study, row)
-    if label not in query["labels"]:
-        raise ValueError(f"clip {query['id']!r} has no class {label!r}: it has {', '.join(query['labels'])}")
+    if label not in (query["labels"] or [""]):
+        has = ", ".join(query["labels"]) or "none"
+        raise ValueError(f"clip {query['id']!r} has no class {label!r}: it has {has}")
     columns = []
     for system in systems:
         results = study.results(system, row, n)
         summary = [*_hits(study, results, query["labels"], label), *_scores(study, system, row, label)]
-        columns.append(column(system, results, summary))
+        columns.append(column(system, results, summary if label else []))
     return {
         "mode": "compare",
         "label": label,
