@@ -28,5 +28,5 @@ def test_the_command_line_answers_a_misspelt_cluster(collection, tmp_path, capsy
 def test_a_plan_fetches_nothing(tmp_path, capsys):
     grid = str(experiment.NOTEBOOKS / "grids" / "paper-table2.yaml")
     assert experiment.main(["run", grid, "--data-dir", str(tmp_path), "--plan"]) == 2
-    assert "a plan fetches nothing: run `make data DATASET=fsd50k`" in capsys.readouterr().err
+    assert "does not exist: check data_dir, or run `make data DATASET=fsd50k`" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

@@ -90,7 +90,7 @@ def test_after_the_block_no_process_is_started():
 
 
 def test_its_libraries_have_one_thread_each(own):
-    assert own.call(os.environ.get, "OMP_NUM_THREADS") == "1"
+    assert own.call(os.getenv, "OMP_NUM_THREADS") == "1"  # not os.environ, which would come along
 
 
 def test_another_model_beside_a_worker_has_another_process_and_the_first_ends(tmp_path):
