@@ -44,7 +44,7 @@ $(READY): pyproject.toml
 		"Python 3.11 to 3.13 is needed, but $(PYTHON) is %d.%d: make PYTHON=python3.12 ..." % v)'
 	$(PYTHON) -m venv --clear .venv
 	@echo 'installing into .venv: some minutes without a word, 4 GB (more where torch brings CUDA along)'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[all]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable '.[all]'
 	@touch $(READY)
 
 run: $(READY)
