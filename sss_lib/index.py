@@ -21,10 +21,9 @@ from sss_lib.search import Ranking, query_rows, rank, ranking_of
 from sss_lib.similarity import Similarities
 
 if TYPE_CHECKING:
-    from sss_lib.grid import Variant
-
-if TYPE_CHECKING:
     import distributed
+
+    from sss_lib.grid import Variant
 
 
 class Index:
