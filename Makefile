@@ -48,7 +48,7 @@ $(READY): pyproject.toml
 	@touch $(READY)
 
 run: $(READY)
-	@$(BIN)/python -m sss_lib.experiment run $(GRID) \
+	@$(BIN)/python -m sss_lib run $(GRID) \
 		$(if $(DATASET),--dataset "$$DATASET") $(if $(QUERY),--query "$$QUERY") \
 		$(if $(NAME),--name "$$NAME") $(if $(filter-out 0 no false,$(ANCESTORS)),--add-ancestors) \
 		$(if $(JOBS),--n-jobs $(JOBS)) $(if $(CLUSTER),--cluster $(CLUSTER)) \

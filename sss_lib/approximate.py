@@ -18,7 +18,7 @@ import threadpoolctl
 
 from sss_lib.methods import Method
 from sss_lib.processing import in_single_precision, l2_normalize, require_finite
-from sss_lib.search import Ranking, blocks
+from sss_lib.ranking import Ranking, blocks
 from sss_lib.similarity import scaled
 
 LARGEST_HALF = 65504.0

@@ -1,14 +1,7 @@
-"""Work on a Dask cluster: its workers share the clips of an extraction, the queries of a search.
+"""Work on a Dask cluster: its workers share the queries of a search. `cluster` says how one is named."""
 
-A cluster is named by a string: "local" starts workers on this machine, one a core, and "tcp://host:8786" is
-the address of a scheduler that runs already. Every worker needs the same sss_lib, and the same paths to the
-sounds.
-"""
-
-import contextlib
 import functools
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
@@ -16,14 +9,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import scipy.sparse
 
-from sss_lib import methods, scoring
-from sss_lib import search as exact
+from sss_lib import index, methods, scoring
+from sss_lib.cluster import WAIT_S, connect, in_order, n_threads
 from sss_lib.processes import ProcessEndedError
 from sss_lib.queries import Scored
-from sss_lib.search import Ranking
+from sss_lib.rank import rank as rank_here
+from sss_lib.ranking import Ranking, blocks, query_rows
 
 if TYPE_CHECKING:
     import distributed
+
+__all__ = ["connect", "in_order", "joined", "n_threads", "per_query", "rank", "rank_members", "shards"]
 
 BLOCK = 256
 """Queries in a task are a multiple of this."""
@@ -31,99 +27,6 @@ SHARD = 32 * BLOCK
 """Most queries in one task."""
 ATTEMPTS = 3
 """How often the data of a search are sent to the workers, when all are lost that had them."""
-WAIT_S = 30
-"""How long a scheduler and its first worker are waited for."""
-
-
-@contextlib.contextmanager
-def connect(cluster: str, n_workers: int | None = None) -> Iterator["distributed.Client"]:
-    """Give a client of a cluster; one that is started here ends with the block.
-
-    Parameters
-    ----------
-    cluster : str
-        "local", or the address of a scheduler. A script that starts a local one needs
-        `if __name__ == "__main__":`.
-    n_workers : int, optional
-        Of a local cluster: processes of one thread each, by default one a core. The memory of the machine is
-        shared out among them, and one that outgrows its share is started anew.
-
-    Raises
-    ------
-    ValueError
-        If no scheduler answers there, or it has no worker.
-    ImportError
-        If Dask is not installed.
-    ProcessEndedError
-        If within the block a task has killed several workers, one after the other.
-    """
-    try:
-        import dask
-        import distributed
-    except ImportError as error:
-        raise ImportError(
-            f"cluster={cluster!r} needs dask ({error}): install it with pip install -e .[scale]"
-        ) from None
-    if cluster != "local" and "://" not in cluster:
-        raise ValueError(
-            f"cluster {cluster!r} is neither 'local' nor an address such as 'tcp://127.0.0.1:8786'"
-        )
-    with contextlib.ExitStack() as stack:
-        address = cluster
-        if cluster == "local":
-            # A worker that is killed is started anew, however often: it's not to be given up after 15 s.
-            stack.enter_context(dask.config.set({"distributed.deploy.lost-worker-timeout": "1 day"}))
-            import joblib
-
-            ways = {"n_workers": n_workers or joblib.cpu_count(), "threads_per_worker": 1}
-            started = distributed.LocalCluster(**ways, dashboard_address="127.0.0.1:0")
-            address = stack.enter_context(started).scheduler_address
-        try:
-            client = stack.enter_context(distributed.Client(address, timeout=WAIT_S, set_as_default=False))
-        except OSError as error:
-            raise ValueError(
-                f"no scheduler answers at {cluster} ({error}): start one with dask scheduler"
-            ) from None
-        try:
-            client.wait_for_workers(1, timeout=WAIT_S)
-        except TimeoutError:
-            raise ValueError(
-                f"the scheduler at {cluster} has no worker: start one with dask worker {cluster}"
-            ) from None
-        try:
-            yield client
-        except distributed.KilledWorker as error:
-            raise ProcessEndedError(f"workers of {cluster} die of one task: {error}") from None
-
-
-def n_threads(client: "distributed.Client") -> int:
-    """How many tasks the workers of a cluster run at a time."""
-    return sum(client.nthreads().values())
-
-
-def in_order(submit: Callable, items: Iterable, n_ahead: int) -> Iterator:
-    """Results of the futures that `submit` gives for items, in their order, a few being under way at a time.
-
-    Items are taken when there is room for them; what is under way when the iteration ends is cancelled.
-
-    Examples
-    --------
-    >>> from concurrent.futures import ThreadPoolExecutor
-    >>> with ThreadPoolExecutor() as pool:
-    ...     list(in_order(lambda x: pool.submit(abs, x), range(-3, 0), 2))
-    [3, 2, 1]
-    """
-    under_way: deque = deque()
-    try:
-        for item in items:
-            under_way.append(submit(item))
-            if len(under_way) > n_ahead:
-                yield under_way.popleft().result()
-        while under_way:
-            yield under_way.popleft().result()
-    finally:
-        for future in under_way:
-            future.cancel()
 
 
 def rank(
@@ -153,13 +56,28 @@ def rank(
         Equal to that of `search.rank`, bit for bit.
     """
     if client is None or not methods.parse(search).is_exact:
-        return exact.rank(x, search, top_n, queries, groups=groups)
-    rows = exact.query_rows(queries, len(x))
+        return rank_here(x, search, top_n, queries, groups=groups)
+    rows = query_rows(queries, len(x))
     ways = {"search": search, "top_n": top_n, "groups": groups}
-    found = _of_shards(client, exact.rank, [x], rows, lambda shard: ways)
+    found = _of_shards(client, rank_here, [x], rows, lambda shard: ways)
     neighbours = np.concatenate([one.neighbours for one in found])
     scores = np.concatenate([one.scores for one in found])
     return Ranking(neighbours, scores, found[0].ties)
+
+
+def rank_members(
+    fnames: Sequence[str],
+    x: np.ndarray,
+    search: str,
+    top_n: int = 150,
+    *,
+    client: "distributed.Client | None" = None,
+) -> tuple[index.Index, Ranking, index.Cost]:
+    """`index.rank_members`, whose exact search the workers of a cluster share; see `rank`."""
+    if client is None:
+        return index.rank_members(fnames, x, search, top_n)
+    exactly = functools.partial(rank, client=client)
+    return index.rank_members(fnames, x, search, top_n, exactly=exactly, n_threads=n_threads(client))
 
 
 def per_query(
@@ -259,4 +177,4 @@ def shards(rows: np.ndarray, n_workers: int) -> list[np.ndarray]:
     [256, 256, 256, 232]
     """
     a_quarter = -(-len(rows) // (4 * n_workers))
-    return exact.blocks(rows, min(SHARD, max(1, -(-a_quarter // BLOCK)) * BLOCK))
+    return blocks(rows, min(SHARD, max(1, -(-a_quarter // BLOCK)) * BLOCK))

@@ -15,11 +15,11 @@ import pandas as pd
 import scipy.sparse
 
 from sss_lib import audio, ffmpeg, ground_truth, taxonomy
-from sss_lib.artefacts import Artefact
 from sss_lib.collections import CATALOGUE, collection
 from sss_lib.collections.collection import Collection
 from sss_lib.examination import verify
 from sss_lib.ground_truth import COLUMNS, DatasetError, GroundTruth, complaint
+from sss_lib.parquet import Artefact
 from sss_lib.taxonomy import Taxonomy
 
 __all__ = [

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from sss_lib import __version__
-from sss_lib.artefacts import replacing
+from sss_lib.parquet import replacing
 
 _HEADERS = {"User-Agent": f"sss_lib/{__version__}"}
 _FULL = (errno.ENOSPC, errno.EDQUOT)

@@ -14,8 +14,8 @@ import scipy.sparse
 
 from sss_lib import relevance as rules
 from sss_lib.artefacts import replacing
+from sss_lib.ranking import Ranking
 from sss_lib.relevance import Relevance
-from sss_lib.search import Ranking
 
 
 def write_run(

@@ -6,25 +6,21 @@ import json
 import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import threadpoolctl
 
-from sss_lib import artefacts, audio, clusters, download, models, processes
-from sss_lib.artefacts import (
-    Artefact,
-    DamagedArtefactError,
-    Frames,
-    StaleArtefactError,
-    Store,
-    replacing,
-    to_frames,
-)
-from sss_lib.dataset import Dataset
+from sss_lib import audio, download, models, parquet, processes
+from sss_lib import cluster as dask
+from sss_lib.columns import Frames, to_frames
+from sss_lib.parquet import Artefact, DamagedArtefactError, StaleArtefactError, replacing
+
+if TYPE_CHECKING:
+    from sss_lib.dataset import Dataset
 
 PART_CLIPS = 64
 """Clips in one part file, which a killed run keeps if it was written. A million clips are 15,625 files."""
@@ -66,7 +62,7 @@ class Report:
 
 
 def extract(
-    dataset: Dataset,
+    dataset: "Dataset",
     model: str,
     out_dir: str | Path,
     n_jobs: int = 1,
@@ -98,7 +94,7 @@ def extract(
     device : str
         Where a torch model runs: "cpu", "cuda", or "auto" for a GPU if there is one.
     cluster : str, optional
-        Dask workers in place of `n_jobs`; see `clusters.connect`. They read the clips by the same paths.
+        Dask workers in place of `n_jobs`; see `cluster.connect`. They read the clips by the same paths.
 
     Returns
     -------
@@ -117,7 +113,8 @@ def extract(
 
     out_dir, spec = Path(out_dir), models.spec(model)
     models.read_weights(spec)  # before workers start, and before an artefact is to record their digest
-    artefact = artefact or Artefact(out_dir / "parts.parquet", spec.parameters(), {}, spec.modules)
+    artefact = artefact or Artefact(out_dir / "parts.parquet", {}, {}, spec.modules)
+    artefact = replace(artefact, parameters=spec.parameters())
     parts = [_part(dataset, model, out_dir, start) for start in range(0, len(dataset), PART_CLIPS)]
     todo = [not part.is_current() for part in parts]
     sizes = {i: min(PART_CLIPS, len(dataset) - i * PART_CLIPS) for i, new in enumerate(todo) if new}
@@ -223,21 +220,19 @@ def part_files(artefact: Artefact) -> tuple[Path, ...]:
 
 
 def extract_to(
-    store: Store,
-    dataset: Dataset,
+    artefact: Artefact,
+    dataset: "Dataset",
     model: str,
     n_jobs: int = 1,
     device: str = "cpu",
     cluster: str | None = None,
 ) -> Report:
-    """`extract` into the place where the store keeps this model's frames."""
-    models.read_weights(models.spec(model))
-    artefact = store.frames(dataset.name, model)
+    """`extract` into the folder of a list of parts, from `Store.frames`."""
     out_dir = artefact.path.parent
     return extract(dataset, model, out_dir, n_jobs, artefact=artefact, device=device, cluster=cluster)
 
 
-def _part(dataset: Dataset, model: str, out_dir: Path, start: int) -> Artefact:
+def _part(dataset: "Dataset", model: str, out_dir: Path, start: int) -> Artefact:
     """The part that begins at a clip; its input is the content of its clips, and no other clip."""
     digest, chosen = hashlib.sha256(), slice(start, start + PART_CLIPS)
     if {"sha256", "problem"} <= set(
@@ -253,7 +248,7 @@ def _part(dataset: Dataset, model: str, out_dir: Path, start: int) -> Artefact:
     return Artefact(path, spec.parameters(), {"clips": digest.hexdigest()}, spec.modules, "01_extraction")
 
 
-def _groups(dataset: Dataset, part: int) -> Iterator[list["Clip"]]:
+def _groups(dataset: "Dataset", part: int) -> Iterator[list["Clip"]]:
     """Return the clips of a part, group by group."""
     clips = dataset.clips.iloc[part * PART_CLIPS : (part + 1) * PART_CLIPS]
     for start in range(0, len(clips), GROUP_CLIPS):
@@ -316,26 +311,26 @@ def _in_processes(groups: Iterable, spec: models.ModelSpec, device: str, n_jobs:
         def submit(group: list[Clip]) -> Future:
             return threads.submit(own.call, _embed, group, spec, device)
 
-        yield from clusters.in_order(submit, groups, 2 * n_jobs)
+        yield from dask.in_order(submit, groups, 2 * n_jobs)
 
 
 def _on_cluster(groups: Iterable, spec: models.ModelSpec, device: str, cluster: str) -> Results:
-    code, key = artefacts.code_digest(spec.modules), json.dumps([spec.parameters(), device])
-    with clusters.connect(cluster) as client:
+    code, key = parquet.code_digest(spec.modules), json.dumps([spec.parameters(), device])
+    with dask.connect(cluster) as client:
 
         def submit(group: list[Clip]) -> Any:
             work = (key, os.getcwd(), _embed_as, code, group, spec, device)
             return client.submit(processes.call_beside, *work, pure=False)
 
         try:
-            yield from clusters.in_order(submit, groups, 2 * clusters.n_threads(client))
+            yield from dask.in_order(submit, groups, 2 * dask.n_threads(client))
         finally:
             client.run(processes.end_beside, key, on_error="ignore")
 
 
 def _embed_as(code: str, group: list[Clip], spec: models.ModelSpec, device: str) -> list[Result]:
     """`_embed`, if the code here is the same as there, where the results are written."""
-    here = artefacts.code_digest(spec.modules)
+    here = parquet.code_digest(spec.modules)
     if here != code:
         raise ValueError(
             f"a worker's code for {spec.name} is {here}, and the client's {code}: give both the same sss_lib"

@@ -1,18 +1,18 @@
 """Grids: the systems that an experiment compares, in a short YAML file."""
 
-import difflib
 import fnmatch
 import functools
 import glob
 import itertools
 import numbers
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from sss_lib import approximate, methods, models, protocols
 from sss_lib.models.spec import LONG, SHORT
+from sss_lib.names import require_known
 from sss_lib.processing import AGGREGATIONS
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
@@ -342,19 +342,3 @@ def _unique_keys() -> type:
             return super().construct_mapping(node, deep)
 
     return Loader
-
-
-def require_known(value: object, known: Iterable, what: str) -> None:
-    """Raise ValueError with the nearest known word if a value is not among the known ones.
-
-    Examples
-    --------
-    >>> require_known("nms", ["nns", "mips"], "the searches")
-    Traceback (most recent call last):
-    ValueError: 'nms' is not among the searches: did you mean 'nns'? They are nns, mips
-    """
-    known = [str(k) for k in known]
-    if str(value) not in known:
-        near = difflib.get_close_matches(str(value), known, 1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ValueError(f"{value!r} is not among {what}: {hint}They are {', '.join(known)}")

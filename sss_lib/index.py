@@ -4,26 +4,22 @@ import dataclasses
 import hashlib
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import threadpoolctl
 
-from sss_lib import approximate, clusters, methods
+from sss_lib import approximate, methods
 from sss_lib.approximate import FaissIndex
-from sss_lib.artefacts import Artefact, DamagedArtefactError, StaleArtefactError, Store, to_matrix
+from sss_lib.exact import ranking_of
 from sss_lib.methods import Method
+from sss_lib.parquet import Artefact, DamagedArtefactError, StaleArtefactError
 from sss_lib.processing import in_single_precision
-from sss_lib.search import Ranking, query_rows, rank, ranking_of
+from sss_lib.rank import rank
+from sss_lib.ranking import Ranking, query_rows
 from sss_lib.similarity import Similarities
-
-if TYPE_CHECKING:
-    import distributed
-
-    from sss_lib.grid import Variant
 
 
 class Index:
@@ -236,18 +232,6 @@ class Vectors:
         return x
 
 
-def of_system(store: Store, dataset: str, variant: "Variant", search: str) -> Index:
-    """Index of a collection by a variant and a search.
-
-    An exact one is made of the embeddings; an approximate one is read as notebook 03 has stored it, and
-    refused if the embeddings have changed since.
-    """
-    if not methods.parse(search).is_exact:
-        return Index.read(store.index(dataset, variant, search))
-    stored = store.embeddings(dataset, variant).read()
-    return Index.build(stored["fname"].to_pylist(), to_matrix(stored["embedding"]), search)
-
-
 @dataclass(frozen=True)
 class Cost:
     """What a search took, on the machine at hand.
@@ -283,11 +267,12 @@ def rank_members(
     top_n: int = 150,
     queries: np.ndarray | None = None,
     *,
-    client: "distributed.Client | None" = None,
+    exactly: Callable[..., Ranking] | None = None,
+    n_threads: int | None = None,
 ) -> tuple[Index, Ranking, Cost]:
     """Index of all clips, their ranking for each other as `search.rank` gives it, and what both took.
 
-    With the client of a cluster, from `clusters.connect`, its workers share an exact search.
+    An exact search can be done by another function, called as `search.rank` is, on so many threads.
     """
     is_exact = methods.parse(search).is_exact
     if not is_exact:
@@ -299,14 +284,14 @@ def rank_members(
     took_s: list[float] = []
     while len(took_s) < 3 and sum(took_s) < 0.1:  # a moment is measured thrice
         begin = time.perf_counter()
-        if client is not None and is_exact:
-            ranking, n_threads = clusters.rank(x, search, n, rows, client=client), clusters.n_threads(client)
+        if exactly is not None and is_exact:
+            ranking = exactly(x, search, n, rows)
         else:
             ranking, n_threads = built.clips.rank(x, rows, n), _n_threads()
         took_s.append(time.perf_counter() - begin)
     size = len(built.clips.to_bytes()) / len(x)
     query_ms = 1000 * min(took_s) / max(len(rows), 1)
-    return built, ranking, Cost(build_s, query_ms, _alone_ms(built, x, n), size, n_threads)
+    return built, ranking, Cost(build_s, query_ms, _alone_ms(built, x, n), size, n_threads or _n_threads())
 
 
 def _alone_ms(built: Index, x: np.ndarray, n: int) -> float:

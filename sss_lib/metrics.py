@@ -19,9 +19,9 @@ from sss_lib import relevance as rules
 from sss_lib.measures import average_precision, first_relevant_rank, ndcg
 from sss_lib.protocols import Protocol
 from sss_lib.queries import PerQuery, Scored, queries_table, read_queries
+from sss_lib.ranking import Ranking
 from sss_lib.relevance import Relevance
 from sss_lib.scoring import per_query
-from sss_lib.search import Ranking
 
 __all__ = [
     "PROTOCOLS",

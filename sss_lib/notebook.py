@@ -9,7 +9,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from sss_lib.grid import NOTEBOOKS, require_known
+from sss_lib.grid import NOTEBOOKS
+from sss_lib.names import require_known
 
 
 def prepare() -> None:

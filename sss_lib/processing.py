@@ -9,7 +9,7 @@ import numpy as np
 import threadpoolctl
 
 if TYPE_CHECKING:
-    from sss_lib.artefacts import Frames
+    from sss_lib.columns import Frames
 
 AGGREGATIONS = ("mean", "max", "median", "none")
 

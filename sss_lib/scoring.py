@@ -7,10 +7,12 @@ import numpy as np
 import scipy.sparse
 
 from sss_lib import measures, methods, relevance
+from sss_lib.exact import rank_block
 from sss_lib.processing import require_finite
 from sss_lib.queries import GradedPerQuery, PerQuery, Scored
+from sss_lib.rank import rank
+from sss_lib.ranking import Ranking, blocks, in_threads, query_rows
 from sss_lib.relevance import Relevance
-from sss_lib.search import Ranking, blocks, in_threads, query_rows, rank, rank_block
 from sss_lib.similarity import BLOCKS, Similarities
 
 

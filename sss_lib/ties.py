@@ -11,9 +11,11 @@ import scipy.sparse
 from sss_lib import measures, methods
 from sss_lib import relevance as rules
 from sss_lib.queries import PerQuery
+from sss_lib.rank import rank
+from sss_lib.ranking import Ranking, blocks, in_threads
 from sss_lib.relevance import Relevance
 from sss_lib.scoring import per_query
-from sss_lib.search import Ranking, Similarities, blocks, in_threads, rank, unique_rows
+from sss_lib.similarity import Similarities, unique_rows
 
 Results = tuple[PerQuery, PerQuery]
 

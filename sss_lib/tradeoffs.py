@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sss_lib import measures, paired
+from sss_lib import experiment, measures, paired
+from sss_lib.artefacts import Store, to_matrix
+from sss_lib.dataset import Dataset
 from sss_lib.methods import parse
 from sss_lib.queries import Key, PerQuery
 
@@ -96,3 +98,34 @@ def _row(
     faster, faster_alone = (of_exact[name] / cost[name] for name in ("query_ms", "alone_ms"))
     times = cost["build_s"], cost["query_ms"], faster, cost["alone_ms"], faster_alone
     return row | dict(zip(COLUMNS, (*times, cost["bytes_per_clip"]), strict=True))
+
+
+def read_approximations(
+    store: Store,
+    dataset: str,
+    grid: experiment.Grid,
+    collection: Dataset,
+    *,
+    groups: np.ndarray | None = None,
+) -> dict:
+    """What the approximate searches of a grid save and lose, by variant; see `against_exact`.
+
+    Only variants that were searched exactly as well are there.
+    """
+    of_variant: dict[experiment.Variant, list[str]] = {}
+    for variant, search in experiment.systems(store, dataset, grid):
+        of_variant.setdefault(variant, []).append(search)
+    found = {}
+    for variant, searches in of_variant.items():
+        approximated = {parse(search).exact for search in searches if not parse(search).is_exact}
+        if not approximated & set(searches):
+            continue
+        runs = {}
+        for search in searches:
+            if parse(search).exact in approximated:
+                ranking = store.ranking(dataset, variant, search, top_n=max(grid.cutoffs))
+                neighbours, cost = to_matrix(ranking.read()["neighbours"]), ranking.metadata()["cost"]
+                queries, _ = experiment.results_of(store, dataset, variant, search, grid.cutoffs, collection)
+                runs[search] = Run(neighbours, cost, queries)
+        found[variant.name] = against_exact(runs, cutoffs=grid.cutoffs, groups=groups)
+    return found

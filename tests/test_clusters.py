@@ -25,6 +25,7 @@ distributed = pytest.importorskip("distributed")
 import psutil  # noqa: E402
 
 from sss_lib import (  # noqa: E402
+    cluster,
     clusters,
     dataset,
     experiment,
@@ -224,7 +225,7 @@ def test_notebook_03_and_04_give_their_work_to_a_cluster_and_get_the_same(client
     pytest.importorskip("faiss")
     x, label_matrix, _ = labelled
     fnames = [str(i) for i in range(len(x))]
-    _, there, cost = index.rank_members(fnames, x, how, 20, client=client)
+    _, there, cost = clusters.rank_members(fnames, x, how, 20, client=client)
     _, here, _ = index.rank_members(fnames, x, how, 20)
     np.testing.assert_array_equal(there.neighbours, here.neighbours)
     np.testing.assert_array_equal(there.scores, here.scores)
@@ -294,7 +295,7 @@ def test_few_results_are_under_way_and_what_is_left_is_cancelled():
 
 
 def test_a_cluster_that_is_not_there_is_told_with_the_mend(monkeypatch):
-    monkeypatch.setattr(clusters, "WAIT_S", 1)
+    monkeypatch.setattr(cluster, "WAIT_S", 1)
     with (
         pytest.raises(ValueError, match="'locl' is neither 'local' nor an address"),
         clusters.connect("locl"),

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from reference import rank_others
 
-from sss_lib import approximate, index, methods, search
+from sss_lib import approximate, experiment, index, methods, search
 from sss_lib.artefacts import Artefact, DamagedArtefactError, StaleArtefactError
 from sss_lib.index import Index
 
@@ -335,13 +335,13 @@ def test_an_index_of_a_collection_is_of_its_embeddings(small_store):
     import small_study
 
     for variant, exact in small_study.SYSTEMS.items():
-        one = index.of_system(small_store, small_study.NAME, variant, exact)
+        one = experiment.index_of(small_store, small_study.NAME, variant, exact)
         stored = small_store.embeddings(small_study.NAME, variant).read()
         assert one.fnames == stored["fname"].to_pylist()
         stored_index = small_store.index(small_study.NAME, variant, f"{exact}-flat")
         built, ranking, cost = index.rank_members(one.fnames, one.clips.x, f"{exact}-flat", 5)
         built.write(stored_index)
-        again = index.of_system(small_store, small_study.NAME, variant, f"{exact}-flat")
+        again = experiment.index_of(small_store, small_study.NAME, variant, f"{exact}-flat")
         np.testing.assert_array_equal(
             ranking.neighbours, search.rank(one.clips.x, f"{exact}-flat", 5).neighbours
         )

@@ -334,7 +334,7 @@ def test_words_are_searched_where_a_model_has_a_text_tower(board):
         from sss_lib import dataset, extraction, processing, search
 
         collection = dataset.read(store.dataset(name))
-        extraction.extract_to(store, collection, "spoken")
+        extraction.extract_to(store.frames(collection.name, "spoken"), collection, "spoken")
         frames, variant = (
             extraction.read(store.frames(name, "spoken")),
             Variant("spoken", "none", None, False),

@@ -18,7 +18,6 @@ from sss_lib import (
     exchange,
     experiment,
     floors,
-    index,
     measures,
     metrics,
     models,
@@ -212,7 +211,7 @@ def test_an_index_of_other_embeddings_is_refused(small_run):
     )
     try:
         with pytest.raises(ValueError, match=message):
-            index.of_system(store, "my sounds", variant, APPROXIMATE)
+            experiment.index_of(store, "my sounds", variant, APPROXIMATE)
     finally:
         embeddings.path.write_bytes(kept)
 

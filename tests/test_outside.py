@@ -120,7 +120,7 @@ def test_a_grid_of_them_runs_to_its_table(study):
         "models: ['hear:tiny_hear:a/best.pt', ./my clap]\nlong_audio: [truncate, default]\n"
         "normalize: [false]\ncutoffs: [3]\nexclude: [{model: ./my clap}]\n"
     )
-    command = [sys.executable, "-m", "sss_lib.experiment", "run", "grid.yaml", "--dataset", "sounds"]
+    command = [sys.executable, "-m", "sss_lib", "run", "grid.yaml", "--dataset", "sounds"]
     command += ["--data-dir", "data", "--figures-dir", "figures", "--n-jobs", "2"]
     root = str(Path(models.__file__).parents[2])
     path = os.pathsep.join([str(study), root])

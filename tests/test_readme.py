@@ -165,7 +165,7 @@ def grid(arguments, request):
         dataset.fetch("fsd50k", world.data)
     request.getfixturevalue("monkeypatch").chdir(world.folder)
     dirs = ["--data-dir", str(world.data), "--figures-dir", str(world.folder / "figures")]
-    assert main_of("sss_lib.experiment")(["run", str(ROOT / path), *rest, *dirs, "--plan"]) == 0
+    assert main_of("sss_lib.__main__")(["run", str(ROOT / path), *rest, *dirs, "--plan"]) == 0
     assert "05_figures" in request.getfixturevalue("capsys").readouterr().out
     assert not (world.folder / "figures").exists()
 
@@ -268,7 +268,7 @@ def is_there(path):
 
 WAYS = {
     "tests/extras.py": is_there("tests/extras.py"),  # takes minutes, and needs a package index
-    "sss_lib.experiment": grid,
+    "sss_lib": grid,
     "sss_lib.collections": collections,
     "sss_lib.verification": verification,
     "sss_lib.models": of_models,

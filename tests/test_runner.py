@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from sss_lib import models
+from sss_lib.__main__ import main
 from sss_lib.artefacts import Store
-from sss_lib.experiment import main
 from sss_lib.runner import Runner
 from sss_lib.tasks import Log, Task
 

@@ -101,7 +101,7 @@ def published(request, tmp_path_factory):
 
 
 def load(folder):
-    spec = transformers_audio.spec_of_folder(folder)
+    spec = transformers_audio.spec_of(folder)
     loader = {"pe_audio": pe_audio, "transformers_audio": transformers_audio}[spec.loader]
     return Extractor(spec, loader.load(spec, "cpu"))
 
@@ -147,7 +147,7 @@ def test_a_clap_with_its_tokenizer_embeds_words_as_the_library_does(published, t
 
 def test_the_row_of_a_folder_says_what_it_is(published):
     kind, folder, _, extractor = published
-    spec = transformers_audio.spec_of_folder(str(folder))
+    spec = transformers_audio.spec_of(str(folder))
     assert spec.name.startswith(f"folder-my-{kind.replace(' ', '-')}-1-")
     assert spec.display_name.startswith(f"my {kind}+1 (")
     assert spec.rate_hz == extractor.sampling_rate
@@ -191,9 +191,9 @@ def test_a_device_is_chosen_for_it(tmp_path):
 
 def test_other_weights_are_another_recipe(tmp_path):
     write("wavlm", tmp_path)
-    before = transformers_audio.spec_of_folder(tmp_path).parameters()
+    before = transformers_audio.spec_of(tmp_path).parameters()
     write("wavlm", tmp_path)
-    assert transformers_audio.spec_of_folder(tmp_path).parameters() != before
+    assert transformers_audio.spec_of(tmp_path).parameters() != before
 
 
 def test_weights_that_are_not_whole_are_refused(tmp_path):
@@ -278,13 +278,13 @@ def test_a_folder_of_clap_gives_what_the_row_of_the_same_network_gives(tmp_path,
 
 def test_what_is_no_audio_model_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"it needs config\.json and preprocessor_config\.json"):
-        transformers_audio.spec_of_folder(tmp_path)
+        transformers_audio.spec_of(tmp_path)
     with pytest.raises(FileNotFoundError, match="is not a folder: check the path"):
-        transformers_audio.spec_of_folder(tmp_path / "nowhere")
+        transformers_audio.spec_of(tmp_path / "nowhere")
     transformers.BertConfig().save_pretrained(tmp_path)
     transformers.Wav2Vec2FeatureExtractor().save_pretrained(tmp_path)
     with pytest.raises(ValueError, match="a model of type 'bert': known are audio-spectrogram-transformer"):
-        transformers_audio.spec_of_folder(tmp_path)
+        transformers_audio.spec_of(tmp_path)
 
 
 @pytest.fixture(scope="module")

@@ -11,12 +11,15 @@ import pandas as pd
 import pyarrow as pa
 
 from sss_lib import dataset as datasets
-from sss_lib import models, tables
+from sss_lib import models
 from sss_lib.artefacts import Store, to_matrix
-from sss_lib.grid import RULE, Variant, require_known
-from sss_lib.index import Index, of_system
+from sss_lib.experiment import index_of
+from sss_lib.grid import RULE, Variant
+from sss_lib.index import Index
 from sss_lib.listening.sounds import Sounds
 from sss_lib.methods import parse
+from sss_lib.names import require_known
+from sss_lib.scores import best_systems, describe_system
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class System:
     @property
     def words(self) -> str:
         """How it processes and searches, in words."""
-        return tables.describe_system(pd.Series({**self.variant.parameters(), "search": self.search}))
+        return describe_system(pd.Series({**self.variant.parameters(), "search": self.search}))
 
     @property
     def score(self) -> str:
@@ -146,7 +149,7 @@ class Study:
         return rows, {row: place for place, row in enumerate(rows.tolist())}, table
 
     def _read_index(self, system: System) -> Index:
-        return of_system(self.store, self.name, system.variant, system.search)
+        return index_of(self.store, self.name, system.variant, system.search)
 
     def scores(self, system: System, row: int, label: str = "") -> dict[str, float]:
         """AP and R1 of a query under the standard protocol, such as {"AP@15": 0.8, "R1": 1.0}.
@@ -185,7 +188,7 @@ class Study:
         if not found:
             return list(self.systems.values())[:n]
         scores = pa.concat_tables(found, promote_options="default").to_pandas()
-        rows = tables.best_systems(scores, int(scores["n"].min())).replace({np.nan: None}).to_dict("records")
+        rows = best_systems(scores, int(scores["n"].min())).replace({np.nan: None}).to_dict("records")
         return [self.systems[_system(row).name] for row in rows[:n]]
 
     def disagreements(self, a: System, b: System) -> pd.DataFrame:

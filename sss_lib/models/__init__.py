@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from sss_lib.models import outside
+from sss_lib.models import download, outside
 from sss_lib.models.batches import Batched
 from sss_lib.models.catalogue import CATALOGUE
 from sss_lib.models.outside import absolute, is_outside
@@ -64,7 +65,9 @@ def spec(name: str) -> ModelSpec:
         If there is no such model; the message has the nearest name. Or if a word doesn't suit it.
     """
     if is_outside(name):
-        return outside.spec_of(name)
+        base, words = outside.split(name)
+        loader = _loader("hear" if base.startswith(outside.HEAR) else "transformers_audio")
+        return loader.spec_of(base).prepared(*words)
     name, *words = name.split("+")
     if name not in CATALOGUE:
         near = difflib.get_close_matches(name.lower(), CATALOGUE, 1)
@@ -192,7 +195,7 @@ def load(name: str | ModelSpec, device: str = "cpu") -> Extractor:
         If a library that it needs is not installed; the message says how to install it.
     """
     row = spec(name) if isinstance(name, str) else name
-    loader = importlib.import_module(f"sss_lib.models.{row.loader}")
+    loader = _loader(row.loader)
     network = loader.load(row, device)
     if row.half:
         if not isinstance(network, Batched):
@@ -206,7 +209,7 @@ def text_tower(row: ModelSpec) -> Callable[[str], np.ndarray] | None:
 
     A loader offers it as `text_tower(spec)`, which is cheap and gives None where its weights are missing.
     """
-    loader = importlib.import_module(f"sss_lib.models.{row.loader}")
+    loader = _loader(row.loader)
     return loader.text_tower(row) if hasattr(loader, "text_tower") else None
 
 
@@ -249,15 +252,13 @@ def register(name: str, network: Callable | None = None, *, rate_hz: int, dim: i
     array([[0.5]], dtype=float32)
     >>> del CATALOGUE["peak"]
     """
-    from sss_lib.models import own
-
     if network is None:
         return partial(register, name, rate_hz=rate_hz, dim=dim, **about)
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise ValueError(f"model name {name!r} is not plain: use letters, digits, '.', '_' and '-' only")
     if name in CATALOGUE and CATALOGUE[name].loader != "own":
         raise ValueError(f"model {name!r} comes with the library: choose another name for yours")
-    CATALOGUE[name] = own.row(name, network, {"rate_hz": rate_hz, "dim": dim, **about})
+    CATALOGUE[name] = _loader("own").row(name, network, {"rate_hz": rate_hz, "dim": dim, **about})
     return network
 
 
@@ -266,6 +267,11 @@ def audit(name: str | ModelSpec, waves: Sequence[np.ndarray], **options: Any) ->
     from sss_lib.models import determinism
 
     return determinism.audit(name, waves, **options)
+
+
+def _loader(name: str) -> ModuleType:
+    """Module that loads models of one family; it is imported by name, when it is needed."""
+    return importlib.import_module(f"sss_lib.models.{name}")
 
 
 def read_weights(row: ModelSpec) -> Path | None:
@@ -297,7 +303,5 @@ def fetch(name: str, **options: Any) -> Path | None:
     FetchError
         If they could not be downloaded; the message tells the URL and where to put the file.
     """
-    from sss_lib.models import download
-
     row = spec(name)
     return download.fetch(name, row.weights, **options) if row.weights else None

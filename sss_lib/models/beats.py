@@ -88,4 +88,4 @@ def build(cfg: Mapping, *, tokens: bool = False) -> "nn.Module":
         if cfg[key] != value:
             raise ValueError(f"cfg has {key}={cfg[key]!r}, not {value!r}: use a published checkpoint")
     skip = (2 * N_LAYERS) ** 0.25 if cfg["deep_norm"] else 1.0
-    return Network(max_distance=cfg["max_distance"], skip=skip, tokens=tokens)
+    return Network(max_distance=cfg["max_distance"], skip=skip, tokens=tokens, patch=PATCH)

@@ -6,8 +6,6 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from sss_lib.models.beats import PATCH
-
 PATCH_DIM, DIM, HIDDEN, N_HEADS, N_LAYERS, N_BUCKETS = 512, 768, 3072, 12, 12, 320
 KERNEL, GROUPS = 128, 16
 """Of the convolution that tells tokens their places."""
@@ -131,10 +129,10 @@ class Encoder(nn.Module):
 class Network(nn.Module):
     """Spectrograms to tokens, or to the means of those of one time; see `beats.build`."""
 
-    def __init__(self, *, max_distance: int, skip: float, tokens: bool):
+    def __init__(self, *, max_distance: int, skip: float, tokens: bool, patch: int):
         super().__init__()
         self.tokens = tokens
-        self.patch_embedding = nn.Conv2d(1, PATCH_DIM, PATCH, PATCH, bias=False)
+        self.patch_embedding = nn.Conv2d(1, PATCH_DIM, patch, patch, bias=False)
         self.layer_norm = nn.LayerNorm(PATCH_DIM)
         self.post_extract_proj = nn.Linear(PATCH_DIM, DIM)
         self.encoder = Encoder(max_distance, skip)

@@ -9,7 +9,7 @@ import os
 import re
 from pathlib import Path
 
-from sss_lib.models.spec import WORDS, ModelSpec
+from sss_lib.models.spec import WORDS
 
 HEAR = "hear:"
 
@@ -54,23 +54,6 @@ def split(name: str) -> tuple[str, list[str]]:
             break
         name, words = base, [word, *words]
     return name, words
-
-
-def spec_of(name: str) -> ModelSpec:
-    """Row for a model outside, as it describes itself: see `spec_of` of hear, or of transformers_audio.
-
-    Raises
-    ------
-    ValueError
-        If it isn't what its name says, or a word doesn't suit it.
-    FileNotFoundError
-        If its file or folder doesn't exist.
-    """
-    from sss_lib.models import hear, transformers_audio
-
-    name, words = split(name)
-    describe = hear.spec_of if name.startswith(HEAR) else transformers_audio.spec_of_folder
-    return describe(name).prepared(*words)
 
 
 def names_of(kind: str, *labels: str, path: str = "") -> tuple[str, str]:

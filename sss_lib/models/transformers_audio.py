@@ -108,7 +108,7 @@ _NOT_TEXT = ("audio_model.", "audio_projection.", "logit_scale_")
 """Beginnings of the names that a CLAP's text encoder does without."""
 
 
-def spec_of_folder(path: str | Path) -> ModelSpec:
+def spec_of(path: str | Path) -> ModelSpec:
     """Row for a model that isn't in the catalogue, as its configuration describes it.
 
     Its artefacts note the contents of the folder's .json files and its weights, so that a change is noticed.

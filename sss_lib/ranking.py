@@ -1,0 +1,81 @@
+"""What every search gives and needs: a `Ranking`, the rows that query, blocks of them, threads."""
+
+import functools
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import threadpoolctl
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The best results of each query, best first.
+
+    Attributes
+    ----------
+    neighbours : np.ndarray [shape=(n_queries, n), dtype=int32]
+        Rows of the corpus. A query is never among its own results. -1 where its corpus has no more clips,
+        which happens only where groups are left out, or where an approximate search finds no more.
+    scores : np.ndarray [shape=(n_queries, n), dtype=float32]
+        Euclidean distance for nns (smaller is better); inner product or cosine otherwise; nan beside -1.
+    ties : str
+        How equal scores are ordered.
+    """
+
+    neighbours: np.ndarray
+    scores: np.ndarray
+    ties: str = "row order"
+
+
+def query_rows(queries: np.ndarray | None, n_clips: int) -> np.ndarray:
+    """Rows of the clips that query, by default all: int [n_queries].
+
+    Raises ValueError if they are no whole numbers, or there is no such row.
+
+    Examples
+    --------
+    >>> query_rows(None, 3), query_rows([2, 0], 3)
+    (array([0, 1, 2]), array([2, 0]))
+    """
+    if queries is None:
+        return np.arange(n_clips)
+    rows = np.asarray(queries)
+    if rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iu"):
+        raise ValueError(
+            f"queries of shape {rows.shape} and type {rows.dtype} are no rows of clips: give a list of whole "
+            "numbers, of a mask np.flatnonzero(mask)"
+        )
+    beyond = (rows < 0) | (rows >= n_clips)
+    if beyond.any():
+        raise ValueError(
+            f"query {rows[beyond][0]} is none of the {n_clips} clips: give rows from 0 to {n_clips - 1}"
+        )
+    return rows.astype(np.intp)
+
+
+def blocks(rows: np.ndarray, size: int = 256) -> list[np.ndarray]:
+    """Consecutive pieces of an array; ValueError if they should hold less than one row."""
+    if size < 1:
+        raise ValueError(f"{size} queries at a time: take at least one")
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+def in_threads(function: Callable, items: Iterable) -> list:
+    """Results of a function that spends its time in numpy, in order: a thread for each that BLAS would use.
+
+    Each thread's matrix products run on that thread alone, so that the rest of the work is shared out too.
+    """
+    controller, items = _blas(), list(items)
+    n_threads = max((library["num_threads"] for library in controller.info()), default=1)
+    with controller.limit(limits=1):
+        if n_threads == 1 or len(items) < 2:
+            return list(map(function, items))
+        with ThreadPoolExecutor(n_threads) as pool:
+            return list(pool.map(function, items))
+
+
+@functools.cache
+def _blas() -> threadpoolctl.ThreadpoolController:
+    return threadpoolctl.ThreadpoolController().select(user_api="blas")
