@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from sss_lib import extraction, models
 from sss_lib.artefacts import Store, to_matrix
 from sss_lib.grid import NOTEBOOKS, Grid, Variant, read_grid
 from sss_lib.names import require_known
@@ -171,6 +172,23 @@ def index_of(store: Store, dataset: str, variant: Variant, search: str) -> "Inde
         return Index.read(store.index(dataset, variant, search))
     stored = store.embeddings(dataset, variant).read()
     return Index.build(stored["fname"].to_pylist(), to_matrix(stored["embedding"]), search)
+
+
+def extract_to(
+    store: Store,
+    dataset: "Dataset",
+    model: str,
+    n_jobs: int = 1,
+    device: str = "cpu",
+    cluster: str | None = None,
+) -> extraction.Report:
+    """`extraction.extract` into the place where the store keeps this model's frames."""
+    models.read_weights(models.spec(model))
+    artefact = store.frames(dataset.name, model)
+    out_dir = artefact.path.parent
+    return extraction.extract(
+        dataset, model, out_dir, n_jobs, artefact=artefact, device=device, cluster=cluster
+    )
 
 
 def n_cores() -> int:

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,8 +113,7 @@ def extract(
 
     out_dir, spec = Path(out_dir), models.spec(model)
     models.read_weights(spec)  # before workers start, and before an artefact is to record their digest
-    artefact = artefact or Artefact(out_dir / "parts.parquet", {}, {}, spec.modules)
-    artefact = replace(artefact, parameters=spec.parameters())
+    artefact = artefact or Artefact(out_dir / "parts.parquet", spec.parameters(), {}, spec.modules)
     parts = [_part(dataset, model, out_dir, start) for start in range(0, len(dataset), PART_CLIPS)]
     todo = [not part.is_current() for part in parts]
     sizes = {i: min(PART_CLIPS, len(dataset) - i * PART_CLIPS) for i, new in enumerate(todo) if new}
@@ -217,19 +216,6 @@ def _require_same_model(artefact: Artefact) -> None:
 def part_files(artefact: Artefact) -> tuple[Path, ...]:
     """Paths of the parts that a list of parts names."""
     return tuple(artefact.path.parent / name for name in artefact.read()["part"].to_pylist())
-
-
-def extract_to(
-    artefact: Artefact,
-    dataset: "Dataset",
-    model: str,
-    n_jobs: int = 1,
-    device: str = "cpu",
-    cluster: str | None = None,
-) -> Report:
-    """`extract` into the folder of a list of parts, from `Store.frames`."""
-    out_dir = artefact.path.parent
-    return extract(dataset, model, out_dir, n_jobs, artefact=artefact, device=device, cluster=cluster)
 
 
 def _part(dataset: "Dataset", model: str, out_dir: Path, start: int) -> Artefact:

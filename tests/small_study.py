@@ -5,7 +5,7 @@ import csv
 import numpy as np
 import soundfile
 
-from sss_lib import dataset, extraction, metrics, processing, search, statistics
+from sss_lib import dataset, experiment, extraction, metrics, processing, search, statistics
 from sss_lib.artefacts import Store
 from sss_lib.grid import Variant
 
@@ -62,7 +62,7 @@ def make(folder, *, labelled=True):
     dataset.write(store.dataset(NAME), collection, dataset.verify(collection))
     collection = dataset.read(store.dataset(NAME))
     for variant, how in SYSTEMS.items():
-        extraction.extract_to(store.frames(collection.name, variant.model), collection, variant.model)
+        experiment.extract_to(store, collection, variant.model)
         frames = extraction.read(store.frames(NAME, variant.model))
         clips = processing.aggregate(frames.values, frames.offsets, variant.aggregation)
         fitted = processing.fit(clips, variant.n_components, variant.normalize)

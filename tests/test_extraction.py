@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from sss_lib import audio, dataset, extraction, models
+from sss_lib import audio, dataset, experiment, extraction, models
 from sss_lib.artefacts import Artefact, Store
 from sss_lib.models import weights
 from sss_lib.models.catalogue import CATALOGUE
@@ -58,7 +58,7 @@ def test_weights_put_there_by_hand_are_recorded_by_the_first_extraction(collecti
     held.write_bytes(b"\x80 weights")
     sounds, store = dataset.load(collection), Store(tmp_path / "data")
     store.dataset(sounds.name).write({"fname": ORDER})
-    reports = [extraction.extract_to(store.frames(sounds.name, "held"), sounds, "held") for _ in range(2)]
+    reports = [experiment.extract_to(store, sounds, "held") for _ in range(2)]
     assert [report.n_new for report in reports] == [5, 0]
     digest = hashlib.sha256(held.read_bytes()).hexdigest()
     frames = store.frames(sounds.name, "held")
@@ -315,14 +315,14 @@ def test_extraction_into_a_store_is_current_until_the_dataset_changes(collection
     frames = store.frames("tiny", "duration")
     assert not frames.is_current()
     dataset.write(store.dataset("tiny"), tiny, dataset.verify(tiny))
-    extraction.extract_to(store.frames(tiny.name, "duration"), tiny, "duration")
+    experiment.extract_to(store, tiny, "duration")
     assert frames.is_current()
     assert extraction.read(frames).fnames == ORDER
     soundfile.write(collection / "audio" / "a.wav", np.full(100, 0.5), 44100)
     tiny = dataset.load(collection)
     dataset.write(store.dataset("tiny"), tiny, dataset.verify(tiny))
     assert not frames.is_current()
-    assert extraction.extract_to(store.frames(tiny.name, "duration"), tiny, "duration").n_new == 1
+    assert experiment.extract_to(store, tiny, "duration").n_new == 1
     assert frames.is_current()
 
 

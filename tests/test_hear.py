@@ -10,7 +10,7 @@ from seeded import noise
 
 torch = pytest.importorskip("torch")
 
-from sss_lib import dataset, extraction, models  # noqa: E402
+from sss_lib import dataset, experiment, extraction, models  # noqa: E402
 from sss_lib.artefacts import StaleArtefactError, Store  # noqa: E402
 from sss_lib.grid import Grid, Variant  # noqa: E402
 from sss_lib.models import Extractor, hear  # noqa: E402
@@ -196,7 +196,7 @@ def test_two_checkpoints_called_alike_keep_their_own_frames(two, collection, tmp
     sounds, store = dataset.load(collection), Store(tmp_path / "data")
     dataset.write(store.dataset(sounds.name), sounds, dataset.verify(sounds))
     for name in two:
-        assert extraction.extract_to(store.frames(sounds.name, name), sounds, name).n_new == len(sounds)
+        assert experiment.extract_to(store, sounds, name).n_new == len(sounds)
     frames = [store.frames(sounds.name, name) for name in two]
     assert all(one.is_current() for one in frames)
     one, other = (extraction.read(artefact).values for artefact in frames)
@@ -211,7 +211,7 @@ def test_two_checkpoints_called_alike_keep_their_own_frames(two, collection, tmp
 def test_frames_of_another_model_or_other_weights_are_refused(two, collection, tmp_path):
     sounds, store = dataset.load(collection), Store(tmp_path / "data")
     dataset.write(store.dataset(sounds.name), sounds, dataset.verify(sounds))
-    extraction.extract_to(store.frames(sounds.name, two[0]), sounds, two[0])
+    experiment.extract_to(store, sounds, two[0])
     mine, other = (store.frames(sounds.name, name) for name in two)
     shutil.copytree(mine.path.parent, other.path.parent)
     with pytest.raises(StaleArtefactError, match=r"holds frames of hear-.* not 'hear-.*: run 01_extraction"):

@@ -8,7 +8,7 @@ import pytest
 import small_study
 import soundfile
 
-from sss_lib import audio, models
+from sss_lib import audio, experiment, models
 from sss_lib.artefacts import Store, to_matrix
 from sss_lib.experiment import NOTEBOOKS, Variant
 from sss_lib.listening import Board, Controls, MapControls, SoundMap, Study, layouts, outside, views
@@ -334,7 +334,7 @@ def test_words_are_searched_where_a_model_has_a_text_tower(board):
         from sss_lib import dataset, extraction, processing, search
 
         collection = dataset.read(store.dataset(name))
-        extraction.extract_to(store.frames(collection.name, "spoken"), collection, "spoken")
+        experiment.extract_to(store, collection, "spoken")
         frames, variant = (
             extraction.read(store.frames(name, "spoken")),
             Variant("spoken", "none", None, False),

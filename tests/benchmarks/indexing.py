@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import memory
 
-from sss_lib import dataset, extraction, models
+from sss_lib import dataset, experiment, extraction, models
 from sss_lib.artefacts import Store
 
 
@@ -55,9 +55,9 @@ def main(n_files: int = 100_000) -> None:
         many = dataset.read(artefact)
         extraction._embed_all = without_model
         models.register("many", print, rate_hz=22050, dim=512, hop_s=0.5)
-        extraction.extract_to(Store(folder).frames(many.name, "many"), many, "many")
+        experiment.extract_to(Store(folder), many, "many")
         clock.tell("write the parts")
-        extraction.extract_to(Store(folder).frames(many.name, "many"), many, "many")
+        experiment.extract_to(Store(folder), many, "many")
         clock.tell("see that all parts are there")
         print(f"{len(list(Store(folder).frames_dir('many', 'many').iterdir())):,} files")
 
