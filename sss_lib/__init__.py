@@ -40,7 +40,6 @@ Importing `sss_lib` imports none of them: each loads when it is first asked for.
 import importlib
 from types import ModuleType
 
-__version__ = "0.1.0"
 __all__ = [
     "approximate",
     "archives",
@@ -105,8 +104,10 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> ModuleType:
+def __getattr__(name: str) -> ModuleType | str:
     """Import a module of the library when it is first asked for."""
+    if name == "__version__":
+        return importlib.import_module("importlib.metadata").version("semantic-sound-similarity")
     if name in __all__:
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"sss_lib has no module {name!r}; it has {', '.join(__all__)}")

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 from sss_lib.clip_files import read_json_embeddings, write_json_embeddings
+from sss_lib.code import code_digest
 from sss_lib.columns import Frames, to_frames, to_matrix, to_table
+from sss_lib.extraction import code_of
 from sss_lib.parquet import (
     Artefact,
     DamagedArtefactError,
     StaleArtefactError,
-    code_digest,
     file_digest,
     replacing,
 )
@@ -89,8 +90,8 @@ class Store:
                 f"goes by the name that 00 prints, such as {Path(dataset).name!r}"
             )
         path = self.data_dir / "datasets" / f"{dataset}.parquet"
-        modules = ("audio", "containers", "dataset", "examination", "ffmpeg")
-        return Artefact(path, {"dataset": dataset}, inputs, modules, "00_dataset")
+        code = ("dataset", "examination")
+        return Artefact(path, {"dataset": dataset}, inputs, code, "00_dataset")
 
     def frames_dir(self, dataset: str, model: str) -> Path:
         """Folder of one model's frame embeddings: part files and failures.csv, written by notebook 01."""
@@ -104,9 +105,9 @@ class Store:
         from sss_lib.models import spec
 
         path = self.frames_dir(dataset, model) / "parts.parquet"
-        modules = spec(model).modules
+        code = code_of(spec(model))
         inputs, parameters = {"dataset": self.dataset(dataset)}, spec(model).parameters()
-        return Artefact(path, parameters, inputs, modules, "01_extraction", told=("model",))
+        return Artefact(path, parameters, inputs, code, "01_extraction", told=("model",))
 
     @_once
     def embeddings(self, dataset: str, variant: "Variant") -> Artefact:
@@ -139,7 +140,7 @@ class Store:
         path = self.data_dir / "similarity_rankings" / dataset / variant.name / f"{search}.parquet"
         parameters = {**variant.parameters(), "search": search, "top_n": top_n}
         inputs = {"embeddings": self.embeddings(dataset, variant)}
-        return Artefact(path, parameters, inputs, (*_searching(search), "processing"), "03_search")
+        return Artefact(path, parameters, inputs, ("search", "index"), "03_search")
 
     @_once
     def index(self, dataset: str, variant: "Variant", search: str) -> Artefact:
@@ -147,7 +148,7 @@ class Store:
         path = self.data_dir / "indexes" / dataset / variant.name / f"{search}.parquet"
         parameters = {**variant.parameters(), "search": search}
         inputs = {"embeddings": self.embeddings(dataset, variant)}
-        return Artefact(path, parameters, inputs, (*_searching(search), "processing"), "03_search")
+        return Artefact(path, parameters, inputs, ("search", "index"), "03_search")
 
     @_once
     def scores(
@@ -167,9 +168,8 @@ class Store:
         parameters = {**ranking.parameters, "cutoffs": list(cutoffs), "exclude": exclude}
         inputs: dict[str, Artefact | str]
         inputs = {"ranking": ranking, "labels": self.dataset(dataset), "classes": file_digest(ONTOLOGY)}
-        modules: tuple[str, ...] = ("floors", "measures", "metrics", "processing", "protocols", "queries")
-        modules += ("relevance", "resampling", "scoring", *_searching(search), "statistics")
-        return Artefact(folder / f"{search}.parquet", parameters, inputs, modules, "04_evaluation")
+        code = ("floors", "metrics", "statistics")
+        return Artefact(folder / f"{search}.parquet", parameters, inputs, code, "04_evaluation")
 
     def per_query(self, dataset: str, variant: "Variant", search: str, **options: Any) -> Artefact:
         """AP and R1 of every query, beside the scores and with their options, written by notebook 04."""
@@ -194,13 +194,8 @@ class Store:
         path = self.data_dir / "evaluation_results" / dataset / f"{of_grid}.parquet"
         published = sorted((Path(__file__).parent.parent / "data" / "paper").glob("*.csv"))
         inputs |= {f"published {path.stem}": file_digest(path) for path in published}
-        kinds = ("attention", "clap", "clip", "effects", "essentia", "floors", "later")
-        modules = tuple(f"models.rows.{kind}" for kind in kinds)
-        modules += ("claims", "confusion", "export", "floors", "metrics", "paired", "projection", "protocols")
-        modules += ("published", "plots.classes", "plots.processing", "plots.searches", "plots.style")
-        modules += ("plots.systems", "queries", "relevance", "reports", "resampling", "statistics", "tables")
-        modules += ("tradeoffs",)
-        return Artefact(path, dataclasses.asdict(grid), inputs, modules, "05_figures")
+        code = ("claims", "confusion", "plots", "published", "reports", "tradeoffs", "models.catalogue")
+        return Artefact(path, dataclasses.asdict(grid), inputs, code, "05_figures")
 
     def all_scores(self) -> list[Artefact]:
         """Scores of whatever was evaluated, by path; their metadata has what made them."""
@@ -234,14 +229,6 @@ class Store:
     def runs_dir(self, dataset: str) -> Path:
         """Folder of the executed notebooks."""
         return self.data_dir / "runs" / dataset
-
-
-def _searching(search: str) -> tuple[str, ...]:
-    """Modules that a search is made of."""
-    from sss_lib.methods import parse
-
-    exact = ("search", "similarity", "methods")
-    return exact if parse(search).is_exact else (*exact, "approximate", "index")
 
 
 def _parameters_of(folder: Path, pattern: str) -> list[dict]:

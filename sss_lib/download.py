@@ -12,13 +12,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import IO
 
-from sss_lib import __version__
 from sss_lib.parquet import replacing
 
-_HEADERS = {"User-Agent": f"sss_lib/{__version__}"}
+_HEADERS = {"User-Agent": f"sss_lib/{version('semantic-sound-similarity')}"}
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 

@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 import threadpoolctl
 
-from sss_lib import audio, download, models, parquet, processes
+from sss_lib import audio, download, models, processes
 from sss_lib import cluster as dask
+from sss_lib.code import code_digest
 from sss_lib.columns import Frames, to_frames
 from sss_lib.parquet import Artefact, DamagedArtefactError, StaleArtefactError, replacing
 
@@ -113,7 +114,7 @@ def extract(
 
     out_dir, spec = Path(out_dir), models.spec(model)
     models.read_weights(spec)  # before workers start, and before an artefact is to record their digest
-    artefact = artefact or Artefact(out_dir / "parts.parquet", spec.parameters(), {}, spec.modules)
+    artefact = artefact or Artefact(out_dir / "parts.parquet", spec.parameters(), {}, code_of(spec))
     parts = [_part(dataset, model, out_dir, start) for start in range(0, len(dataset), PART_CLIPS)]
     todo = [not part.is_current() for part in parts]
     sizes = {i: min(PART_CLIPS, len(dataset) - i * PART_CLIPS) for i, new in enumerate(todo) if new}
@@ -156,6 +157,11 @@ def extract(
     n_frames = sum(one["n_frames"] for one in about)
     n_new = sum(one["n_clips"] for one, new in zip(about, todo, strict=True) if new)
     return Report(model, dataset.name, n_clips, n_frames, n_new, failures)
+
+
+def code_of(spec: models.ModelSpec) -> tuple[str, ...]:
+    """What of sss_lib makes a model's embeddings, as `Artefact.code` has it."""
+    return ("extraction", f"models.{spec.loader}")
 
 
 def read(artefact: Artefact) -> Frames:
@@ -231,7 +237,7 @@ def _part(dataset: "Dataset", model: str, out_dir: Path, start: int) -> Artefact
         digest.update(f"{fname} {content}\n".encode())
     path = out_dir / f"part-{start // PART_CLIPS:05d}.parquet"
     spec = models.spec(model)
-    return Artefact(path, spec.parameters(), {"clips": digest.hexdigest()}, spec.modules, "01_extraction")
+    return Artefact(path, spec.parameters(), {"clips": digest.hexdigest()}, code_of(spec), "01_extraction")
 
 
 def _groups(dataset: "Dataset", part: int) -> Iterator[list["Clip"]]:
@@ -301,7 +307,7 @@ def _in_processes(groups: Iterable, spec: models.ModelSpec, device: str, n_jobs:
 
 
 def _on_cluster(groups: Iterable, spec: models.ModelSpec, device: str, cluster: str) -> Results:
-    code, key = parquet.code_digest(spec.modules), json.dumps([spec.parameters(), device])
+    code, key = code_digest(code_of(spec)), json.dumps([spec.parameters(), device])
     with dask.connect(cluster) as client:
 
         def submit(group: list[Clip]) -> Any:
@@ -316,7 +322,7 @@ def _on_cluster(groups: Iterable, spec: models.ModelSpec, device: str, cluster: 
 
 def _embed_as(code: str, group: list[Clip], spec: models.ModelSpec, device: str) -> list[Result]:
     """`_embed`, if the code here is the same as there, where the results are written."""
-    here = parquet.code_digest(spec.modules)
+    here = code_digest(code_of(spec))
     if here != code:
         raise ValueError(
             f"a worker's code for {spec.name} is {here}, and the client's {code}: give both the same sss_lib"

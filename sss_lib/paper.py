@@ -12,12 +12,12 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
 
-import sss_lib
 from sss_lib import dataset, models
 from sss_lib.artefacts import replacing
 
@@ -72,7 +72,7 @@ def write_run(
         "dataset": collection.name,
         "grid": Path(grid).name,
         "protocol": protocol,
-        "version": sss_lib.__version__,
+        "version": version("semantic-sound-similarity"),
         "n_clips": len(kept),
         "n_failed": len(missing),
         "hours": float(clips["duration_s"].sum() / 3600),

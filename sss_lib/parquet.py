@@ -1,7 +1,7 @@
 """Parquet files that say what made them: written whole or not at all, and read back only if intact.
 
-Each carries a recipe in its schema metadata: the parameters, the digests of its inputs, and the code and
-version that made it. It is current while the recipe that a run would use today is the recipe that it carries.
+Each carries a recipe in its schema metadata: the parameters, the digests of its inputs, and that of
+the code that made it. It is current while a run would use the same recipe today.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sss_lib import __version__
+from sss_lib.code import code_digest
 from sss_lib.columns import to_matrix, to_table
 
 _KEY = b"sss_lib"
@@ -64,8 +64,8 @@ class Artefact:
         What was chosen: JSON values only.
     inputs : mapping of str to (Artefact or str)
         What it is made from: other artefacts, or digests of things that are none.
-    modules : tuple of str
-        The modules of sss_lib whose code makes it.
+    code : tuple of str
+        What of sss_lib makes it: packages and modules, with all that they import; see `code_digest`.
     made_by : str
         The notebook that writes it, for messages.
     told : tuple of str
@@ -75,7 +75,7 @@ class Artefact:
     path: Path
     parameters: Mapping[str, object]
     inputs: Mapping[str, "Artefact | str"] = field(default_factory=dict)
-    modules: tuple[str, ...] = ()
+    code: tuple[str, ...] = ()
     made_by: str = ""
     told: tuple[str, ...] = ()
 
@@ -87,8 +87,7 @@ class Artefact:
         return {
             "parameters": dict(self.parameters),
             "inputs": inputs,
-            "code": code_digest(self.modules),
-            "version": __version__,
+            "code": code_digest(self.code),
         }
 
     def is_current(self) -> bool:
@@ -222,15 +221,6 @@ def _is_array(path: Path, dtype: np.dtype, shape: tuple[int, int]) -> bool:
         return is_whole and (array.dtype, array.shape) == (dtype, shape)
     except (OSError, EOFError, ValueError):
         return False
-
-
-@functools.cache
-def code_digest(modules: tuple[str, ...]) -> str:
-    """Digest of the source of some modules of sss_lib, named as in `sss_lib.<name>`."""
-    digest = hashlib.sha256()
-    for module in modules:
-        digest.update((Path(__file__).parent / f"{module.replace('.', '/')}.py").read_bytes())
-    return digest.hexdigest()[:16]
 
 
 @functools.cache

@@ -162,7 +162,7 @@ def test_torch_and_tensorflow_share_no_process_of_a_worker(client, mini, tmp_pat
 
 
 def test_a_worker_with_other_code_is_refused(client, sounds, tmp_path, monkeypatch):
-    monkeypatch.setattr("sss_lib.artefacts.code_digest", lambda modules: "newer")
+    monkeypatch.setattr("sss_lib.extraction.code_digest", lambda modules: "newer")
     with pytest.raises(ValueError, match="and the client's newer: give both the same sss_lib"):
         extraction.extract(sounds, "duration", tmp_path / "out", cluster=client.scheduler.address)
 

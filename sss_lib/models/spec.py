@@ -9,27 +9,6 @@ from typing import Any
 from sss_lib import audio
 from sss_lib.models.weights import Weights, digest
 
-_KALDI = ("batches", "checkpoint", "kaldi", "spectrogram")
-_CLAP = ("batches", "checkpoint", "clap", "spectrogram")
-FRONT_ENDS = {
-    "aisfx": ("batches", "checkpoint", "spectrogram"),
-    "audioclip": ("audioclip_network", "batches", "checkpoint", "resnet"),
-    "beats": ("beats_network", *_KALDI),
-    "cavmae": _KALDI,
-    "cnn14": _CLAP,
-    "descriptors": ("spectrogram",),
-    "essentia_graphs": ("essentia_import",),
-    "freesound": ("essentia_import",),
-    "htsat": _CLAP,
-    "imagebind": _KALDI,
-    "openl3": ("essentia_import",),
-    "pe_audio": ("batches", "checkpoint"),
-    "spectrogram_transformer": _KALDI,
-    "transformers_audio": ("batches", "checkpoint"),
-    "wav2clip": ("batches", "checkpoint", "resnet"),
-}
-"""Modules that a loader's embeddings depend on besides its own."""
-
 LONG = {
     "windows": "windows from the start, the last one ending where the clip ends",
     "spread": "three windows: at the start, in the middle and at the end",
@@ -156,12 +135,6 @@ class ModelSpec:
         if self.weights is None:
             raise ValueError(f"{self.name} has no weights: name them in its row of the catalogue")
         return self.weights
-
-    @property
-    def modules(self) -> tuple[str, ...]:
-        """Modules of sss_lib whose code makes its embeddings."""
-        of_models = (self.loader, *FRONT_ENDS.get(self.loader, ()))
-        return ("audio", "extraction", "ffmpeg", *(f"models.{name}" for name in of_models))
 
     def missing(self) -> str:
         """Name of the library that it needs and that isn't installed; "" if it can run."""
