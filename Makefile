@@ -58,23 +58,23 @@ test: $(READY)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 paper: $(READY)
-	@$(BIN)/python -m sss_lib.paper $(if $(DATASET),--dataset "$$DATASET")
+	@$(BIN)/python -m sss_lib paper $(if $(DATASET),--dataset "$$DATASET")
 
 listen: $(READY)
-	@$(BIN)/python -m sss_lib.listening --host '$(HOST)' --port $(PORT) \
+	@$(BIN)/python -m sss_lib listen --host '$(HOST)' --port $(PORT) \
 		$(if $(DATASET),--dataset "$$DATASET")
 
 models: $(READY)
-	@$(BIN)/python -m sss_lib.models $(MODELS)
+	@$(BIN)/python -m sss_lib models $(MODELS)
 
 data: $(READY)
-	@$(BIN)/python -m sss_lib.collections $(DATASET)
+	@$(BIN)/python -m sss_lib data $(DATASET)
 
 verify: $(READY)
-	@$(BIN)/python -m sss_lib.verification "$${DATASET:-mini}"
+	@$(BIN)/python -m sss_lib verify "$${DATASET:-mini}"
 
 leaderboard: $(READY)
-	@$(BIN)/python -m sss_lib.leaderboard
+	@$(BIN)/python -m sss_lib leaderboard
 
 bench: $(READY)
 	@$(BIN)/python tests/benchmarks/search_and_evaluation.py

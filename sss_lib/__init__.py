@@ -1,38 +1,10 @@
 """Which audio representation, processed and searched how, finds the sounds that mean the same?
 
-The library behind the numbered notebooks, in the order in which they use it:
+One package a numbered notebook, and three that all share; each package says what is in it.
 
-- `dataset`: clips, labels and families; load a collection or a subset of it.
-- `collections`, `ground_truth`, `taxonomy`: known collections, tables of clips, vocabularies.
-- `examination`, `verification`, `overview`: what is in each file, is a copy whole, and what is in it?
-- `download`, `archives`: files from the web, resumed and checked; unpacked whole or not at all.
-- `audio`: decode a file to one mono waveform at a given rate (`ffmpeg` where it must); cut it into windows.
-- `models`: the catalogue of audio representations, and `load(name)` to get one.
-- `extraction`: run a model over a dataset: resumable, parallel, failures listed.
-- `processes`, `clusters`: on which processes of this machine, or workers of a Dask cluster.
-- `artefacts`: where each result lives; made of `parquet` (atomic, self-describing files), `columns` (what
-  is in them) and `clip_files` (the JSON of the 2024 study).
-- `processing`: frame embeddings to clip embeddings: aggregate, PCA, L2-normalise.
-- `search`: clip embeddings to rankings: inner product, cosine, Euclidean distance.
-- `methods`: how searches are named; `approximate`: those through structures of faiss.
-- `index`: clips that new sounds are ranked against: stored, added to, deleted from.
-- `relevance`: which results count for a query, and how much.
-- `protocols`: what AP is divided by, and where ranks begin.
-- `metrics`: rankings to AP@N, R1 and NDCG@N, and their means by class, family, macro and micro; made of
-  `measures` (the formulas), `scoring` (the pass over a ranking) and `queries` (what each query scored).
-- `floors`: chance, and the best that the labels allow.
-- `ties`: what the order of equal scores could change, and clips that are there twice.
-- `statistics`: intervals, paired tests (`paired`), rank stability; `resampling` makes the draws.
-- `exchange`: TREC runs and qrels, npz embeddings, so that other tools can check the numbers.
-- `tables`, `reports`, `export`, `plots`: scores to readable tables, files and figures.
-- `tradeoffs`: what an approximate search saves beside the exact one, and loses.
-- `published`, `claims`: the study's numbers and claims, and what is measured here beside them.
-- `confusion`, `projection`: what is mistaken for what; clips in the plane.
-- `grid`, `experiment`: variants, grids of them in YAML, and the systems that they make.
-- `runner`, `notebook`: runs the notebooks of a grid through papermill, those that are not up to date.
-- `leaderboard`: every score that was ever computed here, as a table and a page.
-- `paper`: builds the paper, the poster and the slides from what a run wrote.
-- `listening`: hear what the rankings say: a board of results, blind judging, a map.
+- `dataset` (00), `extraction` (01), `processing` (02), `search` (03), `evaluation` (04), `figures` (05),
+  `listening` (06).
+- `io`: files; `models`: audio representations; `experiment`: grids of systems, and where results live.
 
 Importing `sss_lib` imports none of them: each loads when it is first asked for.
 """
@@ -40,76 +12,76 @@ Importing `sss_lib` imports none of them: each loads when it is first asked for.
 import importlib
 from types import ModuleType
 
-__all__ = [
-    "approximate",
-    "archives",
-    "artefacts",
-    "audio",
-    "claims",
-    "clip_files",
-    "cluster",
-    "clusters",
-    "collections",
-    "columns",
-    "confusion",
-    "containers",
-    "dataset",
-    "download",
-    "exact",
-    "examination",
-    "exchange",
-    "experiment",
-    "export",
-    "extraction",
-    "ffmpeg",
-    "floors",
-    "grid",
-    "ground_truth",
-    "index",
-    "leaderboard",
-    "listening",
-    "measures",
-    "methods",
-    "metrics",
-    "models",
-    "names",
-    "notebook",
-    "overview",
-    "paired",
-    "paper",
-    "parquet",
-    "plots",
-    "processes",
-    "processing",
-    "projection",
-    "protocols",
-    "published",
-    "queries",
-    "rank",
-    "ranking",
-    "relevance",
-    "reports",
-    "resampling",
-    "runner",
-    "scores",
-    "scoring",
-    "search",
-    "split_zip",
-    "statistics",
-    "tables",
-    "taxonomy",
-    "ties",
-    "tradeoffs",
-    "verification",
-]
+PLACES = {
+    "archives": "io.archives",
+    "audio": "io.audio",
+    "clip_files": "io.study_json",
+    "columns": "io.columns",
+    "containers": "io.containers",
+    "download": "io.download",
+    "ffmpeg": "io.ffmpeg",
+    "io": "io",
+    "parquet": "io.artefact",
+    "split_zip": "io.split_zip",
+    "collections": "dataset.known",
+    "dataset": "dataset",
+    "examination": "dataset.examination",
+    "ground_truth": "dataset.ground_truth",
+    "overview": "dataset.describe",
+    "taxonomy": "dataset.taxonomy",
+    "verification": "dataset.verification",
+    "models": "models",
+    "extraction": "extraction",
+    "processes": "extraction.processes",
+    "processing": "processing",
+    "projection": "processing.projection",
+    "approximate": "search.approximate",
+    "index": "search.index",
+    "methods": "search.naming",
+    "search": "search",
+    "similarity": "search.similarity",
+    "confusion": "evaluation.confusion",
+    "evaluation": "evaluation",
+    "exchange": "evaluation.trec",
+    "floors": "evaluation.bounds",
+    "measures": "evaluation.measures",
+    "metrics": "evaluation.summary",
+    "paired": "evaluation.paired",
+    "protocols": "evaluation.protocols",
+    "queries": "evaluation.queries",
+    "relevance": "evaluation.relevance",
+    "resampling": "evaluation.resampling",
+    "scoring": "evaluation.scoring",
+    "statistics": "evaluation.statistics",
+    "ties": "evaluation.ties",
+    "artefacts": "experiment.store",
+    "clusters": "experiment.distributed",
+    "experiment": "experiment",
+    "grid": "experiment.grid",
+    "notebook": "experiment.notebook",
+    "runner": "experiment.runner",
+    "claims": "figures.claims",
+    "export": "figures.text",
+    "figures": "figures",
+    "leaderboard": "figures.leaderboard",
+    "paper": "figures.paper",
+    "plots": "figures.plots",
+    "published": "figures.published",
+    "reports": "figures.reports",
+    "tables": "figures.tables",
+    "tradeoffs": "figures.tradeoffs",
+    "listening": "listening",
+}
+"""Short names, as in `from sss_lib import metrics`, and the modules that they stand for."""
+__all__ = sorted(PLACES)
 
 
 def __getattr__(name: str) -> ModuleType | str:
-    """Import a module of the library when it is first asked for."""
+    """Import what a short name stands for when it is first asked for."""
     if name == "__version__":
         return importlib.import_module("importlib.metadata").version("semantic-sound-similarity")
-    if name in __all__:
-        return importlib.import_module(f"{__name__}.{name}")
+    if name in PLACES:
+        return importlib.import_module(f"{__name__}.{PLACES[name]}")
     raise AttributeError(f"sss_lib has no module {name!r}; it has {', '.join(__all__)}")
 
 

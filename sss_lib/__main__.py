@@ -1,25 +1,47 @@
-"""The command that runs a grid.
+"""The command line: `python -m sss_lib run | data | verify | models | listen | paper | leaderboard`.
 
 `python -m sss_lib run notebooks/grids/mini.yaml` plans the notebooks that the grid needs, runs those whose
 results are not current, and prints the table of results; with `--plan` it only plans.
 """
 
 import argparse
+import importlib
 import sys
 from pathlib import Path
 
-from sss_lib import dataset as datasets
-from sss_lib import experiment, leaderboard
-from sss_lib.artefacts import Store
-from sss_lib.grid import NOTEBOOKS, read_grid
-from sss_lib.processes import ProcessEndedError
-from sss_lib.runner import Runner
+OTHERS = {
+    "data": "dataset.known.command",
+    "verify": "dataset.verification",
+    "models": "models.command",
+    "listen": "listening.serve",
+    "paper": "figures.paper",
+    "leaderboard": "figures.leaderboard",
+}
+"""Modules whose `main` is a command."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Command line: `run GRID` runs a grid and prints its table. Returns the exit code."""
+    """Run one command; return the exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments and arguments[0] in OTHERS:
+        return importlib.import_module(f"sss_lib.{OTHERS[arguments[0]]}").main(arguments[1:])
+    return _run(arguments)
+
+
+def _run(arguments: list[str]) -> int:
+    """Run a grid and print its table; return the exit code."""
+    from sss_lib.dataset import dataset as datasets
+    from sss_lib.experiment import results as experiment
+    from sss_lib.experiment.grid import NOTEBOOKS, read_grid
+    from sss_lib.experiment.runner import Runner
+    from sss_lib.experiment.store import Store
+    from sss_lib.extraction.processes import ProcessEndedError
+    from sss_lib.figures import leaderboard
+
     parser = argparse.ArgumentParser(prog="python -m sss_lib", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
+    for name, module in OTHERS.items():
+        commands.add_parser(name, help=f"sss_lib.{module}: {name} --help says more")
     run = commands.add_parser("run", help="run the notebooks of a grid")
     run.add_argument("grid", type=Path, help="YAML file, such as notebooks/grids/mini.yaml")
     run.add_argument("--dataset", help="name or folder, in place of the grid's datasets")

@@ -49,16 +49,16 @@ PARTS = {
     "essentia": ["-c", EMBED, "msd-musicnn"],
     "birdnet": ["-c", "import ai_edge_litert.interpreter; print('has its interpreter')"],
     "listen": ["-c", "import voila; from sss_lib.listening import board; print('has its board')"],
-    "paper": ["-m", "sss_lib.paper", "slides", "--out", "{folder}"],
+    "paper": ["-m", "sss_lib", "paper", "slides", "--out", "{folder}"],
     "scale": ["-c", SCALE],
-    "dev": ["-m", "pytest", "-q", "tests/test_metrics.py", "-p", "no:cacheprovider"],
+    "dev": ["-m", "pytest", "-q", "tests/evaluation/test_metrics.py", "-p", "no:cacheprovider"],
 }
 """What shows that an extra's part works: arguments of the environment's python."""
 WITHOUT = {
     "torch": PARTS["torch"],
     "essentia": PARTS["essentia"],
     "paper": PARTS["paper"],
-    "listen": ["-m", "sss_lib.listening"],
+    "listen": ["-m", "sss_lib", "listen"],
     "birdnet": ["-c", EMBED, "birdnet"],
     "scale": ["-c", CLUSTER],
 }

@@ -71,7 +71,7 @@ def of_transformers(size: str):
     import torch
     import transformers
 
-    from sss_lib.models import htsat
+    from sss_lib.models.loaders import htsat
 
     torch.manual_seed(0)
     text = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}

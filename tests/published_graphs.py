@@ -5,7 +5,7 @@ import zipfile
 import numpy as np
 from graphdef import random_graph
 
-from sss_lib.models import birdnet
+from sss_lib.models.loaders import birdnet
 from sss_lib.models.spec import ModelSpec
 
 PATCH = {  # of the published graphs: placeholder and its shape

@@ -84,7 +84,7 @@ def _content(row: ModelSpec) -> object:
 def _pe_audio(row: ModelSpec) -> dict:
     import torch
 
-    from sss_lib.models import pe_audio
+    from sss_lib.models.loaders import pe_audio
 
     torch.manual_seed(0)
     state = pe_audio.build(**row.options).state_dict()

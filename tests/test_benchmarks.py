@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sss_lib import dataset, extraction
+from sss_lib import dataset
+from sss_lib.extraction import extraction
 from sss_lib.models.catalogue import CATALOGUE
 
 FOLDER = Path(__file__).parent / "benchmarks"

@@ -20,7 +20,8 @@ import pandas as pd
 import pytest
 from test_collections import site  # noqa: F401  (a fixture)
 
-from sss_lib import dataset, experiment, models, tables
+from sss_lib import dataset, experiment, tables
+from sss_lib.__main__ import main
 from sss_lib.models.catalogue import CATALOGUE
 
 ROOT = Path(__file__).parent.parent
@@ -101,13 +102,6 @@ class World:
         (self.data / "mini").symlink_to(ROOT / "data" / "mini")
 
 
-def main_of(name):
-    return (
-        getattr(importlib.import_module(name), "main", None)
-        or importlib.import_module(f"{name}.__main__").main
-    )
-
-
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     return World(tmp_path_factory.mktemp("world"))
@@ -152,6 +146,8 @@ def test_the_command_does_what_it_says(command, made, request, monkeypatch, caps
         name = program
         if program == "python":
             name, *arguments = arguments[1:] if arguments[0] == "-m" else arguments
+        if name == "sss_lib":
+            name, arguments = f"{name} {arguments[0]}", arguments[1:]
         assert name in WAYS, f"say in {Path(__file__).name} how `{command}` is to be executed"
         WAYS[name](arguments, request)
 
@@ -159,13 +155,13 @@ def test_the_command_does_what_it_says(command, made, request, monkeypatch, caps
 def grid(arguments, request):
     """The plan; test_notebooks.py runs it."""
     world = request.getfixturevalue("world")
-    _, path, *rest = arguments
+    path, *rest = arguments
     if "fsd50k" in rest or experiment.read_grid(ROOT / path).datasets == ("fsd50k",):
         request.getfixturevalue("site")
         dataset.fetch("fsd50k", world.data)
     request.getfixturevalue("monkeypatch").chdir(world.folder)
     dirs = ["--data-dir", str(world.data), "--figures-dir", str(world.folder / "figures")]
-    assert main_of("sss_lib.__main__")(["run", str(ROOT / path), *rest, *dirs, "--plan"]) == 0
+    assert main(["run", str(ROOT / path), *rest, *dirs, "--plan"]) == 0
     assert "05_figures" in request.getfixturevalue("capsys").readouterr().out
     assert not (world.folder / "figures").exists()
 
@@ -173,7 +169,7 @@ def grid(arguments, request):
 def collections(arguments, request):
     request.getfixturevalue("site")
     data = request.getfixturevalue("world").data
-    assert main_of("sss_lib.collections")([*arguments, "--data-dir", str(data)]) == 0
+    assert main(["data", *arguments, "--data-dir", str(data)]) == 0
 
 
 def verification(arguments, request):
@@ -181,31 +177,31 @@ def verification(arguments, request):
     if arguments == ["fsd50k"]:
         request.getfixturevalue("site")
         dataset.fetch("fsd50k", data)
-    assert main_of("sss_lib.verification")([*arguments, "--data-dir", str(data)]) == 0
+    assert main(["verify", *arguments, "--data-dir", str(data)]) == 0
 
 
 def of_models(arguments, request):
     """All but the download, which test_weights.py does from a server on this machine."""
     asked = []
-    request.getfixturevalue("monkeypatch").setattr(models, "fetch", asked.append)
-    assert main_of("sss_lib.models")(arguments) == 0
+    request.getfixturevalue("monkeypatch").setattr("sss_lib.models.registry.fetch", asked.append)
+    assert main(["models", *arguments]) == 0
     assert asked == arguments
     assert set(asked) <= set(CATALOGUE)
 
 
 def leaderboard(arguments, request):
     folder = request.getfixturevalue("small_store").data_dir
-    assert main_of("sss_lib.leaderboard")([*arguments, "--data-dir", str(folder)]) == 0
+    assert main(["leaderboard", *arguments, "--data-dir", str(folder)]) == 0
     assert "tiny: each model's best" in request.getfixturevalue("capsys").readouterr().out
 
 
 def paper(arguments, request):
     pytest.importorskip("typst")
     if "--dataset" in arguments:  # of a run that isn't here: test_paper.py builds such
-        assert main_of("sss_lib.paper")([*arguments, "--figures-dir", "/nowhere"]) == 2
+        assert main(["paper", *arguments, "--figures-dir", "/nowhere"]) == 2
         return
     out = request.getfixturevalue("world").folder / "paper"
-    assert main_of("sss_lib.paper")([*arguments, "--out", str(out)]) == 0
+    assert main(["paper", *arguments, "--out", str(out)]) == 0
     assert (out / "poster.pdf").is_file() or "--png" in arguments
 
 
@@ -214,7 +210,7 @@ def pytests(arguments, request):
     if "-m" in arguments:
         marker = arguments[arguments.index("-m") + 1].removeprefix("not ")
         using = [
-            path for path in (ROOT / "tests").glob("test_*.py") if f"mark.{marker}\n" in path.read_text()
+            path for path in (ROOT / "tests").rglob("test_*.py") if f"mark.{marker}\n" in path.read_text()
         ]
         assert using, marker
     assert all((ROOT / word).exists() for word in arguments if word.startswith("tests"))
@@ -231,7 +227,7 @@ def pip(arguments, request):
 def served(arguments, request):
     """Served and driven in test_page.py; here its command line is read."""
     with pytest.raises(SystemExit) as done:
-        main_of("sss_lib.listening")([*arguments, "--help"])
+        main(["listen", *arguments, "--help"])
     assert done.value.code == 0
 
 
@@ -268,13 +264,13 @@ def is_there(path):
 
 WAYS = {
     "tests/extras.py": is_there("tests/extras.py"),  # takes minutes, and needs a package index
-    "sss_lib": grid,
-    "sss_lib.collections": collections,
-    "sss_lib.verification": verification,
-    "sss_lib.models": of_models,
-    "sss_lib.leaderboard": leaderboard,
-    "sss_lib.paper": paper,
-    "sss_lib.listening": served,
+    "sss_lib run": grid,
+    "sss_lib data": collections,
+    "sss_lib verify": verification,
+    "sss_lib models": of_models,
+    "sss_lib leaderboard": leaderboard,
+    "sss_lib paper": paper,
+    "sss_lib listen": served,
     "pytest": pytests,
     "pip": pip,
     "conda": is_there("environment.yml"),  # test_package.py holds it to pyproject.toml

@@ -16,7 +16,7 @@ import numpy as np
 import safetensors.torch
 import torch
 
-from sss_lib.artefacts import replacing
+from sss_lib.io.artefact import replacing
 
 TARGET = Path(__file__).parent / "aisfx.safetensors"
 PREFIX = "embedding_net."

@@ -27,7 +27,7 @@ import numpy as np
 import tensorbundle
 from graphdef import FLOAT, INT32, Graph, Shape
 
-from sss_lib.artefacts import replacing
+from sss_lib.io.artefact import replacing
 
 TARGET = Path(__file__).parent / "msd-musicnn.pb"
 N_FRAMES, N_BANDS = 187, 96

@@ -7,7 +7,7 @@ from typing import Any
 
 import traitlets
 
-from sss_lib.audio import AudioError
+from sss_lib.io.audio import AudioError
 from sss_lib.listening import outside, views
 from sss_lib.listening.asked import Asked
 from sss_lib.listening.outside import Upload, in_words

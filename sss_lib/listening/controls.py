@@ -5,9 +5,9 @@ from collections.abc import Callable
 import ipywidgets as widgets
 import numpy as np
 
-from sss_lib import models
 from sss_lib.listening.board import MOST_SYSTEMS, Board
 from sss_lib.listening.selection import Steps, candidates
+from sss_lib.models import registry as models
 
 NOBODY = ("none", "")
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from sss_lib.artefacts import Store, to_matrix
-from sss_lib.grid import Variant
-from sss_lib.projection import project
+from sss_lib.experiment.grid import Variant
+from sss_lib.experiment.store import Store, to_matrix
+from sss_lib.processing.projection import project
 
 LAYOUTS = {"pca": "principal components", "tsne": "t-SNE"}
 

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from sss_lib import audio, models, processing
+from sss_lib.io import audio
 from sss_lib.listening import loudness
 from sss_lib.listening.study import Study, System
+from sss_lib.models import registry as models
+from sss_lib.processing import processing
 
 MOST_BYTES = 32_000_000
 """Of an uploaded file: more than half a minute of 24-bit stereo at 96 kHz."""

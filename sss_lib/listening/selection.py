@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from sss_lib.dataset import Dataset
+from sss_lib.dataset.dataset import Dataset
+from sss_lib.io.names import require_known
 from sss_lib.listening.study import Study, System
-from sss_lib.names import require_known
 
 
 def candidates(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sss_lib import audio
+from sss_lib.io import audio
 from sss_lib.listening import loudness
 
 OWN = -1
@@ -137,7 +137,7 @@ def draw(wave: np.ndarray) -> bytes:
     >>> len(draw(np.zeros(100))) == N_COLUMNS * (1 + N_BANDS)
     True
     """
-    from sss_lib.models.spectrogram import mel_filterbank, power_spectrogram
+    from sss_lib.models.frontends.spectrogram import mel_filterbank, power_spectrogram
 
     size = 2048
     hop = int(np.clip(len(wave) // N_COLUMNS, 64, size // 2))

@@ -10,16 +10,16 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from sss_lib import dataset as datasets
-from sss_lib import models
-from sss_lib.artefacts import Store, to_matrix
-from sss_lib.experiment import index_of
-from sss_lib.grid import RULE, Variant
-from sss_lib.index import Index
+from sss_lib.dataset import dataset as datasets
+from sss_lib.experiment.grid import RULE, Variant
+from sss_lib.experiment.results import index_of
+from sss_lib.experiment.scores import best_systems, describe_system
+from sss_lib.experiment.store import Store, to_matrix
+from sss_lib.io.names import require_known
 from sss_lib.listening.sounds import Sounds
-from sss_lib.methods import parse
-from sss_lib.names import require_known
-from sss_lib.scores import best_systems, describe_system
+from sss_lib.models import registry as models
+from sss_lib.search.index import Index
+from sss_lib.search.naming import parse
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sss_lib import audio
-from sss_lib.models.weights import Weights, digest
+from sss_lib.io import audio
+from sss_lib.models.weights.file import Weights, digest
 
 LONG = {
     "windows": "windows from the start, the last one ending where the clip ends",

@@ -20,8 +20,9 @@ sys.path[:0] = [str(TESTS), str(TESTS.parent / "data" / "models")]
 import stand_ins  # noqa: E402
 
 from sss_lib import dataset, extraction, models  # noqa: E402
-from sss_lib.models import batches, essentia_graphs, essentia_import, openl3  # noqa: E402
 from sss_lib.models.catalogue import CATALOGUE  # noqa: E402
+from sss_lib.models.frontends import batches  # noqa: E402
+from sss_lib.models.loaders import essentia_graphs, essentia_import, openl3  # noqa: E402
 
 STEP = 12
 """Of how many clips one is embedded by models with stand-ins."""

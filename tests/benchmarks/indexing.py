@@ -17,8 +17,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import memory
 
-from sss_lib import dataset, experiment, extraction, models
-from sss_lib.artefacts import Store
+from sss_lib import dataset, experiment, models
+from sss_lib.experiment.store import Store
+from sss_lib.extraction import extraction
 
 
 def main(n_files: int = 100_000) -> None:

@@ -15,7 +15,7 @@ import test_page
 from playwright.sync_api import sync_playwright
 
 from sss_lib.experiment import NOTEBOOKS
-from sss_lib.listening.__main__ import command, environment
+from sss_lib.listening.serve import command, environment
 
 DATA = NOTEBOOKS.parent / "data"
 ALLOWED = {"board visible after opening": 6.0, "click to sound, the slowest of ten": 0.6}

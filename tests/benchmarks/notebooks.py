@@ -12,6 +12,7 @@ import time
 from datetime import datetime
 from pathlib import Path
 
+from sss_lib import __main__ as command
 from sss_lib import experiment
 
 ALLOWED = {"start and imports of a kernel": 2.5, "27 systems of one model": 75.0}
@@ -28,7 +29,7 @@ def run(folder: Path, grid: str) -> float:
     path.write_text(grid)
     begin = time.monotonic()
     folders = ["--data-dir", str(folder / "data"), "--figures-dir", str(folder / "figures")]
-    if experiment.main(["run", str(path), *folders]):
+    if command.main(["run", str(path), *folders]):
         sys.exit("the grid failed")
     return time.monotonic() - begin
 

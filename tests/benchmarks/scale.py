@@ -256,7 +256,7 @@ def draw(table: pd.DataFrame, folder: Path) -> None:
     import matplotlib.pyplot as plt
 
     from sss_lib import plots
-    from sss_lib.plots.style import GROUP_COLOURS
+    from sss_lib.figures.plots.style import GROUP_COLOURS
 
     plots.use_style()
     figure, ax = plt.subplots(figsize=(plots.COLUMN, 2.4))

@@ -80,7 +80,7 @@ def main() -> None:
     from speechbrain.lobes.models import beats
 
     from sss_lib import dataset
-    from sss_lib.audio import decode
+    from sss_lib.io.audio import decode
 
     config = beats.BEATsConfig
     beats.BEATsConfig = lambda cfg: config(cfg or CFG)

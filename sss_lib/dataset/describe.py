@@ -1,0 +1,121 @@
+"""A collection at a glance: what it has, the tree of its classes, which occur together, how one sounds."""
+
+import html
+
+import numpy as np
+import pandas as pd
+
+from sss_lib.dataset.dataset import Dataset, DatasetError
+from sss_lib.dataset.taxonomy import Taxonomy
+from sss_lib.io import audio
+
+PREVIEW_S, PREVIEW_HZ = 10.0, 22050
+"""How much of a clip is played, so that a saved notebook stays small."""
+
+
+def glance(collection: Dataset, report: pd.DataFrame) -> pd.DataFrame:
+    """What there is, in numbers: a table of two columns.
+
+    Parameters
+    ----------
+    collection : Dataset
+    report : pd.DataFrame
+        From `examination.verify`.
+    """
+    sizes, n_labels = collection.class_sizes(), int(collection.label_matrix.sum())
+    licences = collection.clips["licence"].replace("", "not told").value_counts()
+    numbers = {
+        "clips": f"{len(collection):,}, {(report['problem'] != '').sum()} of them without usable audio",
+        "length": f"{report['duration_s'].sum() / 3600:.2f} h, median {report['duration_s'].median():.1f} s",
+        "classes": f"{len(sizes)} in {len(set(collection.families.values()))} families",
+        "labels": f"{n_labels:,}, {n_labels / len(collection):.1f} a clip",
+        "classes of one clip": f"{collection.n_unqueryable()}: skipped, since no query could find another",
+        "uploaders": f"{collection.clips['uploader'].replace('', np.nan).nunique():,} named",
+        "licences": ", ".join(f"{name} ({n:,})" for name, n in licences.head(5).items()),
+    }
+    return pd.DataFrame({"": numbers.keys(), "this collection": numbers.values()})
+
+
+def tree(collection: Dataset, classes: Taxonomy | None = None, *, depth: int = 4) -> str:
+    """Families, their classes and the classes below them, each with its number of clips.
+
+    Parameters
+    ----------
+    collection : Dataset
+    classes : Taxonomy, optional
+        Without it, all classes of a family are on one level.
+    depth : int
+        Levels that are shown, the families being the first; what is below is counted.
+    """
+    sizes = collection.class_sizes()
+    above = classes.parents if classes else {}
+    parents = {label: set(above.get(label, ())) & set(sizes.index) for label in sizes.index}
+    below = {label: [child for child in sizes.index if label in parents[child]] for label in sizes.index}
+    lines = []
+
+    def show(label: str, level: int) -> None:
+        hidden = f", {len(below[label])} classes below" if below[label] and level == depth else ""
+        lines.append(f"{'    ' * (level - 1)}{label} ({sizes[label]:,}{hidden})")
+        for child in below[label] if level < depth else []:
+            show(child, level + 1)
+
+    roots = [label for label in sizes.index if not parents[label]]
+    groups = {label: collection.families.get(label, "no family") for label in roots}
+    for family in sorted(set(groups.values()), key=lambda name: (name == "no family", name)):
+        lines.append(family)
+        for label in (one for one in groups if groups[one] == family):
+            show(label, 2)
+    return "\n".join(lines)
+
+
+def co_occurrence(collection: Dataset, n: int = 20) -> pd.DataFrame:
+    """Of the n largest classes, the share of each row's clips that have the column's class too.
+
+    Returns
+    -------
+    pd.DataFrame [shape=(n, n), dtype=float]
+
+    Examples
+    --------
+    >>> from sss_lib import dataset
+    >>> float(co_occurrence(dataset.load("mini")).loc["Percussion", "Music"])
+    1.0
+    """
+    largest = collection.class_sizes().sort_values(ascending=False, kind="stable").index[:n]
+    matrix = collection.label_matrix[:, [collection.labels.index(label) for label in largest]].astype(int)
+    together = (matrix.T @ matrix).toarray()
+    return pd.DataFrame(together / together.diagonal()[:, None], index=largest, columns=largest)
+
+
+def player(collection: Dataset, label: str | None = None, seed: int = 0) -> str:
+    """Page with a random clip of a class, to hear, and what is known of it, as HTML.
+
+    Parameters
+    ----------
+    collection : Dataset
+    label : str, optional
+        None for any clip.
+    seed : int
+        Another one gives another clip.
+    """
+    import base64
+    import io
+
+    import soundfile
+
+    rows = np.arange(len(collection)) if label is None else np.flatnonzero(collection.has(label))
+    for row in np.random.default_rng(seed).permutation(rows):
+        clip = collection.clips.iloc[row]
+        try:
+            wave = audio.decode(clip["path"], PREVIEW_HZ, max_duration_s=PREVIEW_S)
+            break
+        except audio.AudioError:
+            continue
+    else:
+        raise DatasetError(f"no clip of {label or collection.name!r} can be decoded: see the report above")
+    content = io.BytesIO()
+    soundfile.write(content, np.clip(wave, -1, 1), PREVIEW_HZ, format="WAV", subtype="PCM_16")
+    known = (clip["fname"], *clip["labels"], clip["uploader"], clip["licence"])
+    about = ", ".join(text for text in known if text)
+    data = base64.b64encode(content.getvalue()).decode()
+    return f'<p>{html.escape(about)}</p><audio controls src="data:audio/wav;base64,{data}"></audio>'

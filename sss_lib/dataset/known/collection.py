@@ -1,0 +1,255 @@
+"""What is known of a collection, and fetching it: download its archives, check them, unpack them."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sss_lib.dataset.ground_truth import GroundTruth
+from sss_lib.dataset.taxonomy import Taxonomy
+from sss_lib.io import archives, download
+
+ONTOLOGY_DIR = Path(__file__).parents[3] / "data" / "ontology"
+"""The folder of the tables of classes that come with the repository."""
+PARTS_DIR = "archives"
+"""The folder, in that of a collection, that holds what was downloaded."""
+RECEIPTS = "checked.json"
+"""The file there that keeps which parts were found right, and their size and time then."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A file to download.
+
+    Attributes
+    ----------
+    url : str
+    md5 : str or None
+        As published; None where the file is made anew on the server, so that no digest can be held to.
+    n_bytes : int or None
+    at_least : int
+        How many bytes it surely has, for when neither n_bytes nor the server says.
+    """
+
+    url: str
+    md5: str | None = None
+    n_bytes: int | None = None
+    at_least: int = 0
+
+    @property
+    def file(self) -> str:
+        """Name of the file."""
+        return self.url.partition("?")[0].rpartition("/")[2]
+
+
+@dataclass(frozen=True)
+class Archive:
+    """An archive and the folder that it unpacks to.
+
+    Attributes
+    ----------
+    folder : str
+        The archive's top folder.
+    parts : tuple of Part
+        One; or those of a split zip, .z01, .z02, ... and .zip last.
+    n_unpacked_bytes : int
+        0 where it is little.
+    is_read : bool
+        Whether a copy without it is of no use.
+    """
+
+    folder: str
+    parts: tuple[Part, ...]
+    n_unpacked_bytes: int = 0
+    is_read: bool = True
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a whole copy has.
+
+    Attributes
+    ----------
+    n_clips, n_classes, n_labels : int
+        n_labels counts the labels of all clips.
+    class_sizes : mapping of str to int
+        Clips by class; empty if unknown.
+    hours : float or None
+        To one decimal.
+    rate_hz, n_channels : int or None
+        Of every clip.
+    """
+
+    n_clips: int
+    n_classes: int
+    n_labels: int
+    class_sizes: Mapping[str, int] = field(default_factory=dict)
+    hours: float | None = None
+    rate_hz: int | None = None
+    n_channels: int | None = None
+
+
+@dataclass(frozen=True)
+class Collection:
+    """A collection that is known by name.
+
+    Attributes
+    ----------
+    name, title, licence, source : str
+        `source` is the page where it is published.
+    folder : str
+        Where it is in the data folder.
+    read : callable
+        Ground truth of the collection in a folder.
+    taxonomy : callable
+        Its vocabulary.
+    archives : tuple of Archive
+        None for one that comes with the repository.
+    expected : callable or None
+        What a whole copy has.
+    """
+
+    name: str
+    title: str
+    licence: str
+    source: str
+    folder: str
+    read: Callable[[Path], GroundTruth]
+    taxonomy: Callable[[], Taxonomy]
+    archives: tuple[Archive, ...] = ()
+    expected: Callable[[], Expected] | None = None
+
+    @property
+    def how_to_fetch(self) -> str:
+        """What to do if it isn't there, for messages."""
+        return f"run `make data DATASET={self.name}`" if self.archives else "check out the repository again"
+
+    def missing(self, root: Path) -> list[Archive]:
+        """Archives whose folder isn't there; none if nothing is read from any of these."""
+        absent = [archive for archive in self.archives if not (root / archive.folder).is_dir()]
+        return absent if any(archive.is_read for archive in absent) else []
+
+    def remotes(self, root: Path) -> list[download.Remote]:
+        """Every part, with where it belongs."""
+        return [
+            download.Remote(
+                part.url,
+                root / PARTS_DIR / part.file,
+                f"part of {self.title}",
+                part.n_bytes,
+                part.md5,
+                "md5",
+            )
+            for archive in self.archives
+            for part in archive.parts
+        ]
+
+
+def fetch(
+    collection: Collection,
+    root: Path,
+    *,
+    keep_parts: bool = True,
+    progress: bool = True,
+    **options: Any,
+) -> None:
+    """Download, check and unpack what is missing of a collection; do nothing if nothing is.
+
+    A broken or killed run goes on where it stopped. Parts that were put into `{root}/archives/` by hand are
+    checked and used.
+
+    Parameters
+    ----------
+    collection : Collection
+    root : Path
+        Its folder.
+    keep_parts : bool
+        Whether the archives stay after they are unpacked.
+    progress : bool
+        Show what is done.
+    **options
+        See `download.fetch`.
+
+    Raises
+    ------
+    OSError
+        If the disk has too little space for all of it, before anything is downloaded; or if a part can't be
+        downloaded.
+    ValueError
+        If a part isn't the published one or can't be unpacked.
+    """
+    for archive in collection.archives:
+        archives.discard_unfinished(root / archive.folder)
+    missing = collection.missing(root)
+    if not missing:
+        return
+    remotes = {remote.path.name: remote for remote in collection.remotes(root)}
+    parts = [part for archive in missing for part in archive.parts]
+    coming = [part for part in parts if not remotes[part.file].path.is_file()]
+    sizes = [part.n_bytes or download.size_of(part.url) for part in coming]
+    n_bytes = sum(
+        max(0, (size or part.at_least) - _n_bytes_here(remotes[part.file]))
+        for part, size in zip(coming, sizes, strict=True)
+    )
+    n_unpacked = sum(archive.n_unpacked_bytes for archive in missing)
+    archives.require_space(root, n_bytes + n_unpacked, f"fetch {collection.title}")
+    if progress:
+        at_least = "" if all(sizes) else f"at least ({sizes.count(None)} of unknown size) "
+        print(
+            f"{collection.title}: {len(coming)} files, {at_least}{n_bytes / 1e9:.2f} GB to download and "
+            f"{n_unpacked / 1e9:.2f} GB unpacked, into {root}\n"
+            f"Licence: {collection.licence} ({collection.source})",
+            flush=True,
+        )
+    for remote in (remotes[part.file] for part in parts):
+        digest = download.fetch(remote, progress=progress, **options)
+        check(remote, digest)
+    for archive in missing:
+        paths = [remotes[part.file].path for part in archive.parts]
+        archives.unpack(paths, root / archive.folder, progress=progress)
+        for path in [] if keep_parts else paths:
+            path.unlink()
+
+
+def check(remote: download.Remote, digest: str | None = None) -> None:
+    """Raise ValueError if a part isn't the published one; note it if it is, and take that note next time.
+
+    Parameters
+    ----------
+    remote : Remote
+    digest : str, optional
+        Its md5, if that is known already.
+    """
+    path, noted = remote.path, receipts(remote.path.parent)
+    state = {"n_bytes": path.stat().st_size, "mtime_ns": path.stat().st_mtime_ns}
+    if noted.get(path.name, {}).items() >= state.items() and noted[path.name].get("md5") == (
+        remote.digest or noted[path.name].get("md5")
+    ):
+        return
+    digest = digest or download.digest_of(path, remote.algorithm)
+    if wrong := remote.difference(state["n_bytes"], digest):
+        raise ValueError(f"{path} {wrong}: delete it, and run the same again to download it")
+    with download.locked(path.parent / RECEIPTS):
+        noted = receipts(path.parent) | {path.name: {"md5": digest, **state}}
+        download.write_json(path.parent / RECEIPTS, noted)
+
+
+def receipts(parts_dir: Path) -> dict[str, dict]:
+    """Return which parts were found right: md5, size and time of change by file name."""
+    path = parts_dir / RECEIPTS
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if not (isinstance(found, dict) and all(isinstance(part, dict) for part in found.values())):
+            raise ValueError("it isn't a table of parts")
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}): delete it to have the parts checked anew") from None
+    return found
+
+
+def _n_bytes_here(remote: download.Remote) -> int:
+    """How much has come of a part that isn't whole."""
+    part = download.part_of(remote.path)
+    return part.stat().st_size if part.exists() else 0

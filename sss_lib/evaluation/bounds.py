@@ -1,0 +1,234 @@
+"""What scores lie between: chance below, and above them the best that the labels allow."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import scipy.sparse
+
+from sss_lib.evaluation import measures, scoring
+from sss_lib.evaluation import relevance as rules
+from sss_lib.evaluation import summary as metrics
+from sss_lib.evaluation.protocols import Protocol
+from sss_lib.evaluation.queries import GradedPerQuery, PerQuery, Scored
+from sss_lib.evaluation.relevance import Relevance
+
+
+def chance(
+    label_matrix: scipy.sparse.csr_array,
+    labels: list[str],
+    families: Mapping[str, str] | None = None,
+    *,
+    cutoffs: tuple[int, ...] = (15, 150),
+    protocol: str | Protocol = "standard",
+    relevant: str | Relevance = "class",
+) -> pd.DataFrame:
+    """What ranking the corpus at random scores on average: exact expectations, not a sample.
+
+    With R relevant among M results in random order, rank k is relevant with probability R / M, and then the
+    precision there is (1 + (k - 1) (R - 1) / (M - 1)) / k on average; the first hit is at (M + 1) / (R + 1),
+    and every rank's gain is the mean gain of the corpus.
+
+    Parameters
+    ----------
+    label_matrix, labels, families, cutoffs, protocol, relevant
+        As in `metrics.evaluate`.
+
+    Returns
+    -------
+    pd.DataFrame
+        As `metrics.evaluate`.
+    """
+    queries = _of_counts(label_matrix, labels, cutoffs, relevant, RANDOM)
+    return metrics.summarise(*queries, labels, families, protocol=protocol)
+
+
+def ceiling(
+    label_matrix: scipy.sparse.csr_array,
+    labels: list[str],
+    families: Mapping[str, str] | None = None,
+    *,
+    cutoffs: tuple[int, ...] = (15, 150),
+    protocol: str | Protocol = "standard",
+    relevant: str | Relevance = "class",
+) -> pd.DataFrame:
+    """What a ranking scores that puts each query's relevant clips first: no system can score more.
+
+    It's 1 under the standard protocol, and less where AP@N is divided by more than can be found. A clip of
+    several classes would need another ranking for each, so that even a perfect system may stay below.
+
+    Parameters
+    ----------
+    label_matrix, labels, families, cutoffs, protocol, relevant
+        As in `metrics.evaluate`.
+
+    Returns
+    -------
+    pd.DataFrame
+        As `metrics.evaluate`.
+    """
+    queries = _of_counts(label_matrix, labels, cutoffs, relevant, PERFECT)
+    return metrics.summarise(*queries, labels, families, protocol=protocol)
+
+
+def add_bounds(scores: pd.DataFrame, chance: pd.DataFrame, ceiling: pd.DataFrame) -> pd.DataFrame:
+    """Scores with the columns chance and ceiling beside each value.
+
+    Raises
+    ------
+    ValueError
+        If the bounds are by other conventions: a score would have none.
+    """
+    keys = ["metric", "n", "level", "name", "protocol", "relevance"]
+    for name, bound in (("chance", chance), ("ceiling", ceiling)):
+        of_score = bound[[*keys, "value"]].rename(columns={"value": name})
+        scores = scores.merge(of_score, on=keys, how="left", validate="many_to_one")
+        if scores[name].isna().any():
+            row = scores[scores[name].isna()].iloc[0]
+            raise ValueError(
+                f"the {name} is of other classes, protocols or relevance than the scores: there is none for "
+                f"{row['level']} {row['name']!r} by {row['protocol']!r}, {row['relevance']!r}"
+            )
+    return scores
+
+
+def sampled_chance(
+    label_matrix: scipy.sparse.csr_array,
+    labels: list[str],
+    families: Mapping[str, str] | None = None,
+    *,
+    cutoffs: tuple[int, ...] = (15, 150),
+    protocol: str | Protocol = "standard",
+    relevant: str | Relevance = "class",
+    n_draws: int = 20,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """What embeddings that know nothing score: the mean of some random ones, and how far they spread.
+
+    Parameters
+    ----------
+    label_matrix, labels, families, cutoffs, protocol, relevant
+        As in `metrics.evaluate`.
+    n_draws : int
+        Sets of embeddings, each of 16 normal dimensions.
+    confidence : float
+        Share of the draws between ci_low and ci_high: a score inside could be chance.
+    seed : int
+
+    Returns
+    -------
+    pd.DataFrame
+        As `metrics.evaluate`, with ci_low and ci_high.
+    """
+    if n_draws < 2:
+        raise ValueError(f"n_draws={n_draws} is too few for a spread: use 20")
+    rng = np.random.default_rng(seed)
+    n_clips = label_matrix.shape[0]
+    draws = [
+        metrics.evaluate(
+            rng.normal(size=(n_clips, 16)).astype(np.float32),
+            label_matrix,
+            labels,
+            families,
+            cutoffs=cutoffs,
+            protocol=protocol,
+            relevant=relevant,
+        )
+        for _ in range(n_draws)
+    ]
+    values = np.array([draw["value"] for draw in draws])
+    tail = 100 * (1 - confidence) / 2
+    low, high = np.percentile(values, [tail, 100 - tail], axis=0)
+    return draws[0].assign(value=values.mean(axis=0), ci_low=low, ci_high=high)
+
+
+def expected_precision_sum(n_relevant: np.ndarray, n_corpus: np.ndarray, n: int) -> np.ndarray:
+    """Expected sum of the precisions at the ranks of the relevant results up to n, in random order.
+
+    Examples
+    --------
+    One relevant of two: it is first or second, each half the time, so 1/2 (1 + 1/2).
+
+    >>> expected_precision_sum(np.array([1]), np.array([2]), 15)
+    array([0.75])
+    """
+    # Of the first k ranks' sum, what doesn't depend on the query: sums of 1 / k and of (k - 1) / k.
+    k = np.arange(1, n + 1)
+    inverse, rest = (np.concatenate([[0], np.cumsum(terms)]) for terms in (1 / k, (k - 1) / k))
+    last = np.minimum(n, n_corpus)
+    among_others = (n_relevant - 1) / np.maximum(n_corpus - 1, 1)
+    return n_relevant / np.maximum(n_corpus, 1) * (inverse[last] + among_others * rest[last])
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What an order of the results gives queries of which n_relevant clips count, among n_corpus.
+
+    Attributes
+    ----------
+    precision_sum : callable
+        (n_relevant, n_corpus, n): the precisions' sum at the ranks of the relevant results up to n.
+    first_rank : callable
+        (n_relevant, n_corpus): rank of the first relevant result, from 1.
+    gain_sum : callable
+        (at_least, n_corpus, n): DCG@n, where `at_least` is from `scoring.gain_counts`.
+    """
+
+    precision_sum: Callable[[np.ndarray, np.ndarray, int], np.ndarray]
+    first_rank: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    gain_sum: Callable[[np.ndarray, np.ndarray, int], np.ndarray]
+
+
+def _expected_gain_sum(at_least: np.ndarray, n_corpus: np.ndarray, n: int) -> np.ndarray:
+    discounts = np.concatenate([[0], np.cumsum(1 / np.log2(np.arange(2, n + 2)))])
+    return at_least.sum(axis=0) / np.maximum(n_corpus, 1) * discounts[np.minimum(n, n_corpus)]
+
+
+RANDOM = _Order(
+    expected_precision_sum,
+    lambda n_relevant, n_corpus: (n_corpus + 1) / (n_relevant + 1),
+    _expected_gain_sum,
+)
+PERFECT = _Order(
+    lambda n_relevant, n_corpus, n: np.minimum(n_relevant, n).astype(float),
+    lambda n_relevant, n_corpus: (n_relevant > 0).astype(float),
+    lambda at_least, n_corpus, n: measures.best_discounted(at_least, n),
+)
+
+
+def _of_counts(
+    label_matrix: scipy.sparse.csr_array,
+    labels: list[str],
+    cutoffs: tuple[int, ...],
+    relevant: str | Relevance,
+    order: _Order,
+) -> tuple[Scored, Scored]:
+    """Per-query results that follow from how many clips are relevant among how many."""
+    relevant = rules.define(relevant, labels) if isinstance(relevant, str) else relevant
+    counted = relevant.counted(label_matrix)
+    n_clips = counted.shape[0]
+    groups = np.arange(n_clips) if relevant.groups is None else relevant.groups
+    n_corpus = n_clips - np.bincount(groups)[groups]
+    pairs = rules.class_pairs(counted, relevant.groups)
+    labelled = np.flatnonzero(np.diff(counted.indptr))
+    place = np.searchsorted(labelled, pairs.query)
+    alone = np.full(len(labelled), -1)
+    if relevant.kind == "graded":
+        at_least = scoring.gain_counts(counted, relevant)[:, labelled]
+        sums = {n: order.gain_sum(at_least, n_corpus[labelled], n) for n in cutoffs}
+        most = {n: measures.best_discounted(at_least, n) for n in cutoffs}
+        micro: Scored = GradedPerQuery(labelled, alone, at_least[0], sums, most, relevance=relevant.name)
+        return micro.at(place, pairs.label), micro
+
+    def result(query: np.ndarray, label: np.ndarray, n_relevant: np.ndarray, any_class: bool) -> PerQuery:
+        sums = {n: order.precision_sum(n_relevant, n_corpus[query], n) for n in cutoffs}
+        first = order.first_rank(n_relevant, n_corpus[query])
+        return PerQuery(query, label, n_relevant, sums, first, any_class, relevance=relevant.name)
+
+    n_any = rules.n_sharing_any(counted, groups=relevant.groups)[labelled]
+    micro = result(labelled, alone, n_any, True)
+    if relevant.kind == "any":
+        return micro.at(place, pairs.label), micro
+    return result(pairs.query, pairs.label, pairs.n_relevant, False), micro

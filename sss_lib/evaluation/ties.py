@@ -1,0 +1,180 @@
+"""Equal scores: how much their order matters, and clips that are there twice."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+import scipy.sparse
+
+from sss_lib.evaluation import measures
+from sss_lib.evaluation import relevance as rules
+from sss_lib.evaluation.queries import PerQuery
+from sss_lib.evaluation.relevance import Relevance
+from sss_lib.evaluation.scoring import per_query
+from sss_lib.search import naming as methods
+from sss_lib.search.rank import rank
+from sss_lib.search.ranking import Ranking, blocks, in_threads
+from sss_lib.search.similarity import Similarities, unique_rows
+
+Results = tuple[PerQuery, PerQuery]
+
+
+def bounds(
+    x: np.ndarray,
+    label_matrix: scipy.sparse.csr_array,
+    *,
+    search: str = "nns",
+    cutoffs: tuple[int, ...] = (15, 150),
+    ranking: Ranking | None = None,
+    relevant: Relevance | None = None,
+) -> tuple[Results, Results]:
+    """Per-query results of the worst and the best order of results whose scores are equal.
+
+    Clips in another order would break ties otherwise, and score somewhere between these two. Among equal
+    results the worst order has the relevant ones last, the best first; those that a cutoff parts from their
+    equals may change places with them. R1 is left as it is. Only scores that are equal to the last bit are
+    tied: by cosine, rounding may part vectors of one direction and unlike length.
+
+    Parameters
+    ----------
+    x, label_matrix, search, cutoffs, ranking, relevant
+        As in `scoring.per_query`; `relevant` can't be graded.
+
+    Returns
+    -------
+    worst, best : pairs of PerQuery
+        Each (class_wise, micro), as from `scoring.per_query`.
+
+    Examples
+    --------
+    Clips 1 and 2 are equally near to clip 0, and only the second is of its class.
+
+    >>> x = np.array([[0.0], [-1.0], [1.0]])
+    >>> labels = scipy.sparse.csr_array([[True, False], [False, True], [True, False]])
+    >>> (worst, _), (best, _) = bounds(x, labels, cutoffs=(2,))
+    >>> worst.scores("standard")["MAP", 2][0], best.scores("standard")["MAP", 2][0]
+    (np.float64(0.5), np.float64(1.0))
+    """
+    relevant = relevant or Relevance()
+    if relevant.kind == "graded":
+        raise ValueError("relevance 'graded' has no AP to bound: use one of class, leaf, any")
+    if ranking is None:
+        ranking = rank(x, search, top_n=max(cutoffs), groups=relevant.groups)
+    options: dict[str, Any] = {"search": search, "cutoffs": cutoffs, "ranking": ranking, "relevant": relevant}
+    class_wise, micro = cast(Results, per_query(x, label_matrix, **options))
+    counted = relevant.counted(label_matrix)
+    similarities = Similarities(x, methods.parse(search).exact, relevant.groups)
+    tied = _Tied(similarities, ranking.neighbours)
+    both = []
+    for queries, any_class in ((class_wise, relevant.kind == "any"), (micro, True)):
+        sums = [{n: values.copy() for n, values in queries.precision_sums.items()} for _ in range(2)]
+        rows = np.flatnonzero(tied.anywhere[queries.query])
+        for part in blocks(rows, 64):
+            query, label = queries.query[part], queries.label[part]
+            counts = _counts_for(counted, query, None if any_class else label)
+            for of_order, hits in zip(sums, tied.extremes(query, counts), strict=True):
+                for n, values in zip(cutoffs, measures.precision_sums(hits, tuple(cutoffs)), strict=True):
+                    of_order[n][part] = values
+        both.append([replace(queries, precision_sums=of_order) for of_order in sums])
+    (worst_class, best_class), (worst_micro, best_micro) = both
+    return (worst_class, worst_micro), (best_class, best_micro)
+
+
+def _counts_for(
+    label_matrix: scipy.sparse.csr_array, query: np.ndarray, label: np.ndarray | None
+) -> np.ndarray:
+    """Whether each clip counts for each query: bool [n_queries, n_clips]."""
+    if label is not None:
+        return label_matrix[:, label].toarray().T
+    return (label_matrix[query] @ label_matrix.T).toarray()
+
+
+class _Tied:
+    """Which results of each query have equal scores, and those beyond the ranking that equal its last."""
+
+    def __init__(self, similarities: Similarities, neighbours: np.ndarray):
+        n = neighbours.shape[1]
+
+        def of_block(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+            ranked = neighbours[rows]
+            found = np.full(ranked.shape, -np.inf, np.float32)
+            for columns, similarity in similarities.bands(rows):
+                place = np.minimum(np.searchsorted(columns, ranked), len(columns) - 1)
+                row, k = np.nonzero(columns[place] == ranked)
+                found[row, k] = similarity[row, place[row, k]]
+            last = found[:, -1:].copy()
+            last[last == -np.inf] = np.nan  # equal to nothing
+            equal: list[list[np.ndarray]] = [[] for _ in rows]
+            for columns, similarity in similarities.bands(rows):
+                for i in np.flatnonzero((similarity == last).any(axis=1)):
+                    equal[i].append(columns[similarity[i] == last[i]])
+            outside = [
+                np.setdiff1d(np.concatenate(parts), ranked[i]) if parts else np.empty(0, int)
+                for i, parts in enumerate(equal)
+            ]
+            starts = np.hstack([np.ones((len(rows), 1), bool), found[:, 1:] != found[:, :-1]])
+            return starts, np.array([len(one) > 0 for one in outside]), outside
+
+        parts = in_threads(of_block, blocks(np.arange(len(neighbours))))
+        self.neighbours = neighbours
+        self.starts = np.concatenate([starts for starts, _, _ in parts])
+        self.outside = [rows for _, _, outside in parts for rows in outside]
+        beyond = np.concatenate([beyond for _, beyond, _ in parts])
+        self.anywhere = beyond | (self.starts.sum(axis=1) < n)
+
+    def extremes(self, query: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Relevance of the results in the worst and in the best order: two bool [n_queries, n_results]."""
+        neighbours, starts = self.neighbours[query], self.starts[query]
+        n_queries, n = neighbours.shape
+        hits = np.take_along_axis(counts, np.maximum(neighbours, 0), axis=1) & (neighbours >= 0)
+        # Number the groups of equal results through all queries, and count the members of each.
+        group = np.cumsum(starts.ravel()) - 1
+        size = np.bincount(group)
+        n_relevant = np.bincount(group, hits.ravel()).astype(int)
+        first = np.flatnonzero(starts.ravel())
+        place = np.arange(n_queries * n) - first[group]
+        last = group.reshape(n_queries, n)[:, -1]
+        for i, q in enumerate(query):
+            size[last[i]] += len(self.outside[q])
+            n_relevant[last[i]] += np.count_nonzero(counts[i, self.outside[q]])
+        worst = place >= (size - n_relevant)[group]
+        best = place < n_relevant[group]
+        return worst.reshape(n_queries, n), best.reshape(n_queries, n)
+
+
+def duplicates(x: np.ndarray, fnames: Sequence[str], digests: Sequence[str] | None = None) -> pd.DataFrame:
+    """Clips that are in the corpus more than once: equal embeddings, or equal files.
+
+    Duplicates find each other at once, which flatters a system if they share their labels; equal embeddings
+    of different sounds are ties that row order breaks.
+
+    Parameters
+    ----------
+    x : np.ndarray [shape=(n_clips, dim)]
+    fnames : sequence of str [n_clips]
+    digests : sequence of str [n_clips], optional
+        Of the files; "" where it is unknown.
+
+    Returns
+    -------
+    pd.DataFrame
+        One row a set of equal clips, largest first: what (embedding or file), n_clips, fnames.
+
+    Examples
+    --------
+    >>> duplicates(np.array([[1.0], [2.0], [1.0]]), ["a", "b", "c"])
+            what  n_clips fnames
+    0  embedding        2   a, c
+    """
+    found = []
+    keys = {"embedding": unique_rows(x)[1]}
+    if digests is not None:
+        keys["file"] = rules.group_codes(digests)
+    for what, key in keys.items():
+        for members in pd.Series(fnames, dtype=object).groupby(key).agg(list):
+            if len(members) > 1:
+                found.append((what, len(members), ", ".join(members)))
+    table = pd.DataFrame(found, columns=["what", "n_clips", "fnames"])
+    return table.sort_values(["what", "n_clips"], ascending=[True, False], kind="stable", ignore_index=True)

@@ -1,0 +1,347 @@
+"""Grids: the systems that an experiment compares, in a short YAML file."""
+
+import fnmatch
+import functools
+import glob
+import itertools
+import numbers
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from sss_lib.evaluation import protocols
+from sss_lib.io.names import require_known
+from sss_lib.models import registry as models
+from sss_lib.models.spec import LONG, SHORT
+from sss_lib.processing.processing import AGGREGATIONS
+from sss_lib.search import approximate
+from sss_lib.search import naming as methods
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+MAIN = "mini"
+"""The grid that `make run` takes if none is named, whose figures have the dataset's name alone."""
+RULE = ("model", "aggregation", "n_components", "normalize", "pre_normalize", "scale", "search")
+"""What a rule of `include` and `exclude` can speak of."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """How clip embeddings are made: a model and its processing.
+
+    Attributes
+    ----------
+    model : str
+    aggregation : str
+        "mean", "max", "median" or "none".
+    n_components : int or None
+        Of PCA; None for no PCA.
+    normalize : bool
+        Whether the result has unit length.
+    pre_normalize : bool
+        Whether the input of PCA has, as in the CBMI 2024 code.
+    scale : bool, optional
+        Whether every feature is scaled to [0, 1] first; by default if the model declares it.
+
+    Examples
+    --------
+    >>> Variant("aisfx", "mean", 100).name
+    'aisfx-mean-pca100-l2'
+    """
+
+    model: str
+    aggregation: str = "mean"
+    n_components: int | None = None
+    normalize: bool = True
+    pre_normalize: bool = False
+    scale: bool | None = None
+
+    def __post_init__(self) -> None:
+        n: object = self.n_components  # whatever was typed
+        if not (n is None or isinstance(n, numbers.Integral)):
+            raise ValueError(f"n_components={n!r}: give a whole number, or None for no PCA")
+        for name in ("normalize", "pre_normalize", "scale"):
+            value = getattr(self, name)
+            if value not in (True, False) and not (value is None and name == "scale"):
+                raise ValueError(f"{name}={value!r}: give True or False, without quotes")
+        object.__setattr__(self, "model", models.canonical(self.model))
+        if self.scale is None:
+            object.__setattr__(self, "scale", models.spec(self.model).scaled)
+
+    @property
+    def name(self) -> str:
+        """What its files are called."""
+        pca = "none" if self.n_components is None else self.n_components
+        parts = [
+            models.file_name(self.model),
+            self.aggregation,
+            *(["minmax"] if self.scale else []),
+            f"pca{pca}",
+        ]
+        return "-".join(
+            [*parts, "l2" if self.normalize else "raw", *(["prel2"] if self.pre_normalize else [])]
+        )
+
+    def parameters(self) -> dict:
+        """Its fields, as an artefact records them."""
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class Grid:
+    """An experiment: every combination of these is run.
+
+    A model takes only what suits it: one embedding a clip needs no aggregation, scaling is for models that
+    declare it, PCA can't have more components than there are dimensions or clips, and an approximate search
+    needs as many clips as it learns centroids. `systems` says what is left out and why. How audio is prepared
+    (`long_audio`, `short_audio`, `preprocessing`) is part of a model's name, as in "clap-2023+truncate":
+    `available` spells these out.
+
+    Every system is scored under every protocol; `protocol` is the one that the tables and figures are of.
+
+    `include` and `exclude` are rules: mappings of a word of `RULE` to a value or a list of values, models
+    with wildcards. A system is run if some rule of `include`, where there are any, fits it, and none of
+    `exclude`.
+    """
+
+    models: tuple[str, ...]
+    datasets: tuple[str, ...] = ("mini",)
+    long_audio: tuple[str, ...] = ("default",)
+    short_audio: tuple[str, ...] = ("default",)
+    preprocessing: tuple[str, ...] = ("standard",)
+    aggregations: tuple[str, ...] = ("mean",)
+    n_components: tuple[int | None, ...] = (None,)
+    normalize: tuple[bool, ...] = (True,)
+    pre_normalize: tuple[bool, ...] = (False,)
+    scale: tuple[bool, ...] = (True,)
+    searches: tuple[str, ...] = ("nns",)
+    cutoffs: tuple[int, ...] = (15, 150)
+    protocol: str = "standard"
+    name: str = ""
+    include: tuple[Mapping[str, Any], ...] = ()
+    exclude: tuple[Mapping[str, Any], ...] = ()
+
+    def __post_init__(self) -> None:
+        known = {
+            "long_audio": ["default", *LONG],
+            "short_audio": ["default", *SHORT],
+            "preprocessing": ["standard", "paper"],
+            "aggregations": AGGREGATIONS,
+        }
+        for name in self.searches:
+            methods.parse(str(name))
+        files: dict[str, str] = {}
+        for name in dict.fromkeys(self.models):
+            models.spec(name)
+            other = files.setdefault(models.file_name(name), name)
+            if other != name:
+                raise ValueError(
+                    f"models {other!r} and {name!r} of the grid would have the same files, called "
+                    f"{models.file_name(name)}: they are the same, leave out one"
+                )
+        for key, words in known.items():
+            for value in getattr(self, key):
+                require_known(value, words, f"{key} of the grid")
+        require_known(self.protocol, protocols.NAMED, "the protocols")
+        numbers = {"cutoffs": self.cutoffs, "n_components": [n for n in self.n_components if n is not None]}
+        for key, values in numbers.items():
+            if any(type(value) is not int or value < 1 for value in values):
+                raise ValueError(f"{key}={list(values)} of the grid: give whole numbers from 1")
+        for key in ("normalize", "pre_normalize", "scale"):
+            if not all(isinstance(value, bool) for value in getattr(self, key)):
+                raise ValueError(f"{key}={list(getattr(self, key))} of the grid: give true or false")
+        for key in (one.name for one in fields(self) if one.name not in ("name", "protocol")):
+            if not getattr(self, key) and key not in ("include", "exclude"):
+                raise ValueError(f"{key} of the grid is empty: give at least one value")
+        for name in self.datasets:
+            if not isinstance(name, str) or not name:
+                raise ValueError(f"dataset {name!r} of the grid is no name: give one, or a folder")
+        for rule in (*self.include, *self.exclude):
+            if not isinstance(rule, Mapping) or not rule:
+                raise ValueError(f"rule {rule!r} of the grid is not a mapping: give, say, model: aisfx")
+            for word in rule:
+                require_known(word, RULE, "the words of a rule of the grid")
+
+    def require_rules_that_fit(self) -> None:
+        """Raise ValueError if a rule names what the grid doesn't have, and so does nothing."""
+        of_grid: dict[str, tuple] = {
+            "aggregation": (*self.aggregations, "none"),
+            "n_components": self.n_components,
+            "normalize": self.normalize,
+            "pre_normalize": self.pre_normalize,
+            "scale": (*self.scale, False),
+            "search": self.searches,
+        }
+        for rule in (*self.include, *self.exclude):
+            for word, values in rule.items():
+                for value in values if isinstance(values, list) else [values]:
+                    if word == "model":
+                        plain = str(value).partition("+")[0]  # how audio is prepared is spelt out later
+                        names = [name.partition("+")[0] for name in self.models]
+                        if not fnmatch.filter([*names, *self.models], plain):
+                            require_known(value, self.models, "the models of the grid that a rule can name")
+                    elif not any(value == one and type(value) is type(one) for one in of_grid[word]):
+                        words = [repr(one) for one in dict.fromkeys(of_grid[word])]
+                        require_known(repr(value), words, f"what {word} can be in a rule of this grid")
+
+    def available(self) -> tuple["Grid", list[str]]:
+        """Grid of the searches that can run, and of the models as prepared, and what is left out why."""
+        there: dict[str, None] = {}
+        left_out: dict[str, None] = {}
+        ways = list(itertools.product(self.long_audio, self.short_audio, self.preprocessing))
+        for name, way in itertools.product(self.models, ways):
+            words = [word for word in way if word not in ("default", "standard")]
+            way_name = "+".join([name, *words])
+            try:
+                row = models.spec(way_name)
+            except ValueError as error:  # the way means nothing for this model
+                left_out[str(error)] = None
+                continue
+            if library := row.missing():
+                left_out[f"{name} needs {library}, which is not installed"] = None
+            else:
+                there[models.canonical(way_name)] = None
+        if not there:
+            raise ValueError(f"no model of the grid can run: {'; '.join(left_out)}")
+        lacking = approximate.missing()
+        searches = [name for name in self.searches if not lacking or methods.parse(name).is_exact]
+        if len(searches) < len(self.searches):
+            left_out[f"{len(self.searches) - len(searches)} approximate searches need {lacking}"] = None
+        if not searches:
+            raise ValueError(f"no search of the grid can run: {'; '.join(left_out)}")
+        runnable = replace(
+            self,
+            models=tuple(there),
+            searches=tuple(searches),
+            long_audio=("default",),  # the names of the models say it all now
+            short_audio=("default",),
+            preprocessing=("standard",),
+        )
+        return runnable, list(left_out)
+
+    def systems(
+        self, n_clips: Mapping[str, int] | None = None
+    ) -> tuple[list[tuple[Variant, str]], list[str]]:
+        """Variants with their searches to run, and a sentence on each combination that is left out.
+
+        Parameters
+        ----------
+        n_clips : mapping of str to int, optional
+            How many clips each model has embedded.
+        """
+        chosen: dict[tuple[Variant, str], None] = {}
+        left_out: dict[str, dict[object, None]] = {}
+        for name in self.models:
+            spec, n = models.spec(name), (n_clips or {}).get(name)
+            hows = [how for how in self.aggregations if how in spec.aggregations]
+            hows = hows if spec.hop_s else list(spec.aggregations)
+            if not hows:
+                left_out[f"{name} has several frames a clip: no aggregation"] = dict.fromkeys(
+                    self.aggregations
+                )
+            too_few = [s for s in self.searches if n and n < methods.parse(s).least_clips]
+            if too_few:
+                left_out[f"{name} has embedded {n} clips: no search"] = dict.fromkeys(too_few)
+            searches = [search for search in self.searches if search not in too_few]
+            scales = self.scale if spec.scaled else (False,)
+            ways = itertools.product(scales, self.n_components, self.normalize, self.pre_normalize)
+            for scale, pca, l2, pre in ways:
+                if pca and pca > spec.dim:
+                    left_out.setdefault(f"{name} has {spec.dim} dimensions: no PCA", {})[pca] = None
+                elif pca and n and pca > n:
+                    left_out.setdefault(f"{name} has embedded {n} clips: no PCA", {})[pca] = None
+                else:
+                    variants = [Variant(name, how, pca, l2, pre, scale) for how in hows]
+                    chosen.update(dict.fromkeys(itertools.product(variants, searches)))
+        kept = [system for system in chosen if self._keeps(*system)]
+        sentences = [f"{why} {', '.join(map(str, values))}" for why, values in left_out.items()]
+        if len(kept) < len(chosen):
+            sentences.append(f"{len(chosen) - len(kept)} systems, by the rules include and exclude")
+        if not kept:
+            raise ValueError(f"nothing is left of the grid: {'; '.join(sentences)}")
+        return kept, sentences
+
+    def variants(self, n_clips: Mapping[str, int] | None = None) -> tuple[list[Variant], list[str]]:
+        """Variants to run, and a sentence on each combination that is left out; see `systems`."""
+        found, left_out = self.systems(n_clips)
+        return list(dict.fromkeys(variant for variant, _ in found)), left_out
+
+    def _keeps(self, variant: Variant, search: str) -> bool:
+        if not (self.include or self.exclude):
+            return True
+        system = {**variant.parameters(), "search": search}
+        fits = functools.partial(_fits, system)
+        return (not self.include or any(map(fits, self.include))) and not any(map(fits, self.exclude))
+
+
+def _fits(system: Mapping[str, Any], rule: Mapping[str, Any]) -> bool:
+    """Whether every word of a rule has one of its values in a system."""
+    return all(
+        any(
+            fnmatch.fnmatchcase(system["model"], str(value)) if word == "model" else system[word] == value
+            for value in (values if isinstance(values, list) else [values])
+        )
+        for word, values in rule.items()
+    )
+
+
+def _absolute_rule(rule: object, folder: Path) -> object:
+    """Return a rule whose paths of models are from a folder, as those of the models themselves."""
+    if not isinstance(rule, Mapping) or "model" not in rule:
+        return rule  # the grid refuses it, or there is nothing to do
+    values = rule["model"] if isinstance(rule["model"], list) else [rule["model"]]
+    return {**rule, "model": [models.absolute(str(value), glob.escape(str(folder))) for value in values]}
+
+
+def read_grid(path: str | Path) -> Grid:
+    """Grid from a YAML file whose keys are the fields of `Grid`.
+
+    Paths of models, also those in its rules, are from its folder.
+
+    Raises
+    ------
+    ValueError
+        If a key or a value is unknown; the message has the nearest right word.
+    """
+    import yaml
+
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"grid {path} does not exist: the grids are in {NOTEBOOKS / 'grids'}")
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), _unique_keys())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not plain YAML in UTF-8: {error}") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} is not a mapping: give keys such as 'models: [aisfx]'")
+    keys = [f.name for f in fields(Grid) if f.name != "name"]
+    for key in content:
+        require_known(key, keys, f"the keys of {path.name}")
+    if content.get("models") is None:
+        raise ValueError(f"{path} has no 'models': name at least one of {', '.join(models.catalogue())}")
+    protocol = content.pop("protocol", protocols.STANDARD.name)
+    as_tuples = {k: tuple(v) if isinstance(v, list) else (v,) for k, v in content.items()}
+    here = path.absolute().parent
+    as_tuples["models"] = tuple(models.absolute(str(name), here) for name in as_tuples["models"])
+    for key in {"include", "exclude"} & as_tuples.keys():
+        as_tuples[key] = tuple(_absolute_rule(rule, here) for rule in as_tuples[key])
+    grid = Grid(**as_tuples, protocol=protocol, name=path.stem)
+    grid.require_rules_that_fit()
+    return grid
+
+
+@functools.cache
+def _unique_keys() -> type:
+    """Return yaml's safe loader, which takes a key that is there twice for a mistake."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+            keys = [self.construct_object(key) for key, _ in node.value]
+            twice = [key for key in keys if keys.count(key) > 1]
+            if twice:
+                mark = node.start_mark
+                raise yaml.constructor.ConstructorError(None, None, f"{twice[0]!r} is there twice", mark)
+            return super().construct_mapping(node, deep)
+
+    return Loader

@@ -1,0 +1,118 @@
+"""Tidy scores: those of one metric, of some systems, of each model's best."""
+
+import numpy as np
+import pandas as pd
+
+from sss_lib.evaluation import protocols
+from sss_lib.search.naming import parse
+
+SYSTEM = ["model", "aggregation", "scale", "n_components", "normalize", "pre_normalize", "search"]
+"""The columns that tell one system from another."""
+
+
+def select(
+    scores: pd.DataFrame,
+    metric: str,
+    n: int | None = None,
+    *,
+    level: str = "macro",
+    protocol: str | None = None,
+    relevance: str = "class",
+) -> pd.DataFrame:
+    """Rows of one metric at one level under one protocol, by one rule of what counts.
+
+    Parameters
+    ----------
+    scores : pd.DataFrame
+        Tidy scores.
+    metric : str
+        "MAP", "MR1" or "NDCG".
+    n : int or None
+        Cutoff; None for MR1.
+    level, relevance : str
+    protocol : str, optional
+        By default the only one that the scores are under, or the standard one of several.
+
+    Raises
+    ------
+    ValueError
+        If there is no such row; the message says what there is.
+    """
+    if protocol is None:
+        there = scores["protocol"].unique()
+        protocol = there[0] if len(there) == 1 else protocols.STANDARD.name
+    wanted = {"metric": metric, "level": level, "protocol": protocol, "relevance": relevance}
+    found = scores[np.logical_and.reduce([scores[key] == value for key, value in wanted.items()])]
+    found = found[found["n"].isna() if n is None else (found["n"] == n).fillna(False).astype(bool)]
+    if found.empty:
+        there = scores[["relevance", "protocol", "metric", "n", "level"]].drop_duplicates()
+        raise ValueError(
+            f"no score with metric={metric}, n={n}, level={level}, protocol={protocol}, "
+            f"relevance={relevance}; there is\n{there.to_string(index=False)}"
+        )
+    return found
+
+
+def of_exact(scores: pd.DataFrame) -> pd.DataFrame:
+    """Scores of the exact searches, or all if there are none: an approximate one is better by luck alone."""
+    exact = scores["search"].map(lambda search: parse(search).is_exact)
+    return scores[exact] if exact.any() else scores
+
+
+def best_systems(scores: pd.DataFrame, n: int = 15, *, protocol: str | None = None) -> pd.DataFrame:
+    """For each model its system with the highest macro MAP@n, best model first.
+
+    Of exact searches alone, where there are any; of equal systems the simplest.
+
+    Returns
+    -------
+    pd.DataFrame
+        One row a model with the columns of `SYSTEM`.
+    """
+    found = of_exact(select(scores, "MAP", n, protocol=protocol)).copy()
+    found = found.assign(value=found["value"].round(9), simplicity=simplicity(found))
+    found = found.sort_values(["value", "simplicity"], ascending=[False, True], kind="stable")
+    return found.drop_duplicates("model")[SYSTEM].reset_index(drop=True)
+
+
+def simplicity(systems: pd.DataFrame) -> list[tuple]:
+    """Sort key of each row, least for the simplest system.
+
+    No PCA comes before PCA, no unit length before it, no scaling, mean before max before median, nns before
+    mcss before mips, raw before L2.
+    """
+    order = {name: i for i, name in enumerate(("none", "mean", "max", "median", "nns", "mcss", "mips"))}
+    return list(
+        zip(
+            systems["n_components"].fillna(0).gt(0),
+            systems["pre_normalize"],
+            systems["scale"],
+            systems["aggregation"].map(order),
+            systems["search"].map(lambda search: order[parse(search).exact]),
+            systems["normalize"],
+            strict=True,
+        )
+    )
+
+
+def of_systems(scores: pd.DataFrame, systems: pd.DataFrame) -> pd.DataFrame:
+    """All scores of the systems in the rows of a table."""
+    return scores.merge(systems[SYSTEM], on=SYSTEM, how="inner")
+
+
+def describe_system(row: pd.Series) -> str:
+    """How a system processes and searches, in words.
+
+    Examples
+    --------
+    >>> describe_system(pd.Series({"aggregation": "mean", "n_components": 100, "normalize": True,
+    ...                            "pre_normalize": False, "search": "nns"}))
+    'mean, PCA 100, L2, NNS'
+    """
+    steps = [] if row["aggregation"] == "none" else [row["aggregation"]]
+    steps += ["min-max"] if row.get("scale") else []
+    steps += ["L2 first"] if row["pre_normalize"] else []
+    steps += [] if pd.isna(row["n_components"]) else [f"PCA {int(row['n_components'])}"]
+    exact, _, structure = row["search"].partition("-")
+    search = f"{exact.upper()} {structure}".rstrip()
+    return ", ".join([*steps, "L2" if row["normalize"] else "raw", search])

@@ -1,0 +1,227 @@
+"""Where each artefact lives: a `Store` knows the tree under the data folder and hands out `Artefact`s.
+
+Artefacts themselves are in `parquet`, what they hold in `columns`, and those of the CBMI 2024 code in
+`clip_files`.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
+
+from sss_lib.extraction.extraction import code_of
+from sss_lib.io.artefact import Artefact, DamagedArtefactError, StaleArtefactError, file_digest, replacing
+from sss_lib.io.code import code_digest
+from sss_lib.io.columns import Frames, to_frames, to_matrix, to_table
+from sss_lib.io.study_json import read_json_embeddings, write_json_embeddings
+
+if TYPE_CHECKING:
+    from sss_lib.experiment.grid import Grid, Variant
+    from sss_lib.processing.processing import Processing
+
+__all__ = [
+    "Artefact",
+    "DamagedArtefactError",
+    "Frames",
+    "StaleArtefactError",
+    "Store",
+    "code_digest",
+    "file_digest",
+    "read_json_embeddings",
+    "replacing",
+    "to_frames",
+    "to_matrix",
+    "to_table",
+    "write_json_embeddings",
+]
+
+_P = ParamSpec("_P")
+
+
+def _once(
+    method: Callable[Concatenate["Store", _P], Artefact],
+) -> Callable[Concatenate["Store", _P], Artefact]:
+    """Let a method of Store make an artefact once: a grid asks for the same ones thousands of times."""
+
+    @functools.wraps(method)
+    def remembering(self: "Store", /, *args: _P.args, **options: _P.kwargs) -> Artefact:
+        about = ((name, tuple(o) if isinstance(o, list) else o) for name, o in options.items())
+        key = (method.__name__, args, *about)
+        if key not in self._made:
+            self._made[key] = method(self, *args, **options)
+        return self._made[key]
+
+    return remembering
+
+
+class Store:
+    """The tree under a data folder: every path of every artefact is made here, and none is parsed back.
+
+    It remembers what it has handed out: once weights have come or changed, make a new one.
+
+    Parameters
+    ----------
+    data_dir : str or Path
+        The folder that holds, or will hold, datasets/, embeddings/, similarity_rankings/ and so on.
+    """
+
+    def __init__(self, data_dir: str | Path):
+        self.data_dir = Path(data_dir)
+        self._made: dict[tuple, Artefact] = {}
+
+    def dataset(self, dataset: str, **inputs: str) -> Artefact:
+        """Clips and labels of a dataset, written by notebook 00.
+
+        Raises
+        ------
+        ValueError
+            If a path is given in place of a name.
+        """
+        if Path(dataset).name != dataset:
+            raise ValueError(
+                f"dataset={str(dataset)!r} is a path: 00_dataset reads it, and from 01 on the collection "
+                f"goes by the name that 00 prints, such as {Path(dataset).name!r}"
+            )
+        path = self.data_dir / "datasets" / f"{dataset}.parquet"
+        return Artefact(path, {"dataset": dataset}, inputs, ("dataset",), "00_dataset")
+
+    def frames_dir(self, dataset: str, model: str) -> Path:
+        """Folder of one model's frame embeddings: part files and failures.csv, written by notebook 01."""
+        from sss_lib.models.registry import file_name
+
+        return self.data_dir / "embeddings" / dataset / file_name(model)
+
+    @_once
+    def frames(self, dataset: str, model: str) -> Artefact:
+        """List of the parts that hold one model's frame embeddings, written by notebook 01."""
+        from sss_lib.models import spec
+
+        path = self.frames_dir(dataset, model) / "parts.parquet"
+        code = code_of(spec(model))
+        inputs, parameters = {"dataset": self.dataset(dataset)}, spec(model).parameters()
+        return Artefact(path, parameters, inputs, code, "01_extraction", told=("model",))
+
+    @_once
+    def embeddings(self, dataset: str, variant: "Variant") -> Artefact:
+        """Clip embeddings of a variant, written by notebook 02."""
+        path = self.data_dir / "embeddings" / dataset / f"{variant.name}.parquet"
+        inputs = {"frames": self.frames(dataset, variant.model)}
+        return Artefact(path, variant.parameters(), inputs, ("processing",), "02_processing")
+
+    @_once
+    def fitted(self, dataset: str, variant: "Variant") -> Artefact:
+        """What the processing of a variant has fitted on the clips, written by notebook 02."""
+        embeddings = self.embeddings(dataset, variant)
+        path = embeddings.path.with_name(f"{variant.name}.fitted.parquet")
+        return dataclasses.replace(embeddings, path=path)
+
+    def read_fitted(self, dataset: str, variant: "Variant") -> "Processing":
+        """Processing of a variant, as fitted on a dataset: to be called with embeddings of new clips."""
+        from sss_lib.processing.processing import Processing
+
+        table = self.fitted(dataset, variant).read()
+        arrays = dict.fromkeys(("low", "width", "mean", "components"))
+        for name in table.schema.names:
+            flat = name != "components"
+            arrays[name] = table[name].to_numpy() if flat else to_matrix(table[name])
+        return Processing(**arrays, normalize=variant.normalize, pre_normalize=variant.pre_normalize)
+
+    @_once
+    def ranking(self, dataset: str, variant: "Variant", search: str, *, top_n: int = 150) -> Artefact:
+        """Ranking of a variant by one search, written by notebook 03."""
+        path = self.data_dir / "similarity_rankings" / dataset / variant.name / f"{search}.parquet"
+        parameters = {**variant.parameters(), "search": search, "top_n": top_n}
+        inputs = {"embeddings": self.embeddings(dataset, variant)}
+        return Artefact(path, parameters, inputs, ("search",), "03_search")
+
+    @_once
+    def index(self, dataset: str, variant: "Variant", search: str) -> Artefact:
+        """Index of an approximate search, for sounds from outside, written by notebook 03."""
+        path = self.data_dir / "indexes" / dataset / variant.name / f"{search}.parquet"
+        parameters = {**variant.parameters(), "search": search}
+        inputs = {"embeddings": self.embeddings(dataset, variant)}
+        return Artefact(path, parameters, inputs, ("search",), "03_search")
+
+    @_once
+    def scores(
+        self,
+        dataset: str,
+        variant: "Variant",
+        search: str,
+        *,
+        cutoffs: Sequence[int] = (15, 150),
+        exclude: str | None = "uploader",
+    ) -> Artefact:
+        """Tidy scores of a variant and search, written by notebook 04."""
+        from sss_lib.evaluation.relevance import ONTOLOGY
+
+        folder = self.data_dir / "evaluation_results" / dataset / variant.name
+        ranking = self.ranking(dataset, variant, search, top_n=max(cutoffs))
+        parameters = {**ranking.parameters, "cutoffs": list(cutoffs), "exclude": exclude}
+        inputs: dict[str, Artefact | str]
+        inputs = {"ranking": ranking, "labels": self.dataset(dataset), "classes": file_digest(ONTOLOGY)}
+        return Artefact(folder / f"{search}.parquet", parameters, inputs, ("evaluation",), "04_evaluation")
+
+    def per_query(self, dataset: str, variant: "Variant", search: str, **options: Any) -> Artefact:
+        """AP and R1 of every query, beside the scores and with their options, written by notebook 04."""
+        scores = self.scores(dataset, variant, search, **options)
+        return dataclasses.replace(scores, path=scores.path.with_name(f"{search}.queries.parquet"))
+
+    def comparison(self, dataset: str, grid: "Grid", systems: Iterable[tuple]) -> Artefact:
+        """Table of each model's best system among those of a grid, written by notebook 05.
+
+        Parameters
+        ----------
+        dataset : str
+        grid : experiment.Grid
+        systems : iterable of (Variant, str)
+            The variants and searches of the grid.
+        """
+        inputs: dict[str, Artefact | str] = {
+            f"{variant.name}/{search}": self.scores(dataset, variant, search, cutoffs=grid.cutoffs)
+            for variant, search in systems
+        }
+        of_grid = f"comparison-{grid.name}" if grid.name else "comparison"
+        path = self.data_dir / "evaluation_results" / dataset / f"{of_grid}.parquet"
+        published = sorted((Path(__file__).parents[2] / "data" / "paper").glob("*.csv"))
+        inputs |= {f"published {path.stem}": file_digest(path) for path in published}
+        code = ("figures", "models.catalogue")
+        return Artefact(path, dataclasses.asdict(grid), inputs, code, "05_figures")
+
+    def all_scores(self) -> list[Artefact]:
+        """Scores of whatever was evaluated, by path; their metadata has what made them."""
+        every = (self.data_dir / "evaluation_results").glob("*/*/*.parquet")
+        paths = sorted(path for path in every if not path.name.startswith("."))
+        return [Artefact(path, {}) for path in paths if not path.name.endswith(".queries.parquet")]
+
+    def leaderboard_path(self) -> Path:
+        """Every score that was ever computed: beside the results, so that it outlives them."""
+        return self.data_dir / "leaderboard.parquet"
+
+    def ranked(self, dataset: str) -> list[dict]:
+        """Parameters of every ranking that exists of a dataset, as the files themselves say."""
+        return _parameters_of(self.data_dir / "similarity_rankings" / dataset, "*/*.parquet")
+
+    def evaluated(self, dataset: str) -> list[dict]:
+        """Parameters of everything that has been evaluated on a dataset, as the files themselves say."""
+        return _parameters_of(self.data_dir / "evaluation_results" / dataset, "*/*.queries.parquet")
+
+    def layout(self, dataset: str, variant: "Variant", how: str) -> Artefact:
+        """Places of the clips of a variant on a map of two dimensions, written by notebook 06."""
+        path = self.data_dir / "embeddings" / dataset / f"{variant.name}.{how}.parquet"
+        parameters = {**variant.parameters(), "layout": how}
+        inputs = {"embeddings": self.embeddings(dataset, variant)}
+        return Artefact(path, parameters, inputs, ("processing.projection",), "06_listening")
+
+    def judgements(self, dataset: str) -> Path:
+        """File that the judgements of listeners are appended to, by notebook 06."""
+        return self.data_dir / "judgements" / f"{dataset}.jsonl"
+
+    def runs_dir(self, dataset: str) -> Path:
+        """Folder of the executed notebooks."""
+        return self.data_dir / "runs" / dataset
+
+
+def _parameters_of(folder: Path, pattern: str) -> list[dict]:
+    return [Artefact(path, {}).metadata()["recipe"]["parameters"] for path in sorted(folder.glob(pattern))]

@@ -1,0 +1,253 @@
+"""The paper, the poster and the slides: typst documents that read what a run wrote.
+
+`python -m sss_lib paper` builds all three from the tables and figures that notebook 05 wrote for the embedded
+sounds, `--dataset NAME` from those of another collection. No number in them is typed: the documents read the
+CSV, JSON and SVG files themselves, the catalogue of models, and the published numbers.
+"""
+
+import argparse
+import hashlib
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from sss_lib.dataset import dataset
+from sss_lib.io.artefact import replacing
+from sss_lib.models import registry as models
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ROOT = Path(__file__).parents[2]
+SOURCES = ROOT / "paper-poster-presentation"
+DOCUMENTS = ("paper", "poster", "slides")
+TABLES = tuple(
+    f"{name}.csv"
+    for name in ("comparison", "stability", "claims", "relevance", "best", "systems", "published")
+)
+FIGURES = ("ladder.svg", "processing.svg", "pca-and-micro.svg", "cost.svg", "confusion.svg", "map.svg")
+"""What every labelled run writes; families, losses and published numbers only some."""
+EPOCH = 1_700_000_000
+"""Of the files: the same in every build, so that git sees only what changed."""
+
+
+def write_run(
+    path: str | Path,
+    collection: dataset.Dataset,
+    failed: "pd.DataFrame",
+    *,
+    grid: str,
+    protocol: str,
+    cutoffs: Sequence[int],
+    **bounds: float,
+) -> Path:
+    """Write what a run was as JSON: collection, grid and bounds. Returns the path.
+
+    Parameters
+    ----------
+    path : str or Path
+    collection : Dataset
+        All clips, also those that a model could not embed.
+    failed : pd.DataFrame
+        model, fname, reason of each clip without an embedding.
+    grid : str
+        Path of the grid's file.
+    protocol : str
+        Of the scores by which systems are compared.
+    cutoffs : sequence of int
+    **bounds : float
+        Of macro MAP at the first cutoff: chance, luck (what random embeddings may reach) and ceiling.
+    """
+    missing = set(failed["fname"])
+    kept = collection.select([fname for fname in collection.clips["fname"] if fname not in missing])
+    clips = kept.clips
+    uploaders = clips["uploader"] if "uploader" in clips else clips["fname"].iloc[:0]
+    about = {
+        "dataset": collection.name,
+        "grid": Path(grid).name,
+        "protocol": protocol,
+        "version": version("semantic-sound-similarity"),
+        "n_clips": len(kept),
+        "n_failed": len(missing),
+        "hours": float(clips["duration_s"].sum() / 3600),
+        "n_uploaders": int(uploaders[uploaders.fillna("") != ""].nunique()),
+        "n_classes": int((kept.label_matrix.sum(axis=0) > 0).sum()),
+        "n_unqueryable": kept.n_unqueryable(),
+        "n_families": len({kept.families[label] for label in kept.labels if label in kept.families}),
+        "cutoffs": list(cutoffs),
+        "bounds": {name: float(value) for name, value in bounds.items()},
+    }
+    path = Path(path)
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    return path
+
+
+def digest(paths: Iterable[Path]) -> str:
+    """Twelve hexadecimal digits of the names and contents of files, whatever their order."""
+    of_files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+    return hashlib.sha256(json.dumps(sorted(of_files.items())).encode()).hexdigest()[:12]
+
+
+def results(figures_dir: str | Path) -> list[Path]:
+    """Files that a run wrote, of those kinds that the documents read.
+
+    Raises
+    ------
+    ValueError
+        If one that every run writes is missing.
+    """
+    folder = Path(figures_dir)
+    missing = [name for name in ("run.json", *TABLES, *FIGURES) if not (folder / name).is_file()]
+    if missing:
+        raise ValueError(
+            f"{folder} lacks {len(missing)} files, such as {missing[0]}: run the notebooks first, as with "
+            f"`make run DATASET={folder.name}`"
+        )
+    return sorted(path for path in folder.iterdir() if path.suffix in (".csv", ".json", ".svg"))
+
+
+def facts(figures_dir: str | Path) -> dict:
+    """What the documents need to know besides the run's own files.
+
+    Returns
+    -------
+    dict
+        digest of the run's tables; names of its files; by name, what the catalogue knows of each model of the
+        run and of the study; the references, each with its key and its text, in the order of the alphabet.
+    """
+    import pandas as pd
+
+    from sss_lib.figures import claims, published
+
+    files = results(figures_dir)
+    ran = pd.read_csv(Path(figures_dir) / "stability.csv")["system"]
+    specs = {name: models.spec(name) for name in [*ran, *published.systems()["system"]]}
+    about = {
+        name: {
+            "display": spec.display_name,
+            "rate_hz": spec.rate_hz,
+            "dim": spec.dim,
+            "hop_s": spec.hop_s,
+            "modality": spec.modality,
+            "parameters": spec.n_parameters,
+            "trained_on": spec.trained_on,
+            "verified": spec.verified,
+            "licence": spec.weights.licence if spec.weights else "-",
+            "citation": spec.citation,
+            "floor": spec.floor,
+        }
+        for name, spec in specs.items()
+    }
+    others = yaml.safe_load((SOURCES / "references.yaml").read_text(encoding="utf-8"))
+    texts = others | {
+        spec.citation: spec.citation
+        for spec in specs.values()
+        if not spec.citation.startswith("this project")
+    }
+    return {
+        "digest": digest(path for path in files if path.suffix != ".svg"),
+        "files": [path.name for path in files],
+        "models": about,
+        "little": claims.LITTLE,
+        "systems": published.systems()["system"].to_dict(),
+        "references": [
+            {"key": key, "text": text} for key, text in sorted(texts.items(), key=lambda i: i[1].lower())
+        ],
+    }
+
+
+def build(
+    figures_dir: str | Path, out_dir: str | Path, documents: Iterable[str] = DOCUMENTS, *, form: str = "pdf"
+) -> list[Path]:
+    """Build documents from what a run wrote, and return their paths.
+
+    Parameters
+    ----------
+    figures_dir : str or Path
+        What notebook 05 wrote for a collection.
+    out_dir : str or Path
+    documents : iterable of str
+        Of `DOCUMENTS`.
+    form : str
+        "pdf", or "png" for a picture of each page, numbered.
+
+    Raises
+    ------
+    ValueError
+        If typst isn't installed, if the run's files aren't complete, or if a document doesn't compile without
+        a warning, such as that of a font that isn't there.
+    """
+    try:
+        import typst
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"the documents need {error.name}: install it with pip install -e .[paper]"
+        ) from error
+    written = []
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        shutil.copytree(SOURCES, root, ignore=shutil.ignore_patterns("*.pdf"), dirs_exist_ok=True)
+        shutil.copytree(ROOT / "data" / "paper", root / "published")
+        shutil.copy(ROOT / "figures" / "listening.png", root)
+        (root / "results").mkdir()
+        for path in results(figures_dir):
+            shutil.copy(path, root / "results")
+        (root / "facts.json").write_text(json.dumps(facts(figures_dir)), encoding="utf-8")
+        for name in documents:
+            try:
+                made, warnings = typst.compile_with_warnings(
+                    root / f"{name}.typ",
+                    root=root,
+                    ignore_system_fonts=True,
+                    format=form,
+                    ppi=110.0 if form == "png" else None,
+                    timestamp=EPOCH,
+                )
+            except typst.TypstError as error:
+                raise ValueError(f"{name}.typ does not compile: {error.message} {error.trace}") from error
+            if warnings:
+                raise ValueError(
+                    f"{name}.typ compiles with a warning: {warnings[0].message} {warnings[0].trace}"
+                )
+            pages = made if isinstance(made, list) else [made]
+            for i, content in enumerate(pages):
+                number = f"-{i + 1:02}" if form == "png" else ""
+                written.append(Path(out_dir) / f"{name}{number}.{form}")
+                with replacing(written[-1]) as temporary:
+                    temporary.write_bytes(content)
+    return written
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m sss_lib paper", description=__doc__)
+    parser.add_argument("documents", nargs="*", help="paper, poster, slides; all of them by default")
+    parser.add_argument("--dataset", default="mini", help="name, or folder, of a collection that was run")
+    parser.add_argument("--figures-dir", type=Path, default=ROOT / "figures")
+    parser.add_argument("--out", type=Path, help="by default the dataset's folder beside the sources")
+    parser.add_argument("--png", action="store_true", help="a picture of each page in place of a PDF")
+    options = parser.parse_args(arguments)
+    unknown = set(options.documents) - set(DOCUMENTS)
+    if unknown:
+        parser.error(f"no document is called {', '.join(sorted(unknown))}: there are {', '.join(DOCUMENTS)}")
+    try:
+        name = dataset.name_of(options.dataset)
+        paths = build(
+            options.figures_dir / name,
+            options.out or SOURCES / name,
+            options.documents or DOCUMENTS,
+            form="png" if options.png else "pdf",
+        )
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print("\n".join(map(str, paths)))
+    return 0

@@ -1,0 +1,24 @@
+"""One function per kind of figure: each draws into an Axes and returns it. One look for all."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "classes": [
+            "class_bars",
+            "class_differences",
+            "classes_of_best",
+            "co_occurrence",
+            "confusion_heatmap",
+            "embedding_map",
+            "families_of_best",
+            "family_dots",
+            "family_heatmap",
+        ],
+        "processing": ["processing_grid", "processing_panels"],
+        "searches": ["search_costs"],
+        "style": ["COLUMN", "PAGE", "STYLE", "legend", "looks", "named", "save", "use_style"],
+        "systems": ["best_scores", "cost", "ladder", "macro_against_micro", "pca_curves"],
+    },
+)

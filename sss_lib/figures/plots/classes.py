@@ -1,0 +1,215 @@
+"""Figures that look into systems: by family, by class, by what is mistaken for what."""
+
+import textwrap
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from sss_lib.figures.plots.style import GROUP_COLOURS, MARKERS, looks, named, plain
+from sss_lib.figures.plots.systems import best_scores, require_model, whiskers
+from sss_lib.models import registry as models
+
+MOST_CLASSES, MOST_MODELS = 60, 10
+"""As many as a page can show."""
+
+
+def families_of_best(scores: pd.DataFrame, *, n: int = 15) -> pd.DataFrame:
+    """MAP@n of each model's best system by family: a row a model, best first, named as it is displayed.
+
+    A family's value is the mean over those of its classes that can be queried; one without such isn't there.
+    """
+    return _of_best(scores, n, "family").rename(index=lambda name: models.spec(name).display_name)
+
+
+def classes_of_best(scores: pd.DataFrame, *, n: int = 15) -> pd.DataFrame:
+    """MAP@n of each model's best system by class, and the class's queries: a row a class, a column a model.
+
+    Models are named as they are displayed, best first; classes go by the best model, its best first.
+    """
+    table = _of_best(scores, n, "class").T
+    table = table.sort_values(table.columns[0], ascending=False, kind="stable")
+    table = table.rename(columns=lambda name: models.spec(name).display_name)
+    sizes = best_scores(scores, n, level="class").groupby("name")["n_queries"].max()
+    table.insert(0, "queries", sizes[table.index])
+    return table.rename_axis(index="class", columns=None)
+
+
+def _of_best(scores: pd.DataFrame, n: int, level: str) -> pd.DataFrame:
+    found = best_scores(scores, n, level=level)
+    return found.pivot_table(index="model", columns="name", values="value").loc[found["model"].unique()]
+
+
+def family_heatmap(table: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
+    """MAP@n of systems by family, darker is better (the paper's Fig. 2).
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        A row a system, a column a family: `families_of_best`, or published numbers.
+    """
+    image = ax.imshow(table, cmap="cividis_r", vmin=0, vmax=max(0.5, table.max().max()), aspect="auto")
+    ax.set_yticks(range(len(table)), [textwrap.fill(plain(name), 40) for name in table.index])
+    names = [textwrap.fill(plain(name), 10, break_long_words=False) for name in table.columns]
+    ax.set_xticks(range(len(names)), names, fontsize=8)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    for (i, j), value in np.ndenumerate(table.to_numpy()):
+        red, green, blue, _ = image.cmap(image.norm(value))
+        light = 0.3 * red + 0.59 * green + 0.11 * blue > 0.5
+        ax.text(j, i, f"{value:.2f}", size=8, ha="center", va="center", color="black" if light else "white")
+    ax.set_title(f"MAP@{n} by family, higher is better", loc="left")
+    return ax
+
+
+def class_bars(scores: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
+    """MAP@n of the classes that can be queried, best first: a bar for the best model, markers for others.
+
+    Of more than ten models the ten best; of more than 60 classes those where these models' values, floors
+    aside, lie farthest apart. `classes_of_best` has all.
+    """
+    every = _of_best(scores, n, "class").T
+    table, n_all = every.iloc[:, :MOST_MODELS], len(every)
+    title = "Each class that can be queried (clips)"
+    if n_all > MOST_CLASSES:
+        contenders = [name for name in table if not models.spec(name).floor] or list(table)
+        gap = table[contenders].max(axis=1) - table[contenders].min(axis=1)
+        table = table.loc[gap.nlargest(MOST_CLASSES).index]
+        title = f"The {MOST_CLASSES} of {n_all} classes that differ most (clips)"
+    table = table.sort_values(table.columns[0], kind="stable")
+    look, position = looks(scores["model"]), np.arange(len(table))
+    first = look[table.columns[0]]
+    ax.barh(position, table.iloc[:, 0], 0.8, color=first["color"], alpha=0.35, label=first["label"])
+    for model in table.columns[1:]:
+        ax.plot(table[model], position, markersize=4, mew=0.7, clip_on=False, **look[model], ls="")
+    sizes = best_scores(scores, n, level="class").groupby("name")["n_queries"].max()
+    _name_rows(ax, [f"{plain(name)} ({sizes[name]})" for name in table.index])
+    ax.set(xlim=(0, 1), xlabel=f"MAP@{n}, higher is better")
+    ax.set_title(title + _best_of(len(table.columns), len(every.columns)), loc="left")
+    return ax
+
+
+def family_dots(scores: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
+    """MAP@n of each model's best system in each family, with its 95 % interval; best family on top.
+
+    Of more than ten models the ten best.
+    """
+    found = best_scores(scores, n, level="family")
+    contenders = found["model"].unique()
+    drawn = contenders[:MOST_MODELS]
+    found = found[found["model"].isin(drawn)]
+    names = found.groupby("name")["value"].max().sort_values(kind="stable").index
+    shift = np.linspace(0.35, -0.35, len(drawn)) if len(drawn) > 1 else [0.0]
+    look = looks(scores["model"])
+    for model, dy in zip(drawn, shift, strict=True):
+        own = found[found["model"] == model].set_index("name").reindex(names)
+        at, marks = np.arange(len(names)) + dy, {"markersize": 4, "markeredgewidth": 0.7, "elinewidth": 0.7}
+        ax.errorbar(own["value"], at, xerr=whiskers(own), linestyle="", **marks, **look[model])
+    ax.set_yticks(range(len(names)), [plain(name).replace(" ", "\n", 1) for name in names])
+    ax.tick_params(axis="y", length=0)
+    ax.set(xlabel=f"MAP@{n} by family, higher is better", xlim=(0, 1), ylim=(-0.6, len(names) - 0.4))
+    for between in range(len(names) - 1):
+        ax.axhline(between + 0.5, color="#CCCCCC", linewidth=0.4)
+    ax.grid(axis="x", linewidth=0.4, alpha=0.5)
+    ax.set_title(_best_of(len(drawn), len(contenders)).removeprefix("; ").capitalize(), loc="left")
+    return ax
+
+
+def class_differences(scores: pd.DataFrame, one: str, other: str, ax: Axes, *, n: int = 15) -> Axes:
+    """Where two models' best systems disagree: MAP@n of one minus the other's, class by class.
+
+    Of more than 60 classes those with the largest differences, either way.
+
+    Parameters
+    ----------
+    one, other : str
+        Names of models.
+    """
+    for model in (one, other):
+        require_model(scores, model)
+    table = _of_best(scores, n, "class").reindex(list({one, other}))
+    every = (table.loc[one] - table.loc[other]).dropna()
+    difference = every[every.abs().nlargest(MOST_CLASSES).index].sort_values(kind="stable")
+    colours = np.where(difference > 0, models.spec(one).colour, models.spec(other).colour)
+    hatches = np.where(difference > 0, "", "///").tolist()
+    ax.barh(np.arange(len(difference)), difference, 0.8, color=colours, hatch=hatches, ec="white", lw=0)
+    _name_rows(ax, [plain(name) for name in difference.index])
+    ax.axvline(0, color="black", linewidth=0.6)
+    ax.set_xlabel(f"MAP@{n}: {named(other)} is better < 0 < {named(one)} is better", wrap=True)
+    if len(difference) < len(every):
+        ax.set_title(f"The {len(difference)} of {len(every)} classes that differ most", loc="left")
+    return ax
+
+
+def _name_rows(ax: Axes, names: list[str]) -> None:
+    ax.set_yticks(np.arange(len(names)), names, fontsize=7)
+    ax.tick_params(axis="y", length=0)
+    ax.set_ylim(-0.6, len(names) - 0.4)
+    ax.grid(axis="x", linewidth=0.4, alpha=0.5)
+
+
+def _best_of(n_drawn: int, n_all: int) -> str:
+    return "" if n_drawn == n_all else f"; the {n_drawn} best of {n_all} models"
+
+
+def confusion_heatmap(table: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
+    """Which classes a query's first n results have; see `confusion.between_classes`.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        Share of results, a row a class of the query, a column a class of the result.
+    """
+    image = ax.imshow(table, cmap="Blues", vmin=0, aspect="auto", interpolation="nearest")
+    _number(ax, table.index)
+    ax.set(xlabel=f"class of the results (first {n})", ylabel="class of the query")
+    ax.figure.colorbar(image, ax=ax, shrink=0.7, label="share of results that have the class")
+    return ax
+
+
+def embedding_map(points: np.ndarray, groups: list[str], ax: Axes) -> Axes:
+    """Clips in two dimensions, coloured and shaped by group; those of none are small and grey.
+
+    Parameters
+    ----------
+    points : np.ndarray [shape=(n_clips, 2)]
+        From `projection.project`.
+    groups : list of str [n_clips]
+        Such as the family of each clip; "" for none.
+    """
+    names = sorted({group for group in groups if group})
+    of_clip = np.asarray(groups)
+    ax.scatter(*points[of_clip == ""].T, s=6, color="#BBBBBB", linewidths=0, label="no family")
+    for i, name in enumerate(names):
+        look = {"color": GROUP_COLOURS[i % len(GROUP_COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
+        ax.scatter(*points[of_clip == name].T, s=14, linewidths=0, label=plain(name), **look)
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+    ax.legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    return ax
+
+
+def co_occurrence(together: pd.DataFrame, ax: Axes) -> Axes:
+    """Share of the clips of each row's class that have the column's class too.
+
+    Parameters
+    ----------
+    together : pd.DataFrame [shape=(n, n)]
+        From `overview.co_occurrence`.
+    ax : Axes
+    """
+    image = ax.imshow(together, cmap="cividis", vmin=0, vmax=1)
+    _number(ax, together.index)
+    ax.set(ylabel="of the clips of this class ...", xlabel="... the share that has that one too")
+    ax.figure.colorbar(image, ax=ax, label="share of clips", shrink=0.7)
+    return ax
+
+
+def _number(ax: Axes, labels: pd.Index) -> None:
+    """Name the rows of a square and number its rows and columns, so that no label is upright."""
+    numbers, size = range(1, len(labels) + 1), 7 if len(labels) <= 30 else 6
+    short = [label if len(label) <= 28 else f"{label[:27]}…" for label in labels]
+    names = [f"{plain(label)}  {i}" for i, label in zip(numbers, short, strict=True)]
+    ax.set_xticks(range(len(labels)), numbers, fontsize=size, rotation=0 if len(labels) <= 30 else 90)
+    ax.set_yticks(range(len(labels)), names, fontsize=size)
+    ax.tick_params(length=0)

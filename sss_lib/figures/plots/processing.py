@@ -1,0 +1,120 @@
+"""Figures of how embeddings are processed: the form of the paper's Fig. 1."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from sss_lib.figures import tables
+from sss_lib.figures.plots.style import GROUP_COLOURS, SEARCH_LOOKS, named
+from sss_lib.figures.plots.systems import best_scores, require_model, whiskers
+
+BLOCK = ["scale", "pre_normalize", "pca", "normalize"]
+WAY = [*BLOCK, "how"]
+CROWDED = 12
+"""Groups of bars that have their labels upright, and beyond which a panel is split."""
+
+
+def processing_panels(scores: pd.DataFrame, *, n: int = 15) -> list[dict]:
+    """Panels that show every way to process, best model first: keywords of `processing_grid`.
+
+    A model with more than a dozen ways has a panel for each combination of min-max scaling and unit length
+    before PCA.
+    """
+    found = _groups(scores, n)
+    panels = []
+    for model in best_scores(scores, n)["model"]:
+        own = found[found["model"] == model]
+        crowded = len(own.drop_duplicates(WAY)) > CROWDED
+        keys = ["model", *(["scale", "pre_normalize"] if crowded else [])]
+        panels += own[keys].drop_duplicates().sort_values(keys).to_dict("records")
+    return panels
+
+
+def processing_grid(
+    scores: pd.DataFrame,
+    model: str,
+    ax: Axes,
+    *,
+    n: int = 15,
+    floor: float | None = None,
+    scale: bool | None = None,
+    pre_normalize: bool | None = None,
+) -> Axes:
+    """Macro MAP@n of one model for every way to process it, a bar for each search (the paper's Fig. 1).
+
+    Parameters
+    ----------
+    scores : pd.DataFrame
+        Tidy scores under one protocol or several; the standard one is drawn. All panels of the same scores
+        have the same range.
+    model : str
+    ax : Axes
+    n : int
+        Cutoff.
+    floor : float, optional
+        Drawn as a line: what chance gives.
+    scale, pre_normalize : bool, optional
+        Only the ways that scale to [0, 1] first, or have unit length before PCA; or only those that don't.
+    """
+    found = _groups(scores, n)
+    require_model(found, model)
+    own, title = found[found["model"] == model], [named(model)]
+    for key, wanted, words in (("scale", scale, "min-max"), ("pre_normalize", pre_normalize, "L2 first")):
+        if wanted is not None:
+            own = own[own[key] == wanted]
+            title += [words] if wanted else []
+    ways = own.drop_duplicates(WAY).sort_values(WAY, kind="stable")
+    block = ways.groupby(BLOCK).ngroup().to_numpy()
+    at = pd.Series(np.arange(len(ways)) + 0.4 * block, pd.MultiIndex.from_frame(ways[WAY]))
+    there = own["search"].unique()
+    searches = [*(name for name in SEARCH_LOOKS if name in there), *sorted({*there} - {*SEARCH_LOOKS})]
+    width = 0.8 / len(searches)
+    for j, search in enumerate(searches):
+        plain_look = search, GROUP_COLOURS[j % len(GROUP_COLOURS)], ""
+        label, colour, hatch = SEARCH_LOOKS.get(search, plain_look)
+        rows = own[own["search"] == search]
+        position = at.loc[pd.MultiIndex.from_frame(rows[WAY])].to_numpy()
+        ax.bar(
+            position + (j - (len(searches) - 1) / 2) * width,
+            rows["value"],
+            width,
+            yerr=whiskers(rows),
+            label=label,
+            color=colour,
+            hatch=hatch,
+            edgecolor="white",
+            linewidth=0.4,
+            error_kw={"elinewidth": 0.7, "ecolor": "#333333"},
+        )
+    _label(ax, ways, at.to_numpy(), split=scale is not None)
+    if floor is not None:
+        ax.axhline(floor, color="#555555", linewidth=0.8, linestyle="--", label="chance")
+    ax.set(ylabel=f"macro MAP@{n}", ylim=(0, 1.05 * np.nanmax(found[["value", "ci_high"]])))
+    ax.set_title(f"{', '.join(title)} (higher is better)", loc="left")
+    ax.grid(axis="y", linewidth=0.4, alpha=0.5)
+    return ax
+
+
+def _groups(scores: pd.DataFrame, n: int) -> pd.DataFrame:
+    """Macro MAP@n of every system, with what its place in a panel goes by."""
+    found = tables.select(scores, "MAP", n)
+    order = {"none": 0, "mean": 1, "max": 2, "median": 3}
+    return found.assign(pca=found["n_components"].fillna(0).astype(int), how=found["aggregation"].map(order))
+
+
+def _label(ax: Axes, ways: pd.DataFrame, at: np.ndarray, *, split: bool) -> None:
+    """Name the aggregation of every group, and below it, once, what groups beside each other share."""
+    crowded, hows = len(ways) > CROWDED, ways["aggregation"].replace("none", "")
+    ax.set_xticks(at, hows, rotation=90 if crowded else 0)
+    blocks = ways.assign(at=at).groupby(BLOCK)["at"].mean()
+    ax.set_xticks(blocks, [_words(*key, split=split) for key in blocks.index], minor=True)
+    pad = 3 if not any(hows) else 34 if crowded else 12
+    ax.xaxis.remove_overlapping_locs = False
+    ax.tick_params(axis="x", which="both", length=0, labelsize=7)
+    ax.tick_params(axis="x", which="minor", pad=pad)
+    ax.set_xlim(at[0] - 0.8, at[-1] + 0.8)
+
+
+def _words(scale: bool, pre_normalize: bool, pca: int, normalize: bool, *, split: bool) -> str:
+    lines = [] if split else ["min-max"] * scale + ["L2 first"] * pre_normalize
+    return "\n".join([*lines, f"PCA {pca}" if pca else "no PCA", "L2" if normalize else "raw"])

@@ -1,0 +1,99 @@
+"""One look for all figures, and files with the same bytes each time."""
+
+import textwrap
+from collections.abc import Iterable
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from sss_lib.io.artefact import replacing
+from sss_lib.models import registry as models
+
+STYLE = {
+    "figure.constrained_layout.use": True,
+    "figure.dpi": 110,
+    "savefig.dpi": 200,
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "svg.hashsalt": "semantic-sound-similarity",
+}
+COLUMN, PAGE = 3.5, 7.2
+"""Widths in inches of one column and of the page of a two-column paper."""
+
+SEARCH_LOOKS = {
+    "mips": ("MIPS: inner product", "#D55E00", "//"),
+    "mcss": ("MCSS: cosine", "#0072B2", ""),
+    "nns": ("NNS: Euclidean", "#009E73", ".."),
+}
+MARKERS = "soD^vPX<>dph*"
+FILLS = ("full", "none", "left")
+GROUP_COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442"]
+"""Of Okabe and Ito: told apart by colour-blind eyes."""
+
+
+def use_style() -> None:
+    """Set the look of all figures; call it once, before drawing."""
+    mpl.rcParams.update(STYLE)
+
+
+def save(figure: Figure, folder: str | Path, name: str) -> list[Path]:
+    """Write a figure as SVG and PNG with the same bytes each time, and return the paths."""
+    paths = [Path(folder) / f"{name}.{suffix}" for suffix in ("svg", "png")]
+    for path in paths:
+        about = {"Date": None} if path.suffix == ".svg" else {"Software": None}
+        with replacing(path) as temporary:
+            figure.savefig(temporary, metadata=about)
+    return paths
+
+
+def looks(names: Iterable[str]) -> dict[str, dict]:
+    """Colour, marker and name of each model of a run, as keywords of `Axes.plot` and `Axes.errorbar`.
+
+    The colour is the catalogue's, which variations of a model share. Markers go round by the alphabet, first
+    filled, then hollow, then half: up to 39 models differ by marker alone, and each has the same one in every
+    figure that is of the same models, whatever their order.
+
+    Examples
+    --------
+    >>> looks(["logmel", "aisfx"])["aisfx"]
+    {'color': '#0072B2', 'marker': 's', 'fillstyle': 'full', 'label': 'aiSFX'}
+    """
+    found = {}
+    for i, name in enumerate(sorted(set(names))):
+        nth, marker = divmod(i, len(MARKERS))
+        found[name] = {
+            "color": models.spec(name).colour,
+            "marker": MARKERS[marker],
+            "fillstyle": FILLS[nth % len(FILLS)],
+            "label": named(name),
+        }
+    return found
+
+
+def legend(figure: Figure) -> None:
+    """Put one legend of all that a figure shows below it, in columns that fit; it grows by as much."""
+    shown: dict = {}
+    for ax in figure.axes:
+        shown = dict(zip(*ax.get_legend_handles_labels()[::-1], strict=True)) | shown
+    below = {"loc": "outside lower center", "frameon": False, "fontsize": 7}
+    for n_columns in range(min(len(shown), 6), 0, -1):
+        drawn = figure.legend(shown.values(), shown, ncols=n_columns, **below)
+        box = drawn.get_window_extent()
+        if box.width <= figure.bbox.width or n_columns == 1:
+            figure.set_figheight((figure.bbox.height + box.height) / figure.dpi)
+            break
+        drawn.remove()
+
+
+def named(model: str) -> str:
+    """Return a model's name as it is displayed, in lines that fit a column."""
+    return textwrap.fill(plain(models.spec(model).display_name), 40)
+
+
+def plain(label: str) -> str:
+    """Return a label as text, whatever it holds: a dollar sign would begin mathematics."""
+    return label.replace("_", " ").replace("$", r"\$")

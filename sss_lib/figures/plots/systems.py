@@ -1,0 +1,148 @@
+"""Figures that compare systems by one number each."""
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from sss_lib.figures import tables
+from sss_lib.figures.plots.style import looks, named
+from sss_lib.models import registry as models
+
+GREY = {"elinewidth": 1, "ecolor": "#555555"}
+THIN = {"markersize": 4, "markeredgewidth": 0.7, "elinewidth": 0.6}
+
+
+def best_scores(scores: pd.DataFrame, n: int = 15, *, level: str = "macro") -> pd.DataFrame:
+    """MAP@n of each model's best system at one level, best model first, where it is known.
+
+    A model that has no such score isn't there: all of its clips failed, or no query has an answer.
+    """
+    best = tables.best_systems(scores, n)
+    found = tables.select(tables.of_systems(scores, best), "MAP", n, level=level)
+    found = found[np.isfinite(found["value"])]
+    place = found["model"].map({model: i for i, model in enumerate(best["model"])})
+    return found.iloc[np.argsort(place, kind="stable")]
+
+
+def require_model(scores: pd.DataFrame, model: str) -> None:
+    """Raise ValueError with the models that there are if scores have none of a model."""
+    there = sorted(set(scores["model"]))
+    if model not in there:
+        raise ValueError(f"no scores of model {model!r}; there are {', '.join(there)}")
+
+
+def whiskers(rows: pd.DataFrame) -> np.ndarray:
+    """Lengths of the 95 % intervals below and above the values [shape=(2, n_rows)]."""
+    return np.clip([rows["value"] - rows["ci_low"], rows["ci_high"] - rows["value"]], 0, None)
+
+
+def ladder(scores: pd.DataFrame, chance: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
+    """Macro MAP@n of each model's best system with its 95 % interval, down to chance."""
+    rows = best_scores(scores, n)
+    (floor,) = tables.select(chance, "MAP", n)["value"]
+    position = np.arange(len(rows), -1, -1)
+    colours = [models.spec(model).colour for model in rows["model"]]
+    ax.barh(position[:-1], rows["value"], 0.7, xerr=whiskers(rows), color=colours, error_kw=GREY)
+    ax.barh(0, floor, 0.7, color="#DDDDDD")
+    values, ends = [*rows["value"], floor], [*rows["ci_high"].fillna(rows["value"]), floor]
+    for y, value, end in zip(position, values, ends, strict=True):
+        ax.text(end, y, f"  {value:.2f}", va="center")
+    ax.set_yticks(position, [*map(named, rows["model"]), tables.CHANCE])
+    ax.tick_params(axis="y", length=0)
+    ax.set(xlim=(0, max(ends) * 1.15), ylim=(-0.6, len(rows) + 0.6))
+    ax.set_xlabel(f"macro MAP@{n}, higher is better (95 % bootstrap interval)")
+    ax.grid(axis="x", linewidth=0.4, alpha=0.5)
+    return ax
+
+
+def pca_curves(scores: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
+    """Macro MAP@n of each model against the dimensions that PCA keeps, all else as in its best system.
+
+    The last point of a line is the model without PCA, at its own dimension.
+    """
+    found = tables.select(scores, "MAP", n)
+    same = [name for name in tables.SYSTEM if name != "n_components"]
+    best = tables.best_systems(scores, n)
+    own, look = found.merge(best[same], on=same), looks(scores["model"])
+    for model in best["model"]:
+        line = own[own["model"] == model]
+        line = line.assign(dim=line["n_components"].fillna(models.spec(model).dim).astype(int))
+        line = line.sort_values("dim")
+        ax.errorbar(line["dim"], line["value"], yerr=whiskers(line), **THIN, linewidth=1, **look[model])
+    ax.set_xscale("log")
+    ax.xaxis.set_major_formatter(mpl.ticker.ScalarFormatter())
+    ax.set(xlabel="dimensions after PCA; the last point without")
+    ax.set(ylabel=f"macro MAP@{n}, higher is better", ylim=(0, None))
+    ax.grid(linewidth=0.4, alpha=0.5)
+    return ax
+
+
+def macro_against_micro(scores: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
+    """Macro against micro MAP@n of each model's best system: above the line, large classes lift it."""
+    macro, micro = (best_scores(scores, n, level=level).set_index("model") for level in ("macro", "micro"))
+    look = looks(scores["model"])
+    for model in macro.index.intersection(micro.index, sort=False):
+        x, y = macro.loc[[model]], micro.loc[[model]]
+        errors = {"xerr": whiskers(x), "yerr": whiskers(y)}
+        ax.errorbar(x["value"], y["value"], **errors, **THIN, linestyle="", **look[model])
+    ends = pd.concat([macro, micro])[["value", "ci_low", "ci_high"]]
+    low, high = 0.9 * np.nanmin(ends), 1.05 * np.nanmax(ends)
+    ax.plot([low, high], [low, high], color="#999999", linewidth=0.7, linestyle="--")
+    ax.set(xlim=(low, high), ylim=(low, high), aspect="equal")
+    ax.set(xlabel=f"macro MAP@{n}, higher is better", ylabel=f"micro MAP@{n}, higher is better")
+    ax.grid(linewidth=0.4, alpha=0.5)
+    return ax
+
+
+def cost(scores: pd.DataFrame, ax: Axes, *, n: int = 15, by: str = "dim") -> Axes:
+    """Macro MAP@n of every system against what it costs, and the front that no system beats on both.
+
+    Parameters
+    ----------
+    by : str
+        "dim" for the dimension of a clip's embedding, with bytes above; "parameters" for the network's.
+    """
+    if by not in ("dim", "parameters"):
+        raise ValueError(f"by={by!r} is unknown: use dim or parameters")
+    found = tables.select(scores, "MAP", n)
+    specs = {name: models.spec(name) for name in found["model"].unique()}
+    if by == "dim":
+        price = found["n_components"].fillna(found["model"].map(lambda name: specs[name].dim)).astype(float)
+    else:
+        price = found["model"].map(lambda name: number(specs[name].n_parameters))
+    points = found.assign(price=price).sort_values(["price", "value"], ascending=[True, False], kind="stable")
+    for name, look in looks(scores["model"]).items():
+        own = points[points["model"] == name]
+        ax.plot(own["price"], own["value"], linestyle="", markersize=4, markeredgewidth=0.7, **look)
+    front = points[points["value"] > points["value"].cummax().shift(fill_value=-1)]
+    ax.step(front["price"], front["value"], where="post", color="#999999", lw=0.8, label="front", zorder=1)
+    if by == "dim":
+        ax.set_xscale("log")
+        ax.xaxis.set_major_formatter(mpl.ticker.ScalarFormatter())
+        above = ax.secondary_xaxis("top", functions=(lambda dim: 4 * dim, lambda size: size / 4))
+        above.set_xlabel("bytes a clip (float32)")
+        above.xaxis.set_major_formatter(mpl.ticker.ScalarFormatter())
+        ax.set_xlabel("dimensions of an embedding")
+    else:
+        ax.set_xscale("symlog", linthresh=1)
+        ax.xaxis.set_major_locator(mpl.ticker.SymmetricalLogLocator(base=10, linthresh=1, subs=(1, 2, 5)))
+        ax.xaxis.set_major_formatter(mpl.ticker.ScalarFormatter())
+        ax.set_xlabel("parameters of the network, in millions")
+    ax.set(ylabel=f"macro MAP@{n}, higher is better", ylim=(0, None))
+    ax.grid(linewidth=0.4, alpha=0.5)
+    return ax
+
+
+def number(text: str) -> float:
+    """Millions of parameters from a word of the catalogue.
+
+    Examples
+    --------
+    >>> number("4.7M"), number("0"), number("1.2B")
+    (4.7, 0.0, 1200.0)
+    """
+    scale = {"K": 1e-3, "M": 1.0, "B": 1e3}
+    if not text or text == "-":
+        return 0.0
+    return float(text[:-1]) * scale[text[-1]] if text[-1] in scale else float(text) / 1e6

@@ -1,0 +1,217 @@
+"""Unpacking archives: zip, split zip and tar.gz, whole or not at all, and never outside their folder."""
+
+import contextlib
+import errno
+import gzip
+import io
+import os
+import shutil
+import stat
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from sss_lib.io.download import is_full, locked
+from sss_lib.io.split_zip import ArchiveError, JoinedZip
+
+BLOCK = 1 << 20
+
+
+_DAMAGE = (
+    *(zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, struct.error, zlib.error, EOFError),
+    NotImplementedError,  # a method of compression that there isn't
+)
+
+
+def unpack(parts: Sequence[Path], folder: Path, *, progress: bool = True) -> None:
+    """Unpack the top folder of an archive, so that it becomes `folder`, which has its name.
+
+    It is unpacked beside it under a hidden name and renamed when all is there: a run that fails leaves
+    nothing, and what a killed one leaves is deleted by the next. Anything beside the top folder is left out.
+
+    Parameters
+    ----------
+    parts : sequence of Path
+        One .zip or .tar.gz; or the parts of a split zip in order, .z01, .z02, ... and .zip last.
+    folder : Path
+        What is there already is kept, and nothing is unpacked.
+    progress : bool
+        Show a progress bar.
+
+    Raises
+    ------
+    ArchiveError
+        If the archive is damaged or a part is missing; if it has no such folder; or if a name in it is
+        absolute, leads outside, stands twice, or belongs to a link or a device.
+    OSError
+        If the disk is full, before the first byte where the archive tells its size.
+    """
+    parts, folder = [Path(part) for part in parts], Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    hidden = _hidden(folder)
+    with locked(folder):
+        shutil.rmtree(hidden, ignore_errors=True)
+        if folder.is_dir():
+            return
+        try:
+            _unpack_all(parts, hidden, progress)
+            if not (hidden / folder.name).is_dir():
+                there = ", ".join(sorted(path.name for path in hidden.iterdir())[:3]) or "nothing"
+                raise ArchiveError(f"{parts[-1]} holds no folder {folder.name}, but {there}")
+            os.replace(hidden / folder.name, folder)
+        except _DAMAGE as error:
+            raise ArchiveError(
+                f"{parts[-1]} is damaged ({error}): delete {'all parts' if parts[1:] else 'it'}, fetch again"
+            ) from None
+        except OSError as error:
+            if is_full(error):
+                raise OSError(
+                    error.errno,
+                    f"the disk is full: {parts[-1].name} could not be unpacked, and is kept. Make room, and "
+                    "run the same again",
+                ) from None
+            raise
+        finally:
+            shutil.rmtree(hidden, ignore_errors=True)
+
+
+def discard_unfinished(folder: Path) -> None:
+    """Delete what a killed run left of a folder that was to be unpacked, once no other run is at it."""
+    if _hidden(folder).is_dir():
+        with locked(folder):
+            shutil.rmtree(_hidden(folder), ignore_errors=True)
+
+
+def _hidden(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.unpacking")
+
+
+def _unpack_all(parts: list[Path], into: Path, progress: bool) -> None:
+    from tqdm import tqdm
+
+    into.mkdir()
+    units = {"unit": "B", "unit_scale": True, "unit_divisor": 1024}
+    is_zip = parts[-1].suffix.lower() == ".zip"
+    total = n_unpacked_bytes(parts) if is_zip else None
+    if total is not None:
+        require_space(into, total, f"unpack {parts[-1].name}")
+    members = _zip_members(parts) if is_zip else _tar_members(parts[-1])
+    with tqdm(desc=f"unpacking {parts[-1].name}", total=total, disable=not progress, **units) as bar:
+        for name, source, checksum in members:
+            path = into.joinpath(*_safe(name, parts[-1]).parts)
+            try:
+                if source is None:
+                    path.mkdir(parents=True, exist_ok=True)
+                    continue
+                path.parent.mkdir(parents=True, exist_ok=True)
+                file = path.open("xb")
+            except (FileExistsError, NotADirectoryError):
+                raise ArchiveError(f"{parts[-1]} holds {name!r} twice: it isn't to be trusted") from None
+            except OSError as error:
+                if error.errno != errno.ENAMETOOLONG:
+                    raise
+                raise ArchiveError(f"{parts[-1]} holds a name too long for this disk: {name!r}") from None
+            found = 0
+            with source, file:
+                while block := source.read(BLOCK):
+                    found = zlib.crc32(block, found)
+                    file.write(block)
+                    bar.update(len(block))
+            if checksum not in (None, found):  # zipfile itself doesn't look at a file that claims to be empty
+                raise zipfile.BadZipFile(f"{name!r} has another checksum")
+
+
+def n_unpacked_bytes(parts: Sequence[Path]) -> int:
+    """How many bytes the files of a zip have, by its own account."""
+    with _opened(parts) as archive:
+        return sum(info.file_size for info in archive.infolist())
+
+
+def contents(parts: Sequence[Path]) -> dict[str, tuple[int, int]]:
+    """Size and CRC-32 of each file of a zip by its name, by the zip's own account.
+
+    Raises
+    ------
+    ArchiveError
+        If it is damaged.
+    """
+    try:
+        with _opened(parts) as archive:
+            return {i.filename: (i.file_size, i.CRC) for i in archive.infolist() if not i.is_dir()}
+    except _DAMAGE as error:
+        raise ArchiveError(f"{parts[-1]} is damaged ({error}): fetch it again") from None
+
+
+def checksum(path: Path) -> int:
+    """CRC-32 of a file."""
+    found = 0
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            found = zlib.crc32(block, found)
+    return found
+
+
+def require_space(folder: Path, n_bytes: int, what: str) -> None:
+    """Raise OSError with both numbers if a disk has less free space than is needed.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it is needed; the nearest folder that exists is asked.
+    n_bytes : int
+    what : str
+        For the message: "unpack x.zip".
+    """
+    folder = folder.resolve()
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if free < n_bytes:
+        raise OSError(
+            f"to {what} takes {n_bytes / 1e9:.2f} GB, but the disk of {folder} has {free / 1e9:.2f} GB free: "
+            "make room, or choose a data folder on another disk"
+        )
+
+
+def _safe(name: str, archive: Path) -> PurePosixPath:
+    """Path of a member, if it stays where it is put."""
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or any(sign in name for sign in "\\:\0"):
+        raise ArchiveError(f"{archive} holds {name!r}, which could lead outside its folder: not unpacked")
+    return path
+
+
+def _zip_members(parts: list[Path]) -> Iterator[tuple[str, IO[bytes] | None, int | None]]:
+    """Name, content and CRC-32 of each file; the content of a folder is None."""
+    with _opened(parts) as archive:
+        for info in archive.infolist():
+            kind = stat.S_IFMT(info.external_attr >> 16)
+            if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+                raise ArchiveError(f"{parts[-1]} holds {info.filename!r}, a link or a device: not unpacked")
+            if info.flag_bits & 1:
+                raise ArchiveError(f"{parts[-1]} holds {info.filename!r} encrypted: unpack it by hand")
+            yield info.orig_filename, None if info.is_dir() else archive.open(info), info.CRC
+
+
+def _tar_members(path: Path) -> Iterator[tuple[str, IO[bytes] | None, None]]:
+    """Name and content of each file, in one pass; the content of a folder is None. There is no checksum."""
+    with gzip.open(path) as content, tarfile.open(fileobj=content, mode="r|") as archive:
+        for member in archive:
+            if not (member.isfile() or member.isdir()):
+                raise ArchiveError(f"{path} holds {member.name!r}, a link or a device: not unpacked")
+            yield member.name, archive.extractfile(member), None
+        while content.read(BLOCK):  # to its end, where the checksum of the whole is
+            pass
+
+
+@contextlib.contextmanager
+def _opened(parts: Sequence[Path]) -> Iterator[zipfile.ZipFile]:
+    """Open a zip, or the parts of one."""
+    with contextlib.ExitStack() as stack:
+        files = [stack.enter_context(open(part, "rb")) for part in parts]
+        whole = files[0] if len(files) == 1 else io.BufferedReader(JoinedZip(files), BLOCK)
+        yield stack.enter_context(zipfile.ZipFile(whole))

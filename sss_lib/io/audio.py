@@ -1,0 +1,340 @@
+"""One decoder for every model: a file becomes one finite, mono, float32 waveform at the rate asked for."""
+
+import contextlib
+import hashlib
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sss_lib.io import containers, ffmpeg
+
+if TYPE_CHECKING:
+    import soundfile
+
+MAX_DURATION_S = 30.0
+"""Clips are cut to this length before any model sees them: the longest clip of FSD50K."""
+SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".au", ".caf", ".w64")
+"""Of files that libsndfile reads."""
+FFMPEG_SUFFIXES = (".m4a", ".mp4", ".aac", ".wma", ".webm")
+"""Of files for which ffmpeg must be installed."""
+RATES_HZ = (100, 2_000_000)
+"""Sample rates outside are taken for damage."""
+UNKNOWN_FRAMES = 2**63 - 1
+"""What libsndfile says of a flac that was written as a stream, which it can't read to its end."""
+BLOCK_FRAMES = 1 << 18
+
+
+class AudioError(ValueError):
+    """A file from which no usable waveform comes; the message names the file and says why."""
+
+
+def decode(path: str | Path, rate_hz: int, *, max_duration_s: float | None = MAX_DURATION_S) -> np.ndarray:
+    """Mono waveform of an audio file: channels averaged, cut to a length, then resampled.
+
+    Parameters
+    ----------
+    path : str or Path
+        Any format that libsndfile reads (wav, flac, ogg, opus, mp3, aiff, ...); if ffmpeg is installed, any
+        that it reads (m4a, wma, ...). What the file is counts, not its suffix.
+    rate_hz : int
+        Sample rate of the result. Resampling is soxr's very high quality.
+    max_duration_s : float or None
+        Later audio is dropped; None keeps all of it.
+
+    Returns
+    -------
+    np.ndarray [shape=(n_samples,), dtype=float32]
+        Full scale is +-1.
+
+    Raises
+    ------
+    AudioError
+        If the file can't be read, is empty, ends early, or holds values that are not finite.
+    """
+    channels, native_hz = read(path, max_duration_s=max_duration_s)
+    with np.errstate(over="ignore"):  # told below
+        wave = channels.mean(axis=1, dtype=np.float32)
+    if native_hz != rate_hz and len(wave):
+        import soxr
+
+        wave = soxr.resample(wave, native_hz, rate_hz, quality="VHQ")
+    if not len(wave):
+        raise AudioError(f"{path} is empty: it has no sample at {rate_hz} Hz")
+    if not np.isfinite(wave).all():
+        raise AudioError(f"{path} holds values too large to reckon with: convert it again")
+    return wave
+
+
+def read(path: str | Path, *, max_duration_s: float | None = None) -> tuple[np.ndarray, int]:
+    """Samples of every channel of an audio file at its own rate, and that rate in Hz.
+
+    Returns
+    -------
+    channels : np.ndarray [shape=(n_samples, n_channels), dtype=float32]
+    rate_hz : int
+
+    Raises
+    ------
+    AudioError
+        See `decode`.
+    """
+    pieces, rates_hz = zip(*blocks(path, max_duration_s=max_duration_s), strict=True)
+    return np.concatenate(pieces), rates_hz[0]
+
+
+def blocks(path: str | Path, *, max_duration_s: float | None = None) -> Iterator[tuple[np.ndarray, int]]:
+    """Samples of an audio file as `read` gives them, a few seconds at a time, for files of any length.
+
+    Yields
+    ------
+    block : np.ndarray [shape=(n_samples, n_channels), dtype=float32]
+        None is empty.
+    rate_hz : int
+        The same with every block.
+
+    Raises
+    ------
+    AudioError
+        See `decode`; perhaps only after some blocks.
+    """
+    import soundfile
+
+    path, n_frames, n_wrong = Path(path), 0, 0
+    try:
+        _require_whole(path)
+        with _opened(path, max_duration_s) as file:
+            for block in _blocks_of(file, path, max_duration_s):
+                n_frames += len(block)
+                n_wrong += int(np.count_nonzero(~np.isfinite(block)))
+                if not n_wrong:  # else the rest is only counted
+                    yield block, file.samplerate
+    except soundfile.LibsndfileError as error:
+        raise AudioError(f"{path} can't be decoded: {error.error_string} Copy or convert it again.") from None
+    except OSError as error:
+        raise AudioError(f"{path} can't be read: {error.strerror or error}") from None
+    if not n_frames:
+        raise AudioError(f"{path} is empty: it has no sample")
+    if n_wrong:
+        raise AudioError(f"{path} holds {n_wrong} values that are not finite: convert it again")
+
+
+def duration_s(path: str | Path) -> float:
+    """Length in seconds by the file's own account; nan where it can't be told.
+
+    Quick, but for the rare file that doesn't tell: it is decoded, in little memory.
+    """
+    import soundfile
+
+    if not os.path.isfile(path):  # a pipe or a device would never end
+        return np.nan
+    try:
+        about = soundfile.info(path)
+        if about.frames != UNKNOWN_FRAMES:
+            return about.frames / about.samplerate
+    except (soundfile.LibsndfileError, OSError):
+        pass
+    told_s = ffmpeg.told_duration_s(path)
+    try:
+        return sum(len(block) / rate_hz for block, rate_hz in blocks(path)) if told_s is None else told_s
+    except AudioError:
+        return np.nan
+
+
+def needs_ffmpeg(path: str | Path) -> bool:
+    """Whether a file, by its suffix, can only be read if ffmpeg is installed."""
+    return os.path.splitext(path)[1].lower() in FFMPEG_SUFFIXES
+
+
+@contextlib.contextmanager
+def _opened(path: Path, max_duration_s: float | None) -> Iterator["soundfile.SoundFile"]:
+    """Open a file, or what ffmpeg makes of one that libsndfile can't read."""
+    import soundfile
+
+    try:
+        file = soundfile.SoundFile(path)
+    except soundfile.LibsndfileError as error:
+        reason = error.error_string
+    else:
+        with file:
+            if file.frames != UNKNOWN_FRAMES:
+                yield file
+                return
+        reason = "its header doesn't say how long it is."
+    with tempfile.TemporaryDirectory() as folder:
+        decoded = os.path.join(folder, "decoded.w64")
+        _decode_with_ffmpeg(path, decoded, max_duration_s, reason)
+        with soundfile.SoundFile(decoded) as file:
+            yield file
+
+
+def _blocks_of(file: "soundfile.SoundFile", path: Path, max_duration_s: float | None) -> Iterator[np.ndarray]:
+    """Yield the samples block by block: a damaged header must not say how much memory is taken."""
+    if not RATES_HZ[0] <= file.samplerate <= RATES_HZ[1]:
+        raise AudioError(f"{path} says that it has {file.samplerate} samples a second: its header is damaged")
+    n_wanted = np.inf if max_duration_s is None else round(max_duration_s * file.samplerate)
+    n_frames = 0
+    while n_frames < n_wanted:
+        block = file.read(int(min(BLOCK_FRAMES, n_wanted - n_frames)), dtype="float32", always_2d=True)
+        if not len(block):
+            break
+        yield block
+        n_frames += len(block)
+    if n_frames < min(n_wanted, file.frames) and not _is_estimate(file, path):
+        raise AudioError(f"{path} is cut short: it has {n_frames} of {file.frames} samples. Copy it again.")
+
+
+def _is_estimate(file: "soundfile.SoundFile", path: Path) -> bool:
+    """Whether the number of samples that libsndfile promises isn't the file's own count."""
+    return (file.format == "MP3" or "MPEG" in file.subtype) and not containers.counts_frames(path)
+
+
+def _decode_with_ffmpeg(path: Path, decoded: str, max_duration_s: float | None, reason: str) -> None:
+    """Write what ffmpeg decodes to a file; AudioError if it isn't installed, or complains."""
+    program = ffmpeg.program()
+    if program is None:
+        raise AudioError(
+            f"{path} can't be decoded: {reason} Convert it, or install ffmpeg, which reads more formats."
+        )
+    try:
+        complaint = ffmpeg.decode(program, path, decoded, max_duration_s)
+    except subprocess.TimeoutExpired as error:
+        raise AudioError(f"{path} took ffmpeg more than {error.timeout:g} s: given up") from None
+    if complaint:
+        mend = "Copy or convert it again."
+        raise AudioError(f"{path} can't be decoded: {reason} ffmpeg says: {complaint}. {mend}")
+
+
+def _require_whole(path: Path) -> None:
+    """Raise AudioError if there is no file, or its end is missing: libsndfile reads on without a word."""
+    if path.is_symlink() and not path.exists():
+        raise AudioError(f"{path} is a link to {os.readlink(path)}, which does not exist")
+    if not path.is_file():
+        raise AudioError(f"{path} is not a file: check the audio folder and the fname in the ground truth")
+    if not path.stat().st_size:
+        raise AudioError(f"{path} is empty: it has 0 bytes. Copy it again.")
+    if containers.is_cut_short(path):
+        raise AudioError(f"{path} is cut short: its end is missing. Copy it again.")
+    if (n := containers.n_streams(path)) > 1:
+        raise AudioError(f"{path} holds {n} sounds in a row, and only the first would be heard: split it")
+
+
+def pad_to(wave: np.ndarray, n_samples: int) -> np.ndarray:
+    """Return the waveform with zeros after it, so that it has at least `n_samples`.
+
+    Examples
+    --------
+    >>> pad_to(np.array([1.0, 2.0]), 4)
+    array([1., 2., 0., 0.])
+    """
+    return np.pad(wave, (0, max(0, n_samples - len(wave))))
+
+
+def chunk(values: np.ndarray, size: int, hop: int, *, keep_partial: bool = True) -> np.ndarray:
+    """Windows of equal size along the first axis, at fixed positions: 0, hop, 2 hop, ...
+
+    What does not fill the last window is zero-padded (or dropped with `keep_partial=False`), and
+    anything shorter than one window gives exactly one padded window: never none, never a random one.
+
+    Parameters
+    ----------
+    values : np.ndarray [shape=(n, ...)]
+        A waveform, or the frames of a spectrogram.
+    size, hop : int
+        Window length and the distance between window starts, in steps of the first axis.
+
+    Returns
+    -------
+    np.ndarray [shape=(n_windows, size, ...)]
+
+    Examples
+    --------
+    >>> chunk(np.arange(1, 6), size=3, hop=2)
+    array([[1, 2, 3],
+           [3, 4, 5]])
+    >>> chunk(np.arange(1, 7), size=3, hop=2)
+    array([[1, 2, 3],
+           [3, 4, 5],
+           [5, 6, 0]])
+    >>> chunk(np.arange(1, 7), size=3, hop=2, keep_partial=False)
+    array([[1, 2, 3],
+           [3, 4, 5]])
+    >>> chunk(np.arange(1, 3), size=3, hop=2, keep_partial=False)
+    array([[1, 2, 0]])
+    """
+    beyond_first = max(0, len(values) - size)
+    n_windows = 1 + (-(-beyond_first // hop) if keep_partial else beyond_first // hop)
+    n_needed = size + (n_windows - 1) * hop
+    padding = [(0, max(0, n_needed - len(values)))] + [(0, 0)] * (values.ndim - 1)
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(values, padding), size, axis=0)[::hop]
+    return np.moveaxis(windows[:n_windows], -1, 1).copy()
+
+
+def windows(wave: np.ndarray, size: int, *, long: str = "windows", short: str = "repeat") -> np.ndarray:
+    """Windows of a waveform for a network that takes just one length, at places that never vary.
+
+    Parameters
+    ----------
+    wave : np.ndarray [shape=(n_samples,)]
+        At least one sample.
+    size : int
+        Samples of a window.
+    long : str
+        Of a longer wave: "windows" gives all, one after the other, the last one moved back to end where the
+        wave ends; "spread" three: at the start, in the middle and at the end; "truncate" the first; "crop"
+        one at a place drawn with the wave itself as the seed.
+    short : str
+        Of a shorter wave: "repeat" repeats it until the window is full, "repeatpad" as often as it fits
+        whole, with zeros after that, and "pad" fills up with zeros.
+
+    Returns
+    -------
+    np.ndarray [shape=(n_windows, size)]
+
+    Raises
+    ------
+    ValueError
+        If `long` or `short` is unknown.
+
+    Examples
+    --------
+    >>> windows(np.arange(1, 6), 2)
+    array([[1, 2],
+           [3, 4],
+           [4, 5]])
+    >>> windows(np.arange(1, 10), 2, long="spread")
+    array([[1, 2],
+           [4, 5],
+           [8, 9]])
+    >>> windows(np.arange(1, 6), 2, long="truncate")
+    array([[1, 2]])
+    >>> [windows(np.arange(1, 3), 5, short=how)[0] for how in ("repeat", "repeatpad", "pad")]
+    [array([1, 2, 1, 2, 1]), array([1, 2, 1, 2, 0]), array([1, 2, 0, 0, 0])]
+    """
+    if long not in ("windows", "spread", "truncate", "crop"):
+        raise ValueError(f"long {long!r} is unknown: use windows, spread, truncate or crop")
+    if short not in ("repeat", "repeatpad", "pad"):
+        raise ValueError(f"short {short!r} is unknown: use repeat, repeatpad or pad")
+    if len(wave) < size:
+        n_repeated = {"repeat": size, "repeatpad": size // len(wave) * len(wave), "pad": len(wave)}[short]
+        return pad_to(np.resize(wave, n_repeated), size)[None]
+    last = len(wave) - size
+    if long == "truncate":
+        starts = [0]
+    elif long == "spread":
+        starts = [0, last // 2, last]
+    elif long == "crop":
+        starts = [int(draws(wave).integers(last + 1))]
+    else:
+        starts = [*range(0, last, size), last]
+    return np.stack([wave[start : start + size] for start in starts])
+
+
+def draws(wave: np.ndarray) -> np.random.Generator:
+    """Random numbers that are always the same for the same waveform, whose digest is their seed."""
+    digest = hashlib.sha256(np.ascontiguousarray(wave).tobytes()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:8]))

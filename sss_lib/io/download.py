@@ -1,0 +1,300 @@
+"""Downloading a file: with a progress bar, going on where a broken download stopped, checked, atomic."""
+
+import contextlib
+import errno
+import hashlib
+import http.client
+import json
+import os
+import re
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import IO
+
+from sss_lib.io.artefact import replacing
+
+_HEADERS = {"User-Agent": f"sss_lib/{version('semantic-sound-similarity')}"}
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class FetchError(OSError):
+    """A file that could not be downloaded: it is still absent, and nothing says that it is wrong."""
+
+    code = 0  # where HTTP errors have their status: to try again at once is no use
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A file on the web, and what is known of it before it comes.
+
+    Attributes
+    ----------
+    url : str
+    path : Path
+        Where it is to be.
+    what : str
+        For messages: "the weights of aisfx".
+    n_bytes : int or None
+    digest : str or None
+        What it is held to.
+    algorithm : str
+        Of the digest: "sha256" or "md5".
+    note : str
+        What a message says after a wrong digest.
+    flaw : callable
+        Why a file can't be the right one, in words: "" if it can.
+
+    Examples
+    --------
+    >>> Remote("https://example.org/x", Path("x"), "an example", n_bytes=7).difference(8)
+    'has 8 bytes, not 7'
+    """
+
+    url: str
+    path: Path
+    what: str
+    n_bytes: int | None = None
+    digest: str | None = None
+    algorithm: str = "sha256"
+    note: str = ""
+    flaw: Callable[[Path], str] = lambda path: ""
+
+    def difference(self, n_bytes: int | None, digest: str | None = None) -> str:
+        """Return how a size and a digest differ from those expected, in words: "" if they don't."""
+        if n_bytes is not None and self.n_bytes not in (None, n_bytes):
+            return f"has {n_bytes} bytes, not {self.n_bytes}"
+        if None in (digest, self.digest) or digest == self.digest:
+            return ""
+        return f"has {self.algorithm} {digest}, not {self.digest}{self.note}"
+
+
+def fetch(
+    remote: Remote,
+    *,
+    progress: bool = True,
+    retries: int = 3,
+    backoff_s: float = 1.0,
+    timeout_s: float = 30.0,
+    allow_http: bool = False,
+) -> str | None:
+    """Download a file, unless one is at its path already; return the digest of what came, if it did.
+
+    A download that breaks or is killed leaves `{file}.part`, and the next try goes on from there. The file
+    gets its name when it is whole and checked. Of processes that want it, one downloads and the others wait.
+
+    Parameters
+    ----------
+    remote : Remote
+    progress : bool
+        Show a progress bar.
+    retries : int
+        How often in a row to try again without getting any further.
+    backoff_s : float
+        Pause before the first of these, in seconds; each is twice as long as the one before.
+    timeout_s : float
+        How long the server may be silent, in seconds.
+    allow_http : bool
+        Accept a URL without encryption.
+
+    Raises
+    ------
+    FetchError
+        If the file can't be downloaded; the message says where to put it by hand.
+    ValueError
+        If what came isn't what was expected (it is deleted), or the URL isn't https.
+    """
+    path = remote.path
+    if path.is_file():
+        return None
+    if not (allow_http or remote.url.startswith("https:")):
+        raise ValueError(f"{remote.url}, {remote.what}, is not https: give an https URL, or set allow_http")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = part_of(path)
+    with locked(path):
+        if path.is_file():  # another process was faster
+            return None
+        try:
+            _download(remote, part, progress, retries, backoff_s, timeout_s)
+        except (OSError, http.client.HTTPException) as error:
+            if is_full(error):
+                raise FetchError(
+                    f"the disk is full: {path.parent} has no room for the rest of {path.name}, "
+                    f"{remote.what}. What came is kept: make room, and run the same again"
+                ) from None
+            raise FetchError(
+                f"{remote.url}, {remote.what}, could not be downloaded ({error}): try again later, "
+                f"or put the file at {path} by hand"
+            ) from None
+        digest = digest_of(part, remote.algorithm)
+        if wrong := remote.difference(part.stat().st_size, digest) or remote.flaw(part):
+            _discard(part)
+            raise ValueError(
+                f"{remote.url}, {remote.what}, {wrong}: what came is deleted; try again later, or "
+                f"put the right file at {path} by hand"
+            )
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(part, path)
+        _discard(part)
+    return digest
+
+
+def size_of(url: str, *, timeout_s: float = 30.0) -> int | None:
+    """Return how many bytes the server says that a file has; None if it doesn't say."""
+    request = urllib.request.Request(url, headers=_HEADERS, method="HEAD")
+    try:
+        with urllib.request.build_opener(_Redirect).open(request, timeout=timeout_s) as response:
+            told = response.headers["Content-Length"]
+            return int(told) if told else None
+    except (OSError, ValueError, http.client.HTTPException):
+        return None
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error says that a disk, or the user's share of it, is full."""
+    return getattr(error, "errno", None) in _FULL
+
+
+def digest_of(path: Path, algorithm: str = "sha256") -> str:
+    """Return the digest of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+def part_of(path: Path) -> Path:
+    """Path of what has come of a file so far."""
+    return path.with_name(f"{path.name}.part")
+
+
+def write_json(path: Path, value: dict) -> None:
+    """Write a JSON file, atomically."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep other processes out of the block; the system lets them in when this one ends, however it ends."""
+    with path.with_name(f".{path.name}.lock").open("ab") as file:
+        if os.name == "nt":
+            import msvcrt
+
+            acquired = False
+            while not acquired:
+                with contextlib.suppress(OSError):  # after ten seconds
+                    msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)  # type: ignore[attr-defined]
+                    acquired = True
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _download(
+    remote: Remote, part: Path, progress: bool, retries: int, backoff_s: float, timeout_s: float
+) -> None:
+    """Download into `part`, trying again until it is whole or `retries` tries got no further."""
+    tries, longest = 0, 0
+    while True:
+        try:
+            return _receive(remote, part, progress, timeout_s)
+        except (OSError, http.client.HTTPException) as error:
+            size = part.stat().st_size if part.exists() else 0
+            tries, longest = (1, size) if size > longest else (tries + 1, longest)
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()
+            if is_full(error):
+                raise
+            status = getattr(error, "code", 500)  # a broken connection is like a broken server
+            if status == 416:  # the resource ends before `size`: `part` is no beginning of it
+                _discard(part)
+            if tries > retries or (status < 500 and status not in (408, 416, 429)):
+                raise
+        time.sleep(backoff_s * 2 ** (tries - 1))
+
+
+def _receive(remote: Remote, part: Path, progress: bool, timeout_s: float) -> None:
+    """Download into `part`, going on from what it holds if that surely is a beginning of the same thing."""
+    from tqdm import tqdm
+
+    about = json.loads(_about(part).read_text()) if part.exists() and _about(part).exists() else {}
+    validator = about.get("validator")
+    is_safe = validator or remote.digest  # a mixture of two versions would be noticed
+    may_go_on = is_safe and about.get("url") == remote.url
+    size = part.stat().st_size if may_go_on else 0
+    if size and size == about["n_bytes"]:
+        return
+    request = urllib.request.Request(remote.url, headers=_HEADERS)
+    if size:
+        request.add_header("Range", f"bytes={size}-")
+        if validator:
+            request.add_header("If-Range", validator)
+    with urllib.request.build_opener(_Redirect).open(request, timeout=timeout_s) as response:
+        found = _validator(response.headers)
+        if response.status == 206:
+            span = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers["Content-Range"] or "")
+            n_bytes = int(span[2]) if span else None
+            if not size or (span and int(span[1]), n_bytes, found) != (size, about["n_bytes"], validator):
+                _discard(part)
+                raise ConnectionError("the server went on with something else")
+        else:
+            size, n_bytes = 0, remote.n_bytes if response.length is None else response.length
+            if response.headers.get_content_type() == "text/html":
+                raise FetchError("a web page came, not a file")
+            tells_its_end = n_bytes is not None or response.chunked
+            if not tells_its_end and remote.digest is None:
+                raise FetchError("nothing would tell when it is whole: state its n_bytes or its digest")
+            if wrong := remote.difference(n_bytes):
+                _discard(part)
+                raise ValueError(f"{remote.url} {wrong}: put the right file at {remote.path} by hand")
+            part.write_bytes(b"")  # before this: other bytes must never stand beside a new description
+            write_json(_about(part), {"url": remote.url, "validator": found, "n_bytes": n_bytes})
+        units = {"unit": "B", "unit_scale": True, "unit_divisor": 1024}
+        bar = tqdm(desc=remote.path.name, initial=size, total=n_bytes, disable=not progress, **units)
+        with part.open("ab") as file, bar:
+            while block := response.read(1 << 16):
+                file.write(block)
+                bar.update(len(block))
+                size += len(block)
+    if n_bytes is not None and size < n_bytes:
+        raise ConnectionError(f"it ended after {size} of {n_bytes} bytes")
+
+
+class _Redirect(urllib.request.HTTPRedirectHandler):
+    """Follows redirects, but never from https to anything else."""
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        """Return the next request."""
+        if newurl.partition(":")[0] not in ("https", req.type):
+            raise urllib.error.HTTPError(newurl, code, "redirected away from https", headers, fp)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _validator(headers: http.client.HTTPMessage) -> str | None:
+    """Return what tells this version of a resource from others: a strong ETag, or when it changed."""
+    etag = headers["ETag"] or ""
+    return etag if etag.startswith('"') else headers["Last-Modified"]
+
+
+def _about(part: Path) -> Path:
+    """Path of the file that tells what `part` is a part of."""
+    return part.with_name(f"{part.name}.json")
+
+
+def _discard(part: Path) -> None:
+    part.unlink(missing_ok=True)
+    _about(part).unlink(missing_ok=True)

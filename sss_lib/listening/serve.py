@@ -1,0 +1,77 @@
+"""Serve notebook 06 as a page: `python -m sss_lib listen`, which is what `make listen` runs."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from sss_lib.experiment.grid import NOTEBOOKS
+from sss_lib.experiment.store import Store, replacing
+
+LOCAL = ("127.0.0.1", "localhost", "::1")
+LEFT_S = 600
+"""How long after a page is left its kernel ends: Voila's own way, when a page closes, its server refuses."""
+
+
+def prepare(store: Store, dataset: str) -> Path:
+    """Return notebook 06 with a dataset's name filled in and as its title, among the executed notebooks."""
+    import nbformat
+    import papermill
+
+    parameters = {"data_dir": str(store.data_dir.absolute()), "dataset": dataset}
+    prepared = store.runs_dir(dataset) / "06_listening" / f"{dataset}.ipynb"
+    notebook = papermill.execute_notebook(
+        NOTEBOOKS / "06_listening.ipynb", None, parameters, prepare_only=True, progress_bar=False
+    )
+    notebook.metadata["title"] = f"{dataset} · listening"
+    with replacing(prepared) as path:
+        nbformat.write(notebook, path)
+    return prepared
+
+
+def command(host: str, port: int, notebook: str | Path, *, browser: bool = True) -> list[str]:
+    """Command that serves the page, and no file beside it. Pages that are left keep their kernel a while."""
+    return [
+        *(sys.executable, "-m", "voila", str(notebook)),
+        *(f"--Voila.ip={host}", f"--port={port}", "--template=listening"),
+        "--VoilaConfiguration.file_allowlist=(?!).",  # fits nothing
+        f"--MappingKernelManager.cull_idle_timeout={LEFT_S}",
+        f"--MappingKernelManager.cull_interval={min(LEFT_S, 60)}",
+        # "" for no: another page must not reach this one by a name of its own that leads to this machine.
+        *(["--Voila.tornado_settings=allow_remote_access="] if host in LOCAL else []),
+        *([] if browser else ["--no-browser"]),
+    ]
+
+
+def environment() -> dict[str, str]:
+    """Environment in which Voila finds the page's template."""
+    share = str(Path(__file__).parent / "share")
+    return {
+        **os.environ,
+        "JUPYTER_PATH": os.pathsep.join(filter(None, [share, os.environ.get("JUPYTER_PATH")])),
+    }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line. Returns the exit code where nothing is served."""
+    parser = argparse.ArgumentParser(prog="python -m sss_lib listen", description=__doc__)
+    parser.add_argument("--dataset", default="mini", help="name of a dataset that a grid has run on")
+    parser.add_argument("--data-dir", type=Path, default=NOTEBOOKS.parent / "data")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to serve on; by default this machine alone"
+    )
+    parser.add_argument("--port", type=int, default=8866)
+    parser.add_argument("--no-browser", action="store_true", help="don't open a browser")
+    options = parser.parse_args(arguments)
+    store = Store(options.data_dir)
+    if not store.ranked(options.dataset):
+        print(
+            f"error: {options.dataset!r} has no rankings in {options.data_dir}: "
+            "run a grid on it first, such as with `make run`",
+            file=sys.stderr,
+        )
+        return 2
+    notebook = prepare(store, options.dataset)
+    print("stop with control-C", flush=True)  # Voila says where, which is elsewhere if the port is taken
+    arguments = command(options.host, options.port, notebook, browser=not options.no_browser)
+    os.execve(sys.executable, arguments, environment())

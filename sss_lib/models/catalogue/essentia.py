@@ -1,0 +1,192 @@
+"""What Essentia computes: descriptors, and frozen graphs of networks."""
+
+from typing import Any
+
+from sss_lib.models.spec import ModelSpec
+from sss_lib.models.weights.file import Weights
+
+ESSENTIA_MODELS = "https://essentia.upf.edu/models"
+
+
+def _graph(options: dict[str, Any], differs: str, **in_paper: Any) -> dict[str, Any]:
+    """Fields of a graph that Essentia runs: its options, and what the 2024 study's code did otherwise."""
+    return {
+        "options": options,
+        "paper": {"gain_db": 6.0, "options": {**options, "min_s": 1.0, **in_paper}},
+        "paper_differs": "6 dB louder, clipped at full scale: its loader's replay gain of 0 dB; clips under "
+        f"1 s padded to it with zeros; {differs}",
+    }
+
+
+def _patches(**options: Any) -> dict[str, Any]:
+    """Fields of a graph that takes patches of Essentia's bands."""
+    options = {"input": "model/Placeholder", "channel": 1, "peak": False, **options}
+    options |= {"last_patch": "half", "min_s": 0.0}
+    return _graph(options, "a last patch that isn't full dropped", last_patch="full")
+
+
+VGGISH = {"front_end": "TensorflowInputVGGish", "frame": 400, "hop": 160, "patch": 96, "patch_hop": 93}
+"""Of VGGish and YAMNet: frames in samples, patches in frames."""
+
+
+def _essentia_weights(path: str) -> Weights:
+    """Weights of a graph that Essentia's site publishes, without a digest."""
+    url = f"{ESSENTIA_MODELS}/{path}.pb"
+    return Weights(url.rpartition("/")[2], "CC BY-NC-SA 4.0", "essentia.upf.edu/models", url=url)
+
+
+def _fsd_sinet(variant: str, name: str) -> ModelSpec:
+    return ModelSpec(
+        name=f"fsd-sinet-{variant}",
+        display_name=f"FSD-SINet {name}",
+        variation_of="FSD-SINet",
+        loader="essentia_graphs",
+        rate_hz=22050,
+        dim=512,
+        hop_s=50 * 220 / 22050,
+        modality="A",
+        objective="Classification",
+        n_parameters="5M",
+        data_size="51K",
+        colour="#D55E00",
+        trained_on="FSD50K",
+        verified="stand-in graph with the published nodes and shapes",
+        citation="Fonseca et al., Shift-invariance in sound event tagging with CNNs, arXiv:2107.00623",
+        requires="essentia",
+        weights=_essentia_weights(f"audio-event-recognition/fsd-sinet/fsd-sinet-{variant}-1"),
+        **_patches(
+            front_end="TensorflowInputFSDSINet",
+            frame=660,
+            hop=220,
+            patch=101,
+            patch_hop=50,
+            input="x",
+            output="model/global_max_pooling1d/Max",
+            channel=3,
+            peak=True,
+        ),
+    )
+
+
+def _openl3(content: str, n_bands: int, dim: int) -> ModelSpec:
+    return ModelSpec(
+        name=f"openl3-{content}-mel{n_bands}-emb{dim}",
+        display_name=f"OpenL3 {content} {n_bands} {dim}",
+        variation_of="OpenL3",
+        loader="openl3",
+        rate_hz=48000,
+        dim=dim,
+        hop_s=1.0,
+        modality="A&I",
+        objective="Audiovisual correspondence",
+        n_parameters="5M",
+        data_size="296K",
+        colour="#56B4E9",
+        trained_on="AudioSet",
+        verified="stand-in graph; the mel front end against librosa and Essentia",
+        citation="Cramer et al., Look, Listen, and Learn More, ICASSP 2019",
+        requires="essentia",
+        weights=_essentia_weights(f"feature-extractors/openl3/openl3-{content}-mel{n_bands}-emb{dim}-3"),
+        **_graph(
+            {"n_bands": n_bands, "centred": False, "min_s": 0.0},
+            "the first second centred on the beginning, and all that is left at the end counted",
+            centred=True,
+        ),
+    )
+
+
+ROWS = (
+    ModelSpec(
+        name="msd-musicnn",
+        display_name="MSD-MusiCNN",
+        loader="essentia_graphs",
+        rate_hz=16000,
+        dim=200,
+        hop_s=93 * 256 / 16000,
+        modality="A",
+        objective="Classification",
+        n_parameters="0.8M",
+        data_size="200K",
+        colour="#009E73",
+        trained_on="Million Song Dataset",
+        verified="real weights: equals the published network in TensorFlow",
+        citation="Pons and Serra, musicnn: Pre-trained Convolutional Neural Networks for Music Audio "
+        "Tagging, arXiv:1909.06654",
+        requires="essentia",
+        weights=Weights(
+            file="msd-musicnn.pb",
+            sha256="d55a43f628317525793f1ba125c6ff3e8a777a38c9ad3e63ceb80372718dd834",
+            licence="ISC",
+            source="the wheel musicnn 0.1.0 on PyPI, musicnn/MSD_musicnn",
+        ),
+        options=_patches(
+            front_end="TensorflowInputMusiCNN",
+            frame=512,
+            hop=256,
+            patch=187,
+            patch_hop=93,
+            output="model/penultimate",
+        )["options"],
+    ),
+    ModelSpec(
+        name="freesound",
+        display_name="Freesound",
+        loader="freesound",
+        rate_hz=44100,
+        dim=1584,
+        hop_s=None,
+        modality="A",
+        n_parameters="0",
+        data_size="0",
+        colour="#CC79A7",
+        verified="Essentia itself",
+        citation="Bogdanov et al., Essentia: an audio analysis library for music information retrieval, "
+        "ISMIR 2013",
+        requires="essentia",
+        options={"silent_frames": "drop", "rhythm": "degara"},
+        scaled=True,
+    ),
+    ModelSpec(
+        name="vggish",
+        display_name="VGGish",
+        loader="essentia_graphs",
+        rate_hz=16000,
+        dim=128,
+        hop_s=0.93,
+        modality="A",
+        objective="Classification",
+        n_parameters="62M",
+        data_size="80M",
+        colour="#F0E442",
+        trained_on="YouTube-8M, preliminary",
+        verified="stand-in graph with the published nodes and shapes",
+        citation="Hershey et al., CNN architectures for large-scale audio classification, ICASSP 2017",
+        requires="essentia",
+        weights=_essentia_weights("feature-extractors/vggish/audioset-vggish-3"),
+        **_patches(**VGGISH, output="model/vggish/embeddings"),
+    ),
+    ModelSpec(
+        name="yamnet",
+        display_name="YAMNet",
+        loader="essentia_graphs",
+        rate_hz=16000,
+        dim=1024,
+        hop_s=0.93,
+        modality="A",
+        objective="Classification",
+        n_parameters="4M",
+        data_size="2M",
+        colour="#7F7F00",
+        trained_on="AudioSet",
+        verified="stand-in graph with the published nodes and shapes",
+        citation="Plakal and Ellis, YAMNet, github.com/tensorflow/models, 2020",
+        requires="essentia",
+        weights=_essentia_weights("audio-event-recognition/yamnet/audioset-yamnet-1"),
+        **_patches(**VGGISH, input="melspectrogram", output="embeddings"),
+    ),
+    _fsd_sinet("vgg41-tlpf", "41 TLPF"),
+    _fsd_sinet("vgg42-aps", "42 APS"),
+    _fsd_sinet("vgg42-tlpf_aps", "42 TLPF APS"),
+    _fsd_sinet("vgg42-tlpf", "42 TLPF"),
+    *(_openl3(c, bands, dim) for c in ("env", "music") for bands in (128, 256) for dim in (512, 6144)),
+)

@@ -1,0 +1,1 @@
+"""What several loaders put before their networks: spectrograms, Kaldi's features, batches of windows."""

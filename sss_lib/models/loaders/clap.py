@@ -1,0 +1,104 @@
+"""What the CLAP models share: the log-mel front end, and the projection of Microsoft's.
+
+Frames of 1024 samples, 64 mel bands, decibels. Where a published file holds the mel filter bank that its
+network was trained with, that one is used, whatever the configurations beside it say: those of CLAP 2023 and
+Pengi contradict each other (microsoft/CLAP issue 38).
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sss_lib.models.frontends.spectrogram import centred_power, decibels, triangular_filterbank
+
+if TYPE_CHECKING:
+    from torch import nn
+
+SIZE, N_BANDS = 1024, 64
+LOW_HZ, HIGH_HZ = 50, 14000
+
+
+def mel_bank(rate_hz: int, *, htk: bool) -> np.ndarray:
+    """Mel filter bank of LAION-CLAP: torchaudio's where htk, librosa's otherwise.
+
+    Returns
+    -------
+    np.ndarray [shape=(513, 64), dtype=float32]
+    """
+    return triangular_filterbank(
+        rate_hz=rate_hz,
+        size=SIZE,
+        n_bands=N_BANDS,
+        low_hz=LOW_HZ,
+        high_hz=HIGH_HZ,
+        htk=htk,
+        unit_area=not htk,
+    )
+
+
+def take_bank(state: dict, name: str, source: str | Path) -> np.ndarray:
+    """Remove the mel filter bank from a state dict and return it.
+
+    Raises
+    ------
+    ValueError
+        If it isn't there or has another shape; `source` is named in the message.
+    """
+    bank = state.pop(name, None)
+    if bank is None:
+        raise ValueError(f"{source} has no {name}, the mel filter bank: get the published file again")
+    if bank.shape != (SIZE // 2 + 1, N_BANDS):
+        raise ValueError(f"{source} has {name} of shape {list(bank.shape)}, not {[SIZE // 2 + 1, N_BANDS]}")
+    return np.array(bank.float())
+
+
+def log_mel(bank: np.ndarray, hop: int, *, sixteen_bit: bool = False) -> Callable[[np.ndarray], np.ndarray]:
+    """Front end of a network.
+
+    Parameters
+    ----------
+    bank : np.ndarray [shape=(513, 64), dtype=float32]
+    hop : int
+        In samples.
+    sixteen_bit : bool
+        Samples are clipped to full scale and cut down to multiples of 1/32767 first, as LAION's code does.
+
+    Returns
+    -------
+    callable
+        Waveform float32 [n_samples] to decibels float32 [1, 1 + n_samples // hop, 64].
+    """
+
+    def front_end(wave: np.ndarray) -> np.ndarray:
+        if sixteen_bit:
+            wave = np.trunc(np.clip(wave, -1, 1) * np.float32(32767)) / np.float32(32767)
+        return decibels(centred_power(wave, size=SIZE, hop=hop) @ bank)[None]
+
+    return front_end
+
+
+def projection(n_in: int) -> "nn.Module":
+    """Projection of CLAP 2022, CLAP 2023 and Pengi to 1024 values, with its published names.
+
+    Returns
+    -------
+    torch.nn.Module
+        [n, n_in] to [n, 1024].
+    """
+    import torch
+    from torch import nn
+
+    class Projection(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear1 = nn.Linear(n_in, 1024, bias=False)
+            self.linear2 = nn.Linear(1024, 1024, bias=False)
+            self.layer_norm = nn.LayerNorm(1024)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.linear1(x)
+            return self.layer_norm(x + self.linear2(nn.functional.gelu(x)))
+
+    return Projection()

@@ -1,0 +1,109 @@
+"""Freesound's own representation: statistics of the low-level descriptors of the FreesoundExtractor."""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from sss_lib.io import audio
+from sss_lib.models.loaders.essentia_import import essentia_standard
+from sss_lib.models.spec import ModelSpec
+
+STATISTICS = ("dmean", "dmean2", "dvar", "dvar2", "mean", "var")
+"""Those of the study: mean and variance of a descriptor, and of its first and second differences' sizes."""
+FRAME = 2048
+LIMIT_DB = -45
+"""About where `level_db` of a clip is whose replay gain is 40 dB: Essentia takes it for silence."""
+
+
+def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the extractor: waveform to [1, dim], a number for each statistic of each descriptor and band.
+
+    By default the extractor fills silent frames with noise, other noise each time. The option
+    `silent_frames` says what is done in place of that: "drop" leaves them out, unless too little would be
+    left. `rhythm` is the beat tracker, the quicker of two: rhythm isn't among what is selected, but always
+    computed.
+    """
+    standard = essentia_standard(spec.name)
+    extractors = [
+        standard.FreesoundExtractor(
+            lowlevelSilentFrames=how, tonalSilentFrames=how, rhythmMethod=spec.options["rhythm"]
+        )
+        for how in (spec.options["silent_frames"], "keep")
+    ]
+    return lambda wave: describe(extractors, wave, rate_hz=spec.rate_hz)
+
+
+def describe(extractors: Sequence[Callable], wave: np.ndarray, *, rate_hz: int) -> np.ndarray:
+    """Six statistics of every low-level descriptor, in the order of their names, each band apart.
+
+    An extractor reads files only: it's given the decoded wave as a temporary one. A wave shorter than one
+    frame is padded with zeros.
+
+    Parameters
+    ----------
+    extractors : sequence of callable
+        Path to Essentia's pool; the first that finds something to describe does it.
+    wave : np.ndarray [shape=(n_samples,), dtype=float32]
+    rate_hz : int
+
+    Returns
+    -------
+    np.ndarray [shape=(1, dim), dtype=float32]
+
+    Raises
+    ------
+    ValueError
+        If the wave is silent, or so quiet that the extractors take it for silence.
+    """
+    import soundfile
+
+    if not wave.any():
+        raise ValueError("the clip is silent: Freesound's descriptors are undefined")
+    wave = audio.pad_to(wave, FRAME)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "clip.wav"
+        soundfile.write(path, wave, rate_hz, subtype="FLOAT")
+        for extractor in extractors:
+            try:
+                pool, _ = extractor(str(path))
+                break
+            except RuntimeError as error:
+                reason = str(error)
+        else:
+            level = f"whose loudest parts are at {level_db(wave, rate_hz=rate_hz):.1f} dB of full scale"
+            if "silent" in reason:
+                raise ValueError(
+                    f"the clip, {level}, is too quiet for Freesound's extractor: it takes what is below "
+                    f"about {LIMIT_DB} dB for silence"
+                )
+            raise ValueError(f"Freesound's extractor can't describe the clip, {level}: {reason}")
+    names = [name for name in sorted(pool.descriptorNames()) if is_selected(name)]
+    return np.concatenate([np.atleast_1d(pool[name]) for name in names])[None].astype(np.float32)
+
+
+def level_db(wave: np.ndarray, *, rate_hz: int) -> float:
+    """Level of the loudest parts in dB of full scale: 95 % of the wave's twentieths of a second are below.
+
+    It has a floor of -100.
+
+    Examples
+    --------
+    >>> round(level_db(np.full(44100, 0.1), rate_hz=44100), 1)
+    -20.0
+    """
+    size = rate_hz // 20
+    power = np.square(audio.chunk(wave, size, size), dtype=np.float64).mean(axis=1)
+    return float(10 * np.log10(max(np.percentile(power, 95), 1e-10)))
+
+
+def is_selected(name: str) -> bool:
+    """Whether a name of Essentia's pool is one of the six statistics of a low-level descriptor.
+
+    Examples
+    --------
+    >>> [is_selected(n) for n in ("lowlevel.mfcc.dmean", "lowlevel.mfcc.max", "tonal.hpcp.mean")]
+    [True, False, False]
+    """
+    return name.startswith("lowlevel.") and name.rpartition(".")[2] in STATISTICS

@@ -1,0 +1,158 @@
+"""Any encoder with the interface of HEAR 2021 (hearbenchmark.com), by its module's name.
+
+The name of such a model is `hear:MODULE`, or `hear:MODULE:PATH` where PATH is what the module's `load_model`
+takes: its weights. The module can be any that Python can import. Frames are the timestamp embeddings; where a
+module has none, its scene embedding is the clip's.
+"""
+
+import contextlib
+import functools
+import importlib
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from sss_lib.io import audio
+from sss_lib.models import naming as outside
+from sss_lib.models.frontends import batches
+from sss_lib.models.spec import ModelSpec
+from sss_lib.models.weights.file import content_digest
+
+PROBES_S = 2.0, audio.MAX_DURATION_S
+"""Lengths of noise that tell how far apart the timestamps are: the second if the first has but one."""
+
+_CODE: dict[str, str | None] = {}
+"""Digest of the source that each module runs."""
+
+
+def spec_of(name: str) -> ModelSpec:
+    """Row for a model that isn't in the catalogue, as its module describes itself.
+
+    Its artefacts note the contents of the weights and of the module's own file, so that a change is noticed.
+
+    Parameters
+    ----------
+    name : str
+        "hear:MODULE" or "hear:MODULE:PATH".
+
+    Raises
+    ------
+    ValueError
+        If the name isn't one of these, the module can't be imported, or what it has isn't HEAR's interface.
+    FileNotFoundError
+        If PATH doesn't exist.
+    """
+    found = re.fullmatch(r"hear:([\w.]+)(?::(.+))?", name)
+    if not found:
+        raise ValueError(f"model {name!r} is no name of a HEAR module: write hear:MODULE or hear:MODULE:PATH")
+    module, path = found[1], os.path.abspath(found[2]) if found[2] else ""
+    imported = _imported(module)
+    files = {"code": getattr(imported, "__file__", None), "weights": path}
+    digests = {what: content_digest(file) for what, file in files.items() if file}
+    if _CODE.setdefault(module, digests.get("code")) != digests.get("code"):  # edited since it was imported
+        importlib.reload(imported)
+        _CODE[module] = digests["code"]
+    return _described(module, path, tuple(digests.items()))
+
+
+def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the module's own function: waveform to [n_frames, dim]."""
+    module, model = _loaded(*(spec.options[key] for key in ("module", "path", "digests")))
+    if hasattr(model, "to"):
+        device = batches.chosen(device)
+        model.to(device)
+    return lambda wave: _embed(module, model, wave, device)[0]
+
+
+def _imported(module: str) -> ModuleType:
+    """Return the module, which has what HEAR asks for."""
+    try:
+        imported = importlib.import_module(module)
+    except ImportError as error:
+        raise ValueError(
+            f"module {module!r} of a HEAR model can't be imported ({error}): install it, or name "
+            "its folder in the environment variable PYTHONPATH"
+        ) from None
+    lacks = [] if hasattr(imported, "load_model") else ["load_model"]
+    if not any(hasattr(imported, name) for name in ("get_timestamp_embeddings", "get_scene_embeddings")):
+        lacks.append("get_timestamp_embeddings or get_scene_embeddings")
+    if lacks:
+        raise ValueError(f"module {module!r} has no {' and no '.join(lacks)}: HEAR's interface needs it")
+    return imported
+
+
+@functools.lru_cache(maxsize=1)
+def _loaded(module: str, path: str, digests: tuple) -> tuple:
+    """Return the module and its model, loaded once for the contents that the digests tell."""
+    imported = _imported(module)
+    model = imported.load_model(path) if path else imported.load_model()
+    if not isinstance(getattr(model, "sample_rate", None), int):
+        rate = getattr(model, "sample_rate", None)
+        raise ValueError(
+            f"the model of module {module!r} has sample_rate {rate!r}: HEAR asks for an int, in Hz"
+        )
+    if hasattr(model, "eval"):
+        model.eval()
+    return imported, model
+
+
+@functools.lru_cache
+def _described(module: str, path: str, digests: tuple) -> ModelSpec:
+    imported, model = _loaded(module, path, digests)
+    hop_s = None
+    for seconds in PROBES_S:
+        noise = np.random.default_rng(0).normal(0, 0.1, round(seconds * model.sample_rate))
+        frames, times_s = _embed(imported, model, noise.astype(np.float32), "cpu")
+        if len(times_s) > 1:
+            hop_s = float(np.median(np.diff(times_s)))
+            break
+    labels = [module, Path(path).stem] if path else [module]
+    name, display_name = outside.names_of("hear", *labels, path=path)
+    return ModelSpec(
+        name=name,
+        display_name=display_name,
+        loader="hear",
+        rate_hz=model.sample_rate,
+        dim=frames.shape[1],
+        hop_s=hop_s,
+        colour="#888888",
+        citation=f"module {module}, with the interface of HEAR 2021",
+        options={"module": module, "path": path, "digests": digests},
+    )
+
+
+def _embed(module: ModuleType, model: Any, wave: np.ndarray, device: str) -> tuple[np.ndarray, np.ndarray]:
+    """Frames [n_frames, dim] and their times in seconds; a scene is one frame without a time."""
+    clips, torch = _batch_of_one(model, wave, device), sys.modules.get("torch")
+    with torch.no_grad() if torch else contextlib.nullcontext():
+        if hasattr(module, "get_timestamp_embeddings"):
+            (frames,), (times_ms,) = map(_array, module.get_timestamp_embeddings(clips, model))
+        else:
+            frames, times_ms = _array(module.get_scene_embeddings(clips, model)), np.empty(0)
+    if frames.ndim != 2 or len(times_ms) not in (0, len(frames)):
+        raise ValueError(
+            f"module {module.__name__!r} gave a clip embeddings of shape {frames.shape} at {len(times_ms)} "
+            "timestamps: HEAR asks for one row a timestamp, or one row"
+        )
+    return frames, times_ms / 1000
+
+
+def _batch_of_one(model: Any, wave: np.ndarray, device: str) -> Any:
+    """Return the wave [1, n_samples] in the kind of tensor that the model works with."""
+    tensorflow = sys.modules.get("tensorflow")
+    if tensorflow and isinstance(model, tensorflow.Module):
+        return tensorflow.convert_to_tensor(wave[None])
+    import torch
+
+    return torch.from_numpy(wave[None]).to(device)
+
+
+def _array(tensor: Any) -> np.ndarray:
+    """Return a tensor of either library as an array."""
+    return np.asarray(tensor.detach().cpu() if hasattr(tensor, "detach") else tensor)

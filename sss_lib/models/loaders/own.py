@@ -1,0 +1,76 @@
+"""Encoders of the user's own, added by `models.register`."""
+
+import difflib
+import hashlib
+import inspect
+import itertools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from sss_lib.io import audio
+from sss_lib.models.spec import ModelSpec
+
+
+def load(spec: ModelSpec, device: str) -> Callable:
+    """Return the function that was registered, given window by window if it takes one length only.
+
+    It chooses its device itself.
+    """
+    del device
+    return Windowed(spec) if spec.window_s else spec.network
+
+
+@dataclass(frozen=True)
+class Windowed:
+    """A user's function on the windows of a wave, which the words of its name choose."""
+
+    spec: ModelSpec
+
+    def __call__(self, wave: np.ndarray) -> np.ndarray:
+        """Frame embeddings of one wave: those of its windows, one after the other."""
+        return self.embed([wave])[0]
+
+    def embed(self, waves: Iterable[np.ndarray]) -> list[np.ndarray]:
+        """Frame embeddings of each wave; where the function has a method `embed`, it gets all windows."""
+        size, network = self.spec.window_size, self.spec.network
+        policy = {"long": self.spec.long, "short": self.spec.short}
+        of_waves = [audio.windows(wave, size, **policy) for wave in waves]
+        windows = [window for of_wave in of_waves for window in of_wave]
+        embedded = iter(network.embed(windows) if hasattr(network, "embed") else map(network, windows))
+        return [np.concatenate(list(itertools.islice(embedded, len(of_wave)))) for of_wave in of_waves]
+
+
+def text_tower(spec: ModelSpec) -> Callable | None:
+    """Return the network's own `embed_text`, if it has one."""
+    return getattr(spec.network, "embed_text", None)
+
+
+def row(name: str, network: Callable, about: dict) -> ModelSpec:
+    """Row of the catalogue for a function from a wave to frames.
+
+    Raises
+    ------
+    ValueError
+        If `about` has what is no field of `ModelSpec`; the message has the nearest one.
+    """
+    known = [one.name for one in fields(ModelSpec) if one.name not in ("name", "loader", "network")]
+    for key in about.keys() - set(known):
+        near = difflib.get_close_matches(key, known, 1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise ValueError(f"{key!r} of {name!r} is no field of a model: {hint}They are {', '.join(known)}")
+    defaults = {"display_name": name, "hop_s": None, "colour": "#000000", "citation": "your own"}
+    options = {"code": code_digest(network), **about.pop("options", {})}
+    return ModelSpec(name=name, loader="own", network=network, options=options, **{**defaults, **about})
+
+
+def code_digest(network: Callable) -> str:
+    """Digest of a function's or an object's source, so that embeddings are made again when it changes."""
+    code = network if inspect.isfunction(network) else type(network)
+    try:
+        source = inspect.getsource(code)
+    except (OSError, TypeError):  # typed into a bare interpreter: what it was compiled to
+        compiled = getattr(code, "__code__", None)
+        source = repr((compiled.co_code, compiled.co_consts)) if compiled else repr(code)
+    return hashlib.sha256(source.encode()).hexdigest()[:16]

@@ -1,0 +1,272 @@
+"""Audio encoders of the transformers library from a folder: its path is the model's name.
+
+The folder is what `save_pretrained` writes or what a model's page offers: config.json, the feature
+extractor's preprocessor_config.json or processor_config.json, and model.safetensors or pytorch_model.bin, in
+one file or in parts. Nothing is looked up on the net, and no code that lies there is run.
+"""
+
+import functools
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sss_lib.io import audio
+from sss_lib.models import naming as outside
+from sss_lib.models.frontends import batches
+from sss_lib.models.loaders import pe_audio
+from sss_lib.models.spec import ModelSpec
+from sss_lib.models.weights import checkpoint
+from sss_lib.models.weights.file import content_digest
+
+if TYPE_CHECKING:
+    import torch
+
+
+def _any_length(dim: int, hop_s: float) -> dict:
+    return {"dim": dim, "hop_s": float(hop_s)}
+
+
+def _one_a_window(dim: int, window_s: float, short: str) -> dict:
+    return {"dim": dim, "hop_s": float(window_s), "window_s": float(window_s), "short": short}
+
+
+def _describe_speech(config: Any, extractor: Any) -> dict:
+    return _any_length(config.hidden_size, np.prod(config.conv_stride) / extractor.sampling_rate)
+
+
+def _encode_speech(model: Any, features: Callable, wave: np.ndarray) -> "torch.Tensor":
+    shortest = 1  # samples that one frame sees
+    config = model.config
+    for kernel, stride in zip(config.conv_kernel[::-1], config.conv_stride[::-1], strict=True):
+        shortest = (shortest - 1) * stride + kernel
+    return model(features(audio.pad_to(wave, shortest))["input_values"]).last_hidden_state[0]
+
+
+def _describe_ast(config: Any, extractor: Any) -> dict:
+    return _one_a_window(config.hidden_size, extractor.max_length * 0.01, "pad")
+
+
+def _encode_ast(model: Any, features: Callable, wave: np.ndarray) -> "torch.Tensor":
+    return model(features(audio.pad_to(wave, 400))["input_values"]).pooler_output
+
+
+def _describe_clap(config: Any, extractor: Any) -> dict:
+    dim = getattr(config, "audio_config", config).projection_dim
+    return _one_a_window(dim, extractor.max_length_s, "repeatpad")
+
+
+def _encode_clap(model: Any, features: Callable, wave: np.ndarray) -> "torch.Tensor":
+    inputs = features(wave)
+    # No window is longer than itself: where none is, the extractor would call one so at random.
+    embedded = model(inputs["input_features"], is_longer=inputs["is_longer"] & False).audio_embeds
+    return embedded / embedded.norm(dim=-1, keepdim=True)  # as the library's own get_audio_features
+
+
+def _describe_whisper(config: Any, extractor: Any) -> dict:
+    return {
+        "dim": config.d_model,
+        "hop_s": 2 * extractor.hop_length / extractor.sampling_rate,
+        "window_s": float(extractor.chunk_length),
+        "short": "pad",
+    }
+
+
+def _encode_whisper(model: Any, features: Callable, wave: np.ndarray) -> "torch.Tensor":
+    return model.encoder(features(wave)["input_features"]).last_hidden_state[0]
+
+
+def _describe_pe(config: Any, extractor: Any) -> dict:
+    return _any_length(config.text_config.hidden_size, pe_audio.HOP / extractor.sampling_rate)
+
+
+_SPEECH = _describe_speech, _encode_speech
+KINDS: dict[str, tuple[str, Callable[[Any, Any], dict[str, Any]], Any]] = {
+    "audio-spectrogram-transformer": ("ASTModel", _describe_ast, _encode_ast),
+    "clap": ("ClapAudioModelWithProjection", _describe_clap, _encode_clap),
+    "hubert": ("HubertModel", *_SPEECH),
+    "pe_audio": ("", _describe_pe, None),  # its own loader reads it
+    "wav2vec2": ("Wav2Vec2Model", *_SPEECH),
+    "wavlm": ("WavLMModel", *_SPEECH),
+    "whisper": ("WhisperModel", _describe_whisper, _encode_whisper),
+}
+"""By the model_type of config.json: class, configuration to fields of the spec, window to [n_frames, dim]."""
+
+
+_SPEECH_HEADS = (
+    *("lm_head.", "classifier.", "projector.", "layer_weights", "tdnn.", "objective."),
+    *("feature_extractor.weight", "feature_extractor.bias", "quantizer.", "project_q.", "project_hid."),
+)
+HEADS = {
+    "audio-spectrogram-transformer": ("classifier.",),
+    "clap": ("text_model.", "text_projection.", "logit_scale_"),
+    **dict.fromkeys(("hubert", "wav2vec2", "wavlm"), _SPEECH_HEADS),
+    "whisper": ("proj_out.",),
+}
+"""By the model_type: beginnings of names that the encoder does without, in the published files."""
+_NOT_TEXT = ("audio_model.", "audio_projection.", "logit_scale_")
+"""Beginnings of the names that a CLAP's text encoder does without."""
+
+
+def spec_of(path: str | Path) -> ModelSpec:
+    """Row for a model that isn't in the catalogue, as its configuration describes it.
+
+    Its artefacts note the contents of the folder's .json files and its weights, so that a change is noticed.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Raises
+    ------
+    ValueError
+        If files are missing, or it's no audio encoder that is known here.
+    FileNotFoundError
+        If there is no such folder.
+    """
+    folder = Path(os.path.abspath(path))
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder} is not a folder: check the path of the model")
+    config, extractor = _configuration(folder)
+    if config.model_type not in KINDS:
+        raise ValueError(
+            f"{folder} holds a model of type {config.model_type!r}: known are {', '.join(KINDS)}; for "
+            "another, write a module with HEAR's interface"
+        )
+    files = sorted([*folder.glob("*.json"), *checkpoint.weight_files(folder)])
+    _, fields, _ = KINDS[config.model_type]
+    name, display_name = outside.names_of("folder", folder.name, path=str(folder))
+    return ModelSpec(
+        name=name,
+        display_name=display_name,
+        loader="pe_audio" if config.model_type == "pe_audio" else "transformers_audio",
+        rate_hz=extractor.sampling_rate,
+        colour="#888888",
+        citation=f"a folder with a model of type {config.model_type}",
+        requires="transformers",
+        options={
+            "folder": str(folder),
+            "model_type": config.model_type,
+            "digests": [[file.name, content_digest(file)] for file in files],
+        },
+        **fields(config, extractor),
+    )
+
+
+def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the encoder: waveform to [n_frames, dim], one window at a time."""
+    import torch
+
+    folder = Path(spec.options["folder"])
+    config, extractor = _configuration(folder)
+    kind, describe, encode = KINDS[spec.options["model_type"]]
+    described = describe(config, extractor)
+    own_way = described.get("short")  # of the feature extractor with short clips
+    hop = round(described["hop_s"] * spec.rate_hz)
+    device = batches.chosen(device)
+    model = _read(folder, kind, HEADS[spec.options["model_type"]]).to(device)
+
+    def features(wave: np.ndarray) -> dict:
+        return extractor(wave, sampling_rate=spec.rate_hz, return_tensors="pt").to(device)
+
+    def embed(wave: np.ndarray) -> np.ndarray:
+        frames = []
+        with torch.inference_mode():
+            for piece in _pieces(spec, wave, own_way):
+                n_frames = -(-len(piece) // hop)  # the rest is the extractor's padding
+                frames.append(encode(model, features, piece)[:n_frames])
+        return torch.cat(frames).float().cpu().numpy()
+
+    return embed
+
+
+def text_tower(spec: ModelSpec) -> Callable[[str], np.ndarray] | None:
+    """What embeds words by a CLAP's text encoder, to [dim]; None without one, or without its tokenizer."""
+    folder = Path(spec.options["folder"])
+    has_tokenizer = any((folder / name).is_file() for name in ("tokenizer.json", "vocab.json"))
+    if spec.options["model_type"] != "clap" or not has_tokenizer:
+        return None
+    return functools.partial(_embed_text, folder)
+
+
+def _embed_text(folder: Path, words: str) -> np.ndarray:
+    import torch
+
+    tokenizer, model = _text_encoder(folder)
+    longest = model.config.max_position_embeddings - model.config.pad_token_id - 1  # where positions begin
+    tokens = tokenizer(words, truncation=True, max_length=longest, return_tensors="pt")
+    with torch.inference_mode():
+        embedded = model(tokens["input_ids"], attention_mask=tokens["attention_mask"]).text_embeds[0]
+    return (embedded / embedded.norm()).float().numpy()  # as the sounds' are
+
+
+@functools.cache
+def _text_encoder(folder: Path) -> tuple[Any, Any]:
+    """Return the tokenizer and the text encoder of a CLAP."""
+    import transformers
+
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    return tokenizer, _read(folder, "ClapTextModelWithProjection", _NOT_TEXT)
+
+
+def _configuration(folder: Path) -> tuple[Any, Any]:
+    """Return the configurations of the model and of its feature extractor."""
+    import transformers
+
+    local = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        config = transformers.AutoConfig.from_pretrained(folder, **local)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "At least one mel filter")  # so it is in AST, by design
+            extractor = transformers.AutoFeatureExtractor.from_pretrained(folder, **local)
+    except (OSError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(
+            f"{folder} can't be read as an audio model of transformers ({reason}): it needs config.json and "
+            "preprocessor_config.json as save_pretrained writes them"
+        ) from None
+    return config, extractor
+
+
+def _read(folder: Path, kind: str, heads: tuple[str, ...]) -> Any:
+    """Return the encoder with all its weights, in evaluation mode.
+
+    Raises
+    ------
+    ValueError
+        If weights are missing, are no part of the encoder or its heads, or have another shape.
+    """
+    import torch
+    import transformers
+
+    transformers.utils.logging.set_verbosity_error()  # of unused weights, at length
+    transformers.utils.logging.disable_progress_bar()
+    network, content = getattr(transformers, kind), checkpoint.read_folder(folder)
+    state = checkpoint.select(content, folder, dropped=heads)
+    config = network.config_class.from_pretrained(folder, local_files_only=True)
+    try:
+        model, about = network.from_pretrained(
+            None, config=config, state_dict=state, dtype=torch.float32, output_loading_info=True
+        )
+    except (OSError, RuntimeError) as error:
+        raise ValueError(f"the weights in {folder} don't fit config.json: {error}") from None
+    # The mask is for training, and fine-tuned models are often without; positions are counted anyway.
+    optional = ("masked_spec_embed", "position_ids")
+    missing = [name for name in about["missing_keys"] if not name.endswith(optional)]
+    for names, what in ((missing, "missing is"), (about["unexpected_keys"], "unknown is")):
+        if names:
+            more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+            first = ", ".join(sorted(names)[:5])
+            raise ValueError(f"the weights in {folder} are not those of config.json: {what} {first}{more}")
+    return model.eval()
+
+
+def _pieces(spec: ModelSpec, wave: np.ndarray, own_way: str | None) -> list[np.ndarray]:
+    """Windows of a wave; one shorter than the window stays so where the feature extractor is to fill it."""
+    size = spec.window_size if spec.window_s else len(wave)
+    if len(wave) <= size and spec.short == own_way:
+        return [wave]
+    return list(audio.windows(wave, size, long=spec.long, short=spec.short))

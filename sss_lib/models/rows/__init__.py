@@ -1,1 +1,0 @@
-"""Rows of the catalogue, a file a kind of model."""

@@ -1,0 +1,28 @@
+"""Clip embeddings to rankings: notebook 03.
+
+A matrix of embeddings and the name of a search come in; a `Ranking` goes out.
+
+- `rank`: by whichever search is named; `ranking`: what each of them gives.
+- `similarity`, `exact`: all clips compared.
+- `naming`: how searches are named; `approximate`: those through structures of faiss.
+- `index`: clips that new sounds are ranked against: stored, added to, deleted from.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "exact": ["best", "rank_outside", "top"],
+        "index": ["Index"],
+        "rank": ["rank"],
+        "ranking": ["Ranking", "blocks", "in_threads", "query_rows"],
+        "similarity": [
+            "SEARCHES",
+            "Similarities",
+            "inner_product_form",
+            "require_known_search",
+            "unique_rows",
+        ],
+    },
+)

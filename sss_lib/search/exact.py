@@ -1,0 +1,187 @@
+"""Clip embeddings to rankings, exactly: maximum inner product, maximum cosine, nearest neighbours.
+
+Queries and clips are compared in blocks, so that memory doesn't grow with the corpus; the best results so far
+are kept, and of the next clips only those that beat the last of these are looked at.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from sss_lib.search.ranking import Ranking, blocks, in_threads
+from sss_lib.search.similarity import BLOCKS, Similarities
+
+
+def rank_outside(
+    x: np.ndarray,
+    queries: np.ndarray,
+    search: str = "nns",
+    top_n: int = 150,
+    *,
+    at_a_time: tuple[int, int] = BLOCKS,
+) -> Ranking:
+    """Ranking of the corpus for sounds that are none of it; see `rank`.
+
+    What a sound finds, and its scores to the last bit, depend on the corpus and on itself, not on what else
+    is asked.
+
+    Parameters
+    ----------
+    x : np.ndarray [shape=(n_clips, dim)]
+    queries : np.ndarray [shape=(n_queries, dim)]
+    search : str
+        "nns", "mips" or "mcss".
+    top_n : int
+        Results a query, at most n_clips.
+
+    Examples
+    --------
+    >>> rank_outside(np.array([[0.0], [1.0], [3.0]]), np.array([[2.5], [1.0]])).neighbours
+    array([[2, 1, 0],
+           [1, 0, 2]], dtype=int32)
+    """
+    similarities = Similarities(x, search).asked_by(queries)
+    return ranking_of(similarities, np.arange(len(queries)), min(top_n, len(x)), at_a_time)
+
+
+def ranking_of(
+    similarities: Similarities, rows: np.ndarray, n: int, at_a_time: tuple[int, int] = BLOCKS
+) -> Ranking:
+    """Ranking of clips that were prepared before, by these queries; see `rank`."""
+    neighbours, scores = np.empty((len(rows), n), np.int32), np.empty((len(rows), n), np.float32)
+
+    def fill(block: np.ndarray) -> None:
+        neighbours[block], scores[block] = rank_block(similarities, rows[block], n, at_a_time[1])
+
+    in_threads(fill, blocks(np.arange(len(rows)), at_a_time[0]))
+    return Ranking(neighbours, scores)
+
+
+def rank_block(
+    similarities: Similarities, rows: np.ndarray, top_n: int, width: int = BLOCKS[1]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Neighbours and scores of a few queries; see `Ranking`."""
+    columns, similarity = top(similarities.bands(rows, width=width), len(rows), top_n)
+    scores = similarities.to_scores(rows, columns, similarity)
+    absent = np.isneginf(similarity)
+    columns[absent], scores[absent] = -1, np.nan
+    return columns, scores
+
+
+NOTHING = np.iinfo(np.int64).max
+"""Key of a place that no clip has taken."""
+
+
+def top(bands: Iterable[tuple[np.ndarray, np.ndarray]], n_rows: int, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """The n largest similarities of each query, largest first, equal ones in row order.
+
+    A sample of each row of the first band gives a threshold that a little more than n values are expected to
+    pass; later it is the n-th best so far. Only what passes is sorted.
+
+    Parameters
+    ----------
+    bands : iterable of (columns, similarity)
+        As from `Similarities.bands`.
+    n_rows, n : int
+
+    Returns
+    -------
+    columns : np.ndarray [shape=(n_rows, at most n), dtype=int32]
+    similarity : np.ndarray [shape=(n_rows, at most n), dtype=float32]
+        -inf where there are fewer clips; what `columns` has there means nothing.
+
+    Examples
+    --------
+    >>> top([(np.arange(4), np.array([[1.0, 3.0, 2.0, 3.0]], np.float32))], 1, 3)
+    (array([[1, 3, 2]], dtype=int32), array([[3., 3., 2.]], dtype=float32))
+    """
+    keys = np.empty((n_rows, 0), np.int64)
+    for columns, similarity in bands:
+        last = keys[:, -1] if keys.shape[1] == n else np.full(n_rows, NOTHING)
+        row, place = _candidates(similarity, n, last)
+        passing = _keys(similarity[row, place], columns[place])
+        if keys.shape[1] == n:
+            better = passing < last[row]
+            row, passing = row[better], passing[better]
+        sizes = np.diff(np.searchsorted(row, np.arange(n_rows + 1)))
+        beside = np.full((n_rows, sizes.max(initial=1)), NOTHING)
+        beside[np.arange(beside.shape[1]) < sizes[:, None]] = passing
+        keys = np.hstack([keys, beside])
+        keys.sort(axis=1)
+        keys = keys[:, :n]
+    return (keys & 0x7FFFFFFF).astype(np.int32) * (keys != NOTHING), _similarity_of(keys)
+
+
+def _candidates(similarity: np.ndarray, n: int, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Row and place of the values that may be among the n best: all that are, and not many more."""
+    n_rows, n_columns = similarity.shape
+    full = last != NOTHING
+    known = full.all() or n_columns <= n
+    threshold = _similarity_of(last) if known else _sampled_thresholds(similarity, n)
+    passes = similarity >= threshold[:, None]
+    flat, sizes = _places(passes)
+    short = np.flatnonzero(~full & (sizes < min(n, n_columns)))
+    if len(short):
+        exact = np.partition(similarity[short], n_columns - n, axis=1)[:, n_columns - n]
+        passes[short] = similarity[short] >= exact[:, None]
+        flat, sizes = _places(passes)
+    row = np.repeat(np.arange(n_rows), sizes)
+    return row, flat - row * n_columns
+
+
+def _places(passes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where a table is true, numbered through its rows, and how often in each row."""
+    flat = np.flatnonzero(passes)
+    return flat, np.diff(np.searchsorted(flat, np.arange(len(passes) + 1) * passes.shape[1]))
+
+
+def _keys(similarity: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Integers that sort by similarity, largest first, and then by column.
+
+    The bits of a float32, turned so that a larger value is a smaller integer, with the column behind them.
+    """
+    bits = (similarity + np.float32(0)).view(np.int32)  # -0.0 becomes 0.0
+    return np.where(bits < 0, bits & 0x7FFFFFFF, ~bits).astype(np.int64) << 32 | columns
+
+
+def _similarity_of(keys: np.ndarray) -> np.ndarray:
+    """Similarity that a key was made of; -inf of none."""
+    turned = (keys >> 32).astype(np.int32)
+    bits = np.where(turned < 0, ~turned, turned | np.int32(-(2**31)))
+    return np.where(keys == NOTHING, np.float32(-np.inf), bits.view(np.float32))
+
+
+def best(similarity: np.ndarray, n: int) -> np.ndarray:
+    """Columns of the n largest values of each row, largest first, equal values by column.
+
+    Parameters
+    ----------
+    similarity : np.ndarray [shape=(n_rows, n_columns), dtype=float32]
+        Without nan.
+    n : int
+        At most n_columns.
+
+    Returns
+    -------
+    np.ndarray [shape=(n_rows, n), dtype=int32]
+
+    Examples
+    --------
+    >>> best(np.array([[1.0, 3.0, 2.0, 3.0]], np.float32), 3)
+    array([[1, 3, 2]], dtype=int32)
+    """
+    return top([(np.arange(similarity.shape[1]), similarity)], len(similarity), n)[0]
+
+
+def _sampled_thresholds(similarity: np.ndarray, n: int, *, every: int = 16, run: int = 16) -> np.ndarray:
+    """A value for each row that more than n of its values are all but sure to reach: from runs of columns."""
+    n_rows, n_columns = similarity.shape
+    span = every * run
+    n_expected = n / every
+    rank_in_sample = int(n_expected + 3 * np.sqrt(n_expected) + 1)
+    if n_columns // span * run <= rank_in_sample:
+        return np.full(n_rows, -np.inf, np.float32)
+    spans = similarity[:, : n_columns // span * span].reshape(n_rows, -1, span)
+    sample = spans[:, :, :run].reshape(n_rows, -1)
+    at = sample.shape[1] - 1 - rank_in_sample
+    return np.partition(sample, at, axis=1)[:, at]

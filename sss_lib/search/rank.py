@@ -1,0 +1,67 @@
+"""The ranking of a corpus by whichever search is named, exact or approximate."""
+
+import numpy as np
+
+from sss_lib.search import approximate
+from sss_lib.search import naming as methods
+from sss_lib.search.exact import ranking_of
+from sss_lib.search.ranking import Ranking, query_rows
+from sss_lib.search.similarity import BLOCKS, Similarities
+
+
+def rank(
+    x: np.ndarray,
+    search: str = "nns",
+    top_n: int = 150,
+    queries: np.ndarray | None = None,
+    *,
+    groups: np.ndarray | None = None,
+    at_a_time: tuple[int, int] = BLOCKS,
+) -> Ranking:
+    """Ranking of the corpus for each query, exact unless asked otherwise; the query is left out by its row.
+
+    Equal scores are in row order; identical clips always have equal scores. Scores are computed in float32:
+    what they resolve is about 1e-7 of the largest squared length (nns: from the mean of all clips).
+    Embeddings too large or too small for that are first scaled by a power of two, which changes no ranking.
+
+    Memory holds a copy of the corpus in float32, what `at_a_time` bounds, and the results: 8 bytes each, thus
+    1.2 GB for a million queries with 150. `metrics.per_query` without a ranking keeps no results.
+
+    Parameters
+    ----------
+    x : np.ndarray [shape=(n_clips, dim)]
+        The corpus; may be memory-mapped.
+    search : str
+        "nns", "mips" or "mcss"; or an approximate one, such as "nns-hnsw16-ef64": see `methods`.
+    top_n : int
+        Results a query, at most n_clips - 1.
+    queries : np.ndarray [shape=(n_queries,), dtype=int], optional
+        Rows of the corpus that query it, in any order; by default all.
+    groups : np.ndarray [shape=(n_clips,), dtype=int], optional
+        Clips of the query's own group are left out of its results, as by one uploader.
+    at_a_time : tuple of int
+        Queries and clips that are compared at a time. They bound the memory and change no result.
+
+    Returns
+    -------
+    Ranking
+
+    Raises
+    ------
+    ValueError
+        If the search is unknown, `top_n` < 1, there are fewer than two clips, a value isn't finite, a query
+        is no row of the corpus, or a score is beyond what float32 can hold.
+
+    Examples
+    --------
+    >>> rank(np.array([[0.0], [1.0], [3.0]]), "nns").neighbours
+    array([[1, 2],
+           [0, 2],
+           [1, 0]], dtype=int32)
+    """
+    if top_n < 1:
+        raise ValueError(f"top_n={top_n} is below 1: ask for at least one result")
+    rows = query_rows(queries, len(x))
+    if not (method := methods.parse(search)).is_exact:
+        return approximate.rank(x, method, rows, min(top_n, len(x) - 1), groups)
+    return ranking_of(Similarities(x, search, groups), rows, min(top_n, len(x) - 1), at_a_time)

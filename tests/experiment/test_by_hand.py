@@ -1,0 +1,96 @@
+"""Stepping through the notebooks by hand makes the same artefacts as a grid."""
+
+import shutil
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pyarrow.parquet
+import pytest
+from nbclient import NotebookClient
+
+from sss_lib import __main__ as command
+from sss_lib import experiment
+
+STAGES = ("00_dataset", "01_extraction", "02_processing", "03_search", "04_evaluation")
+CLIPS = 120
+"""More than the hundred components that the notebooks keep by default."""
+GRID = """\
+models: aisfx
+n_components: 100
+searches: [nns, mips, mcss]
+"""
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    """Data folders of the first of the embedded sounds: one filled by a grid, one by hand."""
+    pytest.importorskip("torch")
+    folder = tmp_path_factory.mktemp("both")
+    source = experiment.NOTEBOOKS.parent / "data"
+    rows = pd.read_csv(source / "mini" / "ground_truth.csv", dtype=str).iloc[:CLIPS]
+    for way in ("grid", "hand"):
+        mini = folder / way / "data" / "mini"
+        (mini / "audio").mkdir(parents=True)
+        rows.to_csv(mini / "ground_truth.csv", index=False)
+        for fname in rows["fname"]:
+            (path,) = (source / "mini" / "audio").glob(f"{fname}.*")
+            shutil.copy(path, mini / "audio")
+    grid = folder / "grid.yaml"
+    grid.write_text(GRID)
+    folders = ["--data-dir", str(folder / "grid" / "data"), "--figures-dir", str(folder / "figures")]
+    assert command.main(["run", str(grid), *folders]) == 0
+    notebooks = folder / "hand" / "notebooks"
+    notebooks.mkdir()
+    for stage in STAGES:  # with their default parameters, as in JupyterLab
+        execute(stage, notebooks)
+    return folder / "grid" / "data", folder / "hand" / "data"
+
+
+def execute(stage, notebooks, **changed):
+    """Run a notebook of the repository in another folder, with some parameters changed by hand."""
+    notebook = nbformat.read(experiment.NOTEBOOKS / f"{stage}.ipynb", 4)
+    (given,) = (cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
+    lines = given.source.splitlines()
+    for name, value in changed.items():
+        (at,) = (i for i, line in enumerate(lines) if line.startswith(f"{name} = "))
+        lines[at] = f"{name} = {value!r}"
+    given.source = "\n".join(lines)
+    NotebookClient(notebook, resources={"metadata": {"path": notebooks}}).execute()
+
+
+KINDS = ("datasets", "embeddings", "similarity_rankings", "evaluation_results")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_notebooks_by_hand_write_what_the_grid_writes(both, kind):
+    of_grid, of_hand = both
+    there = sorted(path.relative_to(of_grid) for path in (of_grid / kind).rglob("*.parquet"))
+    of_05 = [path for path in there if path.stem.startswith("comparison")]
+    there = [path for path in there if path not in of_05]
+    assert there == sorted(path.relative_to(of_hand) for path in (of_hand / kind).rglob("*.parquet"))
+    assert len(there) >= (6 if kind == "evaluation_results" else 1)
+    for path in there:
+        tables = [pyarrow.parquet.read_table(folder / path) for folder in both]
+        names = [name for name in tables[0].column_names if name != "path"]
+        assert tables[0].select(names).equals(tables[1].select(names)), path
+
+
+def test_a_part_at_a_time_and_on_a_cluster_they_write_the_same_but_for_rounding(both, tmp_path):
+    pytest.importorskip("distributed")
+    _, of_hand = both
+    for kind in ("datasets", "embeddings"):
+        shutil.copytree(of_hand / kind, tmp_path / "data" / kind)
+    (tmp_path / "notebooks").mkdir()
+    execute("02_processing", tmp_path / "notebooks", in_memory_mb=0)
+    execute("03_search", tmp_path / "notebooks", cluster="local", searches=["nns"])
+    execute("04_evaluation", tmp_path / "notebooks", cluster="local", searches=["nns"])
+    tables = {}
+    for folder in (of_hand, tmp_path / "data"):
+        (scores,) = (folder / "evaluation_results").rglob("nns.parquet")
+        (fitted,) = (folder / "embeddings" / "mini").glob("aisfx-*-l2.fitted.parquet")
+        tables[folder] = pd.read_parquet(scores), np.stack(pd.read_parquet(fitted)["components"])
+    (scores, pca), (scores_at_scale, pca_at_scale) = tables.values()
+    assert not np.array_equal(pca_at_scale, pca)  # by the covariance, not by singular values
+    np.testing.assert_allclose(pca_at_scale, pca, atol=1e-5)
+    pd.testing.assert_frame_equal(scores_at_scale, scores, rtol=1e-6)

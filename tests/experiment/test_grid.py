@@ -1,0 +1,280 @@
+"""Grids: what is run, what is left out and why, and mistakes that name the mend."""
+
+import dataclasses
+import re
+
+import pytest
+
+from sss_lib import experiment
+from sss_lib.experiment import Grid, Variant
+
+
+@pytest.mark.parametrize(
+    ("variant", "name"),
+    [
+        (Variant("aisfx", "max", 100, True), "aisfx-max-pca100-l2"),
+        (Variant("logmel", "none", None, False), "logmel-none-pcanone-raw"),
+        (Variant("aisfx", "mean", 50, False, True), "aisfx-mean-pca50-raw-prel2"),
+    ],
+)
+def test_a_variant_is_named_by_its_fields(variant, name):
+    assert variant.name == name
+
+
+@pytest.mark.parametrize(("model", "declares"), [("freesound", True), ("logmel", False)])
+def test_a_variant_is_scaled_if_its_model_declares_so_and_nothing_else_is_said(model, declares):
+    assert Variant(model, "none").parameters()["scale"] is declares
+    assert Variant(model, "none") == Variant(model, "none", scale=declares)
+    assert Variant(model, "none", scale=not declares).scale is not declares
+
+
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [
+        ({"n_components": "100"}, "n_components='100': give a whole number, or None for no PCA"),
+        ({"normalize": "no"}, "normalize='no': give True or False"),
+        ({"scale": "minmax"}, "scale='minmax': give True or False"),
+    ],
+)
+def test_a_variant_with_a_field_of_another_kind_is_refused(field, message):
+    with pytest.raises(ValueError, match=message):
+        Variant("logmel", "none", **field)
+
+
+def test_a_path_in_a_models_name_means_the_same_from_any_folder(tmp_path, monkeypatch):
+    """The kernels of the notebooks run elsewhere than the command: paths are from the grid's folder."""
+    monkeypatch.setattr("sss_lib.models.registry.spec", lambda name: None)
+    monkeypatch.setattr("sss_lib.models.registry.file_name", lambda name: name)
+    path = tmp_path / "grid.yaml"
+    path.write_text("models: [duration, ./my model, 'hear:module', 'hear:module:x.pt']")
+    grid = experiment.read_grid(path)
+    assert grid.models == (
+        *("duration", f"{tmp_path}/my model", "hear:module", f"hear:module:{tmp_path}/x.pt"),
+    )
+
+
+def test_a_path_in_a_rule_is_from_the_grids_folder_too(tmp_path, monkeypatch):
+    """Also if that folder's name holds what stands for other characters in a rule."""
+    monkeypatch.setattr("sss_lib.models.registry.spec", lambda name: None)
+    monkeypatch.setattr("sss_lib.models.registry.file_name", lambda name: name)
+    monkeypatch.setattr("sss_lib.models.registry.canonical", lambda name: name)
+    folder = tmp_path / "runs [1]"
+    folder.mkdir()
+    (folder / "grid.yaml").write_text(
+        "models: ['hear:m:a/x.pt', 'hear:m:b/x.pt', ./c]\nsearches: [nns, mips]\n"
+        "include: [{model: ['hear:m:a/*', ./c]}]\nexclude: [{model: ./c, search: mips}]"
+    )
+    grid = experiment.read_grid(folder / "grid.yaml")
+    variants = [Variant(name, scale=False) for name in grid.models]
+    kept = [(v.model, s) for v in variants for s in ("nns", "mips") if grid._keeps(v, s)]
+    a, _, c = grid.models
+    assert kept == [(a, "nns"), (a, "mips"), (c, "nns")]
+
+
+def test_different_variants_have_different_names():
+    grid = Grid(
+        ("aisfx",),
+        aggregations=("mean", "max"),
+        n_components=(None, 10),
+        normalize=(True, False),
+        pre_normalize=(True, False),
+    )
+    variants, _ = grid.variants()
+    assert len({variant.name for variant in variants}) == len(variants) == 16
+
+
+def test_a_grid_leaves_out_what_cannot_be_and_says_so():
+    grid = Grid(("aisfx", "duration"), aggregations=("mean", "max"), n_components=(None, 100))
+    variants, left_out = grid.variants({"aisfx": 231})
+    assert [v.name for v in variants] == [
+        "aisfx-mean-pcanone-l2",
+        "aisfx-max-pcanone-l2",
+        "aisfx-mean-pca100-l2",
+        "aisfx-max-pca100-l2",
+        "duration-none-pcanone-l2",
+    ]
+    assert left_out == ["duration has 2 dimensions: no PCA 100"]
+
+
+def test_pca_beyond_the_number_of_clips_is_left_out():
+    variants, left_out = Grid(("aisfx",), n_components=(None, 100)).variants({"aisfx": 20})
+    assert [v.n_components for v in variants] == [None]
+    assert left_out == ["aisfx has embedded 20 clips: no PCA 100"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("modles: [aisfx]", "'modles' is not among the keys of grid.yaml: did you mean 'models'?"),
+        ("models: [aisfxx]", "did you mean 'aisfx'?"),
+        ("models: [aisfx]\nsearches: [mip]", "did you mean 'mips'?"),
+        ("models: [aisfx]\nsearches: [nns-hnws16-ef64]", "did you mean 'nns-hnsw16-ef64'?"),
+        ("models: [aisfx]\nsearches: [nns-ivf8-probe9]", "probes 9 of 8 cells: probe 1 to 8"),
+        ("models: []", "models of the grid is empty"),
+        ("models: [aisfx]\ncutoffs: [0]", "cutoffs=[0] of the grid: give whole numbers from 1"),
+        ("models: [aisfx]\ncutoffs: []", "cutoffs of the grid is empty"),
+        ("models: [aisfx]\nn_components: ['100']", "n_components=['100'] of the grid"),
+        ("models: [aisfx]\nn_components: none", "n_components=['none'] of the grid"),
+        ("models: [aisfx]\nnormalize: [maybe]", "normalize=['maybe'] of the grid: give true or false"),
+        ("models: [aisfx]\naggregations: [avg]", "'avg' is not among aggregations of the grid"),
+        ("searches: [nns]", "has no 'models'"),
+        ("- aisfx", "is not a mapping"),
+        ("models: !!python/object/apply:os.system ['true']", "could not determine a constructor"),
+    ],
+)
+def test_a_grid_with_a_mistake_names_the_mend(tmp_path, text, message):
+    path = tmp_path / "grid.yaml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        experiment.read_grid(path)
+
+
+def test_an_approximate_search_is_left_out_where_there_are_too_few_clips():
+    grid = Grid(("aisfx",), searches=("nns", "nns-flat-pq16", "nns-flat-pq16x4", "nns-ivf256-probe8"))
+    found, left_out = grid.systems({"aisfx": 231})
+    assert [search for _, search in found] == ["nns", "nns-flat-pq16x4"]
+    assert left_out == ["aisfx has embedded 231 clips: no search nns-flat-pq16, nns-ivf256-probe8"]
+    assert len(grid.systems({"aisfx": 256})[0]) == 4
+
+
+def test_without_faiss_approximate_searches_are_left_out(monkeypatch):
+    monkeypatch.setattr("sss_lib.search.approximate.missing", lambda: "faiss: pip install -e '.[scale]'")
+    grid, left_out = Grid(("duration",), searches=("nns", "nns-flat", "mcss-flat")).available()
+    assert grid.searches == ("nns",)
+    assert left_out == ["2 approximate searches need faiss: pip install -e '.[scale]'"]
+    with pytest.raises(ValueError, match="no search of the grid can run: 1 approximate searches need faiss"):
+        Grid(("duration",), searches=("nns-flat",)).available()
+
+
+def test_a_grid_of_which_nothing_is_left_is_refused():
+    with pytest.raises(ValueError, match="nothing is left of the grid: duration has 2 dimensions"):
+        Grid(("duration",), n_components=(100,)).variants()
+    with pytest.raises(ValueError, match="aisfx has several frames a clip: no aggregation none"):
+        Grid(("aisfx",), aggregations=("none",)).variants()
+
+
+def test_a_missing_grid_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"nowhere.yaml does not exist: the grids are in"):
+        experiment.read_grid(tmp_path / "nowhere.yaml")
+
+
+def test_every_committed_grid_can_be_read():
+    for path in sorted((experiment.NOTEBOOKS / "grids").glob("*.yaml")):
+        grid = experiment.read_grid(path)
+        assert grid.variants()[0], path
+        assert dataclasses.asdict(grid)
+
+
+def test_long_and_short_audio_and_preprocessing_are_axes_of_the_grid(windowed_model):
+    grid = Grid(
+        (windowed_model, "duration"), long_audio=("default", "truncate"), short_audio=("repeat", "pad")
+    )
+    available, left_out = grid.available()
+    assert available.models == tuple(
+        windowed_model + way for way in ("", "+pad", "+truncate", "+truncate+pad")
+    )
+    assert left_out == [
+        f"duration takes clips of any length: '{word}' means nothing for it, leave it out"
+        for word in ("repeat", "pad", "truncate")
+    ]
+    assert available.available() == (available, [])
+    with pytest.raises(
+        ValueError, match="'trunkate' is not among long_audio of the grid: did you mean 'trunc"
+    ):
+        Grid(("duration",), long_audio=("trunkate",))
+
+
+def test_words_that_prepare_audio_alike_make_one_system():
+    """The study cropped CLAP's long clips: by that word, and as what the paper did."""
+    grid = Grid(("clap-2022",), long_audio=("default", "crop"), preprocessing=("standard", "paper"))
+    available, _ = grid.available()
+    assert set(available.models) <= {"clap-2022", "clap-2022+paper"}
+    assert Variant("clap-2022+crop").name == Variant("clap-2022+paper").name
+    with pytest.raises(ValueError, match="would have the same files, called clap-2022\\+paper: they are the"):
+        Grid(("clap-2022+crop", "clap-2022+paper"))
+
+
+def test_what_the_study_did_is_left_out_where_it_is_what_is_done_anyway():
+    available, left_out = Grid(("duration", "vggish"), preprocessing=("standard", "paper")).available()
+    assert [name for name in available.models if name != "duration"] in ([], ["vggish", "vggish+paper"])
+    assert left_out[0] == "duration has no other preparation for the paper: leave out 'paper'"
+
+
+def test_rules_include_and_exclude_systems():
+    grid = Grid(
+        ("aisfx", "logmel", "duration"),
+        aggregations=("mean", "max"),
+        normalize=(True, False),
+        searches=("nns", "mips"),
+        include=({"model": ["aisfx", "log*"], "normalize": True},),
+        exclude=({"aggregation": "max", "search": "mips"}, {"model": "logmel", "search": "nns"}),
+    )
+    found, left_out = grid.systems()
+    assert [f"{variant.name}/{search}" for variant, search in found] == [
+        "aisfx-mean-pcanone-l2/nns",
+        "aisfx-mean-pcanone-l2/mips",
+        "aisfx-max-pcanone-l2/nns",
+        "logmel-none-pcanone-l2/mips",
+    ]
+    assert left_out == ["12 systems, by the rules include and exclude"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ({"modle": "aisfx"}, "'modle' is not among the words of a rule of the grid: did you mean 'model'?"),
+        ("aisfx", "rule 'aisfx' of the grid is not a mapping: give, say, model: aisfx"),
+    ],
+)
+def test_a_rule_with_a_mistake_names_the_mend(rule, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Grid(("aisfx",), exclude=(rule,))
+
+
+def test_rules_that_leave_nothing_are_refused():
+    with pytest.raises(ValueError, match="nothing is left of the grid: 1 systems, by the rules"):
+        Grid(("logmel",), exclude=({"model": "logmel"},)).systems()
+
+
+def test_two_models_whose_files_would_be_the_same_are_refused(monkeypatch):
+    monkeypatch.setattr("sss_lib.models.registry.spec", lambda name: None)
+    monkeypatch.setattr("sss_lib.models.registry.file_name", lambda name: "hear-encoder-weights")
+    with pytest.raises(ValueError, match="would have the same files, called hear-encoder-weights: they are"):
+        Grid(("hear:encoder:a/weights.pt", "hear:encoder:b/weights.pt"))
+
+
+def test_a_grid_names_the_protocol_that_its_tables_are_of(tmp_path):
+    path = tmp_path / "grid.yaml"
+    path.write_text("models: duration\nprotocol: paper")
+    assert experiment.read_grid(path).protocol == "paper"
+    assert Grid(("duration",)).protocol == "standard"
+    path.write_text("models: duration\nprotocol: papers")
+    with pytest.raises(ValueError, match="did you mean 'paper'"):
+        experiment.read_grid(path)
+    path.write_text("models: duration\nprotocol: [paper, standard]")
+    with pytest.raises(ValueError, match="is not among the protocols"):
+        experiment.read_grid(path)
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ("{model: aisfxx}", "did you mean 'aisfx'"),
+        ("{search: mip}", "is not among what search can be in a rule of this grid: did you mean \"'mips'\""),
+        ("{aggregation: maximum}", "They are 'mean', 'none'"),
+        ("{n_components: '100'}", "They are None, 100"),
+        ("{normalize: 1}", "They are True"),
+    ],
+)
+def test_a_rule_that_can_fit_nothing_is_a_mistake(tmp_path, rule, message):
+    path = tmp_path / "grid.yaml"
+    path.write_text(f"models: aisfx\nsearches: [nns, mips]\nn_components: [null, 100]\nexclude: [{rule}]")
+    with pytest.raises(ValueError, match=re.escape(message)):
+        experiment.read_grid(path)
+
+
+def test_a_key_that_is_there_twice_is_a_mistake(tmp_path):
+    path = tmp_path / "grid.yaml"
+    path.write_text("models: [aisfx]\nsearches: [nns]\nmodels: [logmel]")
+    with pytest.raises(ValueError, match="'models' is there twice"):
+        experiment.read_grid(path)

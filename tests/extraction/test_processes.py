@@ -1,0 +1,125 @@
+"""A process of its own answers calls, and neither a kill nor a mistake in it is lost or spoils the next."""
+
+import os
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from sss_lib import processes
+from sss_lib.extraction.processes import ProcessEndedError, Processes
+
+
+@pytest.fixture
+def own():
+    with Processes() as found:
+        yield found
+
+
+def die_the_first_time(marker):
+    if not os.path.exists(marker):
+        open(marker, "w").close()
+        os.kill(os.getpid(), 9)
+    return "alive"
+
+
+def print_and_add(a, b):
+    os.system("echo words of a library")
+    print("more words")
+    return a + b
+
+
+def test_a_call_runs_elsewhere_and_the_process_is_kept(own):
+    first, second = (own.call(os.getpid) for _ in range(2))
+    assert first == second != os.getpid()
+
+
+def test_what_is_defined_on_the_spot_can_be_called(own):
+    assert own.call(lambda x: x + 1, 2) == 3
+
+
+def test_what_is_printed_does_not_get_among_the_answers(own):
+    assert [own.call(print_and_add, 1, 2), own.call(print_and_add, 3, 4)] == [3, 7]
+
+
+def test_a_mistake_comes_back_and_the_process_goes_on(own):
+    pid = own.call(os.getpid)
+    with pytest.raises(ZeroDivisionError):
+        own.call(divmod, 1, 0)
+    assert own.call(os.getpid) == pid
+
+
+def test_a_mistake_that_can_not_be_sent_comes_back_in_words(own):
+    def fail():
+        class LocalError(Exception):
+            pass
+
+        raise LocalError("no")
+
+    with pytest.raises(RuntimeError, match="LocalError: no"):
+        own.call(fail)
+
+
+def test_a_call_whose_process_is_killed_is_made_once_more(own, tmp_path):
+    first = own.call(os.getpid)
+    assert own.call(die_the_first_time, str(tmp_path / "marker")) == "alive"
+    assert own.call(os.getpid) != first
+
+
+def test_a_call_that_two_processes_die_of_is_an_error_and_others_still_work(own):
+    with pytest.raises(ProcessEndedError, match="exit code 3"):
+        own.call(os._exit, 3)
+    assert own.call(divmod, 7, 2) == (3, 1)
+
+
+def test_a_function_that_exits_is_an_error_of_its_own_and_the_process_goes_on(own):
+    pid = own.call(os.getpid)
+    with pytest.raises(RuntimeError, match=r"called sys.exit\('no such model'\)") as caught:
+        own.call(sys.exit, "no such model")
+    assert not isinstance(caught.value, ProcessEndedError)
+    assert own.call(os.getpid) == pid
+
+
+def test_after_the_block_no_process_is_started():
+    with Processes() as own:
+        assert own.call(divmod, 7, 2) == (3, 1)
+    with pytest.raises(ProcessEndedError, match="within their `with` block"):
+        own.call(divmod, 7, 2)
+    assert own._idle == own._busy == []
+
+
+def test_its_libraries_have_one_thread_each(own):
+    assert own.call(os.getenv, "OMP_NUM_THREADS") == "1"  # not os.environ, which would come along
+
+
+def test_another_model_beside_a_worker_has_another_process_and_the_first_ends(tmp_path):
+    def pid_of(key):
+        return processes.call_beside(key, str(tmp_path), os.getpid)
+
+    try:
+        torch, again, tensorflow = pid_of("torch"), pid_of("torch"), pid_of("tensorflow")
+        assert torch == again != tensorflow
+        assert not psutil.pid_exists(torch)
+        processes.end_beside("torch")
+        assert psutil.pid_exists(tensorflow)
+    finally:
+        processes.end_beside("tensorflow")
+    assert not psutil.pid_exists(tensorflow)
+
+
+STARTER = """
+import os, sys
+from sss_lib.extraction.processes import Processes
+own = Processes()
+print(own.call(os.getpid), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_process_ends_with_a_starter_that_is_killed():
+    ways = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", STARTER], **ways) as starter:
+        of_starter = psutil.Process(int(starter.stdout.readline()))
+        starter.kill()
+    assert psutil.wait_procs([of_starter], timeout=30)[1] == []

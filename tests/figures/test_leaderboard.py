@@ -1,0 +1,181 @@
+"""Every score ever computed stays in the leaderboard, and its page sorts and filters in a browser."""
+
+import shutil
+
+import pandas as pd
+import pytest
+
+from sss_lib import leaderboard, models
+from sss_lib.experiment import Variant
+from sss_lib.experiment.store import Store
+from sss_lib.figures.tables import SYSTEM
+from sss_lib.models.catalogue import CATALOGUE
+
+NASTY = "<img src=x onerror=alert(1)>"
+
+
+def write_scores(store, dataset, variant, values, search="nns"):
+    """Write an artefact of scores: MAP@15 as given by level and protocol."""
+    system = dict(zip(SYSTEM, [None] * len(SYSTEM), strict=True)) | variant.parameters() | {"search": search}
+    rows = [
+        {"dataset": dataset, **system, "protocol": protocol, "level": level, "name": "all"}
+        | {"metric": metric, "n": n, "value": value, "ci_low": value - 0.01, "ci_high": value + 0.01}
+        for (protocol, level), value in values.items()
+        for metric, n in (("MAP", 15), ("MR1", None))
+    ]
+    frame = pd.DataFrame(rows).astype({"n": "Int64", "n_components": "Int64"})
+    artefact = store.scores(dataset, variant, search)
+    bare = type(artefact)(artefact.path, artefact.parameters)
+    bare.write(dict(frame.items()))
+    return bare
+
+
+BOTH = {(protocol, level): 0.0 for protocol in ("standard", "paper") for level in ("macro", "micro")}
+
+
+@pytest.fixture
+def store(tmp_path):
+    """Store with three systems on one dataset, and one on another whose name is an attack."""
+    store = Store(tmp_path)
+    models.register("gone-model", list, rate_hz=1, dim=200, hop_s=1.0)
+    for model, value in (("aisfx", 0.3), ("gone-model", 0.5), ("logmel", 0.2)):
+        write_scores(store, "mini", Variant(model, "mean", 100), dict.fromkeys(BOTH, value))
+    write_scores(store, NASTY.replace("/", ""), Variant("duration", "none"), dict.fromkeys(BOTH, 0.1))
+    del CATALOGUE["gone-model"]
+    return store
+
+
+def test_systems_are_ranked_within_dataset_protocol_and_level(store):
+    table = leaderboard.ranked(leaderboard.collect(store))
+    own = table[(table["dataset"] == "mini") & (table["protocol"] == "paper") & (table["level"] == "micro")]
+    assert own["model"].tolist() == ["gone-model", "aisfx", "logmel"]
+    assert own["MAP@15"].tolist() == [0.5, 0.3, 0.2]
+    assert own["MAP@15 low"].tolist() == pytest.approx([0.49, 0.29, 0.19])
+    assert len(table) == 4 * 4
+
+
+def test_of_equal_systems_the_simplest_is_named_and_no_approximate_one(store, capsys):
+    for variant, search, value in (
+        (Variant("aisfx", "mean", None), "mcss", 0.3 + 1e-12),
+        (Variant("aisfx", "mean", None), "nns", 0.3),
+        (Variant("aisfx", "mean", 100), "nns-hnsw16-ef64", 0.4),
+    ):
+        write_scores(store, "mini", variant, dict.fromkeys(BOTH, value), search)
+    assert leaderboard.main(["--data-dir", str(store.data_dir)]) == 0
+    shown = [line for line in capsys.readouterr().out.splitlines() if "aiSFX" in line]
+    assert [line.split()[1:5] for line in shown] == [["mean,", "L2,", "NNS", "0.300"]]
+
+
+def test_a_score_that_was_computed_anew_or_deleted_stays_as_gone(store):
+    first = leaderboard.collect(store)
+    changed = write_scores(store, "mini", Variant("aisfx", "mean", 100), dict.fromkeys(BOTH, 0.9))
+    store.scores("mini", Variant("logmel", "mean", 100), "nns").path.unlink()
+    again = leaderboard.collect(store)
+    assert set(first["digest"]) | {changed.digest()} == set(again["digest"])
+    of = again[again["metric"] == "MAP"].groupby(["model", "value"])["present"].all()
+    assert of["aisfx"].to_dict() == {0.3: False, 0.9: True}
+    assert of["logmel"].to_dict() == {0.2: False}
+    pd.testing.assert_frame_equal(leaderboard.collect(store), again)
+
+
+def test_a_damaged_result_is_told_and_left_out(store, capsys):
+    path = store.scores("mini", Variant("aisfx", "mean", 100), "nns").path
+    path.write_bytes(b"no scores")
+    assert "aisfx" not in set(leaderboard.collect(store)["model"])
+    assert str(path) in capsys.readouterr().err
+
+
+def test_a_damaged_leaderboard_is_named_with_its_mend_and_left_as_it_is(store, capsys):
+    path = store.leaderboard_path()
+    for damage in (lambda: path.write_bytes(b"junk"), lambda: pd.DataFrame({"x": [1]}).to_parquet(path)):
+        damage()
+        content = path.read_bytes()
+        assert leaderboard.main(["--data-dir", str(store.data_dir)]) == 2
+        error = capsys.readouterr().err
+        assert f"error: {path} is damaged" in error
+        assert "or delete it" in error
+        assert path.read_bytes() == content
+    path.unlink()
+    assert leaderboard.main(["--data-dir", str(store.data_dir)]) == 0
+
+
+def test_a_score_that_is_not_there_is_a_dash(store, capsys):
+    write_scores(store, "mini", Variant("aisfx", "max", 100), dict.fromkeys(BOTH, float("nan")))
+    write_scores(store, "mini", Variant("msd-musicnn", "max", 100), dict.fromkeys(BOTH, float("nan")))
+    assert leaderboard.main(["--data-dir", str(store.data_dir)]) == 0
+    out = capsys.readouterr().out
+    assert "nan" not in out.lower()
+    (line,) = [line for line in out.splitlines() if "MusiCNN" in line]
+    assert line.split()[-2:] == ["-", "-"]
+    (line,) = [line for line in out.splitlines() if "aiSFX" in line]
+    assert line.split()[-2:] == ["0.300", "0.3"]
+
+
+def test_without_scores_the_mend_is_named(tmp_path, capsys):
+    assert leaderboard.main(["--data-dir", str(tmp_path)]) == 2
+    assert "run a grid first" in capsys.readouterr().err
+
+
+def test_the_command_prints_each_models_best_and_writes_the_page(store, capsys):
+    write_scores(store, "mini", Variant("aisfx", "max", 100), dict.fromkeys(BOTH, 0.25))
+    assert leaderboard.main(["--data-dir", str(store.data_dir)]) == 0
+    out = capsys.readouterr().out
+    assert "mini: each model's best of 4 systems" in out
+    lines = [line.split() for line in out.splitlines() if "PCA 100" in line]
+    assert [line[0] for line in lines] == ["gone-model", "aiSFX", "Log-mel"]
+    assert store.leaderboard_path().with_suffix(".html").is_file()
+
+
+def test_the_page_holds_no_markup_from_names_and_asks_for_nothing(store):
+    html = leaderboard.page(leaderboard.ranked(leaderboard.collect(store)))
+    assert NASTY not in html
+    assert "onerror" in html  # the name is there, as text
+    assert "http" not in html.replace("http-equiv", "")
+
+
+@pytest.fixture
+def page(store):
+    """The page in Chromium, which fails the test if anything is complained of or asked for."""
+    api = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not chromium:
+        pytest.skip("needs Chromium")
+    leaderboard.main(["--data-dir", str(store.data_dir)])
+    store.scores("mini", Variant("logmel", "mean", 100), "nns").path.unlink()
+    leaderboard.main(["--data-dir", str(store.data_dir)])
+    url = store.leaderboard_path().with_suffix(".html").as_uri()
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"]
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=options)
+        page, wrong = browser.new_page(), []
+        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("request", lambda request: wrong.append(request.url) if request.url != url else None)
+        page.goto(url)
+        yield page
+        browser.close()
+    assert not wrong
+
+
+def shown(page):
+    return [row.split("\t")[0] for row in page.locator("tbody").inner_text().splitlines() if row]
+
+
+@pytest.mark.browser
+def test_the_page_sorts_by_click_and_keyboard_and_filters_in_a_browser(page):
+    page.select_option("#dataset", "mini")
+    assert shown(page) == ["gone-model", "aiSFX"]
+    page.get_by_role("button", name="MAP@15").click()
+    assert shown(page) == ["aiSFX", "gone-model"]
+    page.get_by_role("button", name="System").focus()
+    page.keyboard.press("Enter")
+    assert shown(page) == ["aiSFX", "gone-model"]
+    page.keyboard.press("Enter")
+    assert shown(page) == ["gone-model", "aiSFX"]
+    page.check("#gone")
+    assert set(shown(page)) == {"gone-model", "aiSFX", "Log-mel statistics"}
+    page.fill("#filter", "log mean")
+    assert shown(page) == ["Log-mel statistics"]
+    page.fill("#filter", "")
+    page.select_option("#dataset", NASTY.replace("/", ""))
+    assert shown(page) == ["Duration and level"]

@@ -1,0 +1,304 @@
+"""Archives are unpacked whole or not at all, and nothing is written outside their folder."""
+
+import errno
+import hashlib
+import io
+import os
+import shutil
+import stat
+import subprocess
+import tarfile
+import zipfile
+from collections import namedtuple
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sss_lib import archives
+from sss_lib.io.archives import ArchiveError, unpack
+from sss_lib.io.split_zip import JoinedZip
+
+FSD50K = Path(__file__).parent.parent / "data" / "fsd50k"
+EVAL = [FSD50K / "FSD50K.eval_audio.z01", FSD50K / "FSD50K.eval_audio.zip"]
+DEV = [*(FSD50K / f"FSD50K.dev_audio.z0{i}" for i in range(1, 6)), FSD50K / "FSD50K.dev_audio.zip"]
+needs_zip = pytest.mark.skipif(not shutil.which("zip"), reason="needs Info-ZIP's zip")
+
+
+def contents(folder):
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def visible(folder):
+    return sorted(path.name for path in folder.iterdir() if not path.name.endswith(".lock"))
+
+
+def make_zip(path, *members):
+    """Zip of (name or ZipInfo, content)."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+    return path
+
+
+def make_tar(path, *members):
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in members:
+            about = name if isinstance(name, tarfile.TarInfo) else tarfile.TarInfo(name)
+            about.size = len(content)
+            archive.addfile(about, io.BytesIO(content))
+    return path
+
+
+# split archives
+
+
+@pytest.mark.parametrize(("parts", "n_files"), [(EVAL, 6), (DEV, 13)], ids=["two parts", "six parts"])
+def test_a_split_zip_by_the_real_tool_is_unpacked_to_its_files(tmp_path, parts, n_files):
+    name = parts[-1].stem
+    unpack(parts, tmp_path / name, progress=False)
+    found = contents(tmp_path / name)
+    assert len(found) == n_files
+    assert {len(content) for content in found.values()} == {44 + 2 * 13230}
+    assert all(content[:4] == b"RIFF" for content in found.values())
+    assert visible(tmp_path) == [name]
+
+
+@needs_zip
+@pytest.mark.parametrize("options", [[], ["-fz"], ["-0"]], ids=["plain", "Zip64", "stored"])
+def test_what_is_unpacked_equals_what_the_real_tool_split(tmp_path, options):
+    source = tmp_path / "x"
+    (source / "deep").mkdir(parents=True)
+    for i in range(5):
+        (source / f"{i}.bin").write_bytes(np.random.default_rng(i).bytes(70_000))
+    (source / "deep" / "empty").touch()
+    (source / "deep" / "text").write_text("a" * 300_000)
+    made = tmp_path / "made"
+    made.mkdir()
+    command = ["zip", "-q", "-r", *options, "-s", "64k", made / "x.zip", "x"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    parts = sorted(made.glob("x.z[0-9]*")) + [made / "x.zip"]
+    assert len(parts) > 4
+    unpack(parts, tmp_path / "out" / "x", progress=False)
+    assert contents(tmp_path / "out" / "x") == contents(source)
+
+
+@needs_zip
+def test_the_joined_view_holds_what_the_real_tool_joins(tmp_path):
+    subprocess.run(["zip", "-q", "-s", "0", DEV[-1], "--out", tmp_path / "joined.zip"], check=True)
+    with zipfile.ZipFile(tmp_path / "joined.zip") as by_tool, archives._opened(DEV) as joined:
+        assert joined.namelist() == by_tool.namelist()
+        for name in joined.namelist():
+            assert joined.read(name) == by_tool.read(name)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs files with holes")
+def test_offsets_beyond_4_gb_are_reached(tmp_path):
+    """A hole of 5 GB at the end of the first part moves all that lies in the second."""
+    parts = [Path(shutil.copy(part, tmp_path)) for part in EVAL]
+    os.truncate(parts[0], 5 << 30)
+    with archives._opened(parts) as far, archives._opened(EVAL) as near:
+        in_second = [info.filename for info in far.infolist() if info.header_offset > 1 << 32]
+        assert in_second
+        for name in in_second:
+            assert far.read(name) == near.read(name)
+
+
+@pytest.mark.parametrize("n", [1, 4])
+def test_a_missing_part_is_counted(tmp_path, n):
+    with pytest.raises(
+        ArchiveError, match=f"FSD50K.dev_audio.zip is the last of 6 parts, but {6 - n} are given"
+    ):
+        unpack(DEV[n:] if n < 5 else DEV[-1:], tmp_path / "FSD50K.dev_audio", progress=False)
+    assert visible(tmp_path) == []
+
+
+@pytest.mark.parametrize("keep", [0, 10, 1000, 8000])
+def test_a_last_part_cut_short_is_refused(tmp_path, keep):
+    (tmp_path / "x.zip").write_bytes(DEV[-1].read_bytes()[:keep])
+    with pytest.raises(ArchiveError, match="its end is missing"):
+        unpack([*DEV[:-1], tmp_path / "x.zip"], tmp_path / "FSD50K.dev_audio", progress=False)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_damaged_split_archive_is_refused_or_unpacked_right(tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    parts = [Path(shutil.copy(part, tmp_path)) for part in EVAL]
+    victim = parts[rng.integers(2)]
+    content = bytearray(victim.read_bytes())
+    tail = 700 if seed % 2 else len(content)  # the directory, or anywhere
+    for at in rng.integers(len(content) - tail, len(content), 3):
+        content[at] = rng.integers(256)
+    victim.write_bytes(content)
+    out = tmp_path / "out"
+    try:
+        unpack(parts, out / "FSD50K.eval_audio", progress=False)
+    except ArchiveError:
+        assert visible(out) == []
+    else:
+        digests = [hashlib.sha256(c).hexdigest() for c in contents(out / "FSD50K.eval_audio").values()]
+        with archives._opened(EVAL) as good:
+            right = {hashlib.sha256(good.read(i)).hexdigest() for i in good.infolist() if not i.is_dir()}
+        assert set(digests) <= right
+
+
+def test_parts_in_another_order_are_refused(tmp_path):
+    with pytest.raises((ArchiveError, OSError)):
+        unpack([DEV[1], DEV[0], *DEV[2:]], tmp_path / "FSD50K.dev_audio", progress=False)
+    assert visible(tmp_path) == []
+
+
+def test_seeking_in_the_joined_view_is_that_of_a_file():
+    files = [part.open("rb") for part in EVAL]
+    joined = JoinedZip(files)
+    start = b"".join(part.read_bytes() for part in EVAL)[: joined.tail_start]
+    size = joined.seek(0, io.SEEK_END)
+    assert size > len(start)
+    for at, n in [(0, 10), (98304 - 5, 10), (98304, 10), (len(start) - 5, 5)]:
+        joined.seek(at)
+        assert b"".join(iter(lambda: joined.read(3), b""))[:n] == start[at : at + n]
+    joined.seek(5)
+    assert joined.seek(-2, io.SEEK_CUR) == 3
+    joined.seek(size)
+    assert joined.read(1) == b""
+    for file in files:
+        file.close()
+
+
+# names that lead outside
+
+
+@pytest.mark.parametrize(
+    "name", ["../out.txt", "x/../../out.txt", "/tmp/out.txt", "x\\..\\..\\out.txt", "C:out.txt", "x/a\0b"]
+)
+def test_a_name_that_leads_outside_is_refused_and_nothing_is_left(tmp_path, name):
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    member = zipfile.ZipInfo("placeholder")
+    member.filename = member.orig_filename = name
+    path = make_zip(inner / "a.zip", ("x/good.txt", b"1"), (member, b"2"))
+    with pytest.raises(ArchiveError, match="could lead outside its folder"):
+        unpack([path], inner / "x", progress=False)
+    assert visible(inner) == ["a.zip"]
+    assert visible(tmp_path) == ["inner"]
+
+
+@pytest.mark.parametrize("name", ["../out.txt", "x/../../out.txt", "/tmp/out.txt"])
+def test_a_tar_that_leads_outside_is_refused_too(tmp_path, name):
+    path = make_tar(tmp_path / "a.tar.gz", ("x/good.txt", b"1"), (name, b"2"))
+    with pytest.raises(ArchiveError, match="could lead outside its folder"):
+        unpack([path], tmp_path / "x", progress=False)
+    assert visible(tmp_path) == ["a.tar.gz"]
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
+def test_links_and_devices_in_a_tar_are_refused(tmp_path, kind):
+    member = tarfile.TarInfo("x/link")
+    member.type, member.linkname = kind, "/etc/passwd"
+    path = make_tar(tmp_path / "a.tar.gz", ("x/good.txt", b"1"), (member, b""))
+    with pytest.raises(ArchiveError, match="a link or a device"):
+        unpack([path], tmp_path / "x", progress=False)
+    assert visible(tmp_path) == ["a.tar.gz"]
+
+
+def test_a_link_in_a_zip_is_refused(tmp_path):
+    member = zipfile.ZipInfo("x/link")
+    member.external_attr = (stat.S_IFLNK | 0o777) << 16
+    path = make_zip(tmp_path / "a.zip", ("x/good.txt", b"1"), (member, b"/etc"))
+    with pytest.raises(ArchiveError, match="'x/link', a link or a device"):
+        unpack([path], tmp_path / "x", progress=False)
+    assert visible(tmp_path) == ["a.zip"]
+
+
+def test_a_name_that_stands_twice_is_refused(tmp_path):
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        path = make_zip(tmp_path / "a.zip", ("x/a", b"1"), ("x/a", b"2"))
+    with pytest.raises(ArchiveError, match="'x/a' twice"):
+        unpack([path], tmp_path / "x", progress=False)
+    assert visible(tmp_path) == ["a.zip"]
+
+
+# whole or not at all
+
+
+@pytest.mark.parametrize("make", [make_zip, make_tar])
+@pytest.mark.parametrize("members", [("x/a", "x/a/b"), ("x/a/b", "x/a")])
+def test_a_name_of_a_file_and_of_a_folder_is_refused(tmp_path, make, members):
+    suffix = "zip" if make is make_zip else "tar.gz"
+    path = make(tmp_path / f"a.{suffix}", *((name, b"1") for name in members))
+    with pytest.raises(ArchiveError, match=f"holds '{members[1]}' twice"):
+        unpack([path], tmp_path / "x", progress=False)
+
+
+def test_a_name_that_is_too_long_is_refused(tmp_path):
+    path = make_zip(tmp_path / "a.zip", ("x/" + "n" * 300, b"1"))
+    with pytest.raises(ArchiveError, match="holds a name too long for this disk: 'x/nnn"):
+        unpack([path], tmp_path / "x", progress=False)
+
+
+@pytest.mark.parametrize("make", [make_zip, make_tar])
+def test_the_top_folder_becomes_the_folder_and_what_lies_beside_it_is_left_out(tmp_path, make):
+    suffix = "zip" if make is make_zip else "tar.gz"
+    path = make(tmp_path / f"a.{suffix}", ("x/a.txt", b"1"), ("x/deep/b.txt", b"2"), ("__MACOSX/._a", b"3"))
+    unpack([path], tmp_path / "x", progress=False)
+    assert contents(tmp_path / "x") == {"a.txt": b"1", os.path.join("deep", "b.txt"): b"2"}
+    assert visible(tmp_path) == [f"a.{suffix}", "x"]
+
+
+def test_a_folder_that_is_there_is_kept(tmp_path):
+    (tmp_path / "x").mkdir()
+    unpack([tmp_path / "nowhere.zip"], tmp_path / "x", progress=False)
+    assert visible(tmp_path) == ["x"]
+
+
+def test_what_a_killed_run_left_is_deleted(tmp_path):
+    path = make_zip(tmp_path / "a.zip", ("x/a.txt", b"1"))
+    (tmp_path / ".x.unpacking" / "x").mkdir(parents=True)
+    (tmp_path / ".x.unpacking" / "x" / "half").touch()
+    unpack([path], tmp_path / "x", progress=False)
+    assert contents(tmp_path / "x") == {"a.txt": b"1"}
+
+
+def test_another_top_folder_is_named(tmp_path):
+    path = make_zip(tmp_path / "a.zip", ("y/a.txt", b"1"))
+    with pytest.raises(ArchiveError, match="holds no folder x, but y"):
+        unpack([path], tmp_path / "x", progress=False)
+    assert visible(tmp_path) == ["a.zip"]
+
+
+@pytest.mark.parametrize("suffix", ["zip", "tar.gz"])
+def test_a_damaged_or_cut_archive_leaves_nothing(tmp_path, suffix):
+    make = make_zip if suffix == "zip" else make_tar
+    path = make(tmp_path / f"a.{suffix}", ("x/a", np.random.default_rng(0).bytes(100_000)), ("x/b", b"2"))
+    content = bytearray(path.read_bytes())
+    content[50_000] ^= 255
+    for bad in (content, content[:50_000], b""):
+        path.write_bytes(bad)
+        with pytest.raises(ArchiveError, match=r"is damaged .*delete it, fetch again"):
+            unpack([path], tmp_path / "x", progress=False)
+        assert visible(tmp_path) == [f"a.{suffix}"]
+
+
+def test_too_little_space_is_told_with_both_numbers_before_a_byte_is_written(tmp_path, monkeypatch):
+    path = make_zip(tmp_path / "a.zip", ("x/a", bytes(5_000_000)))
+    usage = namedtuple("usage", "free")
+    monkeypatch.setattr(archives.shutil, "disk_usage", lambda _: usage(4_000_000))
+    with pytest.raises(OSError, match=r"to unpack a.zip takes 0.01 GB, but the disk of .* has 0.00 GB free"):
+        unpack([path], tmp_path / "x", progress=False)
+    assert visible(tmp_path) == ["a.zip"]
+
+
+def test_a_disk_that_fills_up_meanwhile_leaves_nothing(tmp_path, monkeypatch):
+    path = make_zip(tmp_path / "a.zip", ("x/a", b"1"), ("x/b", b"2"))
+    members = archives._zip_members
+
+    def filling_up(parts):
+        for i, member in enumerate(members(parts)):
+            if i:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            yield member
+
+    monkeypatch.setattr(archives, "_zip_members", filling_up)
+    with pytest.raises(OSError, match=r"the disk is full: a\.zip could not be unpacked, and is kept"):
+        unpack([path], tmp_path / "x", progress=False)
+    assert visible(tmp_path) == ["a.zip"]

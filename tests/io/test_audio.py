@@ -1,0 +1,536 @@
+"""Decoding against waves written here; windows against a loop."""
+
+import itertools
+import os
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+import soundfile
+
+from sss_lib import audio, ffmpeg
+
+
+def sine(n_samples, rate_hz, frequency_hz=1000.0):
+    return 0.5 * np.sin(2 * np.pi * frequency_hz * np.arange(n_samples) / rate_hz)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "subtype", "error"),
+    [
+        ("wav", "PCM_U8", 2**-7),
+        ("wav", "PCM_16", 2**-15),
+        ("wav", "FLOAT", 1e-7),
+        ("wav", "DOUBLE", 1e-7),
+        ("aiff", "PCM_16", 2**-15),
+        ("flac", "PCM_16", 2**-15),
+        ("flac", "PCM_24", 2**-23),
+        ("ogg", "VORBIS", 0.02),
+        ("mp3", "MPEG_LAYER_III", 0.02),
+    ],
+)
+def test_a_file_decodes_to_the_wave_that_was_written(tmp_path, suffix, subtype, error):
+    wave = sine(22050, 44100)
+    path = tmp_path / f"sine.{suffix}"
+    soundfile.write(path, wave, 44100, subtype=subtype)
+    decoded = audio.decode(path, 44100)
+    assert decoded.dtype == np.float32
+    assert decoded.shape == wave.shape
+    inner = slice(2000, -2000)  # mp3 and vorbis smear the ends
+    np.testing.assert_allclose(decoded[inner], wave[inner], rtol=0, atol=error)
+
+
+def test_integer_full_scale_is_one(tmp_path):
+    soundfile.write(tmp_path / "x.wav", np.array([-32768, 0, 16384], np.int16), 44100)
+    assert audio.decode(tmp_path / "x.wav", 44100).tolist() == [-1.0, 0.0, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("channels", "mono"),
+    [([0.75, 0.25], 0.5), ([0.5, -0.5], 0.0), ([0.75, 0.0, 0.0], 0.25)],
+)
+def test_channels_are_averaged(tmp_path, channels, mono):
+    soundfile.write(tmp_path / "x.wav", np.tile(channels, (100, 1)), 44100, subtype="FLOAT")
+    np.testing.assert_array_equal(audio.decode(tmp_path / "x.wav", 44100), np.full(100, mono, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("native_hz", "rate_hz"), [(44100, 16000), (48000, 44100), (22050, 44100), (16000, 16000)]
+)
+def test_resampling_keeps_a_tone_and_the_length_in_seconds(tmp_path, native_hz, rate_hz):
+    soundfile.write(tmp_path / "x.wav", sine(native_hz, native_hz), native_hz, subtype="FLOAT")
+    decoded = audio.decode(tmp_path / "x.wav", rate_hz)
+    assert decoded.shape == (rate_hz,)
+    inner = slice(rate_hz // 10, -rate_hz // 10)  # away from the edges, where the tone starts and stops
+    np.testing.assert_allclose(decoded[inner], sine(rate_hz, rate_hz)[inner], rtol=0, atol=1e-4)
+
+
+def test_resampling_removes_what_lies_above_the_new_nyquist_frequency(tmp_path):
+    soundfile.write(tmp_path / "x.wav", sine(44100, 44100, 10000), 44100, subtype="FLOAT")
+    assert np.abs(audio.decode(tmp_path / "x.wav", 16000)[1600:-1600]).max() < 1e-4
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 4000])
+def test_a_clip_is_cut_to_its_first_30_s(tmp_path, rate_hz):
+    seconds = np.repeat(np.arange(31), 8000) / 64  # the level says which second it is
+    soundfile.write(tmp_path / "x.wav", seconds, 8000, subtype="FLOAT")
+    decoded = audio.decode(tmp_path / "x.wav", rate_hz)
+    assert len(decoded) == 30 * rate_hz
+    middles = decoded[rate_hz // 2 :: rate_hz] * 64
+    np.testing.assert_allclose(middles, np.arange(30), rtol=0, atol=0.01)
+
+
+@pytest.mark.parametrize(("max_duration_s", "n_samples"), [(0.5, 4000), (31, 248000), (None, 248000)])
+def test_the_longest_duration_can_be_chosen(tmp_path, max_duration_s, n_samples):
+    soundfile.write(tmp_path / "x.wav", np.full(31 * 8000, 0.5), 8000)
+    assert len(audio.decode(tmp_path / "x.wav", 8000, max_duration_s=max_duration_s)) == n_samples
+
+
+def test_a_name_in_any_script_is_read(tmp_path):
+    path = tmp_path / "小鸟 é ☂.wav"
+    soundfile.write(path, np.full(10, 0.5), 44100)
+    assert audio.decode(path, 44100).tolist() == [0.5] * 10
+    assert audio.decode(str(path), 44100).tolist() == [0.5] * 10
+
+
+def test_one_sample_decodes_at_its_own_rate(tmp_path):
+    soundfile.write(tmp_path / "x.wav", [0.5], 44100)
+    assert audio.decode(tmp_path / "x.wav", 44100).tolist() == [0.5]
+
+
+def write_nothing(path):
+    pass
+
+
+def write_folder(path):
+    path.mkdir()
+
+
+def write_text(path):
+    path.write_text("these are words, not sound")
+
+
+def write_no_bytes(path):
+    path.write_bytes(b"")
+
+
+def write_no_samples(path):
+    soundfile.write(path, np.zeros(0), 44100)
+
+
+def write_one_sample(path):
+    soundfile.write(path, [0.5], 44100)
+
+
+def write_not_a_number(path):
+    soundfile.write(path, [0.5, np.nan, np.inf], 44100, subtype="FLOAT")
+
+
+def write_opposite_infinities(path):
+    soundfile.write(path, [[0.5, 0.5], [np.inf, -np.inf]], 44100, subtype="FLOAT")
+
+
+def write_huge_values(path):
+    soundfile.write(path, np.full((100, 2), 3e38), 44100, subtype="FLOAT")
+
+
+@pytest.mark.parametrize(
+    ("write", "reason"),
+    [
+        (write_nothing, "is not a file"),
+        (write_folder, "is not a file"),
+        (write_text, "can't be decoded"),
+        (write_no_bytes, "is empty: it has 0 bytes"),
+        (write_no_samples, "is empty"),
+        (write_one_sample, "no sample at 16000 Hz"),
+        (write_not_a_number, "2 values that are not finite"),
+        (write_opposite_infinities, "not finite"),
+        (write_huge_values, "too large to reckon with"),
+    ],
+)
+def test_a_file_without_a_usable_wave_is_refused_by_name(tmp_path, write, reason):
+    path = tmp_path / "x.wav"
+    write(path)
+    with pytest.raises(audio.AudioError, match=f"^{re.escape(str(path))} .*{reason}"):
+        audio.decode(path, 16000)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "subtype"),
+    [("wav", "PCM_16"), ("wav", "FLOAT"), ("flac", "PCM_16"), ("flac", "PCM_24")],
+)
+@pytest.mark.parametrize("kept", [0.5, 0.99])
+def test_a_file_cut_short_is_refused_by_name(tmp_path, suffix, subtype, kept):
+    path = tmp_path / f"x.{suffix}"
+    soundfile.write(path, np.random.default_rng(0).uniform(-0.9, 0.9, 44100), 44100, subtype=subtype)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(kept * len(content))])
+    with pytest.raises(audio.AudioError, match=re.escape(str(path))):
+        audio.decode(path, 44100)
+
+
+def put_number(content, at, number, byte_order):
+    content[at : at + 4] = number.to_bytes(4, byte_order)
+
+
+@pytest.mark.parametrize(("suffix", "order"), [("wav", "little"), ("aiff", "big")])
+@pytest.mark.parametrize("outer", ["patched", 0, 2**32 - 1])
+def test_a_file_whose_sound_ends_early_is_refused_whatever_its_outer_size(tmp_path, suffix, order, outer):
+    path = tmp_path / f"x.{suffix}"
+    soundfile.write(path, sine(44100, 44100), 44100)
+    content = bytearray(path.read_bytes()[:20000])
+    put_number(content, 4, len(content) - 8 if outer == "patched" else outer, order)
+    path.write_bytes(content)
+    with pytest.raises(audio.AudioError, match=f"x.{suffix} is cut short"):
+        audio.decode(path, 44100)
+
+
+@pytest.mark.parametrize("unknown", [0, 2**32 - 1])
+def test_a_wav_that_was_written_as_a_stream_is_read_to_its_end(tmp_path, unknown):
+    path = tmp_path / "x.wav"
+    soundfile.write(path, sine(44100, 44100), 44100)
+    content = bytearray(path.read_bytes())
+    put_number(content, 4, unknown, "little")
+    put_number(content, 40, 2**32 - 1, "little")
+    path.write_bytes(content)
+    assert len(audio.decode(path, 44100)) == 44100
+
+
+def test_the_byte_that_makes_the_length_even_may_be_missing(tmp_path):
+    path = tmp_path / "x.wav"
+    soundfile.write(path, sine(1001, 44100), 44100, subtype="PCM_U8")
+    content = path.read_bytes()
+    assert len(content) == 44 + 1001 + 1
+    path.write_bytes(content[:-1])
+    assert len(audio.decode(path, 44100)) == 1001
+    path.write_bytes(content[:-2])
+    with pytest.raises(audio.AudioError, match="cut short"):
+        audio.decode(path, 44100)
+
+
+def test_an_ogg_of_several_sounds_in_a_row_is_refused(tmp_path):
+    path = tmp_path / "x.ogg"
+    soundfile.write(path, sine(44100, 44100), 44100)
+    path.write_bytes(path.read_bytes() * 2)
+    with pytest.raises(audio.AudioError, match=r"x\.ogg holds 2 sounds in a row, and only the first would"):
+        audio.decode(path, 44100)
+
+
+def test_padding_adds_zeros_and_never_cuts():
+    wave = np.array([1, 2, 3], np.float32)
+    for n_samples, expected in [(5, [1, 2, 3, 0, 0]), (3, [1, 2, 3]), (2, [1, 2, 3]), (0, [1, 2, 3])]:
+        padded = audio.pad_to(wave, n_samples)
+        assert padded.tolist() == expected
+        assert padded.dtype == np.float32
+
+
+def windows_by_loop(values, size, hop, keep_partial):
+    """Windows one after the other until one reaches the end."""
+    windows, start = [], 0
+    while True:
+        window = values[start : start + size]
+        if len(window) < size and start > 0 and not keep_partial:
+            return windows
+        windows.append(window + [0] * (size - len(window)))
+        if start + size >= len(values):
+            return windows
+        start += hop
+
+
+@pytest.mark.parametrize("keep_partial", [True, False])
+def test_windows_equal_those_of_a_loop_at_every_small_size(keep_partial):
+    for n, size in itertools.product(range(13), range(1, 6)):
+        for hop in range(1, size + 1):
+            values = np.arange(1, n + 1)
+            windows = audio.chunk(values, size, hop, keep_partial=keep_partial)
+            expected = windows_by_loop(values.tolist(), size, hop, keep_partial)
+            assert windows.tolist() == expected, (n, size, hop)
+
+
+def test_windows_of_frames_keep_the_frames_whole():
+    frames = np.array([[1, 10], [2, 20], [3, 30]])
+    expected = [[[1, 10], [2, 20]], [[3, 30], [0, 0]]]
+    assert audio.chunk(frames, size=2, hop=2).tolist() == expected
+
+
+def test_windows_are_a_copy():
+    values = np.arange(4.0)
+    audio.chunk(values, size=2, hop=1)[:] = 9
+    assert values.tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("n", [4, 5, 7, 8, 9, 12, 31])
+def test_windows_cover_a_long_wave_and_each_is_a_piece_of_it(n):
+    wave = np.arange(n)
+    found = audio.windows(wave, 4)
+    assert found.tolist() == [list(range(w[0], w[0] + 4)) for w in found]
+    assert set(found.ravel()) == set(wave)
+    assert len(found) == -(-n // 4)
+
+
+def test_a_crop_is_a_piece_of_the_wave_drawn_by_the_wave_alone():
+    rng = np.random.default_rng(0)
+    starts = set()
+    for _ in range(20):
+        wave = rng.permutation(100).astype(np.float32)
+        (crop,) = audio.windows(wave, 10, long="crop")
+        np.testing.assert_array_equal(crop, audio.windows(wave.copy(), 10, long="crop")[0])
+        start = wave.tolist().index(crop[0])
+        np.testing.assert_array_equal(crop, wave[start : start + 10])
+        starts.add(start)
+    assert len(starts) > 10
+
+
+@pytest.mark.parametrize("option", [{"long": "loop"}, {"short": "reflect"}])
+def test_windows_of_an_unknown_kind_are_refused(option):
+    with pytest.raises(ValueError, match="unknown: use"):
+        audio.windows(np.ones(3), 2, **option)
+
+
+# odd files, against ffmpeg's own decoding
+
+FFMPEG = ffmpeg.program()
+ODD = {
+    "8k.wav": ["-ar", "8000"],
+    "192k.wav": ["-ar", "192000"],
+    "u8.wav": ["-c:a", "pcm_u8"],
+    "s24.wav": ["-c:a", "pcm_s24le"],
+    "s32.wav": ["-c:a", "pcm_s32le"],
+    "f64.wav": ["-c:a", "pcm_f64le"],
+    "mulaw.wav": ["-c:a", "pcm_mulaw"],
+    "ima adpcm.wav": ["-c:a", "adpcm_ima_wav"],
+    "ms adpcm.wav": ["-c:a", "adpcm_ms"],
+    "six.wav": ["-ac", "6"],
+    "x.aiff": [],
+    "x.au": ["-c:a", "pcm_s16be"],
+    "x.caf": ["-c:a", "pcm_s16le"],
+    "x.w64": ["-c:a", "pcm_s16le"],
+    "x.flac": [],
+    "s24.flac": ["-sample_fmt", "s32"],
+    "x.ogg": ["-c:a", "libvorbis"],
+    "x.opus": ["-c:a", "libopus"],
+    "x.mp3": ["-c:a", "libmp3lame"],
+    "variable.mp3": ["-c:a", "libmp3lame", "-q:a", "2"],
+    "no header.mp3": ["-c:a", "libmp3lame", "-write_xing", "0"],
+    "mono 22k.mp3": ["-c:a", "libmp3lame", "-ar", "22050", "-ac", "1"],
+    "mp3 within.wav": ["-c:a", "libmp3lame", "-f", "wav"],
+    "tags.mp3": [
+        "-c:a",
+        "libmp3lame",
+        "-metadata",
+        "title=é" * 500,
+        "-id3v2_version",
+        "3",
+        "-write_id3v1",
+        "1",
+    ],
+}
+WITH_FFMPEG = {
+    "x.m4a": ["-c:a", "aac"],
+    "alac.m4a": ["-c:a", "alac"],
+    "x.aac": ["-c:a", "aac"],
+    "x.wma": ["-c:a", "wmav2"],
+    "x.webm": ["-c:a", "libopus"],
+    "flac within.oga": ["-c:a", "flac", "-f", "ogg"],
+}
+
+
+def run_ffmpeg(*arguments):
+    command = [FFMPEG, "-nostdin", "-v", "error", "-y", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, check=True).stdout
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory):
+    """Folder of one second of two different tones and a little noise, as every kind of file."""
+    if FFMPEG is None:
+        pytest.skip("needs ffmpeg")
+    folder = tmp_path_factory.mktemp("odd")
+    noise = np.random.default_rng(0).normal(0, 0.02, (44100, 2))
+    waves = np.stack([sine(44100, 44100, 440), sine(44100, 44100, 660)], axis=1) + noise
+    soundfile.write(folder / "source.wav", waves, 44100, subtype="FLOAT")
+    for name, options in (ODD | WITH_FFMPEG).items():
+        run_ffmpeg("-i", folder / "source.wav", *options, folder / name)
+    return folder
+
+
+def as_ffmpeg_decodes(path, n_channels):
+    raw = run_ffmpeg("-i", path, "-map", "0:a:0", "-c:a", "pcm_f32le", "-f", "f32le", "-")
+    return np.frombuffer(raw, np.float32).reshape(-1, n_channels)
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_an_odd_file_is_decoded_as_ffmpeg_does_without_it(odd, name, monkeypatch):
+    monkeypatch.setattr("sss_lib.io.ffmpeg.program", lambda: None)
+    channels, rate_hz = audio.read(odd / name)
+    expected = as_ffmpeg_decodes(odd / name, channels.shape[1])
+    assert channels.shape == expected.shape
+    np.testing.assert_allclose(channels, expected, atol=2e-3)
+    assert len(audio.decode(odd / name, 16000)) == pytest.approx(len(expected) / rate_hz * 16000, abs=1)
+
+
+@pytest.mark.parametrize("name", WITH_FFMPEG)
+def test_what_libsndfile_cannot_read_ffmpeg_does(odd, name):
+    channels, rate_hz = audio.read(odd / name)
+    assert channels.shape[1] == 2
+    assert len(channels) / rate_hz == pytest.approx(1, abs=0.06)  # some formats pad
+    wave = audio.decode(odd / name, 44100)[4410:-6000]
+    source = audio.decode(odd / "source.wav", 44100)
+    lag = np.correlate(source, wave, "valid").argmax()
+    assert np.corrcoef(source[lag : lag + len(wave)], wave)[0, 1] > 0.98
+    if "alac" in name:
+        np.testing.assert_allclose(channels, soundfile.read(odd / "source.wav")[0], atol=2**-15)
+
+
+@pytest.mark.parametrize("name", ["x.m4a", "x.wma"])
+def test_without_ffmpeg_the_reason_says_what_would_help(odd, name, monkeypatch):
+    monkeypatch.setattr("sss_lib.io.ffmpeg.program", lambda: None)
+    with pytest.raises(audio.AudioError, match=f"{name} can't be decoded: .*or install ffmpeg, which"):
+        audio.decode(odd / name, 16000)
+
+
+def test_no_file_cut_short_is_silently_short(odd, tmp_path):
+    """At every cut, each kind is refused, or gives all samples that the whole file does."""
+    for name in ODD | WITH_FFMPEG:
+        content, whole = (odd / name).read_bytes(), len(audio.read(odd / name)[0])
+        for n_bytes in (len(content) // 10, len(content) // 2, len(content) - 1000, len(content) - 1):
+            (tmp_path / name).write_bytes(content[:n_bytes])
+            try:
+                n_samples = len(audio.read(tmp_path / name)[0])
+            except audio.AudioError:
+                continue
+            assert n_samples == whole, (name, n_bytes)
+
+
+def test_a_flac_that_was_written_as_a_stream_is_read_with_ffmpeg(odd, tmp_path, monkeypatch):
+    piped = run_ffmpeg("-i", odd / "x.flac", "-c:a", "flac", "-f", "flac", "-")
+    (tmp_path / "x.flac").write_bytes(piped)
+    np.testing.assert_array_equal(audio.read(tmp_path / "x.flac")[0], audio.read(odd / "x.flac")[0])
+    assert audio.duration_s(tmp_path / "x.flac") == 1
+    (tmp_path / "cut.flac").write_bytes(piped[: len(piped) // 2])
+    with pytest.raises(audio.AudioError, match=r"cut\.flac can't be decoded: its header .* ffmpeg says"):
+        audio.read(tmp_path / "cut.flac")
+    monkeypatch.setattr("sss_lib.io.ffmpeg.program", lambda: None)
+    with pytest.raises(audio.AudioError, match=r"header doesn't say how long it is\. Convert it, or install"):
+        audio.read(tmp_path / "x.flac")
+
+
+@pytest.mark.parametrize("name", ["x.wav", "x.mp3", "x.flac", "x.ogg", "x.txt.wav"])
+def test_what_a_file_is_counts_and_not_its_suffix(odd, tmp_path, name):
+    for kind in ("u8.wav", "x.flac", "x.mp3", "x.ogg"):
+        shutil.copy(odd / kind, tmp_path / name)
+        np.testing.assert_array_equal(audio.read(tmp_path / name)[0], audio.read(odd / kind)[0])
+
+
+def test_a_link_is_followed_and_a_broken_one_named(tmp_path):
+    soundfile.write(tmp_path / "x.wav", [0.5] * 10, 44100)
+    (tmp_path / "link.wav").symlink_to("x.wav")
+    assert audio.decode(tmp_path / "link.wav", 44100).tolist() == [0.5] * 10
+    (tmp_path / "x.wav").unlink()
+    with pytest.raises(audio.AudioError, match=r"link\.wav is a link to x\.wav, which does not exist"):
+        audio.decode(tmp_path / "link.wav", 44100)
+    (tmp_path / "round.wav").symlink_to("round.wav")
+    with pytest.raises(audio.AudioError, match=r"round\.wav"):
+        audio.decode(tmp_path / "round.wav", 44100)
+
+
+def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+    path = tmp_path / "x.wav"
+    soundfile.write(path, [0.5] * 10, 44100)
+    path.chmod(0)
+    if os.access(path, os.R_OK):  # root reads everything: a stand-in
+
+        def refuse(_):
+            raise PermissionError(13, "Permission denied", str(path))
+
+        monkeypatch.setattr(audio.containers, "is_cut_short", refuse)
+    with pytest.raises(audio.AudioError, match=r"x\.wav can't be read: Permission denied"):
+        audio.decode(path, 44100)
+
+
+def test_the_longest_name_that_a_file_system_takes_is_read(tmp_path):
+    path = tmp_path / ("é" * 125 + ".wav")  # 254 bytes
+    soundfile.write(path, [0.5] * 10, 44100)
+    assert audio.decode(path, 44100).tolist() == [0.5] * 10
+
+
+def test_a_header_that_promises_too_much_costs_no_memory(tmp_path):
+    """A FLAC of ten samples that claims to have 2^36 - 1 at 655,350 Hz."""
+    soundfile.write(tmp_path / "x.flac", [0.5] * 10, 44100)
+    content = bytearray((tmp_path / "x.flac").read_bytes())
+    content[21:26] = b"\xff" * 5
+    (tmp_path / "x.flac").write_bytes(content)
+    with pytest.raises(audio.AudioError, match=r"x\.flac"):
+        audio.decode(tmp_path / "x.flac", 44100, max_duration_s=None)
+
+
+def test_a_playlist_in_disguise_reads_no_other_file(odd, tmp_path):
+    (tmp_path / "x.m4a").write_text(f"#EXTM3U\n#EXTINF:1,\n{odd / 'x.aac'}\n#EXT-X-ENDLIST\n")
+    with pytest.raises(audio.AudioError, match=r"x\.m4a can't be decoded"):
+        audio.decode(tmp_path / "x.m4a", 44100)
+
+
+def test_the_length_is_told_without_decoding_where_that_is_possible(odd):
+    assert audio.duration_s(odd / "x.flac") == 1
+    assert audio.duration_s(odd / "192k.wav") == 1
+    assert np.isnan(audio.duration_s(odd / "nowhere.wav"))
+
+
+@pytest.mark.parametrize("name", ["x.m4a", "alac.m4a", "x.wma", "x.webm"])
+def test_the_length_is_told_without_decoding_where_ffmpeg_finds_it(odd, name, monkeypatch):
+    monkeypatch.setattr(audio, "blocks", None)
+    assert audio.duration_s(odd / name) == pytest.approx(1, abs=0.06)
+
+
+def test_a_length_that_ffmpeg_would_only_estimate_is_counted(odd):
+    channels, rate_hz = audio.read(odd / "x.aac")
+    assert audio.duration_s(odd / "x.aac") == len(channels) / rate_hz
+
+
+def test_the_blocks_of_a_file_are_what_is_read_at_once(odd, monkeypatch):
+    for name in ("x.flac", "x.m4a"):
+        whole, rate_hz = audio.read(odd / name)
+        with monkeypatch.context() as patch:
+            patch.setattr(audio, "BLOCK_FRAMES", 1000)
+            blocks, rates_hz = zip(*audio.blocks(odd / name), strict=True)
+        assert {len(block) for block in blocks[:-1]} == {1000}
+        assert set(rates_hz) == {rate_hz}
+        np.testing.assert_array_equal(np.concatenate(blocks), whole)
+
+
+def test_no_block_after_a_value_that_is_not_finite_is_given(tmp_path, monkeypatch):
+    wave = np.zeros(50, np.float32)
+    wave[[15, 41]] = np.nan, np.inf
+    soundfile.write(tmp_path / "x.wav", wave, 8000, subtype="FLOAT")
+    monkeypatch.setattr(audio, "BLOCK_FRAMES", 10)
+    blocks = audio.blocks(tmp_path / "x.wav")
+    assert len(next(blocks)[0]) == 10
+    with pytest.raises(audio.AudioError, match="holds 2 values that are not finite"):
+        next(blocks)
+
+
+@pytest.mark.parametrize("suffix", ["wav", "aiff", "flac", "ogg", "opus", "mp3", "caf", "w64"])
+def test_mutated_files_are_decoded_or_refused_and_nothing_else(odd, tmp_path, suffix, monkeypatch):
+    monkeypatch.setattr("sss_lib.io.ffmpeg.program", lambda: None)
+    name = "s24.wav" if suffix == "wav" else f"x.{suffix}"
+    whole, rng = (odd / name).read_bytes(), np.random.default_rng(0)
+    path, refused = tmp_path / name, 0
+    for i in range(120):
+        content = bytearray(whole)
+        within = 200 if i % 2 else len(content)  # the header, or anywhere
+        for at in rng.integers(0, within, 1 + rng.integers(10)):
+            content[at] = rng.integers(256)
+        if i % 5 == 0:
+            at = rng.integers(len(content))
+            content[at:at] = rng.bytes(100)
+        path.write_bytes(content[: rng.integers(1, len(content))] if i % 7 == 0 else content)
+        try:
+            wave = audio.decode(path, 16000)
+        except audio.AudioError as error:
+            refused += str(path) in str(error)
+        else:
+            assert np.isfinite(wave).all()
+            assert 0 < len(wave) <= 30 * 16000
+    assert refused > 10

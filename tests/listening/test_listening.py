@@ -1,0 +1,487 @@
+"""The listening interface without a page: what exists, what queries, what the page may ask for."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+import small_study
+import soundfile
+
+from sss_lib import audio, experiment, models
+from sss_lib.experiment import NOTEBOOKS, Variant
+from sss_lib.experiment.store import Store, to_matrix
+from sss_lib.listening import Board, Controls, MapControls, SoundMap, Study, layouts, outside, views
+from sss_lib.listening import serve as serving
+from sss_lib.listening.selection import Steps, candidates
+from sss_lib.models.catalogue import CATALOGUE
+
+PCA, RAW, FLOOR = (f"{variant.name}/{search}" for variant, search in small_study.SYSTEMS.items())
+
+
+@pytest.fixture
+def study(small_store):
+    return Study(small_store, small_study.NAME)
+
+
+@pytest.fixture
+def board(study):
+    one = Board(study, [PCA, FLOOR], n=5)
+    one.sent = []
+    one.send = lambda content, buffers=None: one.sent.append((content, buffers))
+    one.show("tone1")
+    return one
+
+
+def ask(board, **message):
+    """What the page gets for a message."""
+    board._receive(board, {**message, "id": "7"}, message.pop("buffers", []))
+    content, buffers = board.sent.pop()
+    assert content.pop("id") == "7"
+    return content, buffers
+
+
+class TestStudy:
+    def test_systems_are_those_that_have_rankings(self, study):
+        assert set(study.systems) == {PCA, RAW, FLOOR}
+        system = study.system(PCA)
+        assert (system.variant, system.search) == (Variant("logmel", "none", 3), "nns")
+        assert (system.title, system.words) == ("Log-mel statistics", "PCA 3, L2, NNS")
+
+    def test_an_unknown_system_or_clip_is_named_with_the_nearest(self, study):
+        with pytest.raises(ValueError, match=f"did you mean '{PCA}'"):
+            study.system(PCA.replace("nns", "nn"))
+        with pytest.raises(ValueError, match="did you mean 'tone1'"):
+            study.row("tone11")
+
+    def test_results_are_those_of_the_stored_ranking(self, study):
+        table = study.store.ranking(small_study.NAME, Variant("logmel", "none", 3), "nns", top_n=10).read()
+        place = table["fname"].to_pylist().index("noise2")
+        neighbours = to_matrix(table["neighbours"])[place, :4]
+        found = study.results(study.system(PCA), study.row("noise2"), 4)
+        fnames = study.collection.clips["fname"]
+        assert [fnames[row] for row, _ in found] == [table["fname"][int(i)].as_py() for i in neighbours]
+        assert [score for _, score in found] == to_matrix(table["scores"])[place, :4].tolist()
+
+    def test_a_clip_that_failed_has_no_results(self, study):
+        assert study.results(study.system(PCA), study.row("broken"), 4) == []
+
+    def test_scores_of_a_query_are_worked_out_from_its_results(self, study):
+        system, row = study.system(PCA), study.row("click0")
+        hits = [
+            "Click" in study.collection.clips["labels"][found] for found, _ in study.results(system, row, 3)
+        ]
+        precisions = [sum(hits[: k + 1]) / (k + 1) for k in range(3) if hits[k]]
+        expected = sum(precisions) / 3  # three other clips have the class
+        assert study.scores(system, row, "Click")["AP@3"] == pytest.approx(expected)
+        assert study.scores(system, row)["R1"] >= 1
+
+    def test_the_best_of_each_model_comes_first(self, study):
+        best = study.best()
+        assert best[0].name in (PCA, RAW)
+        assert [one.variant.model for one in best] == ["logmel", "duration"]
+
+    def test_disagreements_are_sorted_by_the_gap_of_ap(self, study):
+        table = study.disagreements(study.system(PCA), study.system(FLOOR))
+        assert len(table) == 12
+        assert table["gap"].abs().is_monotonic_decreasing
+        row = study.row(table["fname"][0])
+        assert table["a"][0] == study.scores(study.system(PCA), row)["AP@3"]
+
+    def test_a_collection_without_rankings_says_what_to_run(self, small_store, tmp_path):
+        import shutil
+
+        shutil.copytree(small_store.data_dir / "datasets", tmp_path / "datasets")
+        shutil.copytree(small_store.data_dir / small_study.NAME, tmp_path / small_study.NAME)
+        with pytest.raises(ValueError, match=r"has no rankings .* run `make run` first"):
+            Study(type(small_store)(tmp_path), small_study.NAME)
+
+
+class TestSelection:
+    @pytest.mark.parametrize(
+        ("include", "exclude", "fnames"),
+        [
+            (["Tone"], [], ["tone0", "tone1", "tone2", "tone3"]),
+            (["Tone", "<b>Bold</b>"], [], ["tone3"]),
+            (["Music"], ["Tone"], ["click0", "click1", "click2", "click3"]),
+            (["Noise", "Music"], [], []),
+        ],
+    )
+    def test_candidates_have_all_and_none(self, study, include, exclude, fnames):
+        found = candidates(study.collection, include, exclude)
+        assert sorted(study.collection.clips["fname"][found]) == fnames
+
+    def test_candidates_can_be_restricted_to_marked_clips(self, study):
+        rows = [study.row("tone1"), study.row("click2")]
+        assert candidates(study.collection, ["Tone"], [], rows).tolist() == [rows[0]]
+
+    def test_an_unknown_class_is_named_with_the_nearest(self, study):
+        with pytest.raises(ValueError, match="did you mean 'Tone'"):
+            candidates(study.collection, ["Tona"])
+
+    def test_a_step_among_no_clips_says_so_on_the_board(self, study):
+        board = Board(study, [PCA, FLOOR])
+        controls = Controls(board)
+        controls.include.value = ["Noise", "Music"]
+        controls.next.click()
+        assert "is among the candidates: choose others" in board.status
+
+    def test_steps_stop_at_both_ends(self, study):
+        systems = study.system(PCA), study.system(FLOOR)
+        steps = Steps(study, *systems, candidates(study.collection, ["Tone"]))
+        table = study.disagreements(*systems)
+        tones = [fname for fname in table["fname"] if fname.startswith("tone")]
+        assert [steps.step(1) for _ in range(6)] == [*tones, tones[-1], tones[-1]]
+        assert steps.step(-1) == tones[2]
+
+    def test_the_same_seed_draws_the_same_clips(self, study):
+        drawn = []
+        for _ in range(2):
+            board = Board(study, [PCA])
+            controls = Controls(board, seed=3)
+            drawn.append([controls.draw() or board.query for _ in range(5)])
+        assert drawn[0] == drawn[1]
+
+
+class TestBoard:
+    def test_at_most_five_systems_are_shown(self, study):
+        with pytest.raises(ValueError, match="6 systems are chosen: choose 1 to 5"):
+            Board(study, [PCA] * 6)
+
+    def test_the_view_says_what_each_result_shares(self, board):
+        column = board.view["columns"][0]
+        assert column["title"] == "Log-mel statistics"
+        found = [board.view["clips"][str(row)]["labels"] for row, _ in column["results"]]
+        summary = dict(map(tuple, column["summary"]))
+        assert summary["share a class"] == f"{sum('Music' in one for one in found)} of 5"
+        assert summary["have Tone"] == f"{sum('Tone' in one for one in found)} of 5"
+        assert "AP@3" in summary["any class"]
+        json.dumps(board.view)
+
+    def test_the_most_specific_class_counts_unless_another_is_chosen(self, board):
+        board.show("tone1", "Music")
+        board.choose([FLOOR])
+        assert board.view["label"] == "Music"
+        board.show("tone2")
+        assert board.view["label"] == "Tone"
+
+    def test_a_class_that_the_query_lacks_is_refused(self, board):
+        with pytest.raises(ValueError, match="'tone1' has no class 'Noise': it has Tone, Music"):
+            board.show("tone1", "Noise")
+
+    def test_a_sound_travels_when_it_is_asked_for(self, board):
+        content, buffers = ask(board, ask="sound", clip=board.study.row("tone1"))
+        assert content["mime"] == "audio/flac"
+        assert buffers[0] == board.study.sounds.path(board.study.row("tone1")).read_bytes()
+        assert b"fLaC" not in json.dumps(board.get_state(), default=str).encode()
+
+    @pytest.mark.parametrize("clip", ["../datasets/tiny.parquet", "/etc/passwd", -1, 13, None, {}, True])
+    def test_no_path_reaches_the_file_system(self, board, clip):
+        for what in ("sound", "search"):
+            content, buffers = ask(board, ask=what, clip=clip)
+            assert "there is no clip" in content["problem"]
+            assert not buffers
+
+    def test_what_the_page_may_not_ask_is_refused(self, board):
+        for what in ("__class__", "show", None, 5, "grade"):
+            content, _ = ask(board, ask=what)
+            assert "can't be asked for" in content["problem"]
+        board._receive(board, "not a mapping", [])
+        assert "can't be asked for" in board.sent.pop()[0]["problem"]
+
+    @pytest.mark.parametrize(
+        "message",
+        [{"ask": "upload"}, {"ask": "upload", "at": None, "last": True}, {"ask": "pictures", "clips": 5}],
+    )
+    def test_what_is_garbled_is_answered(self, board, message):
+        assert ask(board, **message)[0]["problem"]
+
+    def test_pictures_come_together_and_a_broken_one_is_empty(self, board):
+        rows = [board.study.row(fname) for fname in ("tone1", "broken")]
+        _, buffers = ask(board, ask="pictures", clips=rows)
+        assert max(buffers[0]) == 255
+        assert len(buffers[1]) == len(buffers[0])
+        assert max(buffers[1]) == 0
+
+    def test_a_result_becomes_the_query(self, board):
+        row = board.study.row("noise3")
+        assert ask(board, ask="search", clip=row)[0] == {}
+        assert board.query == row
+        assert board.view["query"]["about"]["id"] == "noise3"
+
+    def test_names_are_escaped_in_the_plain_table(self, board):
+        board.show("tone0")
+        (data, _), told = board._repr_mimebundle_(), small_study.HOSTILE
+        assert "To listen, run this notebook's cells" in data["text/html"]
+        assert told not in data["text/html"]
+        assert "&lt;img src=x" in data["text/html"]
+        assert "application/vnd.jupyter.widget-view+json" in data
+
+    def test_a_link_leads_to_the_licence(self):
+        assert views._licence("CC0-1.0")["licence_url"].endswith("/publicdomain/zero/1.0/")
+        assert views._licence("javascript:hack()")["licence_url"] == ""
+
+
+class TestOutside:
+    def test_a_clip_of_the_collection_finds_itself_first(self, board):
+        path = board.study.sounds.path(board.study.row("tone0"))
+        for system, results in outside.search_sound(
+            board.study, list(board.study.systems.values()), path, 3
+        ).items():
+            rows = [row for row, _ in results]
+            if system.search != "mips":  # where long vectors win
+                assert rows[0] == board.study.row("tone0"), system.name
+                by_rank = dict(board.study.results(system, rows[0], 10))
+                assert results[1][1] == pytest.approx(by_rank[rows[1]], abs=1e-5)
+
+    def test_an_upload_arrives_in_pieces_and_is_searched(self, board, tmp_path):
+        path = tmp_path / "own.wav"
+        soundfile.write(path, small_study.sounds()["click3"], small_study.RATE_HZ)
+        content = path.read_bytes()
+        half = len(content) // 2
+        for at, last in ((0, False), (half, True)):
+            piece = content[at : at + half] if not last else content[at:]
+            reply, _ = ask(board, ask="upload", name="<own>", at=at, last=last, buffers=[memoryview(piece)])
+            assert reply == {}
+        assert board.view["query"]["about"]["title"] == "<own>"
+        assert board.view["columns"][0]["results"][0][0] == board.study.row("click3")
+        assert ask(board, ask="sound", clip=-1)[1] == [content]
+        board.choose([FLOOR])
+        assert len(board.view["columns"]) == 1
+        assert board.view["query"]["about"]["title"] == "<own>"
+
+    def test_an_upload_stays_in_its_own_folder(self, board):
+        reply, _ = ask(board, ask="upload", name="../../evil", at=0, last=True, buffers=[b"x" * 50])
+        assert "../../evil can't be decoded" in reply["problem"]
+        path = board._arriving.add(b"x", 0, last=True)
+        assert path.name == "1"
+        assert list(path.parent.iterdir()) == [path]
+
+    def test_of_several_uploads_the_last_that_is_a_sound_is_heard_and_drawn(self, board, tmp_path):
+        heard = []
+        for fname, extra in (("click3", b""), ("noise1", b""), ("noise1", b"not a sound")):
+            soundfile.write(tmp_path / "own.wav", small_study.sounds()[fname], small_study.RATE_HZ)
+            content = extra or (tmp_path / "own.wav").read_bytes()
+            ask(board, ask="upload", name="own.wav", at=0, last=True, buffers=[content])
+            about, (sound,) = ask(board, ask="sound", clip=-1)
+            heard.append((sound, about["gain_db"], *ask(board, ask="pictures", clips=[-1])[1]))
+        assert heard[1] == heard[2]
+        assert all(first != second for first, second in zip(*heard[:2], strict=True))
+        assert len(list(board.study.sounds.own.parent.iterdir())) == 1
+        board.refresh()
+        assert board.view["query"]["about"]["title"] == "own.wav"
+
+    def test_a_large_upload_is_refused_before_it_is_kept(self):
+        upload = outside.Upload(most_bytes=10)
+        upload.add(b"12345678", 0, last=False)
+        with pytest.raises(ValueError, match="too large"):
+            upload.add(b"12345678", 8, last=True)
+        assert not list(upload._folder.iterdir())
+        with pytest.raises(ValueError, match="a piece of the file got lost before byte 8"):
+            upload.add(b"1", 8, last=True)
+
+    def test_silence_is_named(self, board, tmp_path):
+        soundfile.write(tmp_path / "quiet.wav", np.zeros(9000), 22050)
+        with pytest.raises(audio.AudioError, match=r"quiet\.wav is silent"):
+            board.show_sound(tmp_path / "quiet.wav")
+
+    def test_a_model_that_dies_says_so_and_is_started_again(self, board):
+        dying, living = board.systems
+
+        def die(spec):
+            return os._exit(1) if spec.name == dying.variant.model else np.ones((1, spec.dim), np.float32)
+
+        found = outside._search(board.study, board.systems, die, 3)
+        assert found[dying] == "The model's process has ended, perhaps for want of memory: search again."
+        assert len(found[living]) == 3
+        path = board.study.sounds.path(board.study.row("tone0"))
+        assert len(outside.search_sound(board.study, [dying], path, 3)[dying]) == 3
+
+    def test_a_model_that_fails_in_its_own_way_says_so(self, board, monkeypatch):
+        monkeypatch.setattr(outside, "_rank", lambda *_: {}[0])
+        path = board.study.sounds.path(board.study.row("tone0"))
+        assert outside.search_sound(board.study, board.systems, path, 3) == dict.fromkeys(board.systems, "0")
+
+    def test_a_system_without_what_02_fitted_says_so_and_the_others_search(self, board, tmp_path):
+        study = board.study
+        fitted = study.store.fitted(study.name, study.system(FLOOR).variant).path
+        away = fitted.rename(tmp_path / "away")
+        try:
+            path = study.sounds.path(study.row("tone0"))
+            found = outside.search_sound(study, board.systems, path, 3)
+        finally:
+            away.rename(fitted)
+        assert len(found[study.system(PCA)]) == 3
+        assert "run 02_processing" in found[study.system(FLOOR)]
+
+
+class Spoken:
+    """A stand-in with a text tower: sounds and words are told by how long they are."""
+
+    def __call__(self, wave):
+        return [[len(wave) / 22050, 1.0]]
+
+    def embed_text(self, words):
+        return np.array([len(words.split()), 1.0], np.float32)
+
+
+def test_words_are_searched_where_a_model_has_a_text_tower(board):
+    assert not models.has_text("logmel")
+    models.register("spoken", Spoken(), rate_hz=22050, dim=2)
+    try:
+        assert models.has_text("spoken")
+        store, name = board.study.store, board.study.name
+        from sss_lib import dataset, extraction, processing, search
+
+        collection = dataset.read(store.dataset(name))
+        experiment.extract_to(store, collection, "spoken")
+        frames, variant = (
+            extraction.read(store.frames(name, "spoken")),
+            Variant("spoken", "none", None, False),
+        )
+        fitted = processing.fit(frames.values, normalize=False)
+        store.fitted(name, variant).write(fitted.columns())
+        x = fitted(frames.values)
+        store.embeddings(name, variant).write({"fname": frames.fnames, "embedding": x})
+        ranking = search.rank(x, "nns", top_n=10)
+        columns = {"fname": frames.fnames, "neighbours": ranking.neighbours, "scores": ranking.scores}
+        store.ranking(name, variant, "nns", top_n=10).write(columns)
+        study = Study(store, name)
+        spoken = Board(study, [PCA, f"{variant.name}/nns"], n=3)
+        spoken.show("tone1")
+        assert Controls(spoken).words.layout.display is None
+        spoken.show_words("three words long")
+        without, with_text = spoken.view["columns"]
+        assert "no text tower" in without["note"]
+        found = [study.collection.clips["fname"][row] for row, _ in with_text["results"]]
+        assert set(found) == {"tone3", "noise3", "click3"}  # 3 s long
+        assert spoken.view["query"]["clip"] is None
+    finally:
+        del CATALOGUE["spoken"]
+        store.ranking.__self__._made.clear()
+        for path in (store.data_dir / "similarity_rankings" / name).glob("spoken*/*"):
+            path.unlink()
+
+
+def test_systems_of_a_model_that_is_gone_are_left_out_with_a_word(board, monkeypatch):
+    monkeypatch.delitem(CATALOGUE, "logmel")
+    with pytest.warns(UserWarning, match="rankings by logmel are left out: no such model"):
+        study = Study(board.study.store, board.study.name)
+    assert {system.variant.model for system in study.systems.values()} == {"duration"}
+
+
+def test_the_control_for_words_is_absent_without_a_text_tower(board):
+    assert Controls(board).words.layout.display == "none"
+
+
+class TestMap:
+    def test_the_map_shows_every_embedded_clip_and_the_board(self, board):
+        one = SoundMap(board)
+        rows = np.frombuffer(one.rows, "<i4")
+        assert len(rows) == 12
+        assert len(np.frombuffer(one.places, "<u2")) == 24
+        names = [one.legend[i][0] for i in np.frombuffer(one.families, np.uint8)]
+        labels = board.study.collection.clips["labels"]
+        families = {"Tone": "Tones", "Noise": "Noises", "Click": "no family"}
+        assert names == [families[labels[row][0]] for row in rows]
+        board.show("noise1")
+        assert one.linked["query"] == board.study.row("noise1")
+        assert len(one.linked["results"]) >= 5
+
+    def test_a_saved_notebook_holds_no_list_of_all_clips(self, board):
+        controls = Controls(board)
+        widgets = [board, SoundMap(board), *vars(controls).values(), *controls.systems]
+        states = [one.get_state() for one in widgets if hasattr(one, "get_state")]
+        shown = {str(one["id"]) for one in board.view["clips"].values()}
+        others = {*board.study.collection.clips["fname"]} - shown - {"tone1"}
+        assert others
+        assert not [one for one in others if f'"{one}"' in json.dumps(states, default=repr)]
+        assert not [name for state in states for name, value in state.items() if isinstance(value, bytes)]
+
+    def test_the_page_gets_the_points_when_it_asks(self, board):
+        one = SoundMap(board)
+        one.send, one.sent = board.send, board.sent
+        _, buffers = ask(one, ask="points")
+        assert buffers == [one.places, one.rows, one.families]
+        for what in ("about", "play", "search"):
+            assert "there is no clip '/etc'" in ask(one, ask=what, clip="/etc")[0]["problem"]
+
+    def test_a_layout_is_kept_and_read_again(self, board, monkeypatch):
+        variant = board.systems[0].variant
+        first = layouts.read_or_make(board.study.store, board.study.name, variant, "pca")
+        monkeypatch.setattr(layouts, "project", lambda *_: 1 / 0)
+        again = layouts.read_or_make(board.study.store, board.study.name, variant, "pca")
+        assert first[0] == again[0]
+        np.testing.assert_array_equal(first[1], again[1])
+
+    def test_a_layout_that_cannot_be_made_says_so_on_the_board(self, board, monkeypatch):
+        controls = MapControls(SoundMap(board), Controls(board))
+        monkeypatch.setattr(layouts, "read_or_make", lambda *_: 1 / 0)
+        controls.layout_of.value = "tsne"
+        assert board.status == "division by zero"
+
+    def test_marked_clips_restrict_what_is_drawn(self, board):
+        controls = Controls(board)
+        controls.restrict([board.study.row("tone2")])
+        assert controls.count.value == "1 clip of 1 marked on the map"
+        controls.draw()
+        assert board.view["query"]["about"]["id"] == "tone2"
+        controls.restrict([])
+        assert controls.count.value == "13 clips"
+
+
+def test_the_notebook_runs_and_is_small_and_readable_when_saved(small_store, tmp_path):
+    from sss_lib.experiment.notebook import run_notebook
+
+    parameters = {"data_dir": str(small_store.data_dir), "dataset": small_study.NAME, "query": "tone1"}
+    out = tmp_path / "06.ipynb"
+    run_notebook(NOTEBOOKS / "06_listening.ipynb", out, {**parameters, "judge": "ann", "n_judged": 2})
+    assert out.stat().st_size < 400_000
+    outputs = [one for cell in json.loads(out.read_text())["cells"] for one in cell.get("outputs", ())]
+    told = ["".join(one["data"]["text/html"]) for one in outputs if "text/html" in one.get("data", {})]
+    (table,) = [one for one in told if "To listen, run" in one and "a tone1" in one]
+    assert "Log-mel statistics" in table
+
+
+def test_sounds_without_labels_are_compared_without_classes(tmp_path):
+    board = Board(Study(small_study.make(tmp_path, labelled=False), small_study.NAME), n=5)
+    controls = Controls(board)
+    controls.draw()
+    board.show("tone1")
+    assert (controls.label.options, board.label, board.status) == ((), "", "")
+    view = board.view
+    assert len(view["columns"]) == 3
+    assert all(one["summary"] == [] and len(one["results"]) == 5 for one in view["columns"])
+    with pytest.raises(ValueError, match="clip 'tone1' has no class 'Tone': it has none"):
+        board.show("tone1", "Tone")
+    controls.next.click()
+    assert "have no AP in common: evaluate both with notebook 04" in board.status
+
+
+def test_the_page_is_served_on_this_machine_unless_told_otherwise(monkeypatch, tmp_path):
+    called = []
+    monkeypatch.setattr(serving, "prepare", lambda store, dataset: tmp_path / f"{dataset}.ipynb")
+    monkeypatch.setattr(serving.os, "execve", lambda *arguments: called.append(arguments))
+    monkeypatch.setattr(serving.Store, "ranked", lambda *_: [{}])
+    serving.main([])
+    serving.main(["--host", "0.0.0.0", "--port", "9000"])
+    (_, first, environment), (_, second, _) = called
+    assert "--Voila.ip=127.0.0.1" in first
+    assert {"--Voila.ip=0.0.0.0", "--port=9000"} <= set(second)
+    assert str(tmp_path / "mini.ipynb") in first
+    assert environment["JUPYTER_PATH"].split(":")[0].endswith("share")
+
+
+def test_without_rankings_nothing_is_served(monkeypatch, capsys):
+    monkeypatch.setattr(serving.Store, "ranked", lambda *_: [])
+    assert serving.main([]) == 2
+    assert "'mini' has no rankings in" in capsys.readouterr().err
+
+
+def test_the_page_shows_the_dataset_that_is_named(tmp_path):
+    prepared = serving.prepare(Store(tmp_path), "mine")
+    notebook = json.loads(prepared.read_text())
+    assert notebook["metadata"]["title"] == "mine · listening"
+    (cell,) = [one for one in notebook["cells"] if "mine" in "".join(one["source"])]
+    assert cell["metadata"]["tags"] == ["injected-parameters"]
+    assert f'data_dir = "{tmp_path}"' in "".join(cell["source"])

@@ -1,0 +1,282 @@
+"""LAION-CLAP, CLAP 2023 and Pengi against what the published packages computed.
+
+tests/data/record_clap.py recorded it, with the same random weights, which come here in the published form and
+by the user's way: a file in the cache, found, checked and loaded by name.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+import published_clap  # noqa: E402
+from published_clap import KEYS, content_of  # noqa: E402
+
+from sss_lib import audio, models  # noqa: E402
+from sss_lib.models.frontends import batches  # noqa: E402
+from sss_lib.models.loaders import htsat  # noqa: E402
+from sss_lib.models.weights import file as weights  # noqa: E402
+
+RECORDED = np.load(Path(__file__).parent.parent / "data" / "clap_reference.npz")
+TOLERANCE = 1e-5
+"""Of the largest value of an embedding; the largest difference seen was 5e-7."""
+LONG = "scratch-music-loops-garden"
+"""A clip of 16.8 s."""
+
+
+def save(name, content):
+    path = weights.path_of(models.spec(name).weights)
+    torch.save(content, path)
+    return path
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSS_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture
+def empty_cache(tmp_path, monkeypatch):
+    """Another cache, which doesn't know the digest of any file."""
+    monkeypatch.setenv("SSS_CACHE", str(tmp_path))
+
+
+@pytest.fixture(scope="module")
+def load():
+    """Extractor of a name with random weights; loaded once."""
+    loaded = {}
+
+    def by_name(name):
+        if name not in loaded:
+            path = save(name.partition("+")[0], content_of(name.partition("+")[0]))
+            loaded[name] = models.load(name)
+            path.unlink()
+        return loaded[name]
+
+    return by_name
+
+
+@pytest.fixture
+def wave_of(mini):
+    def decoded(fname, rate_hz):
+        (path,) = mini.clips.loc[mini.clips["fname"] == fname, "path"]
+        return audio.decode(path, rate_hz)
+
+    return decoded
+
+
+def assert_close(embedded, expected):
+    assert embedded.shape == expected.shape
+    np.testing.assert_allclose(embedded, expected, rtol=0, atol=TOLERANCE * np.abs(expected).max())
+
+
+def noise(n_samples, seed=0):
+    return np.random.default_rng(seed).normal(0, 0.1, n_samples).astype(np.float32)
+
+
+@pytest.mark.parametrize("fname", ["13113", "198403", "207809"])
+@pytest.mark.parametrize(
+    "name", ["laion-clap-630k-fusion-best", "laion-clap-music-speech-audioset", "clap-2023"]
+)
+def test_a_short_clip_is_embedded_as_by_the_published_package(load, wave_of, name, fname):
+    extractor = load(name)
+    embedded = extractor(wave_of(fname, extractor.spec.rate_hz))
+    assert_close(embedded, RECORDED[f"{KEYS[name]}/{fname}"][None])
+
+
+@pytest.mark.parametrize(
+    ("name", "recorded"),
+    [
+        ("laion-clap-630k-fusion-best", "laion-fusion/window"),
+        ("laion-clap-music-speech-audioset", f"laion-base/{LONG}"),
+        ("clap-2023", f"clap-2023/{LONG}"),
+    ],
+)
+def test_a_window_is_embedded_as_by_the_published_package(load, wave_of, name, recorded):
+    """A clip of just the window's length isn't longer: nothing is fused."""
+    extractor = load(name)
+    n_samples = round(extractor.spec.window_s * extractor.spec.rate_hz)
+    wave = wave_of(LONG, extractor.spec.rate_hz)[:n_samples]
+    assert len(wave) == n_samples
+    assert_close(extractor(wave), RECORDED[recorded][None])
+
+
+class Middle:
+    """Draws the middle, as the recorded package was made to."""
+
+    def integers(self, n):
+        return n // 2
+
+
+@pytest.mark.parametrize("fname", ["scratch-percussion-gong", LONG])
+def test_as_in_the_paper_a_long_clip_is_fused_as_by_the_published_package(load, wave_of, monkeypatch, fname):
+    extractor = load("laion-clap-630k-fusion-best+paper")
+    wave = wave_of(fname, 48000)
+    drawn = extractor(wave)
+    np.testing.assert_array_equal(extractor(wave), drawn)
+    monkeypatch.setattr(audio, "draws", lambda wave: Middle())
+    expected = RECORDED[f"laion-fusion/{fname}"][None]
+    assert_close(extractor(wave), expected)
+    assert np.abs(drawn - expected).max() > 10 * TOLERANCE
+
+
+def test_as_in_the_paper_a_short_clip_is_as_ever(load, wave_of):
+    expected = RECORDED["laion-fusion/198403"][None]
+    assert_close(load("laion-clap-630k-fusion-best+paper")(wave_of("198403", 48000)), expected)
+
+
+def test_recorded_clips_differ_far_beyond_the_tolerance():
+    """A network that hears nothing would pass the comparisons above if the clips were all alike."""
+    for key in set(KEYS.values()):
+        embedded = np.stack([RECORDED[f"{key}/{fname}"] for fname in ("13113", "198403", "207809", LONG)])
+        differences = np.abs(embedded[:, None] - embedded).max(axis=2) + np.eye(len(embedded))
+        assert differences.min() > 1000 * TOLERANCE * np.abs(embedded).max(), key
+
+
+def test_fused_windows_come_from_each_third_and_the_whole_is_shrunk():
+    mel = np.arange(10, dtype=np.float32)[:, None] * np.array([1, 10], np.float32)
+    fused = htsat.fuse(mel, 5, Middle())
+    # starts 0 to 5 in thirds: 0 1, 2 3, 4 5; the middle of two is the second
+    starts = (1, 3, 5)
+    np.testing.assert_array_equal(fused[1:, :, 0], [np.arange(start, start + 5) for start in starts])
+    np.testing.assert_allclose(fused[0, :, 0], [0.5, 2.5, 4.5, 6.5, 8.5])  # means of pairs
+    np.testing.assert_array_equal(fused[..., 1], 10 * fused[..., 0])
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "shape"), [(90, "as ever"), (100, "as ever"), (109, (1, 11)), (110, (4, 11))]
+)
+def test_a_clip_is_fused_from_a_frame_longer_than_the_window_on(n_samples, shape):
+    fused = htsat.fusing(lambda wave: "as ever", lambda wave: wave[None, ::10, None], 101)(
+        np.zeros(n_samples + 1)
+    )
+    if shape == "as ever":
+        assert fused == shape
+    else:
+        assert [mel.shape for mel in fused] == [(*shape, 1)]
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [("laion-clap-htsat-unfused", "tiny"), ("laion-larger-clap-general", "base")]
+)
+def test_files_of_transformers_give_what_its_pipeline_gives(wave_of, name, size):
+    model = published_clap.of_transformers(size)
+    path = save(name, model.state_dict())
+    extractor = models.load(name)
+    path.unlink()
+    wave = wave_of("198403", 48000)
+    front_end = transformers.ClapFeatureExtractor(frequency_min=50, truncation="rand_trunc")
+    with torch.inference_mode():
+        features = front_end(wave, sampling_rate=48000, return_tensors="pt")
+        expected = model.get_audio_features(**features).pooler_output.numpy()
+    assert_close(extractor(wave), expected)
+
+
+def test_pengi_is_clap_2023_scaled_to_unit_length(load, wave_of):
+    wave = wave_of("198403", 44100)
+    expected = load("clap-2023")(wave)
+    assert_close(load("pengi")(wave), expected / np.linalg.norm(expected))
+
+
+@pytest.mark.parametrize("name", ["laion-clap-630k-fusion-best", "clap-2023"])
+@pytest.mark.parametrize(("duration_s", "n_windows"), [(0, (1, 1)), (0.3, (1, 1)), (30, (3, 5))])
+def test_every_length_gives_finite_frames(load, name, duration_s, n_windows):
+    extractor = load(name)
+    wave = noise(max(1, round(duration_s * extractor.spec.rate_hz)))
+    frames = extractor(wave)
+    assert frames.shape == (n_windows[name == "clap-2023"], extractor.spec.dim)
+    last = wave[-round(extractor.spec.window_s * extractor.spec.rate_hz) :]
+    assert_close(extractor(last), frames[-1:])
+
+
+@pytest.mark.parametrize("name", ["laion-clap-630k-fusion-best", "clap-2023"])
+def test_silence_has_an_embedding(load, name):
+    assert load(name)(np.zeros(44100, np.float32)).shape == (1, load(name).spec.dim)
+
+
+def test_frames_do_not_depend_on_the_batch(load, monkeypatch):
+    extractor = load("laion-clap-630k-fusion-best")
+    waves = [noise(48000 * duration_s, seed) for seed, duration_s in enumerate((25, 1, 4))]
+    together = extractor.embed(waves)
+    assert [len(frames) for frames in together] == [3, 1, 1]
+    monkeypatch.setitem(batches.BATCH, "cpu", 2)
+    for wave, frames in zip(waves, together, strict=True):
+        assert_close(extractor(wave), frames)
+
+
+def test_as_in_the_paper_clap_2023_takes_one_window(load):
+    extractor = load("clap-2023+paper")
+    wave = noise(44100 * 20)
+    frames = extractor(wave)
+    assert frames.shape == (1, 1024)
+    np.testing.assert_array_equal(extractor(wave), frames)
+
+
+SPOILED = {
+    "is missing audio_model.audio_encoder.batch_norm.weight": {"bn0.weight": None},
+    "is missing audio_model.audio_encoder.layers.0.blocks.0.attention.self.query.bias": {
+        "layers.0.blocks.0.attn.qkv.bias": None
+    },
+    "has besides audio_model.audio_encoder.layers.9.bias": {"layers.9.bias": torch.zeros(1)},
+    r"has in another shape audio_model.audio_encoder.norm.weight \[767\] for \[768\]": {
+        "norm.weight": torch.zeros(767)
+    },
+    "has no audio_model.audio_encoder.logmel_extractor.melW": {"logmel_extractor.melW": None},
+}
+
+
+@pytest.mark.parametrize("message", SPOILED)
+@pytest.mark.usefixtures("empty_cache")
+def test_names_and_shapes_that_do_not_fit_are_named(message):
+    content = content_of("clap-2023")
+    for name, value in SPOILED[message].items():
+        content["model"].pop(f"audio_encoder.base.htsat.{name}", None)
+        if value is not None:
+            content["model"][f"audio_encoder.base.htsat.{name}"] = value
+    path = save("clap-2023", content)
+    with pytest.raises(ValueError, match=f"{path.name} .*{message}"):
+        models.load("clap-2023")
+    path.unlink()
+
+
+@pytest.mark.usefixtures("empty_cache")
+def test_a_part_that_nobody_knows_is_named():
+    content = content_of("laion-clap-630k-fusion-best")
+    content["state_dict"]["module.video_branch.conv"] = torch.zeros(1)
+    path = save("laion-clap-630k-fusion-best", content)
+    with pytest.raises(ValueError, match=r"has besides video_branch\.conv"):
+        models.load("laion-clap-630k-fusion-best")
+    path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"state": {}}, "holds no weights under 'model'"),
+        ({"model": {}}, "holds no weights under 'model'"),
+        ([1], "holds no weights under 'model'"),
+        ({"model": {"audio_encoder.x": "text"}}, "holds str as audio_encoder.x, not a tensor"),
+        ({"model": {}, "args": Path("x")}, "is refused, because reading it could run code"),
+    ],
+)
+@pytest.mark.usefixtures("empty_cache")
+def test_what_is_no_checkpoint_is_refused(content, message):
+    path = save("clap-2023", content)
+    with pytest.raises(ValueError, match=message):
+        models.load("clap-2023")
+    path.unlink()
+
+
+def test_without_transformers_the_message_says_how_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(
+        ImportError, match=r"pengi needs transformers: install it with pip install -e \.\[torch\]"
+    ):
+        models.load("pengi")

@@ -1,0 +1,337 @@
+"""Folders of transformers' audio models, and PE-A-Frame, on small models with random weights."""
+
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import published_clap
+import pytest
+import seeded
+import stand_ins
+from seeded import noise
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+tokenizers = pytest.importorskip("tokenizers")
+
+from sss_lib import models  # noqa: E402
+from sss_lib.models import Extractor  # noqa: E402
+from sss_lib.models.loaders import pe_audio, transformers_audio  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("ignore:At least one mel filter")  # of AST, when it is made
+SMALL = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
+SPEECH = {**SMALL, "conv_dim": (8,) * 7, "num_feat_extract_layers": 7, "num_conv_pos_embeddings": 16}
+CLAP = {
+    "patch_embeds_hidden_size": 16,
+    "hidden_size": 128,
+    "depths": [1, 1, 1, 1],
+    "num_attention_heads": [1, 2, 4, 8],
+    "projection_dim": 24,
+}
+DAC = {"model_type": "dac", "sampling_rate": 48000, "encoder_hidden_size": 4}
+PE = {**SMALL, "head_dim": 8, "dac_config": DAC}
+TEXT = {**SMALL, "vocab_size": 60}
+KINDS = [*transformers_audio.KINDS, "clap fused"]
+
+
+def write(kind, folder):
+    """Save a small model of a kind as people publish it, with a head or a text tower."""
+    t = transformers
+    speech = {"hubert": t.HubertConfig, "wav2vec2": t.Wav2Vec2Config, "wavlm": t.WavLMConfig}
+    if kind in speech:
+        head = {"hubert": t.HubertForCTC, "wav2vec2": t.Wav2Vec2ForCTC, "wavlm": t.WavLMModel}[kind]
+        model, extractor = head(speech[kind](**SPEECH)), t.Wav2Vec2FeatureExtractor(do_normalize=True)
+    elif kind == "audio-spectrogram-transformer":
+        model = t.ASTForAudioClassification(t.ASTConfig(**SMALL, max_length=200))
+        extractor = t.ASTFeatureExtractor(max_length=200)
+    elif kind == "whisper":
+        sizes = {"encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 2, "d_model": 16}
+        sizes |= {
+            "decoder_attention_heads": 2,
+            "encoder_ffn_dim": 16,
+            "decoder_ffn_dim": 16,
+            "vocab_size": 60,
+        }
+        tokens = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 3}
+        config = t.WhisperConfig(**sizes, **tokens, max_source_positions=250)
+        model, extractor = (
+            t.WhisperForConditionalGeneration(config),
+            t.WhisperFeatureExtractor(chunk_length=5),
+        )
+    elif kind.startswith("clap"):
+        fused = kind == "clap fused"
+        text = {**TEXT, "projection_dim": 24}
+        model = t.ClapModel(
+            t.ClapConfig(audio_config={**CLAP, "enable_fusion": fused}, text_config=text, projection_dim=24)
+        )
+        extractor = t.ClapFeatureExtractor(truncation="fusion" if fused else "rand_trunc")
+    else:
+        text = {**TEXT, "model_type": "modernbert", "pad_token_id": 0}
+        model = t.PeAudioFrameLevelModel(t.PeAudioConfig(audio_config=PE, text_config=text))
+        extractor = t.PeAudioFeatureExtractor()
+    model.eval().save_pretrained(folder)
+    extractor.save_pretrained(folder)
+    return model, extractor
+
+
+def expected(kind, model, extractor, wave):
+    """What the library gives of a wave no longer than a window, called as its documentation says."""
+    inputs = extractor(wave, sampling_rate=extractor.sampling_rate, return_tensors="pt")
+    with torch.inference_mode():
+        if kind in ("hubert", "wav2vec2", "wavlm"):
+            return getattr(model, kind, model)(**inputs).last_hidden_state[0].numpy()
+        if kind == "audio-spectrogram-transformer":
+            return model.audio_spectrogram_transformer(**inputs).pooler_output.numpy()
+        if kind == "whisper":
+            frames = model.model.encoder(inputs["input_features"]).last_hidden_state[0]
+            return frames[: -(-len(wave) // 320)].numpy()
+        if kind.startswith("clap"):
+            is_longer = torch.tensor([[False]])
+            embedding = model.get_audio_features(inputs["input_features"], is_longer).pooler_output
+            return embedding.numpy()
+        return model.get_audio_embeds(**inputs)[0].numpy()
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def published(request, tmp_path_factory):
+    """Kind, folder, and the model and extractor that were saved there."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("models") / f"my {request.param}+1"
+    return request.param, folder, *write(request.param, folder)
+
+
+def load(folder):
+    spec = transformers_audio.spec_of(folder)
+    loader = {"pe_audio": pe_audio, "transformers_audio": transformers_audio}[spec.loader]
+    return Extractor(spec, loader.load(spec, "cpu"))
+
+
+def test_a_folder_gives_what_the_library_gives(published):
+    kind, folder, model, extractor = published
+    loaded = load(folder)
+    wave = noise(int(1.3 * loaded.spec.rate_hz))
+    frames, right = loaded(wave), expected(kind, model, extractor, wave)
+    assert frames.shape == right.shape
+    np.testing.assert_allclose(frames, right, rtol=0, atol=1e-4 * np.abs(right).max())
+
+
+def test_a_clap_with_its_tokenizer_embeds_words_as_the_library_does(published, tmp_path):
+    kind, folder, model, _ = published
+    assert not models.has_text(str(folder))
+    shutil.copytree(folder, tmp_path / "model")
+    words = ["<s>", "<pad>", "</s>", "<unk>", "a", "dog", "barks"]
+    tokenizer = tokenizers.Tokenizer(
+        tokenizers.models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unk>")
+    )
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    ends = [("<s>", 0), ("</s>", 2)]
+    tokenizer.post_processor = tokenizers.processors.TemplateProcessing("<s> $A </s>", special_tokens=ends)
+    named = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}
+    transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **named).save_pretrained(
+        tmp_path / "model"
+    )
+    spec = models.spec(str(tmp_path / "model"))
+    assert models.has_text(spec.options["folder"]) == kind.startswith("clap")
+    if not kind.startswith("clap"):
+        return
+    embed = models.text_tower(spec)
+    found = embed("a dog barks")
+    with torch.inference_mode():
+        right = model.get_text_features(torch.tensor([[0, 4, 5, 6, 2]])).pooler_output[0].numpy()
+    np.testing.assert_allclose(found, right, rtol=0, atol=1e-5 * np.abs(right).max())
+    assert found.shape == (spec.dim,)
+    assert np.linalg.norm(found) == pytest.approx(1, abs=1e-6)
+    assert np.abs(found - embed("a dog")).max() > 1e-3
+    np.testing.assert_array_equal(embed("dog " * 600), embed("dog " * 700))  # cut to what it reads
+
+
+def test_the_row_of_a_folder_says_what_it_is(published):
+    kind, folder, _, extractor = published
+    spec = transformers_audio.spec_of(str(folder))
+    assert spec.name.startswith(f"folder-my-{kind.replace(' ', '-')}-1-")
+    assert spec.display_name.startswith(f"my {kind}+1 (")
+    assert spec.rate_hz == extractor.sampling_rate
+    assert spec.requires == "transformers"
+    hop_s = {"audio-spectrogram-transformer": 2.0, "clap": 10.0, "clap fused": 10.0, "pe_audio": 0.04}.get(
+        kind, 0.02
+    )
+    assert spec.hop_s == pytest.approx(hop_s)
+    assert json.loads(json.dumps(spec.parameters())) == spec.parameters()
+
+
+def test_every_length_gives_frames_that_repeat(published):
+    loaded = load(published[1])
+    rate_hz, hop_s = loaded.spec.rate_hz, loaded.spec.hop_s
+    for seconds in (0, 0.3, 11):
+        wave = noise(max(1, round(seconds * rate_hz)))
+        frames = loaded(wave)
+        window_s = loaded.spec.window_s or seconds or hop_s
+        covered_s = -(-seconds // window_s) * window_s  # windows begin anew, and the last is whole
+        assert max(1, seconds / hop_s - 2) <= len(frames) <= max(1, covered_s / hop_s + 1), seconds
+        np.testing.assert_array_equal(loaded(wave), frames)
+    assert np.isfinite(loaded(np.zeros(rate_hz, np.float32))).all()
+
+
+def test_a_feature_extractor_may_stand_in_the_processors_file(tmp_path):
+    """As in facebook/pe-a-frame-small: processor_config.json and no preprocessor_config.json."""
+    write("pe_audio", tmp_path)
+    config = json.loads((tmp_path / "preprocessor_config.json").read_text())
+    (tmp_path / "preprocessor_config.json").unlink()
+    (tmp_path / "processor_config.json").write_text(json.dumps({"feature_extractor": config}))
+    assert load(tmp_path)(noise(1920)).shape == (1, 16)
+
+
+def test_a_device_is_chosen_for_it(tmp_path):
+    """As in 01, whose device is "auto"."""
+    write("wavlm", tmp_path)
+    np.testing.assert_allclose(
+        models.load(str(tmp_path), "auto")(noise(4000)), load(tmp_path)(noise(4000)), atol=1e-5
+    )
+
+
+def test_other_weights_are_another_recipe(tmp_path):
+    write("wavlm", tmp_path)
+    before = transformers_audio.spec_of(tmp_path).parameters()
+    write("wavlm", tmp_path)
+    assert transformers_audio.spec_of(tmp_path).parameters() != before
+
+
+def test_weights_that_are_not_whole_are_refused(tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    write("wav2vec2", tmp_path)
+    state = load_file(tmp_path / "model.safetensors")
+    state.pop("wav2vec2.encoder.layers.1.attention.k_proj.bias")
+    save_file(state, tmp_path / "model.safetensors", {"format": "pt"})
+    with pytest.raises(
+        ValueError, match=r"not those of config\.json: missing is encoder\.layers\.1\..*k_proj\.bias"
+    ):
+        load(tmp_path)
+
+
+def test_weights_of_another_size_are_refused(tmp_path):
+    write("wavlm", tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "hidden_size": 32}))
+    with pytest.raises(ValueError, match=r"don't fit config\.json"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("n_parts", [1, 2])
+def test_a_file_of_pytorch_does_as_well(published, tmp_path, n_parts):
+    """Whole or in parts, and with the names that speech models had before PyTorch called them otherwise."""
+    _, folder, model, _ = published
+    for file in folder.glob("*.json"):
+        shutil.copy(file, tmp_path)
+    state = {
+        name.replace("parametrizations.weight.original0", "weight_g").replace(
+            "parametrizations.weight.original1", "weight_v"
+        ): value
+        for name, value in model.state_dict().items()
+    }
+    names = sorted(state)
+    for i in range(n_parts):
+        name = "pytorch_model.bin" if n_parts == 1 else f"pytorch_model-{i + 1:05d}-of-{n_parts:05d}.bin"
+        torch.save({key: state[key] for key in names[i::n_parts]}, tmp_path / name)
+    one, other = load(folder), load(tmp_path)
+    wave = noise(int(1.3 * one.spec.rate_hz))
+    np.testing.assert_allclose(other(wave), one(wave), rtol=0, atol=1e-5)
+    assert one.spec.options["digests"] != other.spec.options["digests"]
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
+def test_weights_that_are_none_are_refused(tmp_path, name):
+    write("wavlm", tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    (tmp_path / name).write_bytes(b"<html>not found</html>")
+    with pytest.raises(ValueError, match=f"{name} is damaged, or no file of weights"):
+        load(tmp_path)
+    (tmp_path / name).unlink()
+    with pytest.raises(ValueError, match="has neither model"):
+        load(tmp_path)
+
+
+def test_weights_that_the_network_has_not_are_refused(tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    write("wav2vec2", tmp_path)
+    state = load_file(tmp_path / "model.safetensors")
+    assert any(name.startswith("lm_head.") for name in state)  # which is no stranger
+    state["wav2vec2.encoder.layers.0.stranger"] = torch.ones(1)
+    save_file(state, tmp_path / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ValueError, match=r"are not those of config\.json: unknown is .*stranger"):
+        load(tmp_path)
+
+
+def test_a_folder_of_clap_gives_what_the_row_of_the_same_network_gives(tmp_path, monkeypatch):
+    seeded.accept(tmp_path, monkeypatch)
+    model = published_clap.of_transformers("tiny")
+    torch.save(model.state_dict(), tmp_path / "clap-htsat-unfused.bin")
+    model.save_pretrained(tmp_path / "folder")
+    extractor = transformers.ClapFeatureExtractor(frequency_min=50, truncation="rand_trunc")
+    extractor.save_pretrained(tmp_path / "folder")
+    wave = noise(25 * 48000) * np.linspace(0.01, 1, 25 * 48000, dtype=np.float32)
+    frames = load(tmp_path / "folder")(wave)
+    np.testing.assert_allclose(frames, models.load("laion-clap-htsat-unfused")(wave), atol=1e-4)
+    assert frames.shape == (3, 512)
+
+
+def test_what_is_no_audio_model_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"it needs config\.json and preprocessor_config\.json"):
+        transformers_audio.spec_of(tmp_path)
+    with pytest.raises(FileNotFoundError, match="is not a folder: check the path"):
+        transformers_audio.spec_of(tmp_path / "nowhere")
+    transformers.BertConfig().save_pretrained(tmp_path)
+    transformers.Wav2Vec2FeatureExtractor().save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="a model of type 'bert': known are audio-spectrogram-transformer"):
+        transformers_audio.spec_of(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def pe_small(tmp_path_factory):
+    """Cache folder with a file of the form and the sizes of pe-a-frame-small, and random numbers."""
+    folder = tmp_path_factory.mktemp("cache")
+    stand_ins.write(models.spec("pe-a-frame-small"), folder)
+    return folder
+
+
+def test_the_published_sizes_run_by_name(pe_small, monkeypatch):
+    monkeypatch.setenv("SSS_CACHE", str(pe_small))
+    extractor = models.load("pe-a-frame-small")
+    assert extractor(noise(1)).shape == (1, 1024)
+    assert extractor(noise(48001)).shape == (26, 1024)
+
+
+def test_the_codec_in_pieces_equals_the_whole(monkeypatch):
+    torch.manual_seed(0)
+    network = pe_audio.build_from(transformers.PeAudioEncoderConfig(**PE), 8)
+    codec = network.audio_encoder.embedder.dac_encoder.eval()
+    waves = torch.from_numpy(noise(60 * 1920))[None, None]
+    with torch.inference_mode():
+        whole = codec(waves)  # of one piece
+        for piece in (1, 25):
+            monkeypatch.setattr(pe_audio, "PIECE", piece)
+            np.testing.assert_allclose(codec(waves), whole, rtol=0, atol=1e-5 * whole.abs().max())
+
+
+def test_pe_refuses_a_checkpoint_that_does_not_fit(pe_small, tmp_path, monkeypatch):
+    from safetensors.torch import load_file, save_file
+
+    state = load_file(pe_small / "pe-a-frame-small.safetensors")
+    state.pop("audio_head.proj.weight")
+    state["video_head.proj.weight"] = torch.zeros(1)
+    save_file(state, tmp_path / "pe-a-frame-small.safetensors")
+    monkeypatch.setenv("SSS_CACHE", str(tmp_path))
+    with pytest.raises(ValueError, match=r"is missing audio_head\.proj\.weight; it has besides video_head"):
+        models.load("pe-a-frame-small")
+
+
+def test_the_rows_of_pe_hold_the_sizes_of_their_networks():
+    for size, n_millions in (("small", 117), ("base", 238), ("large", 1134)):
+        row = models.spec(f"pe-a-frame-{size}")
+        with torch.device("meta"):
+            network = pe_audio.build(**row.options)
+        assert round(sum(p.numel() for p in network.parameters()) / 1e6) == n_millions
+        assert row.n_parameters == f"{n_millions}M"
+        assert dataclasses.asdict(row)["dim"] == network.audio_head.proj.out_features

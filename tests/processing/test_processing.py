@@ -1,0 +1,235 @@
+import itertools
+
+import numpy as np
+import pytest
+
+from sss_lib import processing
+from sss_lib.experiment import Variant
+from sss_lib.experiment.store import Frames, Store
+
+FRAMES = np.array([[1.0, 5.0], [3.0, 1.0], [8.0, 0.0], [7.0, 7.0]], np.float32)
+OFFSETS = np.array([0, 3, 4])
+
+
+@pytest.mark.parametrize(
+    ("how", "first"), [("mean", [4.0, 2.0]), ("max", [8.0, 5.0]), ("median", [3.0, 1.0])]
+)
+def test_aggregation_by_hand(how, first):
+    np.testing.assert_array_equal(processing.aggregate(FRAMES, OFFSETS, how), [first, [7.0, 7.0]])
+
+
+@pytest.mark.parametrize("how", ["mean", "max", "median"])
+def test_aggregation_equals_a_loop_over_clips(how):
+    rng = np.random.default_rng(0)
+    offsets = np.concatenate([[0], np.cumsum(rng.integers(1, 9, 50))])
+    frames = rng.normal(size=(offsets[-1], 7)).astype(np.float32)
+    clips = [frames[a:b] for a, b in itertools.pairwise(offsets)]
+    expected = [getattr(np, how)(clip, axis=0) for clip in clips]
+    np.testing.assert_allclose(processing.aggregate(frames, offsets, how), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_none_takes_single_frames_as_they_are():
+    np.testing.assert_array_equal(processing.aggregate(FRAMES, np.arange(5), "none"), FRAMES)
+
+
+@pytest.mark.parametrize(
+    ("frames", "offsets", "how", "message"),
+    [
+        (FRAMES, OFFSETS, "none", "clip 0 has 3"),
+        (FRAMES, OFFSETS, "avg", "'avg' is unknown"),
+        (FRAMES, np.array([0, 3]), "mean", "there are 4 frames"),
+        (FRAMES, np.array([0, 0, 4]), "max", "clip 0 has 0 frames"),
+        (np.array([[1.0], [np.nan]]), np.array([0, 2]), "mean", "first: row 1"),
+    ],
+)
+def test_frames_that_do_not_fit_are_refused(frames, offsets, how, message):
+    with pytest.raises(ValueError, match=message):
+        processing.aggregate(frames, offsets, how)
+
+
+def test_a_zero_vector_stays_zero_when_normalised():
+    np.testing.assert_array_equal(processing.process(np.array([[0.0, 0.0], [0.0, 5.0]])), [[0, 0], [0, 1]])
+
+
+def plainly_normalised(x):
+    """What `l2_normalize` does to rows whose squares are neither 0 nor inf."""
+    length = np.sqrt(np.einsum("ij,ij->i", x, x, dtype=np.float64))[:, None]
+    return np.divide(x, length, out=np.zeros_like(x), where=length > 0, casting="unsafe")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("scale", [1e-30, 1e-3, 1, 1e5, 1e30])
+def test_ordinary_rows_are_normalised_to_the_very_bit(dtype, scale):
+    x = np.random.default_rng(5).normal(size=(400, 130)).astype(dtype) * dtype(scale)
+    x[:, ::7] = np.nextafter(dtype(0), dtype(1))  # the least number there is
+    x[3] = 0
+    for some in (x, x[:, 5:90], x[::3], np.asfortranarray(x)):
+        normalised = processing.l2_normalize(some)
+        assert normalised.dtype == dtype
+        np.testing.assert_array_equal(normalised, plainly_normalised(some))
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int64, np.uint16, np.float16])
+def test_whole_and_half_numbers_are_normalised_as_their_values(dtype):
+    x = np.array([[3, 4], [0, 0], [120, 5]], dtype)
+    expected = [[0.6, 0.8], [0, 0], [120 / np.hypot(120, 5), 5 / np.hypot(120, 5)]]
+    assert processing.l2_normalize(x).dtype == np.result_type(dtype, np.float32)
+    for normalised in (processing.l2_normalize(x), processing.process(x, pre_normalize=True)):
+        np.testing.assert_allclose(normalised, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("size", [1e200, 1e-170, 1e308, 5e-324])
+def test_rows_whose_squares_no_number_holds_are_normalised(size):
+    x = np.array([[1.0, 1.0], [3.0, 4.0], [0.0, 0.0]]) * [[size], [1.0], [1.0]]
+    expected = [[np.sqrt(0.5), np.sqrt(0.5)], [0.6, 0.8], [0, 0]]
+    np.testing.assert_allclose(processing.l2_normalize(x), expected, rtol=1e-15)
+
+
+def test_pca_keeps_the_distances_that_lie_in_the_kept_directions():
+    rng = np.random.default_rng(0)
+    flat = rng.normal(size=(40, 3)) @ rng.normal(size=(3, 20))  # three directions in twenty dimensions
+    reduced = processing.process(flat, n_components=3, normalize=False)
+    for a, b in rng.integers(40, size=(20, 2)):
+        expected = np.linalg.norm(flat[a] - flat[b])
+        assert np.linalg.norm(reduced[a] - reduced[b]) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(30, 8), (8, 30)])
+def test_pca_equals_scikit_learns_up_to_sign(shape):
+    from sklearn.decomposition import PCA
+
+    x = np.random.default_rng(1).normal(5, 1, size=shape)
+    theirs = PCA(4, svd_solver="full").fit_transform(x)
+    reduced = processing.process(x, n_components=4, normalize=False)
+    sign = np.sign((reduced * theirs).sum(axis=0))
+    np.testing.assert_allclose(reduced, theirs * sign, atol=1e-5)
+
+
+def test_features_are_scaled_before_anything_else():
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(20, 5)) * [1, 1e6, 1e-6, 1, 0]
+    low, high = x.min(axis=0), x.max(axis=0)
+    scaled = np.where(high > low, (x - low) / np.where(high > low, high - low, 1), 0)
+    expected = processing.process(scaled, 3)
+    np.testing.assert_allclose(processing.process(x, 3, scale=True), expected, atol=1e-6)
+
+
+def test_pre_normalisation_happens_before_pca():
+    x = np.random.default_rng(2).normal(size=(30, 8)) * np.arange(1, 31)[:, None]
+    length = np.linalg.norm(x, axis=1, keepdims=True)
+    both = processing.process(x, n_components=4, normalize=False, pre_normalize=True)
+    np.testing.assert_allclose(
+        both, processing.process(x / length, n_components=4, normalize=False), atol=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    ("n_components", "message"),
+    [
+        (200, "n_components=200 exceeds dim=8"),
+        (0, "n_components=0 is below 1"),
+        (-3, "n_components=-3 is below 1"),
+    ],
+)
+def test_pca_sizes_that_do_not_fit_are_refused(n_components, message):
+    with pytest.raises(ValueError, match=message):
+        processing.process(np.eye(30, 8), n_components=n_components)
+
+
+def test_more_components_than_clips_are_refused():
+    with pytest.raises(ValueError, match="n_components=7 exceeds n_clips=5"):
+        processing.process(np.eye(5, 8), n_components=7)
+
+
+def test_embeddings_that_are_not_finite_are_refused():
+    x = np.eye(4)
+    x[2, 1] = np.inf
+    with pytest.raises(ValueError, match=r"1 of 4 embeddings are not finite \(first: row 2"):
+        processing.process(x)
+
+
+@pytest.mark.parametrize("flags", list(itertools.product([None, 4], *[[True, False]] * 3)))
+def test_a_new_clip_goes_through_what_was_fitted(flags):
+    x = np.random.default_rng(4).normal(3, 2, size=(30, 8))
+    fitted = processing.fit(x[:29], *flags)
+    np.testing.assert_array_equal(fitted(x[:29]), processing.process(x[:29], *flags))
+    n_components, normalize, pre_normalize, scale = flags
+    y = x[29:]
+    if scale:
+        y = (y - x[:29].min(axis=0)) / (x[:29].max(axis=0) - x[:29].min(axis=0))
+    if pre_normalize:
+        y = y / np.linalg.norm(y)
+    if n_components:
+        y = (y - fitted.mean) @ fitted.components
+    expected = y / np.linalg.norm(y) if normalize else y
+    np.testing.assert_allclose(fitted(x[29:]), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(("n_components", "scale"), [(4, True), (4, False), (None, True), (None, False)])
+def test_what_was_fitted_is_kept_beside_the_embeddings(tmp_path, n_components, scale):
+    store, variant = Store(tmp_path), Variant("logmel", "none", n_components, scale=scale)
+    x = np.random.default_rng(5).normal(size=(30, 8))
+    fitted = processing.fit(x, n_components, scale=scale)
+    store.dataset("own").write({"fname": ["a"]})
+    store.frames("own", "logmel").write({"part": ["part-00000.parquet"]})
+    store.fitted("own", variant).write(fitted.columns())
+    np.testing.assert_array_equal(store.read_fitted("own", variant)(x), fitted(x))
+
+
+@pytest.mark.parametrize("flags", list(itertools.product([None, 1, 4, 8], *[[True, False]] * 3)))
+@pytest.mark.parametrize("size", [1, 7, 40])
+def test_fitting_parts_equals_fitting_all(flags, size):
+    x = (np.random.default_rng(6).normal(size=(40, 8)) * np.arange(1, 9) + 1000).astype(np.float32)
+    parts = [x[start : start + size] for start in range(0, 40, size)]
+    whole, by_parts = processing.fit(x, *flags), processing.fit_parts(parts, *flags)
+    np.testing.assert_allclose(np.vstack([by_parts(part) for part in parts]), whole(x), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+def test_fitting_parts_equals_fitting_all_at_the_size_of_a_model(normalize):
+    """512 dimensions of which the last differ a ten-thousandth of the first, memory-mapped or not."""
+    rng = np.random.default_rng(7)
+    spread = np.geomspace(1, 1e-4, 512)
+    x = ((rng.normal(size=(2000, 512)) * spread) @ np.linalg.qr(rng.normal(size=(512, 512)))[0]).astype("f4")
+    parts = [x[start : start + 300] for start in range(0, 2000, 300)]
+    expected = processing.fit(x, 100, normalize)(x)
+    found = processing.fit_parts(parts, 100, normalize)(x)
+    sign = np.sign((found * expected).sum(axis=0))
+    np.testing.assert_allclose(found * sign, expected, atol=1e-5)
+
+
+def test_parts_that_can_be_read_once_only_are_refused():
+    with pytest.raises(ValueError, match="generator can be gone through once"):
+        processing.fit_parts((np.eye(3) for _ in range(2)), 2)
+
+
+@pytest.mark.parametrize("n_components", [9, 0])
+def test_sizes_that_do_not_fit_the_parts_are_refused(n_components):
+    with pytest.raises(ValueError, match=f"n_components={n_components} .* dim=8: use at most 8"):
+        processing.fit_parts([np.eye(30, 8)], n_components)
+
+
+def test_clips_are_aggregated_a_part_at_a_time():
+    parts = [
+        Frames(["a", "b"], FRAMES, OFFSETS),
+        Frames(["c"], FRAMES[:1], np.array([0, 1])),
+    ]
+    clips = processing.Aggregated(parts, "mean")
+    for _ in range(2):
+        np.testing.assert_array_equal(np.vstack(list(clips)), [[4, 2], [7, 7], [1, 5]])
+
+
+@pytest.mark.parametrize("parts", [[], [np.ones((0, 4))]])
+def test_no_clips_are_refused_by_their_number(parts):
+    with pytest.raises(
+        ValueError, match="0 clips have no range to scale their features by: give at least one"
+    ):
+        processing.fit_parts(parts, None, scale=True)
+    with pytest.raises(ValueError, match="0 clips have no 3 components: give at least as many"):
+        processing.fit_parts(parts, 3)
+
+
+def test_a_part_without_clips_changes_nothing():
+    x = np.random.default_rng(0).normal(size=(30, 4))
+    some, all_ = (processing.fit_parts(parts, 2, scale=True) for parts in ([x[:0], x, x[:0]], [x]))
+    np.testing.assert_array_equal(some(x), all_(x))
