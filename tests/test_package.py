@@ -168,13 +168,3 @@ def test_the_hooks_before_a_commit_are_local_and_those_of_make_lint():
         for hook in repository["hooks"]
     }
     assert {"ruff", "mypy"} <= linted & hooks
-
-
-def test_the_map_of_the_library_names_every_module():
-    """`help(sss_lib)` begins with it."""
-    for name in sss_lib.__all__:
-        assert f"`{name}`" in sss_lib.__doc__ or name in INNER, name
-
-
-INNER = {"containers", "split_zip"}
-"""What `audio` and `archives` are made of."""

@@ -5,7 +5,7 @@
   `asked`: how a page asks for more.
 - `outside`: queries from outside the collection, a sound of the listener's own or words.
 - `judgements`, `judging`, `agreement`: what listeners say of unnamed systems, kept, and what follows from it.
-- `layouts`, `map`: the collection in two dimensions.
+- `layouts`, `map`: the collection in two dimensions; `serve`: notebook 06 as a page.
 """
 
 try:

@@ -6,6 +6,7 @@ A name comes in; an `Extractor` goes out, from a waveform to frame embeddings. N
 - `spec`, `naming`: what a row says; models outside the catalogue.
 - `catalogue/`, `loaders/`: a row a model, a file a family.
 - `frontends/`, `weights/`: spectrograms and batches; files of weights, where they come from.
+- `command`: lists models, fetches weights.
 - `audit`: does a model give a clip the same embedding whenever and wherever?
 """
 
