@@ -13,7 +13,7 @@ import pytest
 from graphdef import random_graph
 
 from sss_lib import audio, extraction, models
-from sss_lib.models.loaders import freesound, openl3
+from sss_lib.models.loaders import essentia_import, freesound, openl3
 from sss_lib.models.weights import file as weights
 
 pytest.importorskip("essentia", reason="Essentia has wheels for Linux on x86-64 only")
@@ -109,7 +109,7 @@ def test_the_paper_left_out_a_last_patch_that_is_not_full_and_padded_to_a_second
 def essentias_own(row, **options):
     """Essentia's algorithm that does all at once."""
     name = row.options["front_end"].replace("Input", "Predict")
-    algorithm = getattr(models.essentia_import.essentia_standard(row.name), name)
+    algorithm = getattr(essentia_import.essentia_standard(row.name), name)
     nodes = {key: row.options[key] for key in ("input", "output")}
     return algorithm(graphFilename=str(weights.path_of(row.weights)), **nodes, **options)
 
@@ -158,7 +158,7 @@ def test_what_the_paper_did_is_told_in_words_and_recorded():
 
 @pytest.mark.parametrize("n_samples", [48000, 48001, 60000, 72000, 72001, 144000])
 def test_the_seconds_of_openl3_in_the_paper_are_essentias_frames(n_samples):
-    standard = models.essentia_import.essentia_standard("openl3")
+    standard = essentia_import.essentia_standard("openl3")
     wave = sound(n_samples)
     theirs = list(standard.FrameGenerator(wave, frameSize=48000, hopSize=48000))
     expected = np.concatenate([openl3.patches(second, 128) for second in theirs])
@@ -267,7 +267,7 @@ def test_the_spectrogram_of_openl3_is_librosas(n_bands):
 
 def test_the_spectrogram_of_openl3_is_essentias():
     """Essentia's own algorithms in the 2024 study's configuration, on one second."""
-    standard = models.essentia_import.essentia_standard("openl3")
+    standard = essentia_import.essentia_standard("openl3")
     wave = np.random.default_rng(1).normal(0, 0.1, 48000).astype(np.float32)
     window, spectrum = standard.Windowing(size=2048, normalized=False), standard.Spectrum(size=2048)
     bands = standard.MelBands(
@@ -330,7 +330,7 @@ class TestFreesound:
             freesound.describe([self.extractor_that("drop")], wave, rate_hz=44100)
 
     def extractor_that(self, how):
-        return models.essentia_import.essentia_standard("freesound").FreesoundExtractor(
+        return essentia_import.essentia_standard("freesound").FreesoundExtractor(
             lowlevelSilentFrames=how, tonalSilentFrames=how, rhythmMethod="degara"
         )
 
@@ -370,7 +370,7 @@ class TestFreesound:
             names.update({name: np.size(pool[name]) for name in pool.descriptorNames()})
             return pool, frames
 
-        extractor_of = models.essentia_import.essentia_standard("freesound").FreesoundExtractor()
+        extractor_of = essentia_import.essentia_standard("freesound").FreesoundExtractor()
         row = freesound.describe([pool_of], noise(extractor, 1), rate_hz=44100)
         selected = {name: size for name, size in names.items() if freesound.is_selected(name)}
         assert sum(selected.values()) == row.shape[1] == 1584
@@ -408,7 +408,7 @@ def test_without_essentia_its_models_say_so_by_name(monkeypatch):
 
 
 def test_an_essentia_without_tensorflow_is_told_from_none(monkeypatch):
-    standard = models.essentia_import.essentia_standard("vggish")
+    standard = essentia_import.essentia_standard("vggish")
     for name in [name for name in dir(standard) if name.startswith("TensorflowPredict")]:
         monkeypatch.delattr(standard, name)
     for name in ("msd-musicnn", "openl3-env-mel128-emb512"):

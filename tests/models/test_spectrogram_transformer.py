@@ -16,6 +16,7 @@ from published_vit import ast as published  # noqa: E402
 from sss_lib import audio, models  # noqa: E402
 from sss_lib.models.catalogue import CATALOGUE  # noqa: E402
 from sss_lib.models.loaders import spectrogram_transformer  # noqa: E402
+from sss_lib.models.weights import checkpoint  # noqa: E402
 
 NOISE = np.random.default_rng(0).normal(0, 0.1, 30 * 16000).astype(np.float32)
 
@@ -95,4 +96,4 @@ def test_other_weights_are_refused_by_name(change, message):
     content = {name: value for name, value in content.items() if value is not None}
     state = spectrogram_transformer.to_transformers(content)
     with pytest.raises(ValueError, match=message):
-        models.checkpoint.load_into(spectrogram_transformer.build().host, state, "x")
+        checkpoint.load_into(spectrogram_transformer.build().host, state, "x")
