@@ -51,7 +51,13 @@ def collect(store: Store) -> pd.DataFrame:
             continue
         scores = scores[scores["level"].isin(LEVELS)]
         recipe = about["recipe"]
-        found.append(scores.assign(digest=about["digest"], version=recipe["version"], code=recipe["code"]))
+        found.append(
+            scores.assign(
+                digest=about["digest"],
+                version=about.get("version", recipe.get("version")),
+                code=recipe["code"],
+            )
+        )
     every = pd.concat([one for one in found if len(one)] or found, ignore_index=True)
     if "level" not in every:
         raise ValueError(f"there are no scores under {path.parent}: run a grid first, as with `make run`")

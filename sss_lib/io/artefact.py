@@ -13,6 +13,7 @@ import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -125,7 +126,8 @@ class Artefact:
         for column in table.combine_chunks().columns:
             for buffer in column.chunk(0).buffers() if column.num_chunks else []:
                 digest.update(buffer or b"")
-        about = {"recipe": self.recipe(), "digest": digest.hexdigest(), **extra}
+        about = {"recipe": self.recipe(), "digest": digest.hexdigest()}
+        about |= {"version": version("semantic-sound-similarity"), **extra}
         table = table.replace_schema_metadata({**(table.schema.metadata or {}), _KEY: json.dumps(about)})
         with replacing(self.path) as temporary:
             # Floats hardly shrink: of what shrinks them, this is the fastest to undo.
