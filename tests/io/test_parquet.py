@@ -19,7 +19,7 @@ FRAMES = Frames(
 @pytest.fixture
 def artefact(tmp_path):
     return Artefact(
-        tmp_path / "deep" / "x.parquet", {"n": 3, "how": None}, {"source": "abc"}, ("audio",), "00_dataset"
+        tmp_path / "deep" / "x.parquet", {"n": 3, "how": None}, {"source": "abc"}, ("io.audio",), "00_dataset"
     )
 
 
@@ -78,7 +78,7 @@ def test_what_is_not_written_is_not_current(artefact):
 
 def test_the_same_recipe_stays_current(artefact):
     artefact.write({"x": [1]})
-    twin = Artefact(artefact.path, {"how": None, "n": 3}, {"source": "abc"}, ("audio",))
+    twin = Artefact(artefact.path, {"how": None, "n": 3}, {"source": "abc"}, ("io.audio",))
     assert artefact.is_current()
     assert twin.is_current()
 
