@@ -126,8 +126,8 @@ class Artefact:
         for column in table.combine_chunks().columns:
             for buffer in column.chunk(0).buffers() if column.num_chunks else []:
                 digest.update(buffer or b"")
-        about = {"recipe": self.recipe(), "digest": digest.hexdigest()}
-        about |= {"version": version("semantic-sound-similarity"), **extra}
+        by = version("semantic-sound-similarity")
+        about = {"recipe": self.recipe(), "digest": digest.hexdigest(), "version": by, **extra}
         table = table.replace_schema_metadata({**(table.schema.metadata or {}), _KEY: json.dumps(about)})
         with replacing(self.path) as temporary:
             # Floats hardly shrink: of what shrinks them, this is the fastest to undo.
