@@ -1,10 +1,7 @@
 """One decoder for every model: a file becomes one finite, mono, float32 waveform at the rate asked for."""
 
-import contextlib
 import hashlib
 import os
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -107,12 +104,11 @@ def blocks(path: str | Path, *, max_duration_s: float | None = None) -> Iterator
     path, n_frames, n_wrong = Path(path), 0, 0
     try:
         _require_whole(path)
-        with _opened(path, max_duration_s) as file:
-            for block in _blocks_of(file, path, max_duration_s):
-                n_frames += len(block)
-                n_wrong += int(np.count_nonzero(~np.isfinite(block)))
-                if not n_wrong:  # else the rest is only counted
-                    yield block, file.samplerate
+        for block, rate_hz in _blocks_of(path, max_duration_s):
+            n_frames += len(block)
+            n_wrong += int(np.count_nonzero(~np.isfinite(block)))
+            if len(block) and not n_wrong:  # else the rest is only counted
+                yield block, rate_hz
     except soundfile.LibsndfileError as error:
         raise AudioError(f"{path} can't be decoded: {error.error_string} Copy or convert it again.") from None
     except OSError as error:
@@ -134,7 +130,7 @@ def duration_s(path: str | Path) -> float:
         return np.nan
     try:
         about = soundfile.info(path)
-        if about.frames != UNKNOWN_FRAMES:
+        if not _distrust(about, path):
             return about.frames / about.samplerate
     except (soundfile.LibsndfileError, OSError):
         pass
@@ -150,9 +146,8 @@ def needs_ffmpeg(path: str | Path) -> bool:
     return os.path.splitext(path)[1].lower() in FFMPEG_SUFFIXES
 
 
-@contextlib.contextmanager
-def _opened(path: Path, max_duration_s: float | None) -> Iterator["soundfile.SoundFile"]:
-    """Open a file, or what ffmpeg makes of one that libsndfile can't read."""
+def _blocks_of(path: Path, max_duration_s: float | None) -> Iterator[tuple[np.ndarray, int]]:
+    """Yield the samples with their rate, from libsndfile, or from ffmpeg where that can't read the file."""
     import soundfile
 
     try:
@@ -161,52 +156,72 @@ def _opened(path: Path, max_duration_s: float | None) -> Iterator["soundfile.Sou
         reason = error.error_string
     else:
         with file:
-            if file.frames != UNKNOWN_FRAMES:
-                yield file
+            if file.format == "VOC" or file.subtype.startswith(("G721", "G723")):
+                kind = f"{file.format} ({file.subtype})"
+                raise AudioError(f"{path} is a {kind}, which programs read differently: convert it to wav")
+            if not (reason := _distrust(file, path)):
+                _require_rate(file.samplerate, path)
+                yield from _blocks_of_file(file, path, max_duration_s)
                 return
-        reason = "its header doesn't say how long it is."
-    with tempfile.TemporaryDirectory() as folder:
-        decoded = os.path.join(folder, "decoded.w64")
-        _decode_with_ffmpeg(path, decoded, max_duration_s, reason)
-        with soundfile.SoundFile(decoded) as file:
-            yield file
+    yield from _blocks_of_ffmpeg(path, max_duration_s, reason)
 
 
-def _blocks_of(file: "soundfile.SoundFile", path: Path, max_duration_s: float | None) -> Iterator[np.ndarray]:
+def _distrust(file: "soundfile.SoundFile", path: str | Path) -> str:
+    """Why libsndfile's samples of a file that it opens can't be believed; "" if they can."""
+    if file.frames == UNKNOWN_FRAMES:
+        return "its header doesn't say how long it is."
+    if file.format == "W64" and containers.is_w64_of_other_than_integers(path):
+        return "libsndfile takes its samples for integers."
+    return ""
+
+
+def _blocks_of_file(
+    file: "soundfile.SoundFile", path: Path, max_duration_s: float | None
+) -> Iterator[tuple[np.ndarray, int]]:
     """Yield the samples block by block: a damaged header must not say how much memory is taken."""
-    if not RATES_HZ[0] <= file.samplerate <= RATES_HZ[1]:
-        raise AudioError(f"{path} says that it has {file.samplerate} samples a second: its header is damaged")
     n_wanted = np.inf if max_duration_s is None else round(max_duration_s * file.samplerate)
+    n_block = min(BLOCK_FRAMES, ffmpeg.MAX_BLOCK_VALUES // file.channels)
     n_frames = 0
     while n_frames < n_wanted:
-        block = file.read(int(min(BLOCK_FRAMES, n_wanted - n_frames)), dtype="float32", always_2d=True)
+        block = file.read(int(min(n_block, n_wanted - n_frames)), dtype="float32", always_2d=True)
         if not len(block):
             break
-        yield block
+        yield block, file.samplerate
         n_frames += len(block)
     if n_frames < min(n_wanted, file.frames) and not _is_estimate(file, path):
         raise AudioError(f"{path} is cut short: it has {n_frames} of {file.frames} samples. Copy it again.")
 
 
-def _is_estimate(file: "soundfile.SoundFile", path: Path) -> bool:
-    """Whether the number of samples that libsndfile promises isn't the file's own count."""
-    return (file.format == "MP3" or "MPEG" in file.subtype) and not containers.counts_frames(path)
-
-
-def _decode_with_ffmpeg(path: Path, decoded: str, max_duration_s: float | None, reason: str) -> None:
-    """Write what ffmpeg decodes to a file; AudioError if it isn't installed, or complains."""
+def _blocks_of_ffmpeg(
+    path: Path, max_duration_s: float | None, reason: str
+) -> Iterator[tuple[np.ndarray, int]]:
+    """Yield what ffmpeg decodes; AudioError if it isn't installed, or complains."""
     program = ffmpeg.program()
     if program is None:
         raise AudioError(
             f"{path} can't be decoded: {reason} Convert it, or install ffmpeg, which reads more formats."
         )
+    n_frames, enough_s = 0, None if max_duration_s is None else max_duration_s + 0.1
     try:
-        complaint = ffmpeg.decode(program, path, decoded, max_duration_s)
-    except subprocess.TimeoutExpired as error:
-        raise AudioError(f"{path} took ffmpeg more than {error.timeout:g} s: given up") from None
-    if complaint:
+        for block, rate_hz in ffmpeg.blocks(program, path, enough_s, BLOCK_FRAMES):
+            _require_rate(rate_hz, path)
+            n_wanted = np.inf if max_duration_s is None else round(max_duration_s * rate_hz)
+            block = block[: int(min(len(block), n_wanted - n_frames))]
+            n_frames += len(block)
+            yield block, rate_hz  # to ffmpeg's end, which may complain
+    except ffmpeg.FfmpegError as error:
         mend = "Copy or convert it again."
-        raise AudioError(f"{path} can't be decoded: {reason} ffmpeg says: {complaint}. {mend}")
+        raise AudioError(f"{path} can't be decoded: {reason} {error}. {mend}") from None
+
+
+def _require_rate(rate_hz: int, path: Path) -> None:
+    if not RATES_HZ[0] <= rate_hz <= RATES_HZ[1]:
+        raise AudioError(f"{path} says that it has {rate_hz} samples a second: its header is damaged")
+
+
+def _is_estimate(file: "soundfile.SoundFile", path: Path) -> bool:
+    """Whether the number of samples that libsndfile promises isn't the file's own count."""
+    return (file.format == "MP3" or "MPEG" in file.subtype) and not containers.counts_frames(path)
 
 
 def _require_whole(path: Path) -> None:

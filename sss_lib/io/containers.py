@@ -13,14 +13,14 @@ def is_cut_short(path: str | Path) -> bool:
     """Whether the end of a file is missing, as far as its format tells.
 
     wav (also RF64 and W64), aiff, au and caf tell the size of their sound, Ogg marks its last page, and mp3
-    is a chain of frames of known length: cut between two of these it can't be told from a whole one.
+    and aac are chains of frames of known length: cut between two of these they can't be told from whole ones.
     """
     n_bytes = Path(path).stat().st_size
     with open(path, "rb") as file:
         head = file.read(64)
         if head[:4] == b"OggS":
             return not _has_last_page(file, n_bytes)
-        if head[:3] == b"ID3" or _mp3_frame_bytes(head[:4]):
+        if head[:3] == b"ID3" or _frame_bytes(head):
             return _has_broken_frame(file, n_bytes)
         return _n_promised_bytes(head, file) > n_bytes
 
@@ -49,6 +49,17 @@ def counts_frames(path: str | Path) -> bool:
         file.seek(_id3_bytes(file.read(10)))
         head = file.read(4096)
     return b"Xing" in head or b"Info" in head
+
+
+def is_w64_of_other_than_integers(path: str | Path) -> bool:
+    """Whether a W64 says that its samples are floats (or such) where only newer programs look for it.
+
+    WAVE_FORMAT_EXTENSIBLE is the kind of sample in the first chunk; the true one begins 24 bytes later.
+    """
+    with open(path, "rb") as file:
+        head = file.read(40 + 24 + 26)
+    kind, true_kind = head[64:66], head[88:90]
+    return head[40:44] == b"fmt " and kind == b"\xfe\xff" and true_kind != b"\x01\x00"
 
 
 @dataclass(frozen=True)
@@ -123,20 +134,20 @@ def _has_last_page(file: BinaryIO, n_bytes: int) -> bool:
 
 
 def _has_broken_frame(file: BinaryIO, n_bytes: int) -> bool:
-    """Whether the last frame of an mp3 isn't whole."""
+    """Whether the last frame of an mp3 or aac isn't whole."""
     file.seek(0)
     at = _id3_bytes(file.read(10))
     while at < n_bytes:
         file.seek(at)
-        n_frame = _mp3_frame_bytes(file.read(4))
+        n_frame = _frame_bytes(head := file.read(6))
         if not n_frame:  # tags may follow
-            return False
+            return len(head) < 6 and head[0] == 255  # or a header that is cut itself
         at += n_frame
     return at > n_bytes
 
 
 def _id3_bytes(head: bytes) -> int:
-    """Size of the tag that an mp3 begins with."""
+    """Size of the tag that an mp3 or aac begins with."""
     if head[:3] != b"ID3" or len(head) < 10:
         return 0
     size = 0
@@ -145,24 +156,35 @@ def _id3_bytes(head: bytes) -> int:
     return 10 + size + (10 if head[5] & 16 else 0)  # a footer
 
 
+def _frame_bytes(header: bytes) -> int:
+    """Size of the frame of mp3 or aac (ADTS) that a header of six bytes begins; 0 if it is no such header."""
+    if len(header) > 5 and header[0] == 255 and header[1] & 0b11110110 == 0b11110000:
+        return int.from_bytes(header[3:6]) >> 5 & 0x1FFF
+    return _mp3_frame_bytes(header)
+
+
 def _mp3_frame_bytes(header: bytes) -> int:
-    """Size of the frame of MPEG layer III that a header of four bytes begins; 0 if it is no such header.
+    """Size of the frame of MPEG layer II or III that four bytes begin; 0 if they are no such header.
 
     Examples
     --------
     >>> _mp3_frame_bytes(bytes([0xFF, 0xFB, 0x90, 0x00]))  # 128 kbit/s at 44.1 kHz: 144 * 128000 / 44100
     417
     """
-    if len(header) < 4 or header[0] != 255 or header[1] & 0b11100110 != 0b11100010:
+    if len(header) < 4 or header[0] != 255 or header[1] < 0b11100000:
         return 0
-    version, bitrate, rate = header[1] >> 3 & 3, header[2] >> 4, header[2] >> 2 & 3
-    if version == 1 or bitrate in (0, 15) or rate == 3:
+    version, layer, bitrate, rate = header[1] >> 3 & 3, header[1] >> 1 & 3, header[2] >> 4, header[2] >> 2 & 3
+    if version == 1 or layer not in _KBITS_1 or bitrate in (0, 15) or rate == 3:
         return 0
     first = version == 3  # MPEG 1, not 2 or 2.5
-    kbits = _KBITS_1[bitrate] if first else _KBITS_2[bitrate]
+    kbits = _KBITS_1[layer][bitrate] if first else _KBITS_2[bitrate]
     rate_hz = (44100, 48000, 32000)[rate] // {3: 1, 2: 2, 0: 4}[version]
-    return (144_000 if first else 72_000) * kbits // rate_hz + (header[2] >> 1 & 1)
+    return (144_000 if first or layer == 2 else 72_000) * kbits // rate_hz + (header[2] >> 1 & 1)
 
 
-_KBITS_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+_KBITS_1 = {
+    1: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    2: (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+}
+"""By the sign of the layer: 1 is of layer III, 2 of layer II."""
 _KBITS_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)

@@ -2,10 +2,19 @@
 
 import re
 import shutil
+import struct
 import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 TIMEOUT_S = 300
+"""Of waiting for the next block."""
+MAX_BLOCK_VALUES = 1 << 22
+"""Of all channels together: a file of a thousand channels must not say how much memory is taken."""
 
 
 def program() -> str | None:
@@ -20,36 +29,93 @@ def program() -> str | None:
         return None
 
 
-def decode(program: str, path: str | Path, decoded: str, max_duration_s: float | None) -> str:
-    """Write a file's sound to another, all channels at the file's own rate.
+class FfmpegError(ValueError):
+    """ffmpeg failed, or complained; the message says how."""
+
+
+def blocks(
+    program: str, path: str | Path, max_duration_s: float | None, n_frames: int
+) -> Iterator[tuple[np.ndarray, int]]:
+    """Sound of a file as ffmpeg decodes it, all channels at the file's own rate, a block at a time.
+
+    It comes through a pipe as Sun's au of floats, which every ffmpeg writes alike: six numbers, perhaps a
+    note, and samples to the end.
 
     Parameters
     ----------
     program : str
         Path of ffmpeg.
     path : str or Path
-    decoded : str
-        Path to write to; its suffix names the format.
     max_duration_s : float or None
-        Later sound is left out; None keeps all of it.
+        Later sound is left out, or most of it where channels or rate change midway; None keeps all.
+    n_frames : int
+        Samples of each channel in a block, but for the last one.
 
-    Returns
-    -------
-    str
-        What ffmpeg complains of; "" if nothing. It decodes what it can, and only says what it can't.
+    Yields
+    ------
+    block : np.ndarray [shape=(n_samples, n_channels), dtype=float32]
+    rate_hz : int
 
     Raises
     ------
-    subprocess.TimeoutExpired
-        After `TIMEOUT_S`.
+    FfmpegError
+        If ffmpeg can't be started, doesn't end well, is silent for `TIMEOUT_S`, or complains: it decodes what
+        it can, and only says what it can't. Perhaps only after some blocks.
     """
-    length = [] if max_duration_s is None else ["-t", str(max_duration_s)]
-    command = [program, "-nostdin", "-v", "error", *_input(path), "-map", "0:a:0"]
-    command += [*length, "-c:a", "pcm_f32le", "-y", decoded]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S)
-    if not (done.returncode or done.stderr.strip()):
-        return ""
-    return re.sub(r"^\[.*?\] ", "", done.stderr.strip().partition("\n")[0]) or "nothing"
+    # -t would count from the picture's start, and leave out sound that begins late
+    length = [] if max_duration_s is None else ["-af", f"atrim=duration={max_duration_s}"]
+    command = [program, "-nostdin", "-v", "error", *_input(path), "-map", "0:a:0", *length]
+    command += ["-c:a", "pcm_f32be", "-f", "au", "-"]
+    with tempfile.TemporaryFile() as said:
+        try:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said)
+        except OSError as error:
+            raise FfmpegError(f"{program} can't be started: {error.strerror}") from None
+        with process:
+            try:
+                yield from _blocks_of_au(process, n_frames)
+                status = process.wait()
+            finally:
+                process.kill()
+        said.seek(0)
+        complaint = said.read(4096).decode(errors="replace").strip().partition("\n")[0]
+    if status or complaint:
+        complaint = re.sub(r"^(\[.*?\] )+", "", complaint)
+        raise FfmpegError(f"ffmpeg says: {complaint}" if complaint else f"ffmpeg ended with status {status}")
+
+
+def _blocks_of_au(process: subprocess.Popen, n_frames: int) -> Iterator[tuple[np.ndarray, int]]:
+    """Yield what a process writes as au; nothing where it ends before a whole header."""
+    head = _read(process, 24)
+    if len(head) < 24:
+        return
+    offset, _, _, rate_hz, n_channels = struct.unpack(">5I", head[4:])
+    _read(process, offset - 24)
+    n_wanted = max(1, min(n_frames, MAX_BLOCK_VALUES // n_channels)) * n_channels * 4
+    while content := _read(process, n_wanted):
+        if n_torn := len(content) % (4 * n_channels):  # ffmpeg was ended midway, as its status will tell
+            content = content[:-n_torn]
+        yield np.frombuffer(content, ">f4").reshape(-1, n_channels).astype(np.float32), rate_hz
+
+
+def _read(process: subprocess.Popen, n_bytes: int) -> bytes:
+    """Read that many bytes, or what is left; end a process that writes nothing more, but doesn't end."""
+    assert process.stdout is not None
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        process.kill()
+
+    timer = threading.Timer(TIMEOUT_S, end)
+    timer.start()
+    try:
+        content: bytes = process.stdout.read(n_bytes)
+    finally:
+        timer.cancel()
+    if late.is_set():
+        raise FfmpegError(f"ffmpeg gave nothing for {TIMEOUT_S:g} s, and was ended")
+    return content
 
 
 def told_duration_s(path: str | Path) -> float | None:
