@@ -1,14 +1,16 @@
-# make run    set up, then run the notebooks of a grid: figures, a table, executed notebooks; PLAN=1 only plans
-# make test   set up, then run the tests
+# make run    set up what a run needs, then run the notebooks of a grid: figures, a table, executed notebooks; PLAN=1 only plans
+# make test   set up the rest, then run the tests
 # make listen DATASET=...   serve notebook 06 as a page on this machine (PORT=8866, HOST=127.0.0.1)
-# make paper  set up, then build the paper, the poster and the slides from what `make run` wrote (DATASET=mini)
+# make paper  build the paper, the poster and the slides from what `make run` wrote (DATASET=mini)
 # make models MODELS="a b"   download the weights of models by name; without names, list the models
 # make bench   measure speed, against figures/benchmarks/ratios.csv; SAVE=1 writes it, its plots and the README's table
 # make verify DATASET=...    is a copy of a collection whole, and what is in it?
 # make data DATASET=...      fetch a known collection: fsd50k, fsd50k-dev, esc50, urbansound8k
 # make lint   style and types: ruff, mypy
 # make leaderboard   every score that was computed here: a table, and a page that opens in a browser
-# Every target sets up .venv first if it is missing or older than pyproject.toml.
+# make setup  everything into .venv, in the versions of constraints.txt; LATEST=1: in the newest that pyproject.toml allows
+# make lock   write the newest versions into constraints.txt
+# Every target sets up .venv first, as far as it needs it, if it is missing or older than pyproject.toml or constraints.txt.
 
 PYTHON ?= python3
 # Not ?=: a NAME or a DATASET of the environment means something else.
@@ -21,6 +23,7 @@ JOBS :=
 CLUSTER :=
 PLAN :=
 SAVE :=
+LATEST :=
 MODELS :=
 export DATASET QUERY NAME
 HOST ?= 127.0.0.1
@@ -28,24 +31,39 @@ PORT ?= 8866
 
 BIN := .venv/bin
 READY := .venv/ready
+INSTALL = $(BIN)/python tools/install.py $(if $(filter-out 0 no false,$(LATEST)),,--constraint constraints.txt)
 
 # A misspelt variable would be passed over in silence, and minutes later another collection is there.
-TAKES := DATASET QUERY NAME ANCESTORS GRID PLAN JOBS CLUSTER MODELS SAVE HOST PORT PYTHON BIN READY
+TAKES := DATASET QUERY NAME ANCESTORS GRID PLAN JOBS CLUSTER MODELS SAVE LATEST HOST PORT PYTHON BIN READY
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
 ODD := $(filter-out $(TAKES) SHELL MAKE% -%,$(GIVEN))
 $(if $(ODD),$(error $(ODD) means nothing here: there are $(TAKES)))
 
-.PHONY: setup run test paper listen models data verify leaderboard bench lint clean
+ifneq ($(filter-out 0 no false,$(LATEST)),)
+.PHONY: $(READY)  # set up anew, whatever is there
+endif
+.PHONY: setup lock run test paper listen models data verify leaderboard bench lint clean
 
-setup: $(READY)
+setup: $(READY)-all
 
-$(READY): pyproject.toml
+$(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else \
 		"Python 3.11 to 3.13 is needed, but $(PYTHON) is %d.%d: make PYTHON=python3.12 ..." % v)'
 	$(PYTHON) -m venv --clear .venv
-	@echo 'installing into .venv: some minutes without a word, 4 GB (more where torch brings CUDA along)'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable '.[all]'
+	@echo 'Installing what a run needs into .venv: some 110 packages, 2.1 GB (more where torch brings CUDA along), 2 minutes'
+	@$(INSTALL) --editable '.[torch,essentia,scale]'
 	@touch $(READY)
+
+$(READY)-all: $(READY)
+	@echo 'Adding what the tests, the page and the paper need: some 90 packages, 0.9 GB, 1 minute'
+	@$(INSTALL) --editable '.[all]'
+	@touch $(READY)-all
+
+# For every Python and system at once, which pip can't do. What is fetched for it stays out of the environment.
+lock: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade --target .venv/uv uv
+	.venv/uv/bin/uv pip compile --quiet --upgrade --universal --fork-strategy fewest --python-version 3.11 \
+		--all-extras --no-build --no-header --no-annotate --output-file constraints.txt pyproject.toml
 
 run: $(READY)
 	@$(BIN)/python -m sss_lib run $(GRID) \
@@ -54,13 +72,13 @@ run: $(READY)
 		$(if $(JOBS),--n-jobs $(JOBS)) $(if $(CLUSTER),--cluster $(CLUSTER)) \
 		$(if $(filter-out 0 no false,$(PLAN)),--plan)
 
-test: $(READY)
+test: $(READY)-all
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
-paper: $(READY)
+paper: $(READY)-all
 	@$(BIN)/python -m sss_lib paper $(if $(DATASET),--dataset "$$DATASET")
 
-listen: $(READY)
+listen: $(READY)-all
 	@$(BIN)/python -m sss_lib listen --host '$(HOST)' --port $(PORT) \
 		$(if $(DATASET),--dataset "$$DATASET")
 
@@ -76,7 +94,7 @@ verify: $(READY)
 leaderboard: $(READY)
 	@$(BIN)/python -m sss_lib leaderboard
 
-bench: $(READY)
+bench: $(READY)-all
 	@$(BIN)/python tests/benchmarks/search_and_evaluation.py
 	@$(BIN)/python tests/benchmarks/scale.py $(if $(SAVE),--save)
 	@$(BIN)/python tests/benchmarks/approximate.py $(if $(SAVE),--save)
@@ -84,7 +102,7 @@ bench: $(READY)
 	@$(BIN)/python tests/benchmarks/notebooks.py
 	@$(BIN)/python tests/benchmarks/listening.py
 
-lint: $(READY)
+lint: $(READY)-all
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy

@@ -35,12 +35,12 @@ def test_a_module_that_is_not_there_is_named():
         _ = sss_lib.serach
 
 
-def test_the_conda_environment_leaves_dependencies_to_pyproject():
+def test_the_conda_environment_leaves_dependencies_to_pyproject_and_versions_to_the_constraints():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     python, pip, of_pip = environment["dependencies"]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert python == "python" + project["requires-python"]
-    assert (pip, of_pip) == ("pip", {"pip": ["-e .[all]"]})
+    assert (pip, of_pip) == ("pip", {"pip": ["-c constraints.txt", "-e .[all]"]})
 
 
 def test_the_readme_names_notebooks_and_figures_that_exist():
@@ -97,9 +97,9 @@ def made(*arguments, **environment):
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
 def test_make_takes_what_its_command_line_says_and_nothing_from_the_environment():
-    names = ("GRID", "DATASET", "QUERY", "NAME", "ANCESTORS", "JOBS", "MODELS", "CLUSTER", "PLAN")
+    names = ("GRID", "DATASET", "QUERY", "NAME", "ANCESTORS", "JOBS", "MODELS", "CLUSTER", "PLAN", "LATEST")
     system = {name: f"{name}-of-the-system" for name in names}
-    for target in ("run", "data", "verify", "models"):
+    for target in ("setup", "run", "data", "verify", "models"):
         assert made("-n", target, **system) == made("-n", target)
     seen = ("--eval", 'seen: ; @echo "$$DATASET|$$QUERY|$$NAME"', "seen")
     assert made(*seen, 'QUERY=@has("Dog")', **system) == '|@has("Dog")|\n'

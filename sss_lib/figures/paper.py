@@ -6,8 +6,12 @@ CSV, JSON and SVG files themselves, the catalogue of models, and the published n
 """
 
 import argparse
+import contextlib
 import hashlib
+import importlib.metadata
 import json
+import platform
+import re
 import shutil
 import sys
 import tempfile
@@ -16,6 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import threadpoolctl
 import yaml
 
 from sss_lib.dataset import dataset
@@ -37,6 +42,49 @@ FIGURES = ("ladder.svg", "processing.svg", "pca-and-micro.svg", "cost.svg", "con
 EPOCH = 1_700_000_000
 """Of the files: the same in every build, so that git sees only what changed."""
 
+PACKAGES = (
+    *("numpy", "scipy", "scikit-learn", "pandas", "pyarrow", "soundfile", "soxr", "matplotlib"),
+    *("torch", "transformers", "essentia-tensorflow", "faiss-cpu"),
+)
+"""Those whose version may change a number or a figure."""
+
+
+def made_with() -> dict:
+    """What numbers of this process depend on besides the data and the code.
+
+    Returns
+    -------
+    dict
+        python; by name, the versions of `PACKAGES` that are installed; system; processor, as it calls itself;
+        blas, one entry for each library of linear algebra in use, with the kernel that it chose.
+    """
+    import scipy.linalg  # noqa: F401  (which loads its own BLAS)
+
+    versions = {}
+    for name in PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    pools = [pool for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
+    kernels = {
+        f"{one['internal_api']} {one['version']} {one.get('architecture', '')}".strip() for one in pools
+    }
+    return {
+        "python": platform.python_version(),
+        "packages": versions,
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": processor(),
+        "blas": sorted(kernels),
+    }
+
+
+def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """Name of the processor as Linux tells it, elsewhere as Python does; "" if neither does."""
+    try:
+        found = re.search(r"^model name\s*: (.+)$", cpuinfo.read_text(), flags=re.MULTILINE)
+    except OSError:
+        found = None
+    return found[1] if found else platform.processor()
+
 
 def write_run(
     path: str | Path,
@@ -48,7 +96,7 @@ def write_run(
     cutoffs: Sequence[int],
     **bounds: float,
 ) -> Path:
-    """Write what a run was as JSON: collection, grid and bounds. Returns the path.
+    """Write what a run was as JSON: collection, grid, bounds, and what it was made with. Returns the path.
 
     Parameters
     ----------
@@ -83,6 +131,7 @@ def write_run(
         "n_families": len({kept.families[label] for label in kept.labels if label in kept.families}),
         "cutoffs": list(cutoffs),
         "bounds": {name: float(value) for name, value in bounds.items()},
+        "made_with": made_with(),
     }
     path = Path(path)
     with replacing(path) as temporary:

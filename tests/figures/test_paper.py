@@ -4,8 +4,11 @@ import csv
 import dataclasses
 import io
 import json
+import os
+import platform
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -564,10 +567,38 @@ def test_what_a_run_was_is_of_the_clips_that_every_model_has(tmp_path, mini):
         for lost in (failed.iloc[:0], failed)
     )
     committed = json.loads((FIGURES / "run.json").read_text())
-    assert of_all == committed | {"hours": 2.31, "bounds": {"chance": 0.125}}
+    changed = {"hours": 2.31, "bounds": {"chance": 0.125}, "made_with": paper.made_with()}
+    assert of_all == committed | changed
     numbers = [
         committed[key] for key in ("n_clips", "n_uploaders", "n_classes", "n_unqueryable", "n_families")
     ]
     assert numbers == [231, 47, 87, 33, 6]  # data/mini/README.md
     assert round(60 * committed["hours"], 1) == 9.8
     assert (of_rest["n_clips"], of_rest["n_failed"], of_rest["hours"]) == (230, 1, 2.3)
+
+
+def test_a_run_says_what_it_was_made_with():
+    """By a process of its own, told which kernel to take, and by what pip knows."""
+    code = "import json; from sss_lib import paper; print(json.dumps(paper.made_with()))"
+    told = {}
+    for kernel in ("Nehalem", "Sandybridge"):
+        environment = os.environ | {"OPENBLAS_CORETYPE": kernel}
+        ways = {"env": environment, "cwd": paper.ROOT, "capture_output": True, "text": True, "check": True}
+        told[kernel] = json.loads(subprocess.run([sys.executable, "-c", code], **ways).stdout)
+    ours = told["Nehalem"]
+    assert ours["python"] == ".".join(map(str, sys.version_info[:3]))
+    listed = [sys.executable, "-m", "pip", "list", "--format=json", "--disable-pip-version-check"]
+    installed = {
+        one["name"].lower(): one["version"] for one in json.loads(subprocess.check_output(listed, text=True))
+    }
+    assert ours["packages"] == {name: installed[name] for name in paper.PACKAGES if name in installed}
+    assert {"numpy", "scipy", "scikit-learn", "soxr"} <= set(ours["packages"])
+    if any("openblas" in library for library in ours["blas"]) and ours["system"] == "Linux x86_64":
+        assert all(library.endswith(kernel) for kernel in told for library in told[kernel]["blas"])
+        assert ours["processor"]
+
+
+def test_the_name_of_the_processor_is_that_of_the_system(tmp_path):
+    (tmp_path / "cpuinfo").write_text("processor\t: 0\nmodel name\t: Some Chip 9 @ 2 GHz\n" * 2)
+    assert paper.processor(tmp_path / "cpuinfo") == "Some Chip 9 @ 2 GHz"
+    assert paper.processor(tmp_path / "none") == platform.processor()

@@ -45,7 +45,7 @@ def program(request):
 @pytest.fixture
 def used(program, monkeypatch):
     """The same one, which the library uses."""
-    monkeypatch.setattr("sss_lib.ffmpeg.program", lambda: program)
+    monkeypatch.setattr("sss_lib.io.ffmpeg.program", lambda: program)
     return program
 
 
@@ -158,7 +158,7 @@ def test_what_programs_read_differently_is_refused(used, tmp_path, name, codec):
 
 def test_without_ffmpeg_a_w64_of_floats_is_refused(program, tmp_path, monkeypatch):
     wave = write(program, tmp_path / "x.w64", ["-c:a", "pcm_f32le"], 96000, 6)
-    monkeypatch.setattr("sss_lib.ffmpeg.program", lambda: None)
+    monkeypatch.setattr("sss_lib.io.ffmpeg.program", lambda: None)
     try:
         channels, _ = audio.read(tmp_path / "x.w64")
     except audio.AudioError as error:
@@ -275,7 +275,7 @@ def stand_in(folder, text):
 def test_an_ffmpeg_that_fails_is_told_and_never_taken_for_a_short_file(
     long_file, program, tmp_path, monkeypatch, text, reason
 ):
-    monkeypatch.setattr("sss_lib.ffmpeg.program", lambda: stand_in(tmp_path, text.format(program)))
+    monkeypatch.setattr("sss_lib.io.ffmpeg.program", lambda: stand_in(tmp_path, text.format(program)))
     monkeypatch.setattr(ffmpeg, "TIMEOUT_S", 2)
     known = rf"^{re.escape(str(long_file))} can't be decoded: its header .*{re.escape(reason)}\. Copy or"
     with pytest.raises(audio.AudioError, match=known):
