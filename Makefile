@@ -1,4 +1,5 @@
 # make run    set up, then run the notebooks of a grid: figures, a table, executed notebooks; PLAN=1 only plans
+# make check  does what `make run` found last equal the committed results, within tolerances?
 # make test   set up, then run the tests
 # make listen DATASET=...   serve notebook 06 as a page on this machine (PORT=8866, HOST=127.0.0.1)
 # make paper  set up, then build the paper, the poster and the slides from what `make run` wrote (DATASET=mini)
@@ -35,7 +36,7 @@ GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$
 ODD := $(filter-out $(TAKES) SHELL MAKE% -%,$(GIVEN))
 $(if $(ODD),$(error $(ODD) means nothing here: there are $(TAKES)))
 
-.PHONY: setup run test paper listen models data verify leaderboard bench lint clean
+.PHONY: setup run check test paper listen models data verify leaderboard bench lint clean
 
 setup: $(READY)
 
@@ -53,6 +54,9 @@ run: $(READY)
 		$(if $(NAME),--name "$$NAME") $(if $(filter-out 0 no false,$(ANCESTORS)),--add-ancestors) \
 		$(if $(JOBS),--n-jobs $(JOBS)) $(if $(CLUSTER),--cluster $(CLUSTER)) \
 		$(if $(filter-out 0 no false,$(PLAN)),--plan)
+
+check: $(READY)
+	@$(BIN)/python -m sss_lib.reproduction
 
 test: $(READY)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
@@ -90,4 +94,4 @@ lint: $(READY)
 	@$(BIN)/mypy
 
 clean:
-	rm -rf .venv data/datasets data/embeddings data/similarity_rankings data/indexes data/evaluation_results data/runs
+	rm -rf .venv data/datasets data/embeddings data/similarity_rankings data/indexes data/evaluation_results data/figures data/runs

@@ -30,6 +30,7 @@ The library behind the numbered notebooks, in the order in which they use it:
 - `confusion`, `projection`: what is mistaken for what; clips in the plane.
 - `grid`, `experiment`: variants, grids of them in YAML, and the systems that they make.
 - `runner`, `notebook`: runs the notebooks of a grid through papermill, those that are not up to date.
+- `reproduction`: whether a run gives the committed results again, within tolerances.
 - `leaderboard`: every score that was ever computed here, as a table and a page.
 - `paper`: builds the paper, the poster and the slides from what a run wrote.
 - `listening`: hear what the rankings say: a board of results, blind judging, a map.
@@ -85,6 +86,7 @@ __all__ = [
     "queries",
     "relevance",
     "reports",
+    "reproduction",
     "resampling",
     "runner",
     "scoring",
