@@ -36,15 +36,17 @@ PRINTED = ("MAP@", "MR1", "Next", "in words")
 EXACT = 1e-9
 """Of a number that follows from the labels alone: only the order of its sum may differ."""
 MAP, MR1 = 0.005, 0.01
-"""Of AP and NDCG, absolute, and of MR1, relative. Far below what sets two systems apart: intervals are ten
+"""Of AP and NDCG, absolute, and of MR1, relative: far below what tells two systems apart. Intervals are ten
 times as wide, and the claims call 0.02 nothing."""
 INTERVAL = 2
 """Times as much for an end of an interval: it hangs on the few queries or uploaders that a draw favours."""
-FAMILY, CLASS = 0.02, 0.5
-"""Of AP: the means of some dozens of queries, and of as few as two. Where two neighbours swap, the AP of a
-query with one relevant clip moves by up to a half. Macro AP, the mean over all of them, has the 0.005."""
+FAMILY = 4
+"""Times as much for a family, whose mean is of a few classes in place of all."""
+CLASS = 0.5
+"""Of AP by class, the mean of as few as two queries. Where two neighbours swap, the AP of a query with one
+relevant clip moves by up to a half. Their mean over all classes is held to `MAP`."""
 CHANCES = 0.02
-"""Of p-values and shares of draws: 2,000 draws, the same ones everywhere, estimate them to about 0.01."""
+"""Of p-values and shares of draws: two standard errors of an estimate from 2,000 draws."""
 CORRECTED = 5
 """Times as much for a corrected p-value: Holm multiplies by at most the number of systems."""
 PLACES = 1
@@ -225,9 +227,8 @@ def _allowed(name: str, column: str, row: Mapping[str, Any]) -> float:
     """By how much a number of a table may differ."""
     value = abs(float(row[column]))
     if name in ("best.csv", "systems.csv"):
-        near = {"family": FAMILY, "class": CLASS}.get(row["level"], MAP)
-        if row["metric"] == "MR1":
-            near = MR1 * abs(row["value"])
+        near = MR1 * abs(row["value"]) if row["metric"] == "MR1" else MAP
+        near = max(near * (FAMILY if row["level"] == "family" else 1), EXACT)
         if column == "value":
             return near
         return INTERVAL * near if "ci_" in column else EXACT * max(value, 1)
@@ -253,9 +254,7 @@ def _describe(name: str, row: Mapping[str, Any]) -> str:
 
     if name in ("best.csv", "systems.csv"):
         which = row["level"] if row["name"] == "all" else f"{row['level']} {row['name']}"
-        rules = [row["relevance"]] * (row["relevance"] != "class") + [row["protocol"]] * (
-            row["protocol"] != "standard"
-        )
+        rules = [row[key] for key in ("relevance", "protocol") if row[key] not in ("class", "standard")]
         measured = f"{which} {heading(row['metric'], None if row['n'] != row['n'] else int(row['n']))}"
         return ", ".join([f"{measured} of {row['model']}", describe_system(pd.Series(row)), *rules])
     return name if name == RUN else f"{name}, {next(iter(row.values()))}"

@@ -55,6 +55,15 @@ def test_the_committed_results_reproduce_themselves():
     assert str(compared) == f"reproduced: {len(compared.differences):,} numbers, all of them equal"
 
 
+def test_a_score_of_zero_is_compared(written, committed):
+    """As MR1 is under the paper's protocol, whose ranks begin at 0, where every first result counts."""
+    for folder in (written, committed):
+        change(folder, "best.csv", "value", 0, "metric == 'MR1' and protocol == 'paper'")
+    assert reproduction.compare(written, committed).is_reproduced
+    change(written, "best.csv", "value", 0.1, "metric == 'MR1' and protocol == 'paper'")
+    assert not reproduction.compare(written, committed).is_reproduced
+
+
 AISFX = "metric == '{}' and model == 'aisfx' and n_components == 100 and aggregation == 'mean' and normalize"
 
 
@@ -241,3 +250,17 @@ def test_the_runner_says_whether_the_results_were_reproduced(runner, written, ca
     assert "not reproduced: 5 of " in out
     assert "mini is written anew" in out
     assert (runner.figures_dir / "stability.csv").read_bytes() == (written / "stability.csv").read_bytes()
+
+
+def test_what_an_earlier_run_wrote_is_gone_before_05_runs(runner, written, tmp_path, monkeypatch):
+    (tmp_path / "data" / "mini").symlink_to(NOTEBOOKS.parent / "data" / "mini")
+    seen = []
+
+    def attempt(task, runs_dir, **_):
+        if task.notebook == "05_figures":
+            seen.append(written.exists())
+        return task, 1.0, ""
+
+    monkeypatch.setattr("sss_lib.runner.attempt", attempt)
+    assert runner.run()
+    assert seen == [False]
