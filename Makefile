@@ -1,4 +1,5 @@
 # make run    set up what a run needs, then run the notebooks of a grid: figures, a table, executed notebooks; PLAN=1 only plans
+# make check  does what `make run` found last equal the committed results, within tolerances?
 # make test   set up the rest, then run the tests
 # make listen DATASET=...   serve notebook 06 as a page on this machine (PORT=8866, HOST=127.0.0.1)
 # make paper  build the paper, the poster and the slides from what `make run` wrote (DATASET=mini)
@@ -42,7 +43,7 @@ $(if $(ODD),$(error $(ODD) means nothing here: there are $(TAKES)))
 ifneq ($(filter-out 0 no false,$(LATEST)),)
 .PHONY: $(READY)  # set up anew, whatever is there
 endif
-.PHONY: setup lock run test paper listen models data verify leaderboard bench lint clean
+.PHONY: setup lock run check test paper listen models data verify leaderboard bench lint clean
 
 setup: $(READY)-all
 
@@ -71,6 +72,9 @@ run: $(READY)
 		$(if $(NAME),--name "$$NAME") $(if $(filter-out 0 no false,$(ANCESTORS)),--add-ancestors) \
 		$(if $(JOBS),--n-jobs $(JOBS)) $(if $(CLUSTER),--cluster $(CLUSTER)) \
 		$(if $(filter-out 0 no false,$(PLAN)),--plan)
+
+check: $(READY)
+	@$(BIN)/python -m sss_lib check
 
 test: $(READY)-all
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
@@ -108,4 +112,4 @@ lint: $(READY)-all
 	@$(BIN)/mypy
 
 clean:
-	rm -rf .venv data/datasets data/embeddings data/similarity_rankings data/indexes data/evaluation_results data/runs
+	rm -rf .venv data/datasets data/embeddings data/similarity_rankings data/indexes data/evaluation_results data/figures data/runs

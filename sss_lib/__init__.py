@@ -59,6 +59,7 @@ PLACES = {
     "experiment": "experiment",
     "grid": "experiment.grid",
     "notebook": "experiment.notebook",
+    "reproduction": "experiment.reproduction",
     "runner": "experiment.runner",
     "claims": "figures.claims",
     "export": "figures.text",

@@ -1,4 +1,4 @@
-"""The command line: `python -m sss_lib run | data | verify | models | listen | paper | leaderboard`.
+"""The command line: `python -m sss_lib run | check | data | verify | models | listen | paper | leaderboard`.
 
 `python -m sss_lib run notebooks/grids/mini.yaml` plans the notebooks that the grid needs, runs those whose
 results are not current, and prints the table of results; with `--plan` it only plans.
@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 OTHERS = {
+    "check": "experiment.reproduction",
     "data": "dataset.known.command",
     "verify": "dataset.verification",
     "models": "models.command",

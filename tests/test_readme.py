@@ -9,6 +9,7 @@ serves, measures, tests or checks is taken as far as its command line; what does
 
 import importlib
 import importlib.util
+import itertools
 import re
 import shlex
 import shutil
@@ -25,7 +26,8 @@ from sss_lib.__main__ import main
 from sss_lib.models.catalogue import CATALOGUE
 
 ROOT = Path(__file__).parent.parent
-COMMAND = re.compile(r"(make|python|pytest|pip|conda|pre-commit|\.venv/bin/\w+)( |$)")
+SETTING = re.compile(r"[A-Z_]+=")
+COMMAND = re.compile(r"([A-Z_]+=\S+ )*(make|python|pytest|pip|conda|pre-commit|\.venv/bin/\w+)( |$)")
 SOUNDS = "path/to/my_sounds"
 
 
@@ -67,7 +69,8 @@ NEEDED = [
         f"pip install -e '.[{extra}]'"
         for extra in ("torch", "essentia", "listen", "paper", "scale", "dev", "all")
     ),
-    *("pip install -e .", "pytest", "python tests/extras.py"),
+    *("pip install -e .", "pytest", "python tests/extras.py", "make check"),
+    *(f"OPENBLAS_CORETYPE={kernel} pytest" for kernel in ("Haswell", "Sandybridge", "SkylakeX")),
 ]
 """What a newcomer is told to type: none of it may be lost unnoticed."""
 
@@ -140,7 +143,7 @@ def test_a_misspelt_variable_of_make_is_refused(made):
 
 @pytest.mark.parametrize("command", commands())
 def test_the_command_does_what_it_says(command, made, request, monkeypatch, capsys):
-    program, *words = shlex.split(command)
+    program, *words = itertools.dropwhile(SETTING.match, shlex.split(command))
     target = next((word for word in words if word.isalpha()), "setup")
     if program == "make" and target in ("setup", "lock", "clean"):  # these change the environment, and fetch
         assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
@@ -190,6 +193,14 @@ def of_models(arguments, request):
     assert main(["models", *arguments]) == 0
     assert asked == arguments
     assert set(asked) <= set(CATALOGUE)
+
+
+def reproduction(arguments, request):
+    """Of a run that ended as the committed one did; test_reproduction.py has others."""
+    data = request.getfixturevalue("tmp_path") / "data"
+    shutil.copytree(ROOT / "figures" / "mini", data / "figures" / "mini")
+    assert main(["check", *arguments, "--data-dir", str(data)]) == 0
+    assert request.getfixturevalue("capsys").readouterr().out.startswith("reproduced: ")
 
 
 def leaderboard(arguments, request):
@@ -271,6 +282,7 @@ WAYS = {
     "sss_lib data": collections,
     "sss_lib verify": verification,
     "sss_lib models": of_models,
+    "sss_lib check": reproduction,
     "sss_lib leaderboard": leaderboard,
     "sss_lib paper": paper,
     "sss_lib listen": served,
@@ -281,6 +293,7 @@ WAYS = {
     ".venv/bin/dask": is_there("distributed"),  # test_clusters.py starts scheduler and workers by these lines
     "ruff": here("ruff"),
     "mypy": here("mypy"),
+    "threadpoolctl": here("threadpoolctl"),
     ".venv/bin/pre-commit": pre_commit,
 }
 # test_benchmarks.py runs each to its end on little input, but that of

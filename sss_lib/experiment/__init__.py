@@ -5,6 +5,7 @@ A grid in YAML comes in; executed notebooks and a tree of artefacts go out.
 - `grid`: variants and grids; `store`: where each artefact lives.
 - `runner`, `tasks`, `notebook`: the notebooks of a grid that are not up to date, run through papermill.
 - `results`, `scores`: what has been scored, read back; those of each model's best system.
+- `reproduction`: whether a run gives the committed results again, within tolerances.
 - `distributed`: searches and scores shared out on a Dask cluster.
 """
 

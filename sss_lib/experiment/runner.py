@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sss_lib.dataset import dataset
 from sss_lib.experiment import distributed as clusters
-from sss_lib.experiment import notebook
+from sss_lib.experiment import notebook, reproduction
 from sss_lib.experiment import results as experiment
 from sss_lib.experiment.grid import MAIN, NOTEBOOKS, Variant, read_grid
 from sss_lib.experiment.store import Artefact, Store
@@ -64,6 +65,9 @@ class Runner:
         self.is_labelled = True
         name = self.name if self.grid.name == MAIN else f"{self.name}-{self.grid.name}"
         self.figures_dir = self.figures_root / name
+        # Of the committed results: a run that gives them again leaves them as they are.
+        self.is_committed = (self.name, self.grid.name) == (reproduction.COMMITTED, MAIN)
+        self.written_dir = self.store.figures_dir(name) if self.is_committed else self.figures_dir
         self.runs_dir = self.store.runs_dir(self.name).absolute()  # wherever it is run
         self.log = Log(self.runs_dir / "log.jsonl")
         self.failed: set[str] = set()  # names of models and variants
@@ -131,6 +135,8 @@ class Runner:
                 self._tell_left_out(bar)
                 bar.total += len(todo) - len(planned[stage])
                 bar.set_description(f"{stage:14}")
+                if stage == "05_figures" and todo and self.is_committed:
+                    shutil.rmtree(self.written_dir, ignore_errors=True)  # of an earlier run
                 self._run_tasks(todo, bar, parallel=stage in ("02_processing", "03_search", "04_evaluation"))
                 if stage in self.failed:
                     break  # without the dataset there is nothing to do
@@ -242,9 +248,19 @@ class Runner:
             print(f"\n{comparison.metadata()['caption']}\n")
             about_model = ["Modality", "Objective", "Parameters", "Data"]  # in the notebook and the file
             print(comparison.read().to_pandas().drop(columns=about_model).to_string(index=False))
-            print(f"\nFigures: {self.figures_dir}")
+            self.report_figures()
         self._report_failed_clips()
         self._report_failures()
+
+    def report_figures(self) -> None:
+        """Print where the figures are, and whether they are the committed ones, which else they replace."""
+        if not self.is_committed or self.failures:
+            print(f"\nFigures: {self.written_dir}")
+            return
+        compared = reproduction.settle(self.written_dir, self.figures_dir)
+        print(f"\nFigures: {self.figures_dir}")
+        if compared is not None:
+            print(compared if compared.is_reproduced else f"{compared}\n{self.figures_dir} is written anew")
 
     def _report_failed_clips(self) -> None:
         """Print the clips that have no embedding, and why."""
@@ -359,11 +375,11 @@ class Runner:
             return []
         parameters = {
             "data_dir": self.data_dir,
-            "figures_dir": os.path.relpath(self.figures_dir, NOTEBOOKS),
+            "figures_dir": os.path.relpath(self.written_dir, NOTEBOOKS),
             "dataset": self.name,
             "grid": os.path.relpath(self.grid_path, NOTEBOOKS),
         }
         comparison = experiment.comparison_artefact(self.store, self.name, self.grid)
         names = comparison.metadata().get("figures", ()) if comparison.is_current() else ()
-        figures = tuple(self.figures_dir / name for name in names)
+        figures = tuple(self.written_dir / name for name in names)
         return [Task("05_figures", f"{self.name}-{self.grid.name}", parameters, (comparison,), figures)]

@@ -116,3 +116,8 @@ def describe_system(row: pd.Series) -> str:
     exact, _, structure = row["search"].partition("-")
     search = f"{exact.upper()} {structure}".rstrip()
     return ", ".join([*steps, "L2" if row["normalize"] else "raw", search])
+
+
+def heading(metric: str, n: int | None) -> str:
+    """Column of a metric: MAP@15, MR1."""
+    return metric if pd.isna(n) else f"{metric}@{n}"

@@ -218,6 +218,10 @@ class Store:
         """File that the judgements of listeners are appended to, by notebook 06."""
         return self.data_dir / "judgements" / f"{dataset}.jsonl"
 
+    def figures_dir(self, name: str) -> Path:
+        """Folder that notebook 05 writes into, where its results are compared with committed ones first."""
+        return self.data_dir / "figures" / name
+
     def runs_dir(self, dataset: str) -> Path:
         """Folder of the executed notebooks."""
         return self.data_dir / "runs" / dataset

@@ -12,6 +12,7 @@ from sss_lib.experiment.scores import (
     SYSTEM,
     best_systems,
     describe_system,
+    heading,
     of_exact,
     of_systems,
     select,
@@ -140,11 +141,6 @@ def _measures(scores: pd.DataFrame, cutoffs: tuple[int, int], protocol: str | No
         (row,) = select(scores, metric, n, protocol=protocol).to_dict("records")
         values[heading(metric, n)] = with_interval(row)
     return values
-
-
-def heading(metric: str, n: int | None) -> str:
-    """Column of a metric: MAP@15, MR1."""
-    return metric if pd.isna(n) else f"{metric}@{n}"
 
 
 def number(value: float, digits: int = 3) -> str:

@@ -1,4 +1,9 @@
-"""The committed results of the embedded run are what the code computes from the embedded sounds."""
+"""The committed results of the embedded run are what the code computes from the embedded sounds.
+
+But for what another processor may change: networks differ in their last bits, so that near ties fall the
+other way. `reproduction` says how far that may move a score; from AVX-512 to AVX2 it moves MR1 by 0.3 % at
+most, MAP by a millionth.
+"""
 
 import functools
 
@@ -6,7 +11,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sss_lib import artefacts, experiment, extraction, floors, metrics, models, processing, statistics, tables
+from sss_lib import (
+    artefacts,
+    experiment,
+    extraction,
+    floors,
+    metrics,
+    models,
+    processing,
+    reproduction,
+    statistics,
+    tables,
+)
 
 ROOT = experiment.NOTEBOOKS.parent
 COMMITTED = ROOT / "figures" / "mini"
@@ -51,7 +67,13 @@ def test_every_committed_score_is_what_the_code_computes(computed):
     both = computed.merge(quick, on=[*tables.SYSTEM, "metric", "n"], suffixes=("", " committed"))
     assert len(both) == len(computed) == len(quick) > 0
     for name in NUMBERS:
-        np.testing.assert_allclose(both[name], both[f"{name} committed"], rtol=0, atol=5e-4, err_msg=name)
+        committed = both[f"{name} committed"]
+        allowed = np.where(
+            both["metric"] == "MR1", reproduction.MR1 * both["value committed"], reproduction.MAP
+        )
+        allowed = allowed * (1 if name == "value" else reproduction.INTERVAL)
+        beyond = both[abs(both[name] - committed) > allowed]
+        assert beyond.empty, beyond[[*tables.SYSTEM, "metric", "n", name, f"{name} committed"]]
 
 
 def test_the_committed_scores_are_those_of_the_whole_grid(mini):

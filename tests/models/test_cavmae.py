@@ -99,7 +99,8 @@ def test_as_the_study_ran_it_audio_keeps_its_rate_and_only_the_start_counts():
     row = models.spec(f"{FINETUNED}+paper")
     wave = np.random.default_rng(0).normal(0, 0.1, 30 * 44100).astype(np.float32)
     (frames,) = kaldi.windowed(row, n_frames=1024, mean=0, scale=1)(wave)
-    np.testing.assert_array_equal(frames, kaldi.fbank(wave, rate_hz=44100)[:1024])
+    # Some units of the last place: a row of a product may hang on how many rows there are.
+    np.testing.assert_allclose(frames, kaldi.fbank(wave, rate_hz=44100)[:1024], rtol=0, atol=1e-5)
 
 
 def test_the_pretrained_checkpoint_is_taken_without_its_decoder(extractor, state, tmp_path, monkeypatch):
