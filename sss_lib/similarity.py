@@ -327,17 +327,17 @@ class Similarities:
                     place = np.flatnonzero((upper[row] >= least[number]) & (upper[row] <= surely[number]))
                     unclear.append((np.full(len(place), number), columns[place]))
             if unclear:
-                number, clip = map(np.concatenate, zip(*unclear, strict=True))
+                numbers, clips = map(np.concatenate, zip(*unclear, strict=True))
                 unclear.clear()
-                for start in range(0, len(number), 2**15):
-                    k, other = number[start : start + 2**15], clip[start : start + 2**15]
+                for start in range(0, len(numbers), 2**15):
+                    k, other = numbers[start : start + 2**15], clips[start : start + 2**15]
                     key, rest = (part[:, 0] for part in self.keys(rows[at[k]], other[:, None]))
                     above = (key > keys[0][k]) | ((key == keys[0][k]) & (rest > keys[1][k]))
                     n_above += np.bincount(k[above], minlength=len(at))
                     same = (key == keys[0][k]) & (rest == keys[1][k])
                     equal.append((k[same], other[same]))
-        which_equal, clips = map(np.concatenate, zip(*equal, strict=True))
-        return n_above, which_equal, clips
+        which, clips = map(np.concatenate, zip(*equal, strict=True))
+        return n_above, which, clips
 
     def _own(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What isn't compared: places in `rows`, and clips, in row order of these."""
