@@ -11,10 +11,10 @@ from sss_lib.evaluation.queries import GradedPerQuery, PerQuery, Scored
 from sss_lib.evaluation.relevance import Relevance
 from sss_lib.processing.processing import require_finite
 from sss_lib.search import naming as methods
-from sss_lib.search.exact import rank_block
+from sss_lib.search.exact import best
 from sss_lib.search.rank import rank
 from sss_lib.search.ranking import Ranking, blocks, in_threads, query_rows
-from sss_lib.search.similarity import BLOCKS, Similarities
+from sss_lib.search.similarity import BLOCKS, Keys, Similarities
 
 
 def per_query(
@@ -93,7 +93,7 @@ def per_query(
     def of_block(block: slice) -> list[np.ndarray]:
         clips, own = labelled[block], slice(ends[block.start], ends[block.stop])
         if ranking is None:
-            neighbours, _ = rank_block(similarities(), clips, min(n, len(x) - 1), at_a_time[1])
+            neighbours, _ = best(similarities(), clips, min(n, len(x) - 1), width=at_a_time[1])
         else:
             neighbours = ranking.neighbours[np.searchsorted(rows, clips)]
         hits = _hits(label_matrix, neighbours, place[own] - block.start, pairs.label[own])
@@ -126,13 +126,13 @@ def per_query(
     missing = np.flatnonzero((first == 0) & (pairs.n_relevant > 0))
     if len(missing):
         asked = pairs.query[missing], pairs.label[missing]
-        first[missing], best = _count_first_ranks(similarities(), label_matrix, *asked, at_a_time)
+        first[missing], keys, clip = _count_first_ranks(similarities(), label_matrix, *asked, at_a_time)
         if ranking is not None:
             returned = ranking.neighbours[np.searchsorted(rows, asked[0])]
             if method.is_exact:
                 first[missing] = np.maximum(first[missing], 1 + np.count_nonzero(returned >= 0, axis=1))
             else:
-                first[missing] += _n_behind(similarities(), asked[0], returned, best)
+                first[missing] += _n_ranked_below(similarities(), asked[0], returned, keys, clip)
     # The first result that shares any class is the first of those that share each.
     any_missing = (any_first == 0) & (n_any > 0)
     earliest = np.minimum.reduceat(np.where(first > 0, first, len(x)), starts)
@@ -232,54 +232,46 @@ def _count_first_ranks(
     query: np.ndarray,
     label: np.ndarray,
     at_a_time: tuple[int, int],
-) -> tuple[np.ndarray, np.ndarray]:
-    """Rank from 1 of the first relevant result, one more than come before it, and the clip that it is."""
+) -> tuple[np.ndarray, Keys, np.ndarray]:
+    """Rank from 1 of the first relevant result, its similarity, and the clip that it is."""
     by_label = label_matrix.tocsc()
     n_queries, width = at_a_time
-    best, clip = np.empty(len(query), np.float32), np.empty(len(query), int)
-    n_before = np.zeros(len(query), int)
+    key, rest = np.empty(len(query)), np.empty(len(query))
+    clip, n_before = np.empty(len(query), int), np.zeros(len(query), int)
 
-    def find_best(pairs: np.ndarray) -> None:
+    def find_first(pairs: np.ndarray) -> None:
         c = label[pairs[0]]
         members = by_label.indices[by_label.indptr[c] : by_label.indptr[c + 1]]
-        best[pairs] = -np.inf
-        for columns, similarity in similarities.bands(query[pairs], members, width):
-            place = similarity.argmax(axis=1)
-            found = similarity[np.arange(len(pairs)), place]
-            better = found > best[pairs]
-            best[pairs[better]], clip[pairs[better]] = found[better], columns[place[better]]
+        columns, keys = best(similarities, query[pairs], 1, np.sort(members), width=width)
+        clip[pairs], key[pairs], rest[pairs] = columns[:, 0], keys[0][:, 0], keys[1][:, 0]
 
     def count_before(rows: np.ndarray) -> None:
-        own = np.arange(*np.searchsorted(query, [rows[0], rows[-1] + 1]))
-        place = np.searchsorted(rows, query[own])
-        for columns, similarity in similarities.bands(rows, width=width):
-            # Of equal results, those before it in row order come before it.
-            equal_too = clip[own] > columns[-1]
-            least = np.where(equal_too, best[own], np.nextafter(best[own], np.float32(np.inf)))
-            for pair, row, value in zip(own, place, least, strict=True):
-                n_before[pair] += np.count_nonzero(similarity[row] >= value)
-            within = np.flatnonzero(~equal_too & (clip[own] > columns[0]))
-            splits = np.searchsorted(columns, clip[own[within]])
-            for i, split in zip(within, splits, strict=True):
-                n_before[own[i]] += np.count_nonzero(similarity[place[i], :split] == best[own[i]])
+        own = slice(*np.searchsorted(query, [rows[0], rows[-1] + 1]))
+        keys, at = (key[own], rest[own]), np.searchsorted(rows, query[own])
+        n_above, which, equal = similarities.compare(rows, at, keys, width)
+        # Of equal results, those before it in row order come before it.
+        earlier = which[equal < clip[own][which]]
+        n_before[own] = n_above + np.bincount(earlier, minlength=len(at))
 
     by_class = np.split(np.argsort(label, kind="stable"), np.cumsum(np.bincount(label))[:-1])
-    in_threads(find_best, [block for pairs in by_class for block in blocks(pairs, n_queries)])
+    in_threads(find_first, [block for pairs in by_class for block in blocks(pairs, n_queries)])
     in_threads(count_before, blocks(np.unique(query), n_queries))
-    return 1 + n_before, clip
+    return 1 + n_before, (key, rest), clip
 
 
-def _n_behind(
-    similarities: Similarities, query: np.ndarray, neighbours: np.ndarray, clip: np.ndarray
+def _n_ranked_below(
+    similarities: Similarities, query: np.ndarray, neighbours: np.ndarray, keys: Keys, clip: np.ndarray
 ) -> np.ndarray:
-    """How many results of each query the exact search puts behind a clip: int [n_queries]."""
+    """How many results of each query the exact search ranks below a clip: int [n_queries]."""
     n = np.empty(len(query), int)
 
     def count(at: np.ndarray) -> None:
         found = neighbours[at]
-        own, others = (similarities.of(query[at], of) for of in (clip[at][:, None], found))
-        behind = (others < own) | ((others == own) & (found > clip[at][:, None]))
-        n[at] = np.count_nonzero(behind & (found >= 0), axis=1)
+        (key, rest), (own, own_rest) = similarities.keys(query[at], np.maximum(found, 0)), keys
+        own, own_rest = own[at][:, None], own_rest[at][:, None]
+        same = (key == own) & (rest == own_rest) & (found > clip[at][:, None])
+        below = (key < own) | ((key == own) & (rest < own_rest)) | same
+        n[at] = np.count_nonzero(below & (found >= 0), axis=1)
 
     in_threads(count, blocks(np.arange(len(query))))
     return n

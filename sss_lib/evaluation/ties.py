@@ -16,7 +16,7 @@ from sss_lib.evaluation.scoring import per_query
 from sss_lib.search import naming as methods
 from sss_lib.search.rank import rank
 from sss_lib.search.ranking import Ranking, blocks, in_threads
-from sss_lib.search.similarity import Similarities, unique_rows
+from sss_lib.search.similarity import Similarities
 
 Results = tuple[PerQuery, PerQuery]
 
@@ -99,22 +99,14 @@ class _Tied:
 
         def of_block(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
             ranked = neighbours[rows]
-            found = np.full(ranked.shape, -np.inf, np.float32)
-            for columns, similarity in similarities.bands(rows):
-                place = np.minimum(np.searchsorted(columns, ranked), len(columns) - 1)
-                row, k = np.nonzero(columns[place] == ranked)
-                found[row, k] = similarity[row, place[row, k]]
-            last = found[:, -1:].copy()
-            last[last == -np.inf] = np.nan  # equal to nothing
-            equal: list[list[np.ndarray]] = [[] for _ in rows]
-            for columns, similarity in similarities.bands(rows):
-                for i in np.flatnonzero((similarity == last).any(axis=1)):
-                    equal[i].append(columns[similarity[i] == last[i]])
-            outside = [
-                np.setdiff1d(np.concatenate(parts), ranked[i]) if parts else np.empty(0, int)
-                for i, parts in enumerate(equal)
-            ]
-            starts = np.hstack([np.ones((len(rows), 1), bool), found[:, 1:] != found[:, :-1]])
+            key, rest = similarities.keys(rows, np.maximum(ranked, 0))
+            differs = (key[:, 1:] != key[:, :-1]) | (rest[:, 1:] != rest[:, :-1]) | (ranked[:, 1:] < 0)
+            starts = np.hstack([np.ones((len(rows), 1), bool), differs])
+            full = np.flatnonzero(ranked[:, -1] >= 0)  # others leave out no clip
+            _, which, clip = similarities.compare(rows, full, (key[full, -1], rest[full, -1]))
+            outside = [np.empty(0, int)] * len(rows)
+            for i, row in enumerate(full):
+                outside[row] = np.setdiff1d(clip[which == i], ranked[row])
             return starts, np.array([len(one) > 0 for one in outside]), outside
 
         parts = in_threads(of_block, blocks(np.arange(len(neighbours))))
@@ -169,7 +161,9 @@ def duplicates(x: np.ndarray, fnames: Sequence[str], digests: Sequence[str] | No
     0  embedding        2   a, c
     """
     found = []
-    keys = {"embedding": unique_rows(x)[1]}
+    seen: dict[bytes, int] = {}
+    rows = np.ascontiguousarray(x) + 0.0  # so that -0.0 equals 0.0
+    keys = {"embedding": np.array([seen.setdefault(row.tobytes(), len(seen)) for row in rows], int)}
     if digests is not None:
         keys["file"] = rules.group_codes(digests)
     for what, key in keys.items():

@@ -17,12 +17,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "index": ["Index"],
         "rank": ["rank"],
         "ranking": ["Ranking", "blocks", "in_threads", "query_rows"],
-        "similarity": [
-            "SEARCHES",
-            "Similarities",
-            "inner_product_form",
-            "require_known_search",
-            "unique_rows",
-        ],
+        "similarity": ["SEARCHES", "Similarities", "require_known_search"],
     },
 )

@@ -1,7 +1,7 @@
 """Clip embeddings to rankings, exactly: maximum inner product, maximum cosine, nearest neighbours.
 
-Queries and clips are compared in blocks, so that memory doesn't grow with the corpus; the best results so far
-are kept, and of the next clips only those that beat the last of these are looked at.
+Queries and clips are compared in blocks, so that memory doesn't grow with the corpus. Upper bounds of all
+similarities choose a few candidates, and exact similarities order these: see `similarity`.
 """
 
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from sss_lib.search.ranking import Ranking, blocks, in_threads
-from sss_lib.search.similarity import BLOCKS, Similarities
+from sss_lib.search.similarity import BLOCKS, Keys, Similarities
 
 
 def rank_outside(
@@ -40,7 +40,7 @@ def rank_outside(
     array([[2, 1, 0],
            [1, 0, 2]], dtype=int32)
     """
-    similarities = Similarities(x, search).asked_by(queries)
+    similarities = Similarities(x, search).with_queries(queries)
     return ranking_of(similarities, np.arange(len(queries)), min(top_n, len(x)), at_a_time)
 
 
@@ -51,21 +51,83 @@ def ranking_of(
     neighbours, scores = np.empty((len(rows), n), np.int32), np.empty((len(rows), n), np.float32)
 
     def fill(block: np.ndarray) -> None:
-        neighbours[block], scores[block] = rank_block(similarities, rows[block], n, at_a_time[1])
+        columns, keys = best(similarities, rows[block], n, width=at_a_time[1])
+        neighbours[block] = columns
+        scores[block] = similarities.to_scores(rows[block], np.maximum(columns, 0), keys)
+        scores[block][columns < 0] = np.nan
 
     in_threads(fill, blocks(np.arange(len(rows)), at_a_time[0]))
     return Ranking(neighbours, scores)
 
 
-def rank_block(
-    similarities: Similarities, rows: np.ndarray, top_n: int, width: int = BLOCKS[1]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Neighbours and scores of a few queries; see `Ranking`."""
-    columns, similarity = top(similarities.bands(rows, width=width), len(rows), top_n)
-    scores = similarities.to_scores(rows, columns, similarity)
-    absent = np.isneginf(similarity)
-    columns[absent], scores[absent] = -1, np.nan
-    return columns, scores
+SPARE = 16
+"""Results beyond those asked for that the filter hands on."""
+
+
+def best(
+    similarities: Similarities,
+    rows: np.ndarray,
+    n: int,
+    among: np.ndarray | None = None,
+    *,
+    width: int = BLOCKS[1],
+) -> tuple[np.ndarray, Keys]:
+    """The n most similar clips of a few queries, exactly: best first, equal ones in row order.
+
+    Parameters
+    ----------
+    similarities : Similarities
+    rows : np.ndarray [shape=(n_rows,), dtype=int]
+    n : int
+        At most as many as there are clips.
+    among : np.ndarray [shape=(n_among,), dtype=int], optional
+        The clips to choose from, in row order; by default all.
+    width : int
+        How many clips are compared at a time.
+
+    Returns
+    -------
+    columns : np.ndarray [shape=(n_rows, n), dtype=int32]
+        -1 where there are fewer clips.
+    keys : pair of np.ndarray [shape=(n_rows, n), dtype=float64]
+    """
+    n_clips = similarities.n_clips if among is None else len(among)
+    n, n_kept = min(n, n_clips), min(n + SPARE, n_clips)
+    if not len(rows):
+        return np.empty((0, n), np.int32), (np.empty((0, n)), np.empty((0, n)))
+    columns, upper = top(similarities.bands(rows, among, width), len(rows), n_kept)
+    lower = upper - similarities.slack(rows, columns)
+    # n clips are at least as similar as this: one whose upper bound is less is not among the n best.
+    least = np.partition(lower, n_kept - n, axis=1)[:, n_kept - n, None]
+    possible = upper >= least
+    unclear = possible[:, -1] & np.isfinite(upper[:, -1]) & (n_kept < n_clips)
+    k = max(n, int(np.count_nonzero(possible[~unclear], axis=1).max(initial=0)))
+    columns = columns[:, :k]
+    key, rest = similarities.keys(rows, columns)
+    left_out = np.isneginf(upper[:, :k])
+    key[left_out], rest[left_out] = -np.inf, 0
+    # The filter's order is nearly the exact one: sort only where it isn't.
+    for row in np.flatnonzero((key[:, :-1] <= key[:, 1:]).any(axis=1)):
+        order = np.lexsort((columns[row], -rest[row], -key[row]))
+        columns[row], key[row], rest[row] = columns[row, order], key[row, order], rest[row, order]
+    columns, key, rest = columns[:, :n], key[:, :n], rest[:, :n]
+    for few in blocks(np.flatnonzero(unclear), max(1, 2**22 // similarities.n_clips)):
+        columns[few], key[few], rest[few] = _best_of_all(similarities, rows[few], n, among)
+    columns[np.isneginf(key)] = -1
+    return columns, (key, rest)
+
+
+def _best_of_all(
+    similarities: Similarities, rows: np.ndarray, n: int, among: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`best` without a filter: where more clips than are kept are alike to the filter, such as copies."""
+    keys, rests = similarities.all_keys(rows)
+    among = np.arange(similarities.n_clips) if among is None else among
+    found = np.empty((len(rows), n), int)
+    for i, (key, rest) in enumerate(zip(keys[:, among], rests[:, among], strict=True)):
+        passing = np.flatnonzero(key >= np.partition(key, len(key) - n)[len(key) - n])
+        found[i] = among[passing[np.lexsort((passing, -rest[passing], -key[passing]))[:n]]]
+    return found, np.take_along_axis(keys, found, axis=1), np.take_along_axis(rests, found, axis=1)
 
 
 NOTHING = np.iinfo(np.int64).max
@@ -149,28 +211,6 @@ def _similarity_of(keys: np.ndarray) -> np.ndarray:
     turned = (keys >> 32).astype(np.int32)
     bits = np.where(turned < 0, ~turned, turned | np.int32(-(2**31)))
     return np.where(keys == NOTHING, np.float32(-np.inf), bits.view(np.float32))
-
-
-def best(similarity: np.ndarray, n: int) -> np.ndarray:
-    """Columns of the n largest values of each row, largest first, equal values by column.
-
-    Parameters
-    ----------
-    similarity : np.ndarray [shape=(n_rows, n_columns), dtype=float32]
-        Without nan.
-    n : int
-        At most n_columns.
-
-    Returns
-    -------
-    np.ndarray [shape=(n_rows, n), dtype=int32]
-
-    Examples
-    --------
-    >>> best(np.array([[1.0, 3.0, 2.0, 3.0]], np.float32), 3)
-    array([[1, 3, 2]], dtype=int32)
-    """
-    return top([(np.arange(similarity.shape[1]), similarity)], len(similarity), n)[0]
 
 
 def _sampled_thresholds(similarity: np.ndarray, n: int, *, every: int = 16, run: int = 16) -> np.ndarray:

@@ -209,7 +209,7 @@ class Vectors:
         if self._prepared is None or not np.array_equal(self._prepared[0], kept):
             clips = self.x if len(kept) == len(self.x) else self.x[kept]
             self._prepared = kept, Similarities(clips, self.method.exact)
-        asked = self._prepared[1].asked_by(queries)
+        asked = self._prepared[1].with_queries(queries)
         found = ranking_of(asked, np.arange(len(queries)), min(n, len(kept)))
         return kept[found.neighbours].astype(np.int32), found.scores
 

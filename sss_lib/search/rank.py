@@ -20,9 +20,9 @@ def rank(
 ) -> Ranking:
     """Ranking of the corpus for each query, exact unless asked otherwise; the query is left out by its row.
 
-    Equal scores are in row order; identical clips always have equal scores. Scores are computed in float32:
-    what they resolve is about 1e-7 of the largest squared length (nns: from the mean of all clips).
-    Embeddings too large or too small for that are first scaled by a power of two, which changes no ranking.
+    Equal scores are in row order; identical clips always have equal scores. An exact ranking is the same on
+    every processor: each vector is rounded to some 20 bits of its largest value, nns from the mean of all
+    clips, and then compared without rounding (see `similarity`). Scores are rounded once, to float32.
 
     Memory holds a copy of the corpus in float32, what `at_a_time` bounds, and the results: 8 bytes each, thus
     1.2 GB for a million queries with 150. `metrics.per_query` without a ranking keeps no results.

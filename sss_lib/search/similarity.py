@@ -1,49 +1,74 @@
-"""Similarity of clips to a corpus, piece by piece: larger is better, and what is equal stays equal.
+"""Exact similarity of clips to a corpus: whole numbers give the order, and float32 only rules out clips.
 
-Every search is a maximum inner product search over suitable vectors: the cosine is the inner product of unit
-vectors, and the nearest y to x maximises x.y - |y|^2 / 2. A matrix product rounds by its shape, so every
-product here has one shape, `TILE` clips and as many queries, with zeros where there are no more: then no
-score depends on how many queries and clips are compared at a time.
+Every search is a maximum inner product search. The cosine is the inner product of unit vectors, and the
+nearest y to x maximises x.y - |y|^2 / 2.
+
+Rounding in a matrix product depends on the processor, on the BLAS and on the shape of the product. So the
+order of results must not depend on it:
+
+1. A vector is held as whole multiples of a power of two, b = (53 - ceil(log2 dim)) // 2 bits for its largest
+   value (`n_bits`). An inner product is then at most dim * 2**(2 b) <= 2**53 units: float64 sums it without
+   rounding, in any order. Each vector has a unit of its own, so a faint one keeps as many bits as a loud one.
+2. A float32 product of the same vectors gives an upper bound of each similarity (`Similarities.bands`).
+   Only clips whose bound reaches the n-th best are compared exactly (`Similarities.keys`).
+
+Rounding a vector to b bits moves an inner product by at most dim * 2**-26.5 * |x| * |y|. That is less than
+the bound of a float32 sum, dim * 2**-24 * |x| * |y| (Higham, Accuracy and Stability of Numerical Algorithms,
+eq. 3.5). Vectors that are 2**64 times smaller than the largest value of the corpus lose bits beyond that.
 """
 
 import copy
-import functools
 from collections.abc import Iterator
 
 import numpy as np
 
-from sss_lib.processing import processing
-from sss_lib.processing.processing import l2_normalize, require_finite
+from sss_lib.processing.processing import require_finite
 
 SEARCHES = {
     "nns": "nearest neighbours by Euclidean distance",
     "mips": "maximum inner product",
     "mcss": "maximum cosine similarity",
 }
-TILE = 256
-"""Queries and clips of one matrix product."""
-FEW = 16
-"""Queries of one matrix product where they come from outside: often there is one, and someone waits."""
-BLOCKS = (256, 8192)
+BLOCKS = (256, 16384)
 """Queries and clips whose similarities are held at a time, in each thread."""
+FAINTEST = 64
+"""Largest exponent below that of the corpus at which a vector has a unit of its own.
+
+With it, products of float32 neither overflow nor underflow: their units are at least 2**(-26 - 64 - 26).
+"""
+SQUARES = 60
+"""Exponent that squared lengths are raised by in float32, so that those of faint vectors don't underflow."""
+
+Keys = tuple[np.ndarray, np.ndarray]
+"""Exact similarities, larger is better: their nearest float64, and what that lacks."""
+
+
+def n_bits(dim: int) -> int:
+    """Bits of a coordinate with which float64 holds every inner product of `dim` of them.
+
+    Examples
+    --------
+    >>> n_bits(100), n_bits(512), n_bits(6144)
+    (23, 22, 20)
+    """
+    return (53 - (dim - 1).bit_length()) // 2
 
 
 class Similarities:
-    """Similarity of some clips to every clip of the corpus: larger is better, and identical clips are equal.
+    """Similarity of some clips to every clip of the corpus: exact, and larger is better.
 
     Parameters
     ----------
     x : np.ndarray [shape=(n_clips, dim)]
-        May be memory-mapped; one copy in float32 is made.
+        May be memory-mapped; one copy in float32 is made (float64 below 9 dimensions).
     search : str
     groups : np.ndarray [shape=(n_clips,), dtype=int], optional
-        Clips of one group are out of each other's reach.
+        Clips of one group are left out of each other's results.
 
     Examples
     --------
-    >>> Similarities(np.array([[1.0], [2.0], [2.0]]), "mips")(np.array([0, 1]))
-    array([[-inf,   2.,   2.],
-           [  2., -inf,   4.]], dtype=float32)
+    >>> Similarities(np.array([[1.0], [2.0], [2.0]]), "mips").keys(np.array([0]), np.array([[1, 2]]))[0]
+    array([[0.25, 0.25]])
     """
 
     def __init__(self, x: np.ndarray, search: str, groups: np.ndarray | None = None):
@@ -53,24 +78,45 @@ class Similarities:
             raise ValueError("0 clips can't be searched: give at least one")
         if groups is not None and len(groups) != len(x):
             raise ValueError(f"{len(groups)} groups don't match {len(x)} clips: give each clip its group")
-        self.x, self.search, self.n_clips = x, search, len(x)
-        # Identical vectors are multiplied once, so that no rounding parts them.
-        first, self.group = unique_rows(x)
-        self.first, self.group_of_query = first, self.group
-        self.distinct = len(first) == len(x)
-        self.copies = None if self.distinct else _Members(self.group)
+        self.search, (self.n_clips, self.dim) = search, x.shape
         self.own = None if groups is None else _Members(np.unique(groups, return_inverse=True)[1])
-        self.exponent = 0 if search == "mcss" else excess_exponent(x)
-        self.corpus = np.zeros((len(first) + -len(first) % TILE, x.shape[1] + (search == "nns")), np.float32)
-        self.centre = _fill_corpus(self.corpus, x, first, search, self.exponent)
-        self.outside: np.ndarray | None = None
-        self.exponent_of_query = np.zeros(len(x), int)
+        self.outside: np.ndarray | None = None  # queries that are none of the corpus
+        # All coordinates are divided by a power of two, after the centre is taken off.
+        self.centre, self.exponent = np.zeros(1), 0
+        if search != "mcss":
+            ends = np.array([[part.min(axis=0), part.max(axis=0)] for part in _parts(x)])
+            least, most = ends[:, 0].min(axis=0), ends[:, 1].max(axis=0)
+            self.centre = _centre(x, least, most) if search == "nns" else self.centre
+            self.exponent = int(_exponent(np.abs([least - self.centre, most - self.centre]).max()))
+        wide = n_bits(self.dim) > 24  # more than float32 holds
+        self.corpus = np.zeros((len(x), self.dim + 1 + (search == "nns")), np.float64 if wide else np.float32)
+        self.exponents, self.query_squares = np.empty(len(x), int), np.empty(len(x))
+        done = 0
+        for part in _parts(x):
+            rows = slice(done, done := done + len(part))
+            grid = self._on_grid(part, faintest=FAINTEST)
+            self.corpus[rows, : self.dim] = grid
+            self.exponents[rows], self.query_squares[rows] = self._as_queries(grid)
+        self.squares = np.ldexp(self.query_squares, 2 * self.exponents)
+        lengths = np.sqrt(self.squares)
+        # |computed - exact| <= gamma * (|x| * |y| + |y|^2 / 2) for sums in any order, with or without fused
+        # multiply-add (Higham, eq. 3.5); 8 for the rounding of what enters, 1 % for terms of second order.
+        self.gamma = 1.01 * (self.dim + 8) * 2.0**-24
+        self.reach, self.beta = lengths, 0.0
+        if search == "mcss":
+            # The keys are divided by lengths that are 1 but for the grid; the product isn't.
+            self.reach = np.ones(len(x))
+            self.beta = 1.01 * np.abs(lengths[lengths > 0] - 1).max(initial=0)
+        self.corpus[:, self.dim] = _up(self.reach, self.corpus.dtype)
+        if search == "nns":
+            self.corpus[:, -1] = np.ldexp(self.squares, SQUARES - 1)
+        self.most = self.reach.max(), self.squares.max()
 
-    def asked_by(self, outside: np.ndarray) -> "Similarities":
-        """The same clips, prepared once, for sounds that are none of them.
+    def with_queries(self, outside: np.ndarray) -> "Similarities":
+        """The same corpus, prepared once, for queries that are none of it.
 
-        These query, by their row, and each reaches every clip. What is similar to one depends on the clips
-        and on itself alone.
+        They query by their row, and each reaches every clip. A similarity depends on the clips and on its own
+        query alone.
 
         Parameters
         ----------
@@ -78,124 +124,220 @@ class Similarities:
 
         Examples
         --------
-        >>> clips = Similarities(np.array([[1.0], [2.0], [2.0]]), "mips")
-        >>> clips.asked_by(np.array([[3.0]]))(np.array([0]))
+        >>> corpus = Similarities(np.array([[1.0], [2.0], [2.0]]), "mips")
+        >>> rows, columns = np.array([0]), np.array([[0, 1, 2]])
+        >>> asked = corpus.with_queries(np.array([[3.0]]))
+        >>> asked.to_scores(rows, columns, asked.keys(rows, columns))
         array([[3., 6., 6.]], dtype=float32)
         """
         require_finite(outside, "embeddings")
-        if outside.shape[1] != self.x.shape[1]:
+        if outside.shape[1] != self.dim:
             raise ValueError(
-                f"sounds of {outside.shape[1]} dimensions don't fit clips of {self.x.shape[1]}: "
+                f"sounds of {outside.shape[1]} dimensions don't fit clips of {self.dim}: "
                 "process them with what was fitted on the clips"
             )
         asked = copy.copy(self)
-        asked.group_of_query = self._equal_to(outside)
-        values = _placed(np.ldexp(outside.astype(np.float64), -self.exponent), self.search, self.centre)
-        asked.outside, asked.exponent_of_query = _from_outside(values, self.search)
+        asked.outside = self._on_grid(outside, faintest=FAINTEST if self.search == "nns" else None)
+        asked.exponents, asked.query_squares = self._as_queries(asked.outside)
         return asked
 
-    def _equal_to(self, outside: np.ndarray) -> np.ndarray:
-        """Group of the clips that each sound equals, or -1: int [n_queries]."""
-        digests, order = self._by_digest
-        with np.errstate(over="ignore", invalid="ignore"):
-            place = np.searchsorted(digests, _digests(outside.astype(self.x.dtype)))
-        group = order[np.minimum(place, len(order) - 1)]
-        return np.where((self.x[self.first[group]] == outside).all(axis=1), group, -1)
+    def _on_grid(self, x: np.ndarray, *, faintest: int | None) -> np.ndarray:
+        """Vectors as whole multiples of a unit each, over 2**exponent: float64 [n, dim]."""
+        bits = n_bits(self.dim)
+        x = np.ldexp(np.asarray(x, np.float64) - self.centre, -self.exponent)
+        exponent = _exponent(np.abs(x).max(axis=1, initial=0))
+        if faintest is not None and self.search != "mcss":
+            exponent = np.maximum(exponent, -faintest)
+        unit = (exponent - bits)[:, None]
+        whole = np.rint(np.ldexp(x, -unit))
+        if self.search != "mcss":
+            return np.ldexp(whole, unit)
+        # The squared length is a whole number: its root and the quotient are rounded once, on any processor.
+        length = np.sqrt(np.einsum("ij,ij->i", whole, whole))[:, None]
+        direction = np.divide(whole, length, out=np.zeros_like(whole), where=length > 0)
+        return np.ldexp(np.rint(np.ldexp(direction, bits)), -bits)
 
-    @functools.cached_property
-    def _by_digest(self) -> tuple[np.ndarray, np.ndarray]:
-        """Digests of the groups of clips, sorted, and whose each is."""
-        starts = range(0, len(self.first), 4096)
-        digests = np.concatenate([_digests(self.x[self.first[start : start + 4096]]) for start in starts])
-        order = np.argsort(digests)
-        return digests[order], order
+    def _as_queries(self, grid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Exponent of each vector, to divide it by as a query, and the squared length of what is left."""
+        exponents = np.zeros(len(grid), int)
+        if self.search != "mcss":
+            exponents = _exponent(np.abs(grid).max(axis=1, initial=0)).astype(int)
+        queries = np.ldexp(grid, -exponents[:, None])
+        return exponents, np.einsum("ij,ij->i", queries, queries)
 
-    def __call__(self, rows: np.ndarray) -> np.ndarray:
-        """Similarity of these queries to all: float32 [n_rows, n_clips], -inf to itself and its group."""
-        whole = np.empty((len(rows), self.n_clips), np.float32)
-        for columns, similarity in self.bands(rows):
-            whole[:, columns] = similarity
-        return whole
+    def _queries(self, rows: np.ndarray) -> np.ndarray:
+        """Queries, each over a power of two of its own, and zeros where the corpus has more: float64."""
+        queries = np.zeros((len(rows), self.corpus.shape[1]))
+        source = self.corpus[rows, : self.dim] if self.outside is None else self.outside[rows]
+        queries[:, : self.dim] = np.ldexp(source, -self.exponents[rows, None])
+        return queries
 
     def bands(
         self, rows: np.ndarray, among: np.ndarray | None = None, width: int = BLOCKS[1]
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Similarity of these queries to all, some clips after the other.
+        """Upper bounds of the similarity of these queries to all clips, some clips after the other.
 
         Parameters
         ----------
         rows : np.ndarray [shape=(n_rows,), dtype=int]
-            Of the clips, or of `outside`.
+            Of the clips, or of the queries from outside.
         among : np.ndarray [shape=(n,), dtype=int], optional
             The clips to compare with, in row order; by default all.
         width : int
-            About how many clips at a time. It changes no similarity.
+            How many clips at a time. It changes no result.
 
         Yields
         ------
         columns : np.ndarray [shape=(n_columns,), dtype=int]
             Rows of the corpus, in order; each is in one band alone.
-        similarity : np.ndarray [shape=(n_rows, n_columns), dtype=float32]
-            -inf between a clip and itself or its group. The next band overwrites it.
+        upper : np.ndarray [shape=(n_rows, n_columns), dtype=float32]
+            The exact similarity is at most this, and at least this less `slack`. -inf between a clip and
+            itself or its group. The next band overwrites it.
         """
         if self.n_clips < 2 and self.outside is None:
             raise ValueError(
                 f"a corpus of {self.n_clips} clip(s) can't be searched by its clips: it takes two"
             )
-        n_at_once = TILE if self.outside is None else FEW
-        queries = np.zeros((len(rows) + -len(rows) % n_at_once, self.corpus.shape[1]), np.float32)
-        queries[: len(rows)] = self._vectors(rows)
         if width < 1:
             raise ValueError(f"{width} clips at a time: take at least one")
-        width = max(width // TILE, 1) * TILE
+        # The last columns of the product add the error bound: beta * reach, and gamma of the squared length.
+        queries = self._queries(rows).astype(self.corpus.dtype)
+        queries[:, self.dim] = _up(self._beta(rows), queries.dtype)
+        if self.search == "nns":
+            queries[:, -1] = -np.ldexp(1 - self.gamma, -SQUARES - self.exponents[rows])
+        n_columns = self.n_clips if among is None else len(among)
         # Lines that are not a power of two apart share the cache better.
-        buffer = np.empty((len(queries), width + 16), np.float32)
+        buffer = np.empty((len(rows), min(width, n_columns) + 16), self.corpus.dtype)
         who, own = self._own(rows)
-        for columns, vectors, take in self._pieces(among, width):
-            for i in range(0, len(queries), n_at_once):
-                few = slice(i, i + n_at_once)
-                for j in range(0, len(vectors), TILE):
-                    np.matmul(queries[few], vectors[j : j + TILE].T, out=buffer[few, j : j + TILE])
-            similarity = buffer[: len(rows), : len(columns)] if take is None else buffer[: len(rows), take]
+        for start in range(0, n_columns, width):
+            stop = min(start + width, n_columns)
+            columns = np.arange(start, stop) if among is None else among[start:stop]
+            vectors = self.corpus[start:stop] if among is None else self.corpus[columns]
+            upper = np.matmul(queries, vectors.T, out=buffer[:, : stop - start]).astype(
+                np.float32, copy=False
+            )
             near = slice(*np.searchsorted(own, [columns[0], columns[-1] + 1]))
             place = np.searchsorted(columns, own[near])
             there = columns[place] == own[near]
-            similarity[who[near][there], place[there]] = -np.inf
-            yield columns, similarity
+            upper[who[near][there], place[there]] = -np.inf
+            yield columns, upper
 
-    def of(self, rows: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
-        """Similarity of each query to some clips of its own: float32 [n_rows, n], also to itself.
+    def _beta(self, rows: np.ndarray) -> np.ndarray:
+        """Error of the filter for each query, in units of a clip's reach: float64 [n]."""
+        return self.gamma * np.sqrt(self.query_squares[rows]) + self.beta
 
-        It is summed in another order than those of all clips, and may differ from them in the last bits.
+    def slack(self, rows: np.ndarray, columns: np.ndarray | None = None) -> np.ndarray:
+        """How far below its upper bound an exact similarity can be, at most: float64 [n_rows, n].
+
+        Parameters
+        ----------
+        rows : np.ndarray [shape=(n_rows,), dtype=int]
+        columns : np.ndarray [shape=(n_rows, n), dtype=int], optional
+            Clips of each query; without them, of all clips: float64 [n_rows, 1].
         """
-        return np.einsum("ij,ikj->ik", self._vectors(rows), self.corpus[self.group[neighbours]])
+        reach, square = self.most if columns is None else (self.reach[columns], self.squares[columns])
+        error = self._beta(rows)[:, None] * reach
+        if self.search == "nns":
+            error = error + self.gamma * np.ldexp(square, -1 - self.exponents[rows, None])
+        return 2.02 * error
 
-    def _vectors(self, rows: np.ndarray) -> np.ndarray:
-        """Vectors of these queries, to multiply those of the corpus by."""
-        if self.outside is not None:
-            return self.outside[rows]
-        return as_queries(self.corpus[self.group[rows]], self.search)
+    def keys(self, rows: np.ndarray, columns: np.ndarray) -> Keys:
+        """Exact similarity of each query to some clips of its own, also to itself: two float64 [n_rows, n].
 
-    def _pieces(
-        self, among: np.ndarray | None, width: int
-    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
-        """Clips, the vectors to multiply for them, and which product is whose (None: in order)."""
-        n_distinct = self.n_clips if self.copies is None else len(self.copies.starts) - 1
-        if among is not None:
-            for start in range(0, len(among), width):
-                columns = among[start : start + width]
-                vectors = np.zeros((len(columns) + -len(columns) % TILE, self.corpus.shape[1]), np.float32)
-                vectors[: len(columns)] = self.corpus[self.group[columns]]
-                yield columns, vectors, None
-            return
-        for start in range(0, n_distinct, width):
-            stop = min(start + width, n_distinct)
-            vectors = self.corpus[start : start + width]
-            if self.copies is None:
-                yield np.arange(start, stop), vectors, None
+        The similarity of a query is in its own unit: keys of one query alone can be compared.
+        """
+        queries, products = self._queries(rows), np.empty(columns.shape)
+        n = columns.shape[1]
+        # A few queries at a time, so that what is gathered for them stays in the cache.
+        n_at_once = max(1, 2**17 // max(1, n * self.dim))
+        single = np.empty((n_at_once * n, self.corpus.shape[1]), self.corpus.dtype)
+        double = np.empty(single.shape)
+        for start in range(0, len(rows), n_at_once):
+            of_few = columns[start : start + n_at_once]
+            vectors = double[: of_few.size]
+            vectors[:] = np.take(self.corpus, of_few.ravel(), axis=0, out=single[: of_few.size], mode="clip")
+            few = queries[start : start + n_at_once]
+            if n == 1:
+                products[start : start + n_at_once, 0] = np.einsum("ij,ij->i", vectors, few)
             else:
-                columns = np.sort(self.copies.of_range(start, stop))
-                yield columns, vectors, self.group[columns] - start
+                vectors = vectors.reshape(*of_few.shape, -1)
+                np.matmul(vectors, few[:, :, None], out=products[start : start + n_at_once, :, None])
+        return self._to_keys(products, columns, self.exponents[rows, None])
+
+    def _to_keys(self, products: np.ndarray, columns: np.ndarray, exponent: np.ndarray) -> Keys:
+        """Keys from exact inner products."""
+        if self.search == "mips":
+            return products, np.zeros_like(products)
+        square = self.squares[columns]
+        if self.search == "mcss":
+            square = np.where(square > 0, square, 1)  # the products of silent clips are 0
+            return products / np.sqrt(square), np.zeros_like(products)
+        # x.y - |y|^2 / 2 may need more than 53 bits: the rounded difference and its error hold all of it
+        # (Knuth, TAOCP 2, section 4.2.2, theorem B).
+        half = np.ldexp(square, -1 - exponent)
+        key = products - half
+        part = key - products
+        return key, (products - (key - part)) - (half + part)
+
+    def all_keys(self, rows: np.ndarray) -> Keys:
+        """Exact similarity of these queries to all clips: float64 [n_rows, n_clips], -inf where left out.
+
+        Many more products than `keys` makes of a few clips: for queries whose results the filter can't part.
+        """
+        queries = self._queries(rows)[:, : self.dim]
+        key, rest = np.empty((len(rows), self.n_clips)), np.empty((len(rows), self.n_clips))
+        for start in range(0, self.n_clips, 4096):
+            columns = np.arange(start, min(start + 4096, self.n_clips))
+            vectors = self.corpus[columns, : self.dim].astype(np.float64, copy=False)
+            of_band = self._to_keys(queries @ vectors.T, columns[None], self.exponents[rows, None])
+            key[:, columns], rest[:, columns] = of_band
+        who, own = self._own(rows)
+        key[who, own], rest[who, own] = -np.inf, 0
+        return key, rest
+
+    def compare(
+        self, rows: np.ndarray, at: np.ndarray, keys: Keys, width: int = BLOCKS[1]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """How many clips are more similar to a query than a key says, and which are as similar.
+
+        Parameters
+        ----------
+        rows : np.ndarray [shape=(n_rows,), dtype=int]
+        at : np.ndarray [shape=(n_keys,), dtype=int]
+            Place in `rows` of the query of each key.
+        keys : pair of np.ndarray [shape=(n_keys,)]
+            From `keys`.
+
+        Returns
+        -------
+        n_above : np.ndarray [shape=(n_keys,), dtype=int]
+        which, clip : np.ndarray [shape=(n_equal,), dtype=int]
+            Numbers of keys, and the clips whose similarity to the key's query equals it.
+        """
+        n_above = np.zeros(len(at), int)
+        equal = [(np.empty(0, int), np.empty(0, int))]
+        unclear: list[tuple[np.ndarray, np.ndarray]] = []
+        least, surely = _down(keys[0]), _up(_up(keys[0]) + self.slack(rows)[at, 0])
+        for columns, upper in self.bands(rows, width=width):
+            for number, row in enumerate(at):
+                # Bounds below `least` are behind, those beyond `surely` before: few are between.
+                n_before = np.count_nonzero(upper[row] > surely[number])
+                n_above[number] += n_before
+                if np.count_nonzero(upper[row] >= least[number]) > n_before:
+                    place = np.flatnonzero((upper[row] >= least[number]) & (upper[row] <= surely[number]))
+                    unclear.append((np.full(len(place), number), columns[place]))
+            if unclear:
+                numbers, clips = map(np.concatenate, zip(*unclear, strict=True))
+                unclear.clear()
+                for start in range(0, len(numbers), 2**15):
+                    k, other = numbers[start : start + 2**15], clips[start : start + 2**15]
+                    key, rest = (part[:, 0] for part in self.keys(rows[at[k]], other[:, None]))
+                    above = (key > keys[0][k]) | ((key == keys[0][k]) & (rest > keys[1][k]))
+                    n_above += np.bincount(k[above], minlength=len(at))
+                    same = (key == keys[0][k]) & (rest == keys[1][k])
+                    equal.append((k[same], other[same]))
+        which, clips = map(np.concatenate, zip(*equal, strict=True))
+        return n_above, which, clips
 
     def _own(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What isn't compared: places in `rows`, and clips, in row order of these."""
@@ -208,22 +350,21 @@ class Similarities:
         order = np.argsort(own, kind="stable")
         return who[order], own[order]
 
-    def to_scores(self, rows: np.ndarray, neighbours: np.ndarray, similarity: np.ndarray) -> np.ndarray:
+    def to_scores(self, rows: np.ndarray, columns: np.ndarray, keys: Keys) -> np.ndarray:
         """Scores in the terms of the search: distances for nns, the similarity itself otherwise.
 
-        Raises ValueError if one is beyond what float32 can hold.
+        Computed in float64 from the exact keys, and rounded once to float32. Raises ValueError if float32
+        can't hold one.
         """
+        key, rest = keys
+        exponent, square = self.exponents[rows, None], self.query_squares[rows, None]
         if self.search == "mcss":
-            return similarity
-        exponent = self.exponent_of_query[rows][:, None]
+            return (key / np.sqrt(np.where(square > 0, square, 1))).astype(np.float32)
         if self.search == "mips":
-            return scaled(similarity, 2 * self.exponent + exponent)
-        vectors = self._vectors(rows)[:, :-1]
-        square = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
-        similarity = np.ldexp(similarity, -exponent)
-        distance = np.sqrt(np.maximum(square[:, None] - 2 * similarity, 0)).astype(np.float32)
-        distance[self.group[neighbours] == self.group_of_query[rows][:, None]] = 0
-        return scaled(distance, self.exponent + exponent)
+            return scaled(key, 2 * self.exponent + exponent)
+        # |x - y|^2 = |x|^2 - 2 (x.y - |y|^2 / 2); the first is over 4**exponent, the others over 2**exponent.
+        distance = (square - np.ldexp(key, 1 - exponent)) - np.ldexp(rest, 1 - exponent)
+        return scaled(np.sqrt(np.maximum(distance, 0)), self.exponent + exponent)
 
 
 class _Members:
@@ -234,10 +375,6 @@ class _Members:
         self.clips = np.argsort(group, kind="stable")
         self.starts = np.concatenate([[0], np.cumsum(np.bincount(group))])
 
-    def of_range(self, start: int, stop: int) -> np.ndarray:
-        """Clips of the groups from one to before another."""
-        return self.clips[self.starts[start] : self.starts[stop]]
-
     def of_each(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Clips of the group of each of these rows: places in `rows`, and clips."""
         of_rows = self.group[rows]
@@ -247,153 +384,57 @@ class _Members:
         return who, self.clips[self.starts[of_rows][who] + place]
 
 
-def inner_product_form(x: np.ndarray, search: str) -> tuple[np.ndarray, np.ndarray]:
-    """Vectors (left, right) such that left[i] . right[j] ranks the corpus j for query i as `search` does.
+def _parts(x: np.ndarray) -> Iterator[np.ndarray]:
+    """Some rows after the other, in float64."""
+    for start in range(0, len(x), 4096):
+        yield np.asarray(x[start : start + 4096], np.float64)
 
-    Returns
-    -------
-    left, right : np.ndarray [shape=(n_clips, dim or dim + 1), dtype=float32]
-        Larger inner products are better.
+
+def _exponent(largest: np.ndarray | float) -> np.ndarray:
+    """Smallest e with largest < 2**e; 0 of 0."""
+    return np.frexp(largest)[1]
+
+
+def _centre(x: np.ndarray, least: np.ndarray, most: np.ndarray) -> np.ndarray:
+    """Where distances are measured from: about the mean of all clips, the same on every processor.
+
+    Distances don't change when it is taken off, and rounding shrinks with the length. It is on a coarse grid,
+    so that embeddings on a grid stay on it and their ties stay ties.
     """
-    require_known_search(search)
-    require_finite(x, "embeddings")
-    right = np.empty((len(x), x.shape[1] + (search == "nns")), np.float32)
-    _fill_corpus(right, x, np.arange(len(x)), search, 0)
-    return as_queries(right, search), right
+    # In whole multiples of so small a unit float64 sums all clips without rounding, in any order.
+    unit = int(_exponent(max(np.abs(least).max(), np.abs(most).max()))) + len(x).bit_length() - 53
+    total = sum(np.rint(np.ldexp(part, -unit)).sum(axis=0) for part in _parts(x))
+    mean = np.ldexp(total / len(x), unit)
+    reach = np.maximum(most - mean, mean - least).max()
+    step = _exponent(reach) - 1 if reach > 0 else 0
+    return np.ldexp(np.rint(np.ldexp(mean, -step)), step)
 
 
-def as_queries(corpus: np.ndarray, search: str) -> np.ndarray:
-    """Vectors to multiply those of a corpus by, of these clips of it."""
-    if search != "nns":
-        return corpus
-    queries = corpus.copy()
-    queries[:, -1] = 1
-    return queries
+def _up(x: np.ndarray, dtype: np.typing.DTypeLike = np.float32) -> np.ndarray:
+    """Numbers of a type that are larger."""
+    return np.nextafter(x.astype(dtype), np.array(np.inf, dtype))
 
 
-def _from_outside(values: np.ndarray, search: str) -> tuple[np.ndarray, np.ndarray]:
-    """Vectors to multiply those of a corpus by, of sounds that are none of it, placed as it is.
-
-    Each is over a power of two of its own, which is returned too: so the largest leaves the others as they
-    are. Beside the squared lengths that nns takes off, what is small is so already.
-    """
-    exponent = processing.excess_exponent(np.abs(values).max(axis=1, initial=0), 50)
-    if search == "nns":
-        exponent = np.maximum(exponent, 0)
-        values = np.hstack([values, np.ones((len(values), 1))])
-    return np.ldexp(values, -exponent[:, None]).astype(np.float32), exponent
-
-
-def _placed(values: np.ndarray, search: str, centre: np.ndarray | float) -> np.ndarray:
-    """Embeddings where a search compares them: from the centre for nns, of unit length for mcss."""
-    if search == "mcss":
-        return l2_normalize(values.astype(np.float64))
-    return values - centre if search == "nns" else values
-
-
-def _fill_corpus(
-    corpus: np.ndarray, x: np.ndarray, rows: np.ndarray, search: str, exponent: int
-) -> np.ndarray | float:
-    """Write the right side of `inner_product_form` of x[rows] / 2**exponent, a few clips at a time.
-
-    Returns the centre that was taken off.
-    """
-
-    def parts(size: int = 4096) -> Iterator[tuple[slice, np.ndarray]]:
-        for start in range(0, len(rows), size):
-            part = slice(start, min(start + size, len(rows)))
-            yield part, np.ldexp(x[rows[part]], -exponent)
-
-    centre: np.ndarray | float = 0.0
-    if search == "nns":
-        # Distances don't change when the mean is taken off, and rounding shrinks with the length. The mean
-        # is rounded to a power of two, so that embeddings on a grid stay on it and their ties stay ties.
-        sums = [(v.sum(axis=0, dtype=np.float64), v.min(axis=0), v.max(axis=0)) for _, v in parts()]
-        total, least, most = map(np.array, zip(*sums, strict=True))
-        mean = total.sum(axis=0) / len(rows)
-        reach = np.maximum(most.max(axis=0) - mean, mean - least.min(axis=0)).max()
-        step = np.exp2(np.floor(np.log2(reach or 1)))
-        centre = step * np.round(mean / step)
-    for part, values in parts():
-        placed = _placed(values, search, centre)
-        corpus[part, : x.shape[1]] = placed
-        if search == "nns":
-            corpus[part, -1] = -np.einsum("ij,ij->i", placed, placed) / 2
-    return centre
-
-
-def excess_exponent(x: np.ndarray) -> int:
-    """Return the power of two to divide by, so that float32 can square the largest value and add many up.
-
-    Examples
-    --------
-    >>> excess_exponent(np.array([[-3.0, 1e12]])), excess_exponent(np.array([[2.0**60]]))
-    (0, 11)
-    """
-    return int(processing.excess_exponent(max(x.max(initial=0), -x.min(initial=0)), 50))
+def _down(x: np.ndarray) -> np.ndarray:
+    """Numbers in float32 that are smaller."""
+    return np.nextafter(x.astype(np.float32), np.float32(-np.inf))
 
 
 def scaled(scores: np.ndarray, exponent: np.ndarray | int) -> np.ndarray:
     """Scores times powers of two; ValueError if float32 can't hold one."""
     with np.errstate(over="ignore", under="ignore"):
-        scaled = np.ldexp(scores, exponent)
-    beyond = np.isinf(scaled) & np.isfinite(scores)
+        kept = np.ldexp(scores, exponent).astype(np.float32)
+    beyond = np.isinf(kept) & np.isfinite(scores)
     if beyond.any():
         of_it = np.broadcast_to(exponent, scores.shape)[beyond][0]
         raise ValueError(
             f"a score of {scores[beyond][0]:.3g} x 2**{of_it} is beyond float32: scale the embeddings "
             "towards 1 first"
         )
-    return scaled
+    return kept
 
 
 def require_known_search(search: str) -> None:
     """Raise ValueError if there is no such search."""
     if search not in SEARCHES:
         raise ValueError(f"search {search!r} is unknown: use one of {', '.join(SEARCHES)}")
-
-
-def unique_rows(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """First row of each distinct vector, and which of those each row equals.
-
-    Returns
-    -------
-    first : np.ndarray [shape=(n_distinct,), dtype=int]
-        In increasing order.
-    group : np.ndarray [shape=(n_clips,), dtype=int]
-        x[first[group]] equals x.
-
-    Examples
-    --------
-    >>> unique_rows(np.array([[5.0], [1.0], [5.0]]))
-    (array([0, 1]), array([0, 1, 0]))
-    """
-    pieces = [x[start : start + 4096] for start in range(0, len(x), 4096)]
-    first, group = _first_and_group(np.concatenate([_digests(piece) for piece in pieces]))
-    copies = np.flatnonzero(first[group] != np.arange(len(x)))
-    for start in range(0, len(copies), 65536):
-        part = copies[start : start + 65536]
-        if (x[part] != x[first[group[part]]]).any():  # as good as never: equal digests of unequal rows
-            rows = np.ascontiguousarray(x) + 0.0
-            return _first_and_group(rows.view(np.dtype((np.void, rows[:1].nbytes))).ravel())
-    return first, group
-
-
-def _first_and_group(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """`unique_rows` of what stands for them."""
-    _, first, group = np.unique(keys, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    position = np.empty_like(order)
-    position[order] = np.arange(len(order))
-    return first[order], position[group]
-
-
-def _digests(x: np.ndarray) -> np.ndarray:
-    """64 bits of each row: equal rows have equal ones, others all but surely not."""
-    rows = np.ascontiguousarray(x) + 0.0  # so that -0.0 equals 0.0
-    eights = rows.shape[1] * rows.dtype.itemsize % 8 == 0
-    bits = rows.view(np.uint64 if eights else f"u{rows.dtype.itemsize}").astype(np.uint64, copy=False)
-    bits *= np.uint64(0x9E3779B97F4A7C15)
-    bits ^= bits >> np.uint64(32)
-    odd = np.random.default_rng(0).integers(2**63, size=bits.shape[1], dtype=np.uint64) * np.uint64(2) + 1
-    return bits @ odd
