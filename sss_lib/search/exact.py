@@ -111,7 +111,7 @@ def best(
         order = np.lexsort((columns[row], -rest[row], -key[row]))
         columns[row], key[row], rest[row] = columns[row, order], key[row, order], rest[row, order]
     columns, key, rest = columns[:, :n], key[:, :n], rest[:, :n]
-    for few in blocks(np.flatnonzero(unclear), max(1, 2**22 // similarities.n_clips)):
+    for few in blocks(np.flatnonzero(unclear), max(1, 2**22 // n_clips)):
         columns[few], key[few], rest[few] = _best_of_all(similarities, rows[few], n, among)
     columns[np.isneginf(key)] = -1
     return columns, (key, rest)
@@ -121,13 +121,13 @@ def _best_of_all(
     similarities: Similarities, rows: np.ndarray, n: int, among: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """`best` without a filter: where more clips than are kept are alike to the filter, such as copies."""
-    keys, rests = similarities.all_keys(rows)
-    among = np.arange(similarities.n_clips) if among is None else among
-    found = np.empty((len(rows), n), int)
-    for i, (key, rest) in enumerate(zip(keys[:, among], rests[:, among], strict=True)):
+    keys, rests = similarities.all_keys(rows, among)
+    places = np.empty((len(rows), n), int)
+    for i, (key, rest) in enumerate(zip(keys, rests, strict=True)):
         passing = np.flatnonzero(key >= np.partition(key, len(key) - n)[len(key) - n])
-        found[i] = among[passing[np.lexsort((passing, -rest[passing], -key[passing]))[:n]]]
-    return found, np.take_along_axis(keys, found, axis=1), np.take_along_axis(rests, found, axis=1)
+        places[i] = passing[np.lexsort((passing, -rest[passing], -key[passing]))[:n]]
+    found = places if among is None else among[places]
+    return found, np.take_along_axis(keys, places, axis=1), np.take_along_axis(rests, places, axis=1)
 
 
 NOTHING = np.iinfo(np.int64).max

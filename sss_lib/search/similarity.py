@@ -208,7 +208,6 @@ class Similarities:
         n_columns = self.n_clips if among is None else len(among)
         # Lines that are not a power of two apart share the cache better.
         buffer = np.empty((len(rows), min(width, n_columns) + 16), self.corpus.dtype)
-        who, own = self._own(rows)
         for start in range(0, n_columns, width):
             stop = min(start + width, n_columns)
             columns = np.arange(start, stop) if among is None else among[start:stop]
@@ -216,10 +215,7 @@ class Similarities:
             upper = np.matmul(queries, vectors.T, out=buffer[:, : stop - start]).astype(
                 np.float32, copy=False
             )
-            near = slice(*np.searchsorted(own, [columns[0], columns[-1] + 1]))
-            place = np.searchsorted(columns, own[near])
-            there = columns[place] == own[near]
-            upper[who[near][there], place[there]] = -np.inf
+            upper[self._places_of_own(rows, columns)] = -np.inf
             yield columns, upper
 
     def _beta(self, rows: np.ndarray) -> np.ndarray:
@@ -279,20 +275,23 @@ class Similarities:
         part = key - products
         return key, (products - (key - part)) - (half + part)
 
-    def all_keys(self, rows: np.ndarray) -> Keys:
+    def all_keys(self, rows: np.ndarray, among: np.ndarray | None = None) -> Keys:
         """Exact similarity of these queries to all clips: float64 [n_rows, n_clips], -inf where left out.
 
-        Many more products than `keys` makes of a few clips: for queries whose results the filter can't part.
+        With `among`, to these clips. These are more products than `keys` makes of a few clips: for queries
+        whose results the filter can't part.
         """
-        queries = self._queries(rows)[:, : self.dim]
-        key, rest = np.empty((len(rows), self.n_clips)), np.empty((len(rows), self.n_clips))
-        for start in range(0, self.n_clips, 4096):
-            columns = np.arange(start, min(start + 4096, self.n_clips))
-            vectors = self.corpus[columns, : self.dim].astype(np.float64, copy=False)
-            of_band = self._to_keys(queries @ vectors.T, columns[None], self.exponents[rows, None])
-            key[:, columns], rest[:, columns] = of_band
-        who, own = self._own(rows)
-        key[who, own], rest[who, own] = -np.inf, 0
+        queries = self._queries(rows)
+        columns = np.arange(self.n_clips) if among is None else among
+        key, rest = np.empty((len(rows), len(columns))), np.empty((len(rows), len(columns)))
+        for start in range(0, len(columns), 4096):
+            band = slice(start, start + 4096)
+            vectors = self.corpus[columns[band]].astype(np.float64, copy=False)
+            key[:, band], rest[:, band] = self._to_keys(
+                queries @ vectors.T, columns[None, band], self.exponents[rows, None]
+            )
+        who, place = self._places_of_own(rows, columns)
+        key[who, place], rest[who, place] = -np.inf, 0
         return key, rest
 
     def compare(
@@ -339,16 +338,14 @@ class Similarities:
         which, clips = map(np.concatenate, zip(*equal, strict=True))
         return n_above, which, clips
 
-    def _own(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """What isn't compared: places in `rows`, and clips, in row order of these."""
+    def _places_of_own(self, rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Places in `rows` and in `columns` of what isn't compared: a clip and itself, or its group."""
         if self.outside is not None:
             return np.empty(0, int), np.empty(0, int)
-        if self.own is None:
-            who, own = np.arange(len(rows)), np.asarray(rows)
-        else:
-            who, own = self.own.of_each(rows)
-        order = np.argsort(own, kind="stable")
-        return who[order], own[order]
+        who, own = (np.arange(len(rows)), rows) if self.own is None else self.own.of_each(rows)
+        place = np.minimum(np.searchsorted(columns, own), len(columns) - 1)
+        there = columns[place] == own
+        return who[there], place[there]
 
     def to_scores(self, rows: np.ndarray, columns: np.ndarray, keys: Keys) -> np.ndarray:
         """Scores in the terms of the search: distances for nns, the similarity itself otherwise.

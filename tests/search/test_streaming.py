@@ -17,7 +17,7 @@ from sss_lib.search.similarity import Similarities
 
 few = hypothesis.settings(derandomize=True, max_examples=25, deadline=None, database=None)
 searches = st.sampled_from(list(SEARCHES))
-at_a_time = st.tuples(st.integers(1, 700), st.integers(1, 1500))
+at_a_time = st.tuples(st.integers(1, 700), st.integers(100, 1500))
 
 
 @st.composite
