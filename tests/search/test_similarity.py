@@ -182,7 +182,7 @@ def test_results_are_equal_for_any_blocks_threads_and_storage(how, kind, tmp_pat
     labels = scipy.sparse.csr_array(np.random.default_rng(2).random((500, 6)) < 0.02)
     plain, scored = rank(x, how, 20), metrics.per_query(x, labels, search=how, cutoffs=(3,))
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
-    for at_a_time, n_threads in zip([(1, 97), (64, 7), (500, 500)], [2, 1, 1]):
+    for at_a_time, n_threads in zip([(1, 97), (64, 7), (500, 500)], [2, 1, 1], strict=True):
         with threadpoolctl.threadpool_limits(n_threads):
             found = rank(mapped, how, 20, at_a_time=at_a_time)
             others = metrics.per_query(x, labels, search=how, cutoffs=(3,), at_a_time=at_a_time)
