@@ -9,7 +9,7 @@ import scipy.sparse
 from sss_lib.evaluation import measures, relevance
 from sss_lib.evaluation.queries import GradedPerQuery, PerQuery, Scored
 from sss_lib.evaluation.relevance import Relevance
-from sss_lib.processing.processing import require_finite
+from sss_lib.processing.checks import require_finite
 from sss_lib.search import naming as methods
 from sss_lib.search.exact import best
 from sss_lib.search.rank import rank

@@ -18,7 +18,7 @@ from sss_lib.io.study_json import read_json_embeddings, write_json_embeddings
 
 if TYPE_CHECKING:
     from sss_lib.experiment.grid import Grid, Variant
-    from sss_lib.processing.processing import Processing
+    from sss_lib.processing.fitting import Processing
 
 __all__ = [
     "Artefact",
@@ -118,7 +118,7 @@ class Store:
 
     def read_fitted(self, dataset: str, variant: "Variant") -> "Processing":
         """Processing of a variant, as fitted on a dataset: to be called with embeddings of new clips."""
-        from sss_lib.processing.processing import Processing
+        from sss_lib.processing.fitting import Processing
 
         table = self.fitted(dataset, variant).read()
         arrays = dict.fromkeys(("low", "width", "mean", "components"))

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import threadpoolctl
 
-from sss_lib.processing.processing import in_single_precision, l2_normalize, require_finite
+from sss_lib.processing.checks import in_single_precision, require_finite
+from sss_lib.processing.scaling import l2_normalize
 from sss_lib.search.naming import Method
 from sss_lib.search.ranking import Ranking, blocks
 from sss_lib.search.similarity import scaled

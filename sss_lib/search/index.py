@@ -12,7 +12,7 @@ import pyarrow as pa
 import threadpoolctl
 
 from sss_lib.io.artefact import Artefact, DamagedArtefactError, StaleArtefactError
-from sss_lib.processing.processing import in_single_precision
+from sss_lib.processing.checks import in_single_precision
 from sss_lib.search import approximate
 from sss_lib.search import naming as methods
 from sss_lib.search.approximate import FaissIndex

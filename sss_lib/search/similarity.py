@@ -22,7 +22,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from sss_lib.processing.processing import require_finite
+from sss_lib.processing.checks import require_finite
 
 SEARCHES = {
     "nns": "nearest neighbours by Euclidean distance",
