@@ -18,14 +18,13 @@ def require_finite(x: np.ndarray, what: str) -> None:
 
 
 def in_single_precision(x: np.ndarray, what: str) -> np.ndarray:
-    """Finite numbers in float32; ValueError naming the largest if that can't hold it.
+    """Finite numbers in float32; ValueError with the largest if float32 can't hold it.
 
     Examples
     --------
     >>> in_single_precision(np.array([[1.0, 2.0]]), "embeddings")
     array([[1., 2.]], dtype=float32)
     """
-    require_finite(x, what)
     with np.errstate(over="ignore"):
         kept = np.asarray(x, np.float32)
     if np.isinf(kept).any():

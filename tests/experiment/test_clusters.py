@@ -28,12 +28,12 @@ from sss_lib import __main__ as command  # noqa: E402
 from sss_lib import (  # noqa: E402
     clusters,
     dataset,
-    index,
     metrics,
     models,
     processing,
     relevance,
     search,
+    timing,
 )
 from sss_lib.evaluation.relevance import Relevance  # noqa: E402
 from sss_lib.experiment.grid import Variant  # noqa: E402
@@ -219,13 +219,13 @@ def test_an_evaluation_by_a_cluster_equals_that_of_this_process(client, labelled
     pd.testing.assert_frame_equal(*scores, rtol=1e-13)
 
 
-@pytest.mark.parametrize("how", ["nns", "nns-ivf16-probe2"])
+@pytest.mark.parametrize("how", ["nns", "nns-IVF16-nprobe=2"])
 def test_notebook_03_and_04_give_their_work_to_a_cluster_and_get_the_same(client, labelled, how):
     pytest.importorskip("faiss")
     x, label_matrix, _ = labelled
     fnames = [str(i) for i in range(len(x))]
     _, there, cost = clusters.rank_members(fnames, x, how, 20, client=client)
-    _, here, _ = index.rank_members(fnames, x, how, 20)
+    _, here, _ = timing.rank_members(fnames, x, how, 20)
     np.testing.assert_array_equal(there.neighbours, here.neighbours)
     np.testing.assert_array_equal(there.scores, here.scores)
     assert cost.query_ms > 0

@@ -33,7 +33,7 @@ from sss_lib.experiment.store import Store, to_matrix
 
 NOTEBOOKS = sorted(experiment.NOTEBOOKS.glob("*.ipynb"))
 CLIPS = 12
-APPROXIMATE = "nns-ivf4-probe1"
+APPROXIMATE = "nns-IVF4-nprobe=1"
 HOSTILE = "<script>alert(1)</script>"
 
 

@@ -45,7 +45,7 @@ def test_three_searches_that_rank_alike_are_one_comparison():
         ("aisfx-max-pcanone-l2/nns", "aisfx-mean-pcanone-l2/nns"),
         ("aisfx-max-pca100-l2/nns", "aisfx-mean-pca100-l2/nns"),
     ]
-    approximate = [(variant, "nns-hnsw16-ef64") for variant, _ in SYSTEMS]
+    approximate = [(variant, "nns-HNSW16-efSearch=64") for variant, _ in SYSTEMS]
     pairs = claims.distinct(claims.by_field("aggregation", "max", "mean")([*SYSTEMS, *approximate]))
     assert len(pairs) == 4  # an approximate search is another one
     twice = Grid(("aisfx",), normalize=(True,), pre_normalize=(False, True), aggregations=("mean", "max"))
