@@ -322,3 +322,27 @@ def label_sets(label_matrix: scipy.sparse.csr_array) -> tuple[scipy.sparse.csr_a
     keys = [indices[start:end].tobytes() for start, end in itertools.pairwise(indptr)]
     of_clip = pd.factorize(pd.Series(keys, dtype=object))[0]
     return label_matrix[np.unique(of_clip, return_index=True)[1]], of_clip
+
+
+def gain_counts(
+    label_matrix: scipy.sparse.csr_array, relevant: Relevance, *, at_most: int | None = None
+) -> np.ndarray:
+    """How many clips have a gain of 1 or more for each clip, of 2 or more, and so on.
+
+    Parameters
+    ----------
+    label_matrix : scipy.sparse.csr_array [shape=(n_clips, n_labels), dtype=bool]
+    relevant : Relevance
+        Graded.
+    at_most : int, optional
+        As in `n_sharing_any`.
+
+    Returns
+    -------
+    np.ndarray [shape=(largest gain, n_clips), dtype=int]
+    """
+    counts = []
+    for gain in range(1, int(relevant.gains.max(initial=1)) + 1):
+        at_least = as_label_matrix(label_matrix.multiply(relevant.gains >= gain))
+        counts.append(n_sharing_any(at_least, at_most=at_most, groups=relevant.groups))
+    return np.array(counts)

@@ -1,4 +1,4 @@
-"""Files that other tools read: TREC runs and qrels, and embeddings as npz.
+"""Exchange with other tools: TREC runs and qrels, and embeddings as npz.
 
 A query is named by its clip's fname or, class-wise, by fname|label. Names are percent-encoded, as TREC parts
 columns by spaces: `Keyboard_(musical)` stays, `a b` becomes `a%20b`.
@@ -29,8 +29,8 @@ def write_run(
 ) -> None:
     """Write a ranking as a TREC run: query, Q0, clip, rank from 1, score, tag.
 
-    Tools sort by score and break ties each in its own way. So that they all see our order, the score is the
-    number of results that come after, and the similarity itself isn't written.
+    Tools sort by score and break ties each in its own way. So the score is the number of results behind,
+    and the similarity itself isn't written.
 
     Parameters
     ----------
@@ -62,13 +62,13 @@ def write_run(
 
 
 def read_run(path: str | Path, fnames: Sequence[str]) -> Ranking:
-    """Read the ranking of a TREC run, whoever wrote it; results of one query are in the order of their ranks.
+    """Read the ranking of a TREC run by any tool, for `metrics.evaluate`; results are ordered by their ranks.
 
     Parameters
     ----------
     path : str or Path
     fnames : sequence of str [n_clips]
-        They number the clips. Queries fname|label are taken by their fname.
+        Names of the rows. Queries fname|label are read as queries by fname.
 
     Returns
     -------
@@ -139,32 +139,12 @@ def write_qrels(
     _write_lines(path, lines())
 
 
-def read_qrels(path: str | Path) -> pd.DataFrame:
-    """Read TREC qrels: columns query and label ("" where the query has none), fname, gain."""
-    qrels = _read(path, ["query", "zero", "clip", "gain"])
-    parts = [query.partition("|") for query in qrels["query"]]
-    columns = {
-        "query": [unquote(clip) for clip, *_ in parts],
-        "label": [unquote(label) for *_, label in parts],
-    }
-    return pd.DataFrame({**columns, "fname": qrels["clip"].map(unquote), "gain": qrels["gain"].astype(int)})
-
-
 def write_npz(path: str | Path, fnames: Sequence[str], x: np.ndarray) -> None:
     """Write clip embeddings for `numpy.load`: arrays fname [n_clips] and embedding [n_clips, dim]."""
     if len(fnames) != len(x):
         raise ValueError(f"{len(fnames)} fnames don't match {len(x)} embeddings: give each its own")
     with replacing(_with_suffix(path, ".npz")) as temporary:
         np.savez(temporary, fname=np.asarray(fnames, str), embedding=x)
-
-
-def read_npz(path: str | Path) -> tuple[list[str], np.ndarray]:
-    """Read fnames and clip embeddings that `write_npz` wrote."""
-    with np.load(path, allow_pickle=False) as arrays:
-        missing = [name for name in ("fname", "embedding") if name not in arrays]
-        if missing:
-            raise ValueError(f"{path} holds {', '.join(arrays)}, but no {missing[0]!r}")
-        return arrays["fname"].tolist(), arrays["embedding"]
 
 
 def _topics(

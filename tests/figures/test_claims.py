@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from sss_lib import claims, processing, search, statistics
+from sss_lib import claims, paired, processing, search
 from sss_lib.experiment import Grid, Variant
 
 RNG = np.random.default_rng(0)
@@ -154,7 +154,7 @@ def test_a_claim_without_a_pair_is_not_tested():
 
 def test_the_macro_difference_is_the_mean_of_the_classes_differences_and_its_interval_a_loops():
     a, b = RNG.random(500), RNG.random(500)
-    found = statistics.macro_difference(a, b, LABEL, QUERY, n_draws=400)
+    found = paired.macro_difference(a, b, LABEL, QUERY, n_draws=400)
     by_class = [(a - b)[c == LABEL].mean() for c in range(20)]
     assert found.difference == pytest.approx(np.mean(by_class))
     rng, drawn = np.random.default_rng(1), []

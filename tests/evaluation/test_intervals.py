@@ -1,13 +1,11 @@
-import itertools
-from dataclasses import replace
+"""Bootstrap intervals against loops, by hand, and in simulations of how often they cover."""
 
 import numpy as np
 import pytest
 import reference
 import scipy.sparse
-import scipy.stats
 
-from sss_lib import metrics, relevance, resampling, statistics
+from sss_lib import metrics
 
 
 def per_query_of(scores, labels):
@@ -25,19 +23,19 @@ def interval(table, level, name="all", metric="MAP"):
 
 
 def test_equal_queries_leave_nothing_to_chance():
-    table = statistics.bootstrap_intervals(*per_query_of([0.5] * 20, [0] * 20), ["a"])
+    table = intervals.bootstrap_intervals(*per_query_of([0.5] * 20, [0] * 20), ["a"])
     assert interval(table, "macro") == interval(table, "micro") == (0.5, 0.5)
 
 
 def test_ends_stay_where_scores_can_be():
-    table = statistics.bootstrap_intervals(*per_query_of([0.0, 1.0], [0, 0]), ["a"])
+    table = intervals.bootstrap_intervals(*per_query_of([0.0, 1.0], [0, 0]), ["a"])
     assert interval(table, "macro") == (0, 1)
     assert interval(table, "macro", metric="MR1") == (1, 1)
 
 
 def test_one_class_has_the_interval_of_a_mean():
     scores = np.random.default_rng(0).random(400)
-    low, high = interval(statistics.bootstrap_intervals(*per_query_of(scores, [0] * 400), ["a"]), "micro")
+    low, high = interval(intervals.bootstrap_intervals(*per_query_of(scores, [0] * 400), ["a"]), "micro")
     error = 1.96 * scores.std() / np.sqrt(400)
     assert low == pytest.approx(scores.mean() - error, abs=0.006)
     assert high == pytest.approx(scores.mean() + error, abs=0.006)
@@ -63,7 +61,7 @@ def test_draws_equal_a_loop_that_evaluates_each_of_them(by_group):
         rng.normal(size=(30, 3)), scipy.sparse.csr_array(has_label), cutoffs=(5,)
     )
     groups = np.arange(30) // 3 if by_group else np.arange(30)
-    table = statistics.bootstrap_intervals(
+    table = intervals.bootstrap_intervals(
         class_wise, micro, labels, families, n_draws=50, groups=groups if by_group else None
     )
     ap = class_wise.scores("standard")["MAP", 5]
@@ -78,13 +76,6 @@ def test_draws_equal_a_loop_that_evaluates_each_of_them(by_group):
     assert interval(table, "macro") == pytest.approx(tuple(np.percentile(macro, [2.5, 97.5])), abs=1e-6)
 
 
-def test_intervals_repeat_with_the_seed_and_move_without_it():
-    queries = per_query_of(np.random.default_rng(2).random(50), [0] * 50)
-    first, again, other = (statistics.bootstrap_intervals(*queries, ["a"], seed=seed) for seed in (1, 1, 2))
-    assert first.equals(again)
-    assert not first.equals(other)
-
-
 def coverage(sizes, true_means, *, n_trials=300, similar=0.0, group_size=1, by_group=False):
     """How often the macro interval holds the true mean; scores in a group correlate by `similar`."""
     rng = np.random.default_rng(3)
@@ -95,7 +86,7 @@ def coverage(sizes, true_means, *, n_trials=300, similar=0.0, group_size=1, by_g
     for seed in range(n_trials):
         shared, own = rng.normal(size=groups.max() + 1)[groups], rng.normal(size=len(labels))
         scores = true_means[labels] + 0.1 * (similar**0.5 * shared + (1 - similar) ** 0.5 * own)
-        table = statistics.bootstrap_intervals(
+        table = intervals.bootstrap_intervals(
             *per_query_of(scores, labels), names, n_draws=300, groups=groups if by_group else None, seed=seed
         )
         low, high = interval(table, "macro")
@@ -119,7 +110,7 @@ def test_with_alike_clips_only_the_interval_by_group_covers():
 
 def test_a_class_by_one_uploader_has_no_interval_over_uploaders():
     queries = per_query_of([0.1, 0.9, 0.2, 0.4], [0, 0, 1, 1])
-    table = statistics.bootstrap_intervals(*queries, ["a", "b"], groups=np.array([0, 0, 1, 2]))
+    table = intervals.bootstrap_intervals(*queries, ["a", "b"], groups=np.array([0, 0, 1, 2]))
     assert np.isnan(interval(table, "class", "a")).all()
     assert np.isfinite(interval(table, "class", "b")).all()
 
@@ -139,7 +130,7 @@ def test_macro_intervals_over_uploaders_cover_though_many_classes_have_one(n_upl
     for seed in range(300):
         scores, labels, groups = uploaders_of(n_uploaders, rng)
         names = [str(c) for c in range(len(n_uploaders))]
-        table = statistics.bootstrap_intervals(
+        table = intervals.bootstrap_intervals(
             *per_query_of(scores, labels), names, groups=groups, n_draws=300, seed=seed
         )
         low, high = interval(table, "macro")
@@ -151,13 +142,13 @@ def test_a_class_by_one_uploader_borrows_the_spread_of_the_others_by_hand():
     """Classes 0 and 1 by uploaders who are 0.1 off: variance 0.02 each; classes 2 and 3 by one uploader."""
     scores, labels = [0.4, 0.6, 0.4, 0.6, 0.5, 0.5], [0, 0, 1, 1, 2, 3]
     class_wise, micro = per_query_of(scores, labels)
-    design = resampling.Design(class_wise, micro, list("abcd"), None, np.array([0, 1, 2, 3, 4, 4]))
-    means = resampling.Means(design, np.array(scores * 2))
+    design = intervals.Design(class_wise, micro, list("abcd"), None, np.array([0, 1, 2, 3, 4, 4]))
+    means = intervals.Means(design, np.array(scores * 2))
     borrowed = dict(zip(design.levels, means.borrowed, strict=True))
     assert borrowed["macro", "all"] == pytest.approx(0.02 * (2 / 4) ** 2)
     assert borrowed["class", "a"] == borrowed["micro", "all"] == 0
     drawn = means.drawn(design.drawn_weights(2000, 0))[design.levels.index(("macro", "all"))]
-    own = resampling.Means(design, np.array(scores[:4] + [np.nan, np.nan] + scores))  # classes 0 and 1 alone
+    own = intervals.Means(design, np.array(scores[:4] + [np.nan, np.nan] + scores))  # classes 0 and 1 alone
     of_own = own.drawn(design.drawn_weights(2000, 0))[design.levels.index(("macro", "all"))]
     assert drawn.var() == pytest.approx(of_own.var() / 4 + 0.02 * (2 / 4) ** 2, rel=1e-3)
 
@@ -166,7 +157,7 @@ def test_where_nearly_all_classes_are_by_one_uploader_no_macro_interval_is_told(
     for n_uploaders, told in (([1] * 4 + [2], False), ([1] * 3 + [2], True)):
         scores, labels, groups = uploaders_of(n_uploaders, np.random.default_rng(10))
         names = [str(c) for c in range(len(n_uploaders))]
-        table = statistics.bootstrap_intervals(*per_query_of(scores, labels), names, groups=groups)
+        table = intervals.bootstrap_intervals(*per_query_of(scores, labels), names, groups=groups)
         assert np.isfinite(interval(table, "macro")).all() == told
 
 
@@ -176,10 +167,10 @@ def test_every_score_has_an_interval_that_holds_for_its_level():
     class_wise, micro = metrics.per_query(x, scipy.sparse.csr_array(has_label), cutoffs=(5,))
     for protocol in metrics.PROTOCOLS:
         values = metrics.summarise(class_wise, micro, labels, families, protocol=protocol)
-        intervals = statistics.bootstrap_intervals(class_wise, micro, labels, families, protocol=protocol)
+        found = intervals.bootstrap_intervals(class_wise, micro, labels, families, protocol=protocol)
         keys = ["metric", "n", "level", "name"]
-        both = values.merge(intervals, on=keys, validate="one_to_one")
-        assert len(both) == len(values) == len(intervals)
+        both = values.merge(found, on=keys, validate="one_to_one")
+        assert len(both) == len(values) == len(found)
         alone = both["n_queries"] == 1  # a class of one clip: by the paper's protocol its score is 0
         assert both.loc[alone, "ci_low"].isna().all()
         assert (both["ci_low"] <= both["ci_high"])[~alone].all()
@@ -190,160 +181,20 @@ def test_every_score_has_an_interval_that_holds_for_its_level():
 @pytest.mark.parametrize(("option", "value"), [("confidence", 95), ("n_draws", 1)])
 def test_options_without_sense_are_refused(option, value):
     with pytest.raises(ValueError, match=f"{option}={value}"):
-        statistics.bootstrap_intervals(*per_query_of([0.5], [0]), ["a"], **{option: value})
-
-
-def two_systems(seed=8, n=60):
-    """Per-query results of two embeddings of the same clips, one of them of the classes themselves."""
-    rng = np.random.default_rng(seed)
-    _, has_label, labels, families = reference.random_multilabel(rng, n, 6, 3)
-    has_label = scipy.sparse.csr_array(has_label)
-    good = has_label.toarray() + 0.4 * rng.normal(size=has_label.shape)
-    both = [metrics.per_query(x, has_label, cutoffs=(5,)) for x in (good, rng.normal(size=(n, 3)))]
-    return *both, labels, families
-
-
-def test_comparing_gives_the_difference_of_every_mean():
-    a, b, labels, families = two_systems()
-    table = statistics.compare(a, b, labels, families, n_draws=200)
-    of_a, of_b = (metrics.summarise(*queries, labels, families) for queries in (a, b))
-    keys = ["metric", "n", "level", "name"]
-    both = of_a.merge(of_b, on=keys, suffixes=("_a", "_b")).merge(table, on=keys, validate="one_to_one")
-    assert len(both) == len(of_a) == len(table)
-    np.testing.assert_allclose(both["value_a"], both["a"])
-    np.testing.assert_allclose(both["value_a"] - both["value_b"], both["difference"])
-    macro = table[(table["metric"] == "MAP") & (table["level"] == "macro")].iloc[0]
-    assert macro["ci_low"] > 0
-    assert macro["p"] < 0.01
-    assert macro["p_bootstrap"] < 0.01
-
-
-def test_a_macro_permutation_turns_all_queries_of_a_clip_together():
-    a, b, labels, families = two_systems(n=10)
-    table = statistics.compare(a, b, labels, families, n_draws=5000)
-    (p,) = table.loc[(table["metric"] == "MAP") & (table["level"] == "macro"), "p"]
-    gap = a[0].scores("standard")["MAP", 5] - b[0].scores("standard")["MAP", 5]
-    clips = np.unique(a[1].query)
-    assert 2 ** len(clips) <= 5000  # so that every way is tried
-
-    def macro(signs):
-        turned = gap * signs[np.searchsorted(clips, a[0].query)]
-        of_class = [turned[(a[0].label == c) & np.isfinite(turned)] for c in range(len(labels))]
-        return np.mean([own.mean() for own in of_class if len(own)])
-
-    signs = np.array(list(itertools.product((1, -1), repeat=len(clips))))
-    totals = np.array([macro(row) for row in signs])
-    assert p == np.mean(np.abs(totals) >= abs(totals[0]) - 1e-9)
-
-
-def test_a_system_doesnt_differ_from_itself():
-    a, _, labels, families = two_systems()
-    table = statistics.compare(a, a, labels, families, n_draws=100)
-    assert (table["difference"] == 0).all()
-    assert (table["p"] == 1).all()
-    assert (table["p_bootstrap"] == 1).all()
-
-
-def test_the_leaderboard_is_sorted_and_says_how_stable_it_is():
-    a, b, labels, _ = two_systems()
-    systems = {"random": b, "good": a, "again": a}
-    for metric, n in (("MAP", 5), ("MR1", None)):
-        board = statistics.leaderboard(systems, labels, metric=metric, n=n, n_draws=200)
-        assert board["system"].tolist() == ["good", "again", "random"]
-        assert board["rank"].tolist() == [1, 1, 3]
-        assert board["share_first"][0] == board["share_first"][1] > 0.95
-        assert board["rank_low"].tolist()[2] == 3
-        assert np.isnan(board["p_holm"][0])
-        assert board["p_holm"][1] == 1
-        assert board["p_holm"][2] == pytest.approx(2 * board["p"][2])
-
-
-def test_a_loss_is_over_the_queries_that_have_an_answer_by_both_rules():
-    """Class 0 is of one uploader, and can't be queried without them; of class 1 each clip has another."""
-    x = np.array([[0.0], [0.1], [5.0], [6.0], [5.1], [9.0]])
-    has_label = np.array([[1, 0], [1, 0], [0, 1], [0, 1], [0, 1], [0, 0]], bool)
-    rule = relevance.Relevance(groups=np.array([0, 0, 1, 2, 1, 3]), excluded="uploader")
-    both = [metrics.per_query(x, has_label, cutoffs=(2,), relevant=r) for r in (None, rule)]
-    (row,) = statistics.losses({"a": both}, ["a", "b"], n=2, n_draws=100).to_dict("records")
-    # Clips 2 and 4 find each other, then clip 3: both at once. Without each other clip 3 is first: still 1.
-    assert (row["class"], row["class without uploader"], row["loss"]) == (1, 1, 0)
-    x[5] = 5.5  # an unlabelled clip comes between
-    both = [metrics.per_query(x, has_label, cutoffs=(1,), relevant=r) for r in (None, rule)]
-    (row,) = statistics.losses({"a": both}, ["a", "b"], n=1, n_draws=100).to_dict("records")
-    assert (row["class"], row["class without uploader"]) == pytest.approx((2 / 3, 0))
-    assert row["loss"] == pytest.approx(2 / 3)
-    with pytest.raises(ValueError, match="a has no one score with metric='MAP', n=9"):
-        statistics.losses({"a": both}, ["a", "b"], n=9, n_draws=100)
-
-
-def test_systems_of_other_queries_are_refused():
-    a, _, labels, families = two_systems()
-    other, *_ = two_systems(n=50)
-    with pytest.raises(ValueError, match="queries are not paired"):
-        statistics.compare(a, other, labels, families)
-    with pytest.raises(ValueError, match="metric='MAP', n=7 was not scored: use one of"):
-        statistics.leaderboard({"a": a}, labels, n=7)
-    with pytest.raises(ValueError, match="level 'class' has no leaderboard"):
-        statistics.leaderboard({"a": a}, labels, n=5, level="class")
-    with pytest.raises(ValueError, match="3 groups don't cover clip"):
-        statistics.bootstrap_intervals(*a, labels, groups=np.zeros(3, int))
-
-
-def test_comparing_says_nothing_of_a_class_by_one_uploader():
-    a, b = (per_query_of(scores, [0, 0, 1, 1]) for scores in ([0.9, 0.8, 0.7, 0.6], [0.1, 0.0, 0.2, 0.3]))
-    table = statistics.compare(a, b, ["a", "b"], groups=np.array([0, 0, 1, 2]), n_draws=200)
-    table = table[(table["metric"] == "MAP") & (table["level"] == "class")].set_index("name")
-    columns = ["ci_low", "ci_high", "p_bootstrap"]
-    assert table.loc["a", columns].isna().all()
-    assert table.loc["b", columns].notna().all()
-    assert table.loc["a", "p"] == 1
-
-
-GROUPED = np.array([0, 0, 1, 1])
-"""Two uploaders of two clips each."""
-
-
-def half_better():
-    """Two systems on four queries of a class: the first is better by 1 everywhere, with p of 2/16 or 2/4."""
-    return per_query_of([1.0] * 4, [0] * 4), per_query_of([0.0] * 4, [0] * 4)
-
-
-def test_comparisons_turn_and_draw_groups_by_hand():
-    a, b = half_better()
-    for groups, p in ((None, 2 / 16), (GROUPED, 2 / 4)):
-        table = statistics.compare(a, b, ["a"], groups=groups)
-        assert (table.loc[table["metric"] == "MAP", "p"] == p).all()
-        board = statistics.leaderboard({"a": a, "b": b}, ["a"], n=1, groups=groups)
-        assert board["p"][1] == board["p_holm"][1] == p
-        other = tuple(replace(queries, relevance="other") for queries in b)
-        (loss,) = statistics.losses({"x": (a, other)}, ["a"], n=1, groups=groups).to_dict("records")
-        assert loss["p"] == p
-    # Two units of 0 and 1: draws are 0, 1/2 and 1, spread about 1/2 by sqrt(2 / 1); of four, by sqrt(4 / 3).
-    scores, nothing, one = np.array([0.0, 0, 1, 1]), np.zeros(4), np.zeros(4, int)
-    found = statistics.macro_difference(scores, nothing, one, np.arange(4), groups=GROUPED)
-    assert (found.ci_low, found.ci_high) == pytest.approx((0.5 - 0.5**0.5, 0.5 + 0.5**0.5), abs=1e-6)
-    alone = statistics.macro_difference(scores, nothing, one, np.arange(4))
-    assert (alone.ci_low, alone.ci_high) == pytest.approx((0.5 - 3**-0.5, 0.5 + 3**-0.5), abs=1e-6)
+        intervals.bootstrap_intervals(*per_query_of([0.5], [0]), ["a"], **{option: value})
 
 
 def test_a_summary_has_the_intervals_over_clips_and_those_over_groups():
     queries, labels = per_query_of(np.random.default_rng(12).random(12), [0] * 6 + [1] * 6), ["a", "b"]
     groups = np.arange(12) // 3
-    table = statistics.summary(*queries, labels, groups=groups)
+    table = intervals.summary(*queries, labels, groups=groups)
     by_clip, by_group = (
-        statistics.bootstrap_intervals(*queries, labels, groups=own) for own in (None, groups)
+        intervals.bootstrap_intervals(*queries, labels, groups=own) for own in (None, groups)
     )
     for end in ("ci_low", "ci_high"):
         np.testing.assert_array_equal(table[end], by_clip[end])
         np.testing.assert_array_equal(table[f"group_{end}"], by_group[end])
     assert not np.allclose(by_clip["ci_low"], by_group["ci_low"])
-
-
-def test_no_loss_is_told_where_no_query_has_an_answer_by_both_rules():
-    has_label, rule = np.ones((3, 1), bool), relevance.Relevance(groups=np.zeros(3, int), excluded="uploader")
-    both = [metrics.per_query(np.eye(3), has_label, cutoffs=(2,), relevant=r) for r in (None, rule)]
-    table = statistics.losses({"a": both}, ["a"], n=2, n_draws=100)
-    assert table.drop(columns="system").isna().all(axis=None)
 
 
 @pytest.mark.parametrize(("metric", "truth"), [("MAP", 0.5), ("MR1", 4)])
@@ -355,7 +206,7 @@ def test_intervals_of_a_class_of_ten_cover_nine_times_in_ten_and_those_of_a_macr
         ones = np.ones(200, int)
         own = {1: 0.5 + 0.1 * rng.normal(size=200)}, rng.geometric(1 / truth if truth > 1 else 0.5, 200)
         kinds = (metrics.PerQuery(np.arange(200), which, ones, *own) for which in (labels, -ones))
-        table = statistics.bootstrap_intervals(*kinds, [str(c) for c in range(20)], n_draws=300, seed=seed)
+        table = intervals.bootstrap_intervals(*kinds, [str(c) for c in range(20)], n_draws=300, seed=seed)
         for level, held in covered.items():
             rows = table[(table["metric"] == metric) & (table["level"] == level)]
             held += ((rows["ci_low"] <= truth) & (truth <= rows["ci_high"])).tolist()
