@@ -65,19 +65,8 @@ def compare(
         estimates = (a.observed, b.observed, difference.observed, *ends, p)
         found = zip(design.levels, *estimates, difference.permutation_p(signs), strict=True)
         rows += [(*key, *level, *values) for level, *values in found if np.isfinite(values[0])]
-    columns = [
-        "metric",
-        "n",
-        "level",
-        "name",
-        "a",
-        "b",
-        "difference",
-        "ci_low",
-        "ci_high",
-        "p_bootstrap",
-        "p",
-    ]
+    values = ["a", "b", "difference", "ci_low", "ci_high", "p_bootstrap", "p"]
+    columns = ["metric", "n", "level", "name", *values]
     return pd.DataFrame(rows, columns=columns).astype({"n": "Int64"})
 
 

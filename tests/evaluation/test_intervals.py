@@ -5,7 +5,7 @@ import pytest
 import reference
 import scipy.sparse
 
-from sss_lib import metrics
+from sss_lib import intervals, metrics
 
 
 def per_query_of(scores, labels):

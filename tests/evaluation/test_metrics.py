@@ -226,3 +226,35 @@ def test_a_first_hit_beyond_a_given_ranking_is_not_before_its_end():
 def test_more_labels_than_columns_are_refused():
     with pytest.raises(ValueError, match="3 labels don't name the 2 columns"):
         metrics.evaluate(np.eye(4), np.ones((4, 2), bool), list("abc"), cutoffs=(2,))
+
+
+def hit_rate(hits, n_relevant, n):
+    """Whether anything relevant is among the first n; nan would be seen where nothing is relevant."""
+    return np.where(n_relevant > 0, hits[:, :n].any(axis=1), np.nan)
+
+
+def test_a_further_measure_has_means_and_intervals_as_the_others():
+    rng = np.random.default_rng(9)
+    x, has_label, labels, families = reference.random_multilabel(rng, 40, 6, 3)
+    ways = {"cutoffs": (1, 5), "measures": {"hit rate": hit_rate}}
+    results = metrics.per_query(x, has_label, **ways, at_a_time=(7, 9))
+    neighbours = rank(x, top_n=5).neighbours
+    for queries in results:
+        for n in (1, 5):
+            found = queries.scores("standard")["hit rate", n]
+            for q, c, r, value in zip(queries.query, queries.label, queries.n_relevant, found, strict=True):
+                own = has_label[q] if c < 0 else np.arange(6) == c
+                expected = (has_label[neighbours[q, :n]] & own).any() if r else np.nan
+                np.testing.assert_equal(value, float(expected))
+    table = metrics.evaluate(x, has_label, labels, families, **ways)
+    assert (table["metric"] == "hit rate").sum() == (table["metric"] == "MAP").sum()
+    ends = intervals.bootstrap_intervals(*results, labels, families, n_draws=50)
+    assert len(ends) == len(table)
+    with pytest.raises(ValueError, match="hit rate: graded relevance is scored by NDCG alone"):
+        metrics.evaluate(x, has_label, labels, relevant="graded", **ways)
+
+
+@pytest.mark.parametrize("measure", [metrics.average_precision, metrics.ndcg])
+def test_a_cutoff_below_one_is_refused(measure):
+    with pytest.raises(ValueError, match="n=0 is below 1"):
+        measure(np.ones((1, 3), bool), np.array([1]), 0)
