@@ -47,7 +47,7 @@ PLACES = {
     "evaluation": "evaluation",
     "intervals": "evaluation.intervals",
     "measures": "evaluation.measures",
-    "metrics": "evaluation.summary",
+    "metrics": "evaluation",
     "paired": "evaluation.paired",
     "protocols": "evaluation.protocols",
     "queries": "evaluation.queries",

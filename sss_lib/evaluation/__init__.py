@@ -18,6 +18,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "measures": ["average_precision", "first_relevant_rank", "ndcg"],
+        "protocols": ["PROTOCOLS"],
+        "queries": ["PerQuery", "queries_table", "read_queries"],
         "scoring": ["per_query"],
         "summary": ["evaluate", "summarise"],
         "intervals": ["bootstrap_intervals"],

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -110,24 +111,24 @@ def sampled_chance(
     labels: list[str],
     families: Mapping[str, str] | None = None,
     *,
-    cutoffs: tuple[int, ...] = (15, 150),
-    protocol: str | Protocol = "standard",
-    relevant: str | Relevance = "class",
     n_draws: int = 20,
     confidence: float = 0.95,
     seed: int = 0,
+    **options: Any,
 ) -> pd.DataFrame:
     """Scores of random embeddings: their mean over some draws, and their spread.
 
     Parameters
     ----------
-    label_matrix, labels, families, cutoffs, protocol, relevant
+    label_matrix, labels, families
         As in `metrics.evaluate`.
     n_draws : int
         Sets of embeddings, each of 16 normal dimensions.
     confidence : float
         Share of the draws between ci_low and ci_high: a score in between could be chance.
     seed : int
+    **options
+        cutoffs, protocol and relevant of `metrics.evaluate`.
 
     Returns
     -------
@@ -136,18 +137,9 @@ def sampled_chance(
     """
     if n_draws < 2:
         raise ValueError(f"n_draws={n_draws} is too few for a spread: use 20")
-    rng = np.random.default_rng(seed)
-    n_clips = label_matrix.shape[0]
+    rng, shape = np.random.default_rng(seed), (label_matrix.shape[0], 16)
     draws = [
-        evaluate(
-            rng.normal(size=(n_clips, 16)).astype(np.float32),
-            label_matrix,
-            labels,
-            families,
-            cutoffs=cutoffs,
-            protocol=protocol,
-            relevant=relevant,
-        )
+        evaluate(rng.normal(size=shape).astype(np.float32), label_matrix, labels, families, **options)
         for _ in range(n_draws)
     ]
     values = np.array([draw["value"] for draw in draws])

@@ -76,6 +76,7 @@ class Protocol:
 STANDARD = Protocol("standard")
 PAPER = Protocol("paper", "min(N, n_c)", "N", rank_base=0, counts_unanswerable=True, pre_normalize=True)
 NAMED = {protocol.name: protocol for protocol in (STANDARD, PAPER)}
+PROTOCOLS = tuple(NAMED)
 
 
 def named(protocol: str | Protocol) -> Protocol:

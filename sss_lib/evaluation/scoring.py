@@ -1,23 +1,22 @@
 """What every query scores, class-wise and micro, in one pass over a ranking."""
 
 import functools
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import scipy.sparse
 
 from sss_lib.evaluation import measures as formulas
 from sss_lib.evaluation.first_ranks import first_ranks
-from sss_lib.evaluation.hits import measure
+from sss_lib.evaluation.hits import relevant_results
 from sss_lib.evaluation.measures import Measure
-from sss_lib.evaluation.queries import GradedPerQuery, PerQuery, Scored
+from sss_lib.evaluation.queries import GradedPerQuery, Key, PerQuery, Scored
 from sss_lib.evaluation.relevance import Pairs, Relevance, class_pairs, gain_counts, n_sharing_any
 from sss_lib.processing.checks import require_finite
 from sss_lib.search.exact import best
-from sss_lib.search.naming import Method, parse
+from sss_lib.search.naming import parse
 from sss_lib.search.rank import rank
-from sss_lib.search.ranking import Ranking, blocks, query_rows
+from sss_lib.search.ranking import Ranking, blocks, in_threads, query_rows
 from sss_lib.search.similarity import BLOCKS, Similarities
 
 
@@ -91,130 +90,125 @@ def per_query(
         ranking = rank(x, search, n, rows, groups=relevant.groups)
     if ranking is not None:
         _require_fit(ranking, rows, len(x), n, relevant, complete=method.is_exact)
-    results = _Results(x, method, relevant.groups, rows, ranking, n, at_a_time)
     pairs = class_pairs(label_matrix, relevant.groups, rows)
+    similarities = functools.cache(lambda: Similarities(x, method.exact, relevant.groups))
+    if ranking is None:
+        similarities()  # once, before there are threads
+    scoring = _Scoring(
+        label_matrix, relevant, pairs, tuple(cutoffs), similarities, rows, ranking, method.is_exact, at_a_time
+    )
     if relevant.kind == "graded":
-        return _graded(results, label_matrix, pairs, tuple(cutoffs), relevant)
-    up_to = None if count_all else n
-    class_wise, micro = _binary(results, label_matrix, pairs, tuple(cutoffs), relevant, up_to, measures or {})
+        return scoring.graded()
+    class_wise, micro = scoring.binary(None if count_all else n, measures or {})
     if relevant.kind == "any":
-        return micro.at(np.searchsorted(micro.query, pairs.query), pairs.label), micro
+        return micro.at(scoring.row, pairs.label), micro
     return class_wise, micro
 
 
-class _Results:
-    """Results of each query: from a ranking, or searched for some queries after the other."""
+class _Scoring:
+    """Class-wise queries and their results: from a ranking, or searched for some clips after the other.
+
+    Attributes
+    ----------
+    clips : np.ndarray [shape=(n_clips_that_query,), dtype=int]
+    starts : np.ndarray [shape=(n_clips_that_query,), dtype=int]
+        Where the queries of each clip begin.
+    row : np.ndarray [shape=(n_queries,), dtype=int]
+        Position in `clips` of each query.
+    """
 
     def __init__(
         self,
-        x: np.ndarray,
-        method: Method,
-        groups: np.ndarray | None,
+        label_matrix: scipy.sparse.csr_array,
+        relevant: Relevance,
+        pairs: Pairs,
+        cutoffs: tuple[int, ...],
+        similarities: Callable[[], Similarities],
         rows: np.ndarray,
         ranking: Ranking | None,
-        n: int,
+        is_exact: bool,
         at_a_time: tuple[int, int],
     ):
-        self.is_exact, self.rows, self.ranking, self.at_a_time = method.is_exact, rows, ranking, at_a_time
-        self.n = min(n, len(x) - 1)
-        self.similarities = functools.cache(lambda: Similarities(x, method.exact, groups))
-        if ranking is None:
-            self.similarities()  # once, before there are threads
+        self.label_matrix, self.relevant, self.pairs, self.cutoffs = label_matrix, relevant, pairs, cutoffs
+        self.similarities, self.rows, self.ranking = similarities, rows, ranking
+        self.is_exact, self.at_a_time = is_exact, at_a_time
+        self.clips, self.starts, self.row = np.unique(pairs.query, return_index=True, return_inverse=True)
 
-    def of(self, clips: np.ndarray) -> np.ndarray:
-        """Neighbours of some of the clips that query."""
-        if self.ranking is None:
-            return best(self.similarities(), clips, self.n, width=self.at_a_time[1])[0]
-        return self.ranking.neighbours[np.searchsorted(self.rows, clips)]
+    def neighbours(self, clips: np.ndarray) -> np.ndarray:
+        """Results of some of the clips."""
+        if self.ranking is not None:
+            return self.ranking.neighbours[np.searchsorted(self.rows, clips)]
+        n = min(max(self.cutoffs), self.label_matrix.shape[0] - 1)
+        return best(self.similarities(), clips, n, width=self.at_a_time[1])[0]
 
-    def first_ranks(
-        self, label_matrix: scipy.sparse.csr_array, query: np.ndarray, label: np.ndarray
-    ) -> np.ndarray:
-        """First relevant ranks of queries whose results hold no hit."""
-        returned = None if self.ranking is None else self.of(query)
-        return first_ranks(
-            self.similarities(),
-            label_matrix,
-            query,
-            label,
-            returned,
-            is_exact=self.is_exact,
-            at_a_time=self.at_a_time,
+    def measured(self, of_hits: Callable) -> list[np.ndarray]:
+        """What a function gives for all queries, from the hits of some clips' queries after the other.
+
+        It takes the hits of consecutive queries, the slices of the queries and of the clips that they are,
+        and where each clip's queries begin among them.
+        """
+        ends = np.append(self.starts, len(self.pairs.query))
+
+        def of_block(block: slice) -> list[np.ndarray]:
+            own = slice(ends[block.start], ends[block.stop])
+            row, label = self.row[own] - block.start, self.pairs.label[own]
+            hits = relevant_results(self.label_matrix, self.neighbours(self.clips[block]), row, label)
+            return of_hits(hits, own, block, self.starts[block] - own.start)
+
+        places = blocks(np.arange(len(self.clips)), self.at_a_time[0])
+        pieces = [slice(block[0], block[-1] + 1) for block in places] or [slice(0, 0)]
+        return [np.concatenate(part) for part in zip(*in_threads(of_block, pieces), strict=True)]
+
+    def graded(self) -> tuple[GradedPerQuery, GradedPerQuery]:
+        """NDCG@N: the gain of a result is that of the most specific class that it shares."""
+        weights = self.relevant.gains.astype(np.uint8)
+
+        def dcg(hits: np.ndarray, own: slice, block: slice, begins: np.ndarray) -> list[np.ndarray]:
+            gains = np.maximum.reduceat(hits * weights[self.pairs.label[own]][:, None], begins, axis=0)
+            return [formulas.discounted(gains, n) for n in self.cutoffs]
+
+        sums = dict(zip(self.cutoffs, self.measured(dcg), strict=True))
+        at_least = gain_counts(self.label_matrix, self.relevant, at_most=max(self.cutoffs))[:, self.clips]
+        most = {n: formulas.best_discounted(at_least, n) for n in self.cutoffs}
+        no_class = np.full(len(self.clips), -1)
+        micro = GradedPerQuery(self.clips, no_class, at_least[0], sums, most, relevance=self.relevant.name)
+        return micro.at(self.row, self.pairs.label), micro
+
+    def binary(self, up_to: int | None, measures: Mapping[str, Measure]) -> tuple[PerQuery, PerQuery]:
+        """AP@N, R1 and further measures: class-wise, and where any shared class counts."""
+        pairs, cutoffs, name = self.pairs, self.cutoffs, self.relevant.name
+        n_any = n_sharing_any(self.label_matrix, at_most=up_to, groups=self.relevant.groups)[self.clips]
+        keys: list[Key] = [(one, n) for one in measures for n in cutoffs]
+
+        def of_hits(hits: np.ndarray, own: slice, block: slice, begins: np.ndarray) -> list[np.ndarray]:
+            any_hits = np.logical_or.reduceat(hits, begins, axis=0)
+            found = []
+            for of_kind, n_relevant in ((hits, pairs.n_relevant[own]), (any_hits, n_any[block])):
+                found += [formulas.first_relevant_rank(of_kind), *formulas.precision_sums(of_kind, cutoffs)]
+                found += [measures[one](of_kind, n_relevant, n) for one in measures for n in cutoffs]
+            return found
+
+        found = self.measured(of_hits)
+        half = len(found) // 2
+        (first, *of_class), (any_first, *of_any) = found[:half], found[half:]
+        missing = np.flatnonzero((first == 0) & (pairs.n_relevant > 0))
+        if len(missing):
+            query, label = pairs.query[missing], pairs.label[missing]
+            returned = None if self.ranking is None else self.neighbours(query)
+            where = self.similarities(), self.label_matrix, query, label, returned
+            first[missing] = first_ranks(*where, is_exact=self.is_exact, at_a_time=self.at_a_time)
+        # The first result that shares any class is the first of those that share each.
+        earliest = np.minimum.reduceat(np.where(first > 0, first, self.label_matrix.shape[0]), self.starts)
+        any_first = np.where((any_first == 0) & (n_any > 0), earliest, any_first)
+        (sums, others), (any_sums, any_others) = (
+            (dict(zip(cutoffs, one, strict=False)), dict(zip(keys, one[len(cutoffs) :], strict=True)))
+            for one in (of_class, of_any)
         )
-
-
-def _graded(
-    results: _Results,
-    label_matrix: scipy.sparse.csr_array,
-    pairs: Pairs,
-    cutoffs: tuple[int, ...],
-    relevant: Relevance,
-) -> tuple[GradedPerQuery, GradedPerQuery]:
-    """NDCG@N: the gain of a result is that of the most specific class that it shares."""
-    weights = relevant.gains.astype(np.uint8)
-
-    def dcg(hits: np.ndarray, own: slice, block: slice, begins: np.ndarray) -> list[np.ndarray]:
-        gains = np.maximum.reduceat(hits * weights[pairs.label[own]][:, None], begins, axis=0)
-        return [formulas.discounted(gains, n) for n in cutoffs]
-
-    sums = measure(label_matrix, pairs, results.of, dcg, results.at_a_time[0])
-    clips, row = np.unique(pairs.query, return_inverse=True)
-    at_least = gain_counts(label_matrix, relevant, at_most=max(cutoffs))[:, clips]
-    micro = GradedPerQuery(
-        clips,
-        np.full(len(clips), -1),
-        at_least[0],
-        dict(zip(cutoffs, sums, strict=True)),
-        {n: formulas.best_discounted(at_least, n) for n in cutoffs},
-        relevance=relevant.name,
-    )
-    return micro.at(row, pairs.label), micro
-
-
-def _binary(
-    results: _Results,
-    label_matrix: scipy.sparse.csr_array,
-    pairs: Pairs,
-    cutoffs: tuple[int, ...],
-    relevant: Relevance,
-    up_to: int | None,
-    measures: Mapping[str, Measure],
-) -> tuple[PerQuery, PerQuery]:
-    """AP@N, R1 and further measures: class-wise, and where any shared class counts."""
-    clips, starts = np.unique(pairs.query, return_index=True)
-    n_any = n_sharing_any(label_matrix, at_most=up_to, groups=relevant.groups)[clips]
-    keys = [(name, n) for name in measures for n in cutoffs]
-
-    def of_hits(hits: np.ndarray, own: slice, block: slice, begins: np.ndarray) -> list[np.ndarray]:
-        any_hits = np.logical_or.reduceat(hits, begins, axis=0)
-        found = []
-        for of_kind, n_relevant in ((hits, pairs.n_relevant[own]), (any_hits, n_any[block])):
-            found += formulas.precision_sums(of_kind, cutoffs)
-            found += [measures[name](of_kind, n_relevant, n) for name, n in keys]
-            found += [formulas.first_relevant_rank(of_kind)]
-        return found
-
-    found = measure(label_matrix, pairs, results.of, of_hits, results.at_a_time[0])
-    half = len(found) // 2
-    (*of_class, first), (*of_any, any_first) = found[:half], found[half:]
-    missing = np.flatnonzero((first == 0) & (pairs.n_relevant > 0))
-    if len(missing):
-        first[missing] = results.first_ranks(label_matrix, pairs.query[missing], pairs.label[missing])
-    # The first result that shares any class is the first of those that share each.
-    earliest = np.minimum.reduceat(np.where(first > 0, first, label_matrix.shape[0]), starts)
-    any_first = np.where((any_first == 0) & (n_any > 0), earliest, any_first)
-
-    def values(found: list[np.ndarray]) -> tuple[dict, dict]:
-        sums, others = found[: len(cutoffs)], found[len(cutoffs) :]
-        return dict(zip(cutoffs, sums, strict=True)), dict(zip(keys, others, strict=True))
-
-    (sums, others), (any_sums, any_others) = values(of_class), values(of_any)
-    ways: dict[str, Any] = {"relevance": relevant.name}
-    no_class = np.full(len(clips), -1)
-    return (
-        PerQuery(pairs.query, pairs.label, pairs.n_relevant, sums, first, others=others, **ways),
-        PerQuery(clips, no_class, n_any, any_sums, any_first, True, up_to, others=any_others, **ways),
-    )
+        no_class = np.full(len(self.clips), -1)
+        return (
+            PerQuery(pairs.query, pairs.label, pairs.n_relevant, sums, first, False, None, name, others),
+            PerQuery(self.clips, no_class, n_any, any_sums, any_first, True, up_to, name, any_others),
+        )
 
 
 def _require_fit(

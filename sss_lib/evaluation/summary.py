@@ -16,28 +16,12 @@ import scipy.sparse
 
 from sss_lib.evaluation import protocols
 from sss_lib.evaluation import relevance as rules
-from sss_lib.evaluation.measures import Measure, average_precision, first_relevant_rank, ndcg
+from sss_lib.evaluation.measures import Measure
 from sss_lib.evaluation.protocols import Protocol
-from sss_lib.evaluation.queries import PerQuery, Scored, queries_table, read_queries
+from sss_lib.evaluation.queries import Scored
 from sss_lib.evaluation.relevance import Relevance
 from sss_lib.evaluation.scoring import per_query
 from sss_lib.search.ranking import Ranking
-
-__all__ = [
-    "PROTOCOLS",
-    "PerQuery",
-    "average_precision",
-    "evaluate",
-    "first_relevant_rank",
-    "levels",
-    "ndcg",
-    "per_query",
-    "queries_table",
-    "read_queries",
-    "summarise",
-]
-
-PROTOCOLS = tuple(protocols.NAMED)
 
 
 def evaluate(

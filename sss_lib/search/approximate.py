@@ -187,8 +187,7 @@ class FaissIndex:
             index = load_faiss().deserialize_index(content)
         except RuntimeError as error:
             raise ValueError(f"not an index of faiss: {str(error).splitlines()[-1]}") from None
-        fits = isinstance(index, type(expected)) and _facts(index) == _facts(expected)
-        if not fits or not index.is_trained:
+        if _kind(index) != _kind(expected) or not index.is_trained:
             kinds = [f"{type(one).__name__} of {one.d} dimensions" for one in (index, expected)]
             raise ValueError(f"holds a {kinds[0]}, not the {kinds[1]} that {method.name} has")
         return cls(index, method, dim, exponent)
@@ -251,10 +250,10 @@ def _quantiser(index: Any) -> Any:
     return getattr(storage, "pq", None)
 
 
-def _facts(index: Any) -> tuple:
-    """What tells indexes of one type from each other."""
+def _kind(index: Any) -> tuple:
+    """What tells indexes of faiss apart."""
     pq = _quantiser(index)
-    return index.d, index.metric_type, getattr(index, "nlist", 0), (pq.M, pq.nbits) if pq else ()
+    return type(index), index.d, index.metric_type, getattr(index, "nlist", 0), pq and (pq.M, pq.nbits)
 
 
 def _new(method: Method, dim: int) -> Any:

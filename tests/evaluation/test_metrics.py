@@ -8,7 +8,7 @@ import pytest
 import reference
 import scipy.sparse
 
-from sss_lib import bounds, metrics
+from sss_lib import bounds, intervals, metrics
 from sss_lib.search import Ranking, rank
 
 CLASSES = Path(__file__).parents[2] / "data" / "ontology" / "fsd50k_classes.csv"
