@@ -34,17 +34,6 @@ def evaluate(x, has_label, search, n, protocol="standard"):
     return metrics.evaluate(x, scipy.sparse.csr_array(has_label), labels, None, search, (n,), protocol)
 
 
-@hypothesis.given(collections(), searches, cutoffs)
-def test_a_query_without_anything_to_find_is_skipped_and_counted(collection, search, n):
-    x, has_label = collection
-    class_wise, micro = metrics.per_query(x, has_label, search=search, cutoffs=(n,))
-    others = has_label.sum(axis=0)[class_wise.label] - 1
-    np.testing.assert_array_equal(np.isnan(class_wise.scores("standard")["MAP", n]), others == 0)
-    np.testing.assert_array_equal(class_wise.first_rank == 0, others == 0)
-    assert len(class_wise.query) == has_label.sum()
-    assert len(micro.query) == has_label.any(axis=1).sum()
-
-
 @hypothesis.given(relevances, st.data())
 def test_swapping_a_hit_forward_never_scores_less(hits, data):
     place = data.draw(st.integers(0, len(hits) - 2))
@@ -73,42 +62,6 @@ def test_the_order_of_distinct_clips_changes_nothing(collection, search, n, rand
     random.shuffle(order)
     plain, moved = (evaluate(x[rows], has_label[rows], search, n) for rows in (slice(None), order))
     np.testing.assert_allclose(plain["value"], moved["value"])
-
-
-@hypothesis.given(collections(), searches, cutoffs, st.randoms(use_true_random=False))
-def test_with_ties_the_bounds_dont_move_with_the_order(collection, search, n, random):
-    x, has_label = collection
-    order = list(range(len(x)))
-    random.shuffle(order)
-    labels = [f"l{c}" for c in range(has_label.shape[1])]
-    for plain, moved in zip(
-        ties.bounds(x, has_label, search=search, cutoffs=(n,)),
-        ties.bounds(x[order], has_label[order], search=search, cutoffs=(n,)),
-        strict=True,
-    ):
-        plain, moved = (metrics.summarise(*one, labels) for one in (plain, moved))
-        is_ap = plain["metric"] == "MAP"
-        np.testing.assert_allclose(plain[is_ap]["value"], moved[is_ap]["value"])
-
-
-@hypothesis.given(collections(), searches)
-def test_where_all_clips_share_a_class_everything_is_found_at_once(collection, search):
-    x, _ = collection
-    scores = evaluate(x, np.ones((len(x), 1), bool), search, 20)
-    assert (scores["value"] == 1).all()
-
-
-@hypothesis.given(collections(), searches)
-def test_where_no_two_clips_share_a_class_there_is_no_score(collection, search):
-    x, _ = collection
-    assert evaluate(x, np.eye(len(x), dtype=bool), search, 5).empty
-
-
-@hypothesis.given(collections(), searches, cutoffs)
-def test_a_cutoff_beyond_the_corpus_is_the_corpus(collection, search, n):
-    x, has_label = collection
-    within, beyond = (evaluate(x, has_label, search, k) for k in (len(x) - 1, len(x) + n))
-    np.testing.assert_allclose(within["value"], beyond["value"])
 
 
 @hypothesis.given(collections(), cutoffs)

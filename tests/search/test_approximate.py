@@ -213,45 +213,6 @@ class TestRanking:
             search.rank(clusters(), "nns-Flat")
 
 
-class TestScores:
-    """R1 beyond what an approximate search returns, worked out by hand."""
-
-    X = np.array([[0.0], [1.0], [2.0], [3.0], [4.0]])
-    LABELS = np.array([[1, 0], [0, 1], [0, 1], [1, 0], [0, 1]], bool)
-
-    def first_rank(self, neighbours):
-        """R1 of clip 0 for its class, which clip 3 alone shares: rank 3 of the exact search."""
-        import scipy.sparse
-
-        rows = np.tile(np.array(neighbours, np.int32), (5, 1))
-        ranking = search.Ranking(rows, np.zeros(rows.shape, np.float32))
-        labels = scipy.sparse.csr_array(self.LABELS)
-        class_wise, _ = metrics.per_query(
-            self.X, labels, search="nns-IVF2-nprobe=1", cutoffs=(rows.shape[1],), ranking=ranking
-        )
-        return class_wise.scores("standard")["MR1", None][0]
-
-    def test_within_what_is_returned_it_is_read_off(self):
-        assert self.first_rank([3, 1, 2]) == 1
-
-    def test_beyond_it_the_exact_search_goes_on_with_the_clips_that_are_left(self):
-        assert self.first_rank([1]) == 3
-        assert self.first_rank([4, -1]) == 4  # 4, and then 1, 2, 3
-        assert self.first_rank([4, 2, -1]) == 4  # 4, 2, and then 1, 3
-
-    def test_a_miss_costs_at_least_all_that_was_returned(self):
-        assert self.first_rank([1, 2, 4]) == 4
-        assert self.first_rank([1, 2, 4, -1]) == 4
-
-    def test_an_exact_ranking_with_results_left_out_is_still_refused(self):
-        import scipy.sparse
-
-        rows = np.full((5, 3), -1, np.int32)
-        ranking = search.Ranking(rows, np.zeros(rows.shape, np.float32))
-        with pytest.raises(ValueError, match="results of the ranking are left out"):
-            metrics.per_query(self.X, scipy.sparse.csr_array(self.LABELS), cutoffs=(3,), ranking=ranking)
-
-
 @pytest.mark.parametrize("exact", list(search.SEARCHES))
 def test_first_ranks_are_those_of_the_results_and_then_of_the_exact_ranking_without_them(exact):
     import scipy.sparse
