@@ -187,7 +187,8 @@ class FaissIndex:
             index = load_faiss().deserialize_index(content)
         except RuntimeError as error:
             raise ValueError(f"not an index of faiss: {str(error).splitlines()[-1]}") from None
-        if _kind(index) != _kind(expected) or not index.is_trained:
+        fits = isinstance(index, type(expected)) and _sizes(index) == _sizes(expected)
+        if not fits or not index.is_trained:
             kinds = [f"{type(one).__name__} of {one.d} dimensions" for one in (index, expected)]
             raise ValueError(f"holds a {kinds[0]}, not the {kinds[1]} that {method.name} has")
         return cls(index, method, dim, exponent)
@@ -250,10 +251,10 @@ def _quantiser(index: Any) -> Any:
     return getattr(storage, "pq", None)
 
 
-def _kind(index: Any) -> tuple:
-    """What tells indexes of faiss apart."""
+def _sizes(index: Any) -> tuple:
+    """What tells indexes of one type apart."""
     pq = _quantiser(index)
-    return type(index), index.d, index.metric_type, getattr(index, "nlist", 0), pq and (pq.M, pq.nbits)
+    return index.d, index.metric_type, getattr(index, "nlist", 0), pq and (pq.M, pq.nbits)
 
 
 def _new(method: Method, dim: int) -> Any:

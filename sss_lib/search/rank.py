@@ -18,13 +18,13 @@ def rank(
     groups: np.ndarray | None = None,
     at_a_time: tuple[int, int] = BLOCKS,
 ) -> Ranking:
-    """Ranking of the corpus for each query, exact unless asked otherwise; the query is left out by its row.
+    """Ranking of the corpus for each query, without the query itself (by row).
 
     Equal scores are in row order; identical clips always have equal scores. An exact ranking is the same on
     every processor: each vector is rounded to some 20 bits of its largest value, nns from the mean of all
     clips, and then compared without rounding (see `similarity`). Scores are rounded once, to float32.
 
-    Memory holds a copy of the corpus in float32, what `at_a_time` bounds, and the results: 8 bytes each, thus
+    Memory holds a copy of the corpus in float32, the blocks of `at_a_time`, and the results: 8 bytes each,
     1.2 GB for a million queries with 150. `metrics.per_query` without a ranking keeps no results.
 
     Parameters
