@@ -117,7 +117,7 @@ def test_no_number_is_left_to_fill_in():
     lines = [line for path in DOCUMENTS for line in prose(path).splitlines()]
     cells = {cell.strip(" *\\") for line in lines for cell in (line.split("|") if "|" in line else [line])}
     unfilled = {cell for cell in cells if re.fullmatch(r"[A-Z][A-Z0-9_]+(, [A-Z][A-Z0-9_]+)*|\?+", cell)}
-    assert unfilled == {"R1, MR1"}
+    assert unfilled <= {"ISC", "MIT", "MR1", "NDCG", "R1, MR1"}
 
 
 def test_named_files_exist():
@@ -355,7 +355,8 @@ def papermill(arguments, request):
     given = [name for option, name in itertools.pairwise(options) if option == "-p"]
     assert set(given) <= set(notebook_parameters(ROOT / notebook))
     out = request.getfixturevalue("tmp_path") / "out.ipynb"
-    here("papermill")([notebook, str(out), *options, "--prepare-only"], request)
+    words = [str(ROOT / notebook), str(out), *options, "--prepare-only"]
+    importlib.import_module("papermill.cli").papermill.main(words, standalone_mode=False)
     assert "injected-parameters" in out.read_text() or not given
 
 
