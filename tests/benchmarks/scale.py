@@ -5,7 +5,7 @@ Every ratio is of medians within one run, on the same threads. Beyond 10,000 cli
 queries; what each job prepares once (timed by a single query) counts as it would with all of them.
 
     python tests/benchmarks/scale.py            measure, and compare with the table in figures/benchmarks/
-    python tests/benchmarks/scale.py --save     write the table and the plots, and the table into the README
+    python tests/benchmarks/scale.py --save     write the table, also into the README there, and the plots
 
 More options: --up-to=100000 for fewer sizes, --rounds=3, and --cpu for processor time on one thread, which
 can be compared where other work shares the cores. Only what was measured by the same clock, in as many rounds
@@ -279,7 +279,7 @@ def draw(table: pd.DataFrame, folder: Path) -> None:
     plots.save(figure, folder, "tools")
 
 
-def save(table: pd.DataFrame, folder: Path = FOLDER, readme: Path = ROOT / "README.md") -> None:
+def save(table: pd.DataFrame, folder: Path = FOLDER, readme: Path = FOLDER / "README.md") -> None:
     """Write table and plots, and the table into the README between its two marks."""
     folder.mkdir(parents=True, exist_ok=True)
     with artefacts.replacing(folder / "ratios.csv") as temporary:
