@@ -15,7 +15,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from sss_lib.io.download import is_full, locked
+from sss_lib.io.artefact import locked
+from sss_lib.io.download import is_full
 from sss_lib.io.split_zip import ArchiveError, JoinedZip
 
 BLOCK = 1 << 20

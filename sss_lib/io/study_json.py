@@ -5,8 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sss_lib.io.artefact import replacing
-from sss_lib.io.columns import Frames
+from sss_lib.io.artefact import Frames, replacing
 
 
 def read_json_embeddings(folder: str | Path) -> tuple[list[str], np.ndarray, np.ndarray]:
