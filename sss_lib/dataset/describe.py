@@ -5,7 +5,8 @@ import html
 import numpy as np
 import pandas as pd
 
-from sss_lib.dataset.dataset import Dataset, DatasetError
+from sss_lib.dataset.dataset import Dataset
+from sss_lib.dataset.ground_truth import DatasetError
 from sss_lib.dataset.taxonomy import Taxonomy
 from sss_lib.io import audio
 
@@ -20,7 +21,7 @@ def glance(collection: Dataset, report: pd.DataFrame) -> pd.DataFrame:
     ----------
     collection : Dataset
     report : pd.DataFrame
-        From `examination.verify`.
+        From `verification.verify`.
     """
     sizes, n_labels = collection.class_sizes(), int(collection.label_matrix.sum())
     licences = collection.clips["licence"].replace("", "not told").value_counts()

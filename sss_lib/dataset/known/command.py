@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from sss_lib.dataset import dataset
+from sss_lib.dataset import sources
 from sss_lib.dataset.known import CATALOGUE
 
 
@@ -21,12 +21,12 @@ def main(arguments: list[str] | None = None) -> int:
             size = f"{n_bytes / 1e9:.1f} GB" if one.archives else "comes with the repository"
             print(f"{name:14}{one.title:20}{size:27}{one.licence}; {one.source}")
     for name in options.names:
-        known, root = dataset.known_as(name, options.data_dir)
+        known, root = sources.known_as(name, options.data_dir)
         if not known:
             print(f"error: {name!r} is not among the known: {', '.join(CATALOGUE)}", file=sys.stderr)
             return 2
         try:
-            dataset.fetch(name, options.data_dir, keep_parts=not options.delete_parts)
+            sources.fetch(name, options.data_dir, keep_parts=not options.delete_parts)
         except (OSError, ValueError) as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
