@@ -52,8 +52,8 @@ def verify(dataset: Dataset, n_jobs: int = -1) -> pd.DataFrame:
 
     work = (joblib.delayed(_examine)(path) for path in dataset.clips["path"])
     rows = joblib.Parallel(n_jobs, prefer="threads", return_as="generator", batch_size=8)(work)
-    about = {"desc": f"verifying {dataset.name}", "unit": "clip", "mininterval": 0.5}
-    report = pd.DataFrame(tqdm(rows, total=len(dataset), **about), columns=list(_ROW))
+    bar = tqdm(rows, f"verifying {dataset.name}", len(dataset), unit="clip", mininterval=0.5)
+    report = pd.DataFrame(bar, columns=list(_ROW))
     report.insert(0, "fname", dataset.clips["fname"].to_numpy())
     return report
 
@@ -169,10 +169,8 @@ def report_on(
         From `verify`.
     problems : iterable of str
         What doesn't fit together (see `dataset.inspect`).
-    known : Collection, optional
-        What it should be; None for a subset or a folder of one's own.
-    root : Path, optional
-        The folder of that collection.
+    known, root : Collection and Path, optional
+        What it should be, and its folder; None for a subset or a folder of one's own.
     """
     findings = [
         *(_parts(known, root) + _unpacked(known, root) if known and root else []),
@@ -182,10 +180,8 @@ def report_on(
         *_audio(clips),
         *(_published_audio(clips, known.expected()) if known and known.expected else []),
     ]
-    title = f"{dataset.name}: {len(dataset):,} clips"
-    if known:
-        title += f" of {known.title} ({known.source}; {known.licence})"
-    return Report(title, tuple(findings))
+    collection = f" of {known.title} ({known.source}; {known.licence})" if known else ""
+    return Report(f"{dataset.name}: {len(dataset):,} clips{collection}", tuple(findings))
 
 
 def _parts(known: Collection, root: Path) -> list[Finding]:

@@ -22,7 +22,7 @@ from sss_lib.io.artefact import (
     to_table,
 )
 from sss_lib.io.code import code_digest
-from sss_lib.io.study_json import read_json_embeddings, write_json_embeddings
+from sss_lib.io.study_json import read_json_embeddings
 
 if TYPE_CHECKING:
     from sss_lib.experiment.grid import Grid, Variant
@@ -41,7 +41,6 @@ __all__ = [
     "to_frames",
     "to_matrix",
     "to_table",
-    "write_json_embeddings",
 ]
 
 _P = ParamSpec("_P")

@@ -19,6 +19,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             *("Artefact", "DamagedArtefactError", "StaleArtefactError", "locked", "replacing"),
             *("Frames", "to_frames", "to_matrix", "to_table"),
         ],
-        "study_json": ["read_json_embeddings", "write_json_embeddings"],
+        "study_json": ["read_json_embeddings"],
     },
 )

@@ -97,8 +97,10 @@ def _unpack_all(parts: list[Path], into: Path, progress: bool) -> None:
     into.mkdir()
     units = {"unit": "B", "unit_scale": True, "unit_divisor": 1024}
     is_zip = parts[-1].suffix.lower() == ".zip"
-    total = n_unpacked_bytes(parts) if is_zip else None
-    if total is not None:
+    total = None  # a tar.gz doesn't tell
+    if is_zip:
+        with _opened(parts) as archive:
+            total = sum(info.file_size for info in archive.infolist())
         require_space(into, total, f"unpack {parts[-1].name}")
     members = _zip_members(parts) if is_zip else _tar_members(parts[-1])
     with tqdm(desc=f"unpacking {parts[-1].name}", total=total, disable=not progress, **units) as bar:
@@ -124,12 +126,6 @@ def _unpack_all(parts: list[Path], into: Path, progress: bool) -> None:
                     bar.update(len(block))
             if checksum not in (None, found):  # zipfile doesn't check an entry that claims to be empty
                 raise zipfile.BadZipFile(f"{name!r} has another checksum")
-
-
-def n_unpacked_bytes(parts: Sequence[Path]) -> int:
-    """Total size of the files of a zip, by its own directory."""
-    with _opened(parts) as archive:
-        return sum(info.file_size for info in archive.infolist())
 
 
 def contents(parts: Sequence[Path]) -> dict[str, tuple[int, int]]:
