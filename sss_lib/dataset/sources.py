@@ -54,11 +54,11 @@ def load(
     OSError
         If a known collection can't be fetched.
     """
+    check_is_name(name_or_folder)
     known, root = known_as(name_or_folder, data_dir)
     if known:
         collection.fetch(known, root)
-    else:
-        check_is_name(name_or_folder)
+        known.check_exists(root)
     dataset, problems = _read(known, root, query, name, add_ancestors)
     if problems:
         raise DatasetError("\n".join(problems))
@@ -114,13 +114,8 @@ def check_exists(
     """Return what `known_as` does; raise DatasetError if anything of it is missing. Nothing is fetched."""
     check_is_name(name_or_folder)
     known, root = known_as(name_or_folder, data_dir)
-    if known and not root.is_dir():
-        raise DatasetError(
-            f"{root}, the dataset {known.name!r}, does not exist: check data_dir, or {known.how_to_fetch}"
-        )
-    if known and (missing := known.missing(root)):
-        folders = ", ".join(archive.folder for archive in missing)
-        raise DatasetError(f"{root} lacks {folders} of {known.title}: {known.how_to_fetch}")
+    if known:
+        known.check_exists(root)
     return known, root
 
 

@@ -85,6 +85,12 @@ def test_an_unknown_name_says_what_would_do(tmp_path, name):
         dataset.load(name, tmp_path)
 
 
+@pytest.mark.parametrize("look", [dataset.load, dataset.inspect])
+def test_another_data_folder_is_told(tmp_path, look):
+    with pytest.raises(DatasetError, match=r"mini, the dataset 'mini', does not exist: check data_dir, or"):
+        look("mini", tmp_path)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sss_lib.dataset.ground_truth import GroundTruth
+from sss_lib.dataset.ground_truth import DatasetError, GroundTruth
 from sss_lib.dataset.taxonomy import Taxonomy
 from sss_lib.io import archives, download
 from sss_lib.io.artefact import locked
@@ -121,15 +121,21 @@ class Collection:
     archives: tuple[Archive, ...] = ()
     expected: Callable[[], Expected] | None = None
 
-    @property
-    def how_to_fetch(self) -> str:
-        """Remedy for a missing copy, for messages."""
-        return f"run `make data DATASET={self.name}`" if self.archives else "check out the repository again"
-
     def missing(self, root: Path) -> list[Archive]:
         """Archives without a folder; none if the dataset needs none of these."""
         absent = [archive for archive in self.archives if not (root / archive.folder).is_dir()]
         return absent if any(archive.is_read for archive in absent) else []
+
+    def check_exists(self, root: Path) -> None:
+        """Raise DatasetError with the remedy if there is no copy, or anything of it is missing."""
+        remedy = f"run `make data DATASET={self.name}`" if self.archives else "check out the repository again"
+        if not root.is_dir():
+            raise DatasetError(
+                f"{root}, the dataset {self.name!r}, does not exist: check data_dir, or {remedy}"
+            )
+        if missing := self.missing(root):
+            folders = ", ".join(archive.folder for archive in missing)
+            raise DatasetError(f"{root} lacks {folders} of {self.title}: {remedy}")
 
     def remotes(self, root: Path, archive: Archive | None = None) -> list[download.Remote]:
         """Parts of one archive, or of all, with their places."""
