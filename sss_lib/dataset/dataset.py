@@ -34,7 +34,7 @@ class Dataset:
     families : dict of str to str
         Label to family; a label without a family is absent.
     root : str
-        Folder of the collection; "" if that isn't known.
+        Folder of the collection; "" if unknown.
     """
 
     name: str
@@ -48,9 +48,9 @@ class Dataset:
         return len(self.clips)
 
     def select(self, fnames: list[str]) -> "Dataset":
-        """Return the dataset of these clips, which must be in the dataset's order.
+        """Return the dataset of these clips, in the dataset's order, with all labels.
 
-        Failed clips have no embedding: this is how the rest keeps its labels. All labels are kept.
+        Failed clips have no embedding: a stage selects the others, so that rows and labels match.
 
         Raises
         ------
@@ -131,7 +131,7 @@ class Dataset:
         return self.label_matrix[:, [self.labels.index(label)]].toarray().ravel()
 
     def require_labels(self) -> None:
-        """Raise DatasetError if nothing would say which results are right: no label, or none of two clips."""
+        """Raise DatasetError if no query could be scored: no labels, or no label of two clips."""
         if not self.labels:
             raise DatasetError(
                 f"{self.name} has no labels: nothing says which results are right, so none can be scored. "
@@ -149,7 +149,7 @@ class Dataset:
         return pd.Series(np.asarray(self.label_matrix.sum(axis=0)).ravel(), self.labels, dtype=int)
 
     def n_unqueryable(self) -> int:
-        """How many classes have fewer than two clips, so that no query can find another."""
+        """Number of classes with fewer than two clips: a query finds no other clip of its class."""
         return int((self.class_sizes() < 2).sum())
 
 

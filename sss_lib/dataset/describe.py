@@ -1,4 +1,4 @@
-"""A collection at a glance: what it has, the tree of its classes, which occur together, how one sounds."""
+"""A collection in numbers: its sizes, the tree of its classes, which of them co-occur, and a player."""
 
 import html
 
@@ -15,7 +15,7 @@ PREVIEW_S, PREVIEW_HZ = 10.0, 22050
 
 
 def glance(collection: Dataset, report: pd.DataFrame) -> pd.DataFrame:
-    """What there is, in numbers: a table of two columns.
+    """Numbers of clips, classes, labels and uploaders, as a table of two columns.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def tree(collection: Dataset, classes: Taxonomy | None = None, *, depth: int = 4
     classes : Taxonomy, optional
         Without it, all classes of a family are on one level.
     depth : int
-        Levels that are shown, the families being the first; what is below is counted.
+        Levels to show, families being the first; classes below are counted.
     """
     sizes = collection.class_sizes()
     above = classes.parents if classes else {}
@@ -70,7 +70,7 @@ def tree(collection: Dataset, classes: Taxonomy | None = None, *, depth: int = 4
 
 
 def co_occurrence(collection: Dataset, n: int = 20) -> pd.DataFrame:
-    """Of the n largest classes, the share of each row's clips that have the column's class too.
+    """Share of the clips of one class (row) that also have another (column), for the n largest classes.
 
     Returns
     -------
@@ -89,7 +89,7 @@ def co_occurrence(collection: Dataset, n: int = 20) -> pd.DataFrame:
 
 
 def player(collection: Dataset, label: str | None = None, seed: int = 0) -> str:
-    """Page with a random clip of a class, to hear, and what is known of it, as HTML.
+    """Player of a random clip of a class, with its labels, uploader and licence, as HTML.
 
     Parameters
     ----------

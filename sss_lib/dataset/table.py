@@ -16,7 +16,7 @@ from sss_lib.io.artefact import Artefact
 
 
 def fingerprint(dataset: Dataset) -> str:
-    """Digest of what the collection says and of every file's name, size and time of change: cheap to take."""
+    """Digest of the ground truth, and of every file's name, size and time of change: no file is read."""
     digest = hashlib.sha256(dataset.clips.drop(columns="path").to_csv(index=False).encode())
     digest.update(json.dumps(dataset.families, sort_keys=True).encode())
     for path in dataset.clips["path"]:
@@ -32,7 +32,13 @@ def fingerprint(dataset: Dataset) -> str:
 
 
 def write(artefact: Artefact, dataset: Dataset, report: pd.DataFrame) -> None:
-    """Write the dataset's table with the verification report's columns beside it."""
+    """Write the table of a dataset with the columns of `verify`.
+
+    Raises
+    ------
+    DatasetError
+        If the artefact holds another collection of the same name.
+    """
     if artefact.path.is_file():
         before, now = _root(read(dataclasses.replace(artefact, inputs={}))), _root(dataset)
         if not (before.is_relative_to(now) or now.is_relative_to(before)):

@@ -131,7 +131,7 @@ def duration_s(path: str | Path) -> float:
             return about.frames / about.samplerate
     except (soundfile.LibsndfileError, OSError):
         pass
-    told_s = ffmpeg.told_duration_s(path)
+    told_s = ffmpeg.duration_s(path)
     try:
         return sum(len(block) / rate_hz for block, rate_hz in blocks(path)) if told_s is None else told_s
     except AudioError:
