@@ -10,7 +10,7 @@ import numpy as np
 from sss_lib.processing.checks import require_finite
 
 if TYPE_CHECKING:
-    from sss_lib.io.columns import Frames
+    from sss_lib.io.artefact import Frames
 
 AGGREGATIONS = ("mean", "max", "median", "none")
 
