@@ -11,7 +11,8 @@ import soundfile
 from sss_lib import audio, experiment, models
 from sss_lib.experiment import NOTEBOOKS, Variant
 from sss_lib.experiment.store import Store, to_matrix
-from sss_lib.listening import Board, Controls, MapControls, SoundMap, Study, layouts, outside, views
+from sss_lib.listening import Board, Controls, MapControls, SoundMap, Study, external_queries, views
+from sss_lib.listening import map as sound_maps
 from sss_lib.listening import serve as serving
 from sss_lib.listening.selection import Steps, candidates
 from sss_lib.models.catalogue import CATALOGUE
@@ -225,7 +226,7 @@ class TestBoard:
 class TestOutside:
     def test_a_clip_of_the_collection_finds_itself_first(self, board):
         path = board.study.sounds.path(board.study.row("tone0"))
-        for system, results in outside.search_sound(
+        for system, results in external_queries.query_sound(
             board.study, list(board.study.systems.values()), path, 3
         ).items():
             rows = [row for row, _ in results]
@@ -272,7 +273,7 @@ class TestOutside:
         assert board.view["query"]["about"]["title"] == "own.wav"
 
     def test_a_large_upload_is_refused_before_it_is_kept(self):
-        upload = outside.Upload(most_bytes=10)
+        upload = external_queries.Upload(most_bytes=10)
         upload.add(b"12345678", 0, last=False)
         with pytest.raises(ValueError, match="too large"):
             upload.add(b"12345678", 8, last=True)
@@ -291,16 +292,18 @@ class TestOutside:
         def die(spec):
             return os._exit(1) if spec.name == dying.variant.model else np.ones((1, spec.dim), np.float32)
 
-        found = outside._search(board.study, board.systems, die, 3)
+        found = external_queries._query(board.study, board.systems, die, 3)
         assert found[dying] == "The model's process has ended, perhaps for want of memory: search again."
         assert len(found[living]) == 3
         path = board.study.sounds.path(board.study.row("tone0"))
-        assert len(outside.search_sound(board.study, [dying], path, 3)[dying]) == 3
+        assert len(external_queries.query_sound(board.study, [dying], path, 3)[dying]) == 3
 
     def test_a_model_that_fails_in_its_own_way_says_so(self, board, monkeypatch):
-        monkeypatch.setattr(outside, "_rank", lambda *_: {}[0])
+        monkeypatch.setattr(external_queries, "_rank", lambda *_: {}[0])
         path = board.study.sounds.path(board.study.row("tone0"))
-        assert outside.search_sound(board.study, board.systems, path, 3) == dict.fromkeys(board.systems, "0")
+        assert external_queries.query_sound(board.study, board.systems, path, 3) == dict.fromkeys(
+            board.systems, "0"
+        )
 
     def test_a_system_without_what_02_fitted_says_so_and_the_others_search(self, board, tmp_path):
         study = board.study
@@ -308,7 +311,7 @@ class TestOutside:
         away = fitted.rename(tmp_path / "away")
         try:
             path = study.sounds.path(study.row("tone0"))
-            found = outside.search_sound(study, board.systems, path, 3)
+            found = external_queries.query_sound(study, board.systems, path, 3)
         finally:
             away.rename(fitted)
         assert len(found[study.system(PCA)]) == 3
@@ -408,15 +411,15 @@ class TestMap:
 
     def test_a_layout_is_kept_and_read_again(self, board, monkeypatch):
         variant = board.systems[0].variant
-        first = layouts.read_or_make(board.study.store, board.study.name, variant, "pca")
-        monkeypatch.setattr(layouts, "project", lambda *_: 1 / 0)
-        again = layouts.read_or_make(board.study.store, board.study.name, variant, "pca")
+        first = sound_maps.read_or_make(board.study.store, board.study.name, variant, "pca")
+        monkeypatch.setattr(sound_maps, "project", lambda *_: 1 / 0)
+        again = sound_maps.read_or_make(board.study.store, board.study.name, variant, "pca")
         assert first[0] == again[0]
         np.testing.assert_array_equal(first[1], again[1])
 
     def test_a_layout_that_cannot_be_made_says_so_on_the_board(self, board, monkeypatch):
         controls = MapControls(SoundMap(board), Controls(board))
-        monkeypatch.setattr(layouts, "read_or_make", lambda *_: 1 / 0)
+        monkeypatch.setattr(sound_maps, "read_or_make", lambda *_: 1 / 0)
         controls.layout_of.value = "tsne"
         assert board.status == "division by zero"
 

@@ -289,10 +289,11 @@ def test_jupyterlab_keeps_its_shortcuts_with_control_and_the_board_its_letters(b
 def test_a_kernel_that_is_gone_is_told(board):
     told = board.page.evaluate(
         """() => {
-        const board = [...document.querySelectorAll('*')].find(el => el.sssBoard).sssBoard, { model } = board;
-        board.model = { send: () => { throw new Error('Cannot send') } };
-        const told = board.ask({ask: 'hello'}).catch(error => error.message);
-        board.model = model;
+        const { kernel } = [...document.querySelectorAll('*')].find(el => el.sssBoard).sssBoard;
+        const { model } = kernel;
+        kernel.model = { send: () => { throw new Error('Cannot send') } };
+        const told = kernel.ask({ask: 'hello'}).catch(error => error.message);
+        kernel.model = model;
         return told; }"""
     )
     assert told == "No kernel answers: run this notebook's cells to listen, or reload the page."
