@@ -72,8 +72,8 @@ class Judgements:
         line = {"id": uuid.uuid4().hex, "at": datetime.now(UTC).isoformat(timespec="seconds")}
         text = json.dumps({**line, "judge": judge.strip(), "kind": kind, **about}, ensure_ascii=False) + "\n"
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        # One unbuffered write in append mode, so that lines of several judges stay apart. A torn line, which a
-        # crash may leave, is ended by a line break before the new one.
+        # One unbuffered write in append mode, so that lines of several judges stay apart. A line that a
+        # crash has torn is ended by a line break before the new one.
         with open(self.path, "a+b", buffering=0) as file:
             if file.seek(0, os.SEEK_END):
                 file.seek(-1, os.SEEK_END)
