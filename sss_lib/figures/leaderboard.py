@@ -52,13 +52,8 @@ def collect(store: Store) -> pd.DataFrame:
             continue
         scores = scores[scores["level"].isin(LEVELS)]
         recipe = about["recipe"]
-        found.append(
-            scores.assign(
-                digest=about["digest"],
-                version=about.get("version", recipe.get("version")),
-                code=recipe["code"],
-            )
-        )
+        version = about.get("version", recipe.get("version"))  # older artefacts have it in the recipe
+        found.append(scores.assign(digest=about["digest"], version=version, code=recipe["code"]))
     every = pd.concat([one for one in found if len(one)] or found, ignore_index=True)
     if "level" not in every:
         raise ValueError(f"there are no scores under {path.parent}: run a grid first, as with `make run`")
@@ -103,9 +98,8 @@ def ranked(scores: pd.DataFrame) -> pd.DataFrame:
         names = {"value": measure, "ci_low": f"{measure} low", "ci_high": f"{measure} high"}
         parts.append(rows.rename(columns=names)[[*keys, *names.values()]])
     wide = functools.reduce(lambda left, right: left.merge(right, on=keys, how="outer"), parts)
-    first = min((c for c in wide if c.startswith("MAP@") and c[4:].isdigit()), key=lambda c: int(c[4:]))
     by = ["dataset", "protocol", "level", "rounded", "simplicity"]
-    wide = wide.assign(rounded=wide[first].round(9), simplicity=simplicity(wide))
+    wide = wide.assign(rounded=wide[_measures(wide)[0]].round(9), simplicity=simplicity(wide))
     wide = wide.sort_values(by, ascending=[True, True, True, False, True], kind="stable")
     return wide.drop(columns=by[-2:]).reset_index(drop=True)
 
@@ -113,23 +107,12 @@ def ranked(scores: pd.DataFrame) -> pd.DataFrame:
 def page(table: pd.DataFrame) -> str:
     """HTML page of `ranked` that sorts and filters without a network."""
     measures = _measures(table)
+    columns = [[f"{name}{end}" for end in ("", " low", " high")] for name in measures]
     rows = [
-        {
-            "dataset": row["dataset"],
-            "protocol": row["protocol"],
-            "level": row["level"],
-            "system": display_name(row["model"]),
-            "how": describe_system(row),
-            "present": bool(row["present"]),
-            "digest": row["digest"][:12],
-            "measures": [
-                [
-                    None if pd.isna(row[f"{name}{end}"]) else row[f"{name}{end}"]
-                    for end in ("", " low", " high")
-                ]
-                for name in measures
-            ],
-        }
+        {name: row[name] for name in ("dataset", "protocol", "level")}
+        | {"system": display_name(row["model"]), "how": describe_system(row)}
+        | {"present": bool(row["present"]), "digest": row["digest"][:12]}
+        | {"measures": [[None if pd.isna(row[one]) else row[one] for one in names] for names in columns]}
         for row in table.to_dict("records")
     ]
     content = json.dumps({"measures": measures, "rows": rows})
@@ -141,6 +124,14 @@ def _measures(table: pd.DataFrame) -> list[str]:
     """Return the columns of measures, without their intervals: MAP@N by N, then MR1."""
     found = [c for c in table if c.startswith(("MAP@", "MR1")) and not c.endswith((" low", " high"))]
     return sorted(found, key=lambda name: (name == "MR1", int(name[4:]) if "@" in name else 0))
+
+
+def _printed(best: pd.DataFrame) -> str:
+    words = [describe_system(row) for row in best.to_dict("records")]
+    columns = {"System": best["model"].map(display_name), "Processing and search": words}
+    for name in _measures(best):
+        columns[name] = [number(value, 3 if "@" in name else 1) for value in best[name]]
+    return pd.DataFrame(columns).to_string(index=False)
 
 
 @functools.cache
@@ -170,18 +161,7 @@ def main(arguments: list[str] | None = None) -> int:
     shown = table[(table["protocol"] == "standard") & (table["level"] == "macro") & table["present"]]
     for dataset, own in shown.groupby("dataset", sort=False):
         own = of_exact(own)  # the best system is chosen among exact searches, as in notebook 05
-        best = own.drop_duplicates("model")
         print(f"\n{dataset}: each model's best of {len(own)} systems, macro, protocol 'standard'\n")
-        printed = pd.DataFrame(
-            {
-                "System": best["model"].map(display_name),
-                "Processing and search": [describe_system(row) for row in best.to_dict("records")],
-                **{
-                    name: [number(value, 3 if "@" in name else 1) for value in best[name]]
-                    for name in _measures(best)
-                },
-            }
-        )
-        print(printed.to_string(index=False))
+        print(_printed(own.drop_duplicates("model")))
     print(f"\n{len(table)} rows, also of results that are gone: {path}")
     return 0
