@@ -400,6 +400,7 @@ def test_the_controls_change_what_is_shown(board):
 def test_names_from_the_collection_stay_text(board):
     board.show("tone0")
     assert small_study.HOSTILE in board.page.locator(".sss-query >> nth=0").inner_text()
+    assert "false" not in board.page.locator(".sss-board >> nth=0").inner_text()
     assert board.page.evaluate("window.hacked") is None
     assert board.page.locator(".sss-board img").count() == 0
     assert board.page.locator(".sss-board a[href^='javascript']").count() == 0

@@ -7,7 +7,7 @@ function node(tag, about = {}, ...children) {
     else if (name === "class") element.className = value;
     else if (value !== false && value != null) element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.filter((child) => child != null && child !== ""));
+  element.append(...children.filter((child) => child || child === 0)); // a condition may leave one out
   return element;
 }
 
