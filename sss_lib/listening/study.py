@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sss_lib.dataset import dataset as datasets
+from sss_lib.dataset import table as datasets
 from sss_lib.experiment.grid import RULE, Variant
 from sss_lib.experiment.results import index_of
 from sss_lib.experiment.scores import best_systems, describe_system
