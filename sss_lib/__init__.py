@@ -68,7 +68,6 @@ PLACES = {
     "paper": "figures.paper",
     "plots": "figures.plots",
     "published": "figures.published",
-    "reports": "figures.reports",
     "tables": "figures.tables",
     "tradeoffs": "figures.tradeoffs",
     "listening": "listening",

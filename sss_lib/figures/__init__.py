@@ -2,9 +2,9 @@
 
 Tidy scores come in; plots, tables, the leaderboard and the paper go out.
 
-- `tables`, `reports`, `text`: tables that a person reads; files of them.
+- `tables`: tables of scores for readers; `text`: numbers, captions and tables as HTML, LaTeX, Markdown, CSV.
 - `plots/`: one function a kind of figure.
-- `published`, `claims`: the study's numbers and claims, and what is measured here beside them.
-- `tradeoffs`: what an approximate search saves, and loses.
-- `leaderboard`, `paper`: every score that was computed here; the paper, the poster and the slides.
+- `published`, `claims`: the study's numbers and claims, compared with the measurements here.
+- `tradeoffs`: time and memory that an approximate search saves, and accuracy that it loses.
+- `leaderboard`: all scores computed in this checkout; `paper`: the paper, the poster and the slides.
 """

@@ -1,9 +1,11 @@
-"""What the study claims, tested as claims on whatever collection is at hand.
+"""The study's claims, tested on any collection.
 
-Each claim sets two arms of systems against each other that differ in one thing only, pair by pair. The effect
-is the difference in macro MAP@N, averaged over the pairs; its interval comes from drawing the queries anew,
-the same draws for both arms. On vectors of unit length the exact searches rank alike: pairs that compare the
-same rankings count once, and a pair of equal rankings not at all.
+A claim compares two arms of systems, pair by pair; the systems of a pair differ in one setting. The effect is
+the mean over the pairs of the difference in macro MAP@N. Its interval resamples the queries, with the same
+draws for both arms.
+
+All exact searches rank vectors of unit length alike, as |x - y|^2 = 2 - 2 <x, y>. So pairs that compare the
+same two rankings count once, and a pair of equal rankings not at all.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,22 +22,23 @@ from sss_lib.search.naming import parse
 
 System = tuple[Variant, str]
 Pairs = list[tuple[System, System]]
-LITTLE = 0.02
-"""Less than this in macro MAP@N is called nothing: two units of the last digit that the study prints."""
+NEGLIGIBLE = 0.02
+"""Equivalence margin: the smallest difference of interest in macro MAP@N, two units of the last digit that
+the study prints."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim of the study: that one arm finds more than the other, as much, or not less.
+    """One claim of the study about two arms of systems.
 
     Attributes
     ----------
     words : str
-        As a sentence.
+        The claim as a sentence.
     says : str
-        "more", "as much" or "not less": of the first arm, compared with the second.
+        That the first arm finds "more" than the second, "as much" or "not less".
     pairs : callable
-        Systems that were run to pairs of a system of each arm.
+        From the systems that ran to pairs of them, one of each arm.
     """
 
     words: str
@@ -44,7 +47,7 @@ class Claim:
 
 
 def by_search(one: str, other: str) -> Callable[[Sequence[System]], Pairs]:
-    """Pairs of searches over the same embeddings, of contenders processed as they should be."""
+    """Pairs of searches over the same embeddings of a contender."""
     return lambda systems: [
         ((variant, one), (variant, other))
         for variant in dict.fromkeys(variant for variant, _ in systems)
@@ -53,10 +56,9 @@ def by_search(one: str, other: str) -> Callable[[Sequence[System]], Pairs]:
 
 
 def by_field(field: str, one: object, other: object) -> Callable[[Sequence[System]], Pairs]:
-    """Pairs of variants of unit length that differ in one field, searched alike.
+    """Pairs of contenders that differ in one field, with vectors of unit length and the same search.
 
-    Of contenders, as in `by_search`. On raw embeddings PCA would be praised for what its centring does to
-    the inner product.
+    Raw embeddings are left out: PCA centres them, and the inner product would gain by that alone.
     """
     changed: dict[str, Any] = {field: other}
     return lambda systems: [
@@ -70,7 +72,7 @@ def by_field(field: str, one: object, other: object) -> Callable[[Sequence[Syste
 
 
 def is_contender(variant: Variant) -> bool:
-    """Whether a variant is of no floor, and its features are scaled if its model declares that.
+    """Whether a variant is no baseline, and its features are scaled exactly if its model asks for that.
 
     Examples
     --------
@@ -82,10 +84,10 @@ def is_contender(variant: Variant) -> bool:
 
 
 def ranks_like(system: System) -> System:
-    """The same for systems whose rankings are the same, but for rounding: one that stands for them.
+    """Representative of the systems that give the same rankings, up to rounding.
 
-    On vectors of unit length, be it by the input of PCA for want of PCA, all exact searches rank alike, and
-    cosine ranks as if they had it.
+    All exact searches rank vectors of unit length alike, and cosine ranks as if vectors had unit length.
+    Without PCA, unit length before it is unit length after it.
 
     Examples
     --------
@@ -103,7 +105,7 @@ def ranks_like(system: System) -> System:
 
 
 def distinct(pairs: Pairs) -> Pairs:
-    """Pairs of unlike rankings, and of those that compare the same two rankings the first."""
+    """Pairs of different rankings; of those that compare the same two rankings, the first."""
     kept: dict[tuple[System, System], tuple[System, System]] = {}
     for a, b in pairs:
         kept.setdefault((ranks_like(a), ranks_like(b)), (a, b))
@@ -134,7 +136,7 @@ PROCESSING = (
     Claim("Median and mean over time find as much.", "as much", by_field("aggregation", "median", "mean")),
     Claim("PCA to 100 dimensions costs nothing.", "not less", by_field("n_components", 100, None)),
 )
-"""Of how embeddings are processed and searched: tested on all systems."""
+"""Claims about processing and search, tested on all systems."""
 MODALITIES = (
     Claim(
         "Models of audio and language find more than models of audio alone.", "more", by_modality("A&L", "A")
@@ -143,7 +145,7 @@ MODALITIES = (
         "Models of audio alone find more than models of audio and images.", "more", by_modality("A", "A&I")
     ),
 )
-"""Of what a model was trained on: tested on each model's best system."""
+"""Claims about training data, tested on each model's best system."""
 
 
 def check(
@@ -160,19 +162,19 @@ def check(
     ----------
     claims : sequence of Claim
     systems : sequence of (Variant, str)
-        Those that were run.
+        Those that ran.
     scores_of : callable
-        System to the AP@N of every class-wise query: float [n_queries], nan where it has no answer.
+        From a system to the AP@N of every class-wise query: float [n_queries], nan without a relevant clip.
     label, query : np.ndarray [shape=(n_queries,), dtype=int]
-        Class and clip of each of these queries.
+        Class and clip of each query.
     **options
         See `paired.macro_difference`.
 
     Returns
     -------
     pd.DataFrame
-        claim, pairs (how many distinct ones), effect, ci_low, ci_high, verdict ("holds", "fails", "open", or
-        "not tested" where no pair was run), and the result in words.
+        claim, pairs (number of distinct ones), effect, ci_low, ci_high, verdict ("holds", "fails", "open", or
+        "not tested" if no pair ran), and the result in words.
     """
     rows = []
     for claim in claims:
@@ -194,7 +196,7 @@ def check(
 
 
 def _mean(systems: Sequence[System], scores_of: Callable[[System], np.ndarray]) -> np.ndarray:
-    """Mean of the systems' scores, query by query; a system in several pairs counts as often."""
+    """Mean score of each query over the systems; a system of several pairs counts once for each."""
     total: np.ndarray | float = 0.0
     counts: Mapping[System, int] = pd.Series(systems).value_counts().to_dict()
     for system, count in counts.items():
@@ -203,7 +205,10 @@ def _mean(systems: Sequence[System], scores_of: Callable[[System], np.ndarray]) 
 
 
 def judge(says: str, low: float, high: float) -> str:
-    """Whether an interval of the effect bears a claim out.
+    """Verdict on a claim: it holds if the whole interval of the effect lies where the claim puts it.
+
+    "more" is a one-sided test against 0; "as much" and "not less" are tests of equivalence and of
+    non-inferiority with the margin `NEGLIGIBLE`.
 
     Examples
     --------
@@ -212,7 +217,7 @@ def judge(says: str, low: float, high: float) -> str:
     """
     if not np.isfinite([low, high]).all():
         return "open"
-    ends = {"more": (0.0, np.inf), "as much": (-LITTLE, LITTLE), "not less": (-LITTLE, np.inf)}
+    ends = {"more": (0.0, np.inf), "as much": (-NEGLIGIBLE, NEGLIGIBLE), "not less": (-NEGLIGIBLE, np.inf)}
     lowest, highest = ends[says]
     if lowest <= low and high <= highest:
         return "holds"
@@ -220,8 +225,10 @@ def judge(says: str, low: float, high: float) -> str:
 
 
 def sentence(says: str, verdict: str, effect: float, low: float, high: float, n_pairs: int) -> str:
-    """The result of a claim, for a reader who skips the numbers' columns."""
-    asks = {"more": "above 0", "as much": f"within {LITTLE} of 0", "not less": f"above -{LITTLE}"}[says]
+    """The result of a claim in words."""
+    asks = {"more": "above 0", "as much": f"within {NEGLIGIBLE} of 0", "not less": f"above -{NEGLIGIBLE}"}[
+        says
+    ]
     ends = {"holds": "It is", "fails": "It is not", "open": "That is open"}[verdict]
     interval = (
         f"[{low:+.3f}, {high:+.3f}]" if np.isfinite([low, high]).all() else "(too few units for an interval)"

@@ -1,7 +1,7 @@
-"""Every score that was ever computed in this checkout, in one table and on one page.
+"""Every score that was computed in this checkout, in one table and on one page.
 
-`python -m sss_lib leaderboard` collects what is new among the evaluation results, prints each dataset's best
-systems, and writes the page.
+`python -m sss_lib leaderboard` collects new evaluation results, prints each dataset's best systems,
+and writes the page.
 """
 
 import argparse
@@ -12,19 +12,20 @@ from pathlib import Path
 
 import pandas as pd
 
+from sss_lib.experiment.scores import SYSTEM, describe_system, of_exact, simplicity
 from sss_lib.experiment.store import DamagedArtefactError, Store, replacing
-from sss_lib.figures import tables
+from sss_lib.figures.text import number
 from sss_lib.models import registry as models
 
 TEMPLATE = Path(__file__).parent / "leaderboard.html"
 LEVELS = ("macro", "micro")
-KEYS = ["dataset", *tables.SYSTEM, "protocol", "level"]
+KEYS = ["dataset", *SYSTEM, "protocol", "level"]
 
 
 def collect(store: Store) -> pd.DataFrame:
-    """Scores of all evaluation results, with those that were collected before and have gone since.
+    """Scores of all evaluation results, including earlier ones whose files were replaced or deleted.
 
-    Writes them to leaderboard.parquet among the evaluation results.
+    Writes them to leaderboard.parquet beside the evaluation results.
 
     Parameters
     ----------
@@ -33,8 +34,8 @@ def collect(store: Store) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        Tidy scores at the levels macro and micro, each with the `digest` of the result that it comes from,
-        the `version` and `code` that computed it, and whether that result is still there (`present`).
+        Tidy macro and micro scores, each with the `digest` of its evaluation result, the `version` and `code`
+        that computed it, and whether the result still exists (`present`).
     """
     path = store.leaderboard_path()
     known = _known(path)
@@ -51,13 +52,8 @@ def collect(store: Store) -> pd.DataFrame:
             continue
         scores = scores[scores["level"].isin(LEVELS)]
         recipe = about["recipe"]
-        found.append(
-            scores.assign(
-                digest=about["digest"],
-                version=about.get("version", recipe.get("version")),
-                code=recipe["code"],
-            )
-        )
+        version = about.get("version", recipe.get("version"))  # older artefacts have it in the recipe
+        found.append(scores.assign(digest=about["digest"], version=version, code=recipe["code"]))
     every = pd.concat([one for one in found if len(one)] or found, ignore_index=True)
     if "level" not in every:
         raise ValueError(f"there are no scores under {path.parent}: run a grid first, as with `make run`")
@@ -68,30 +64,28 @@ def collect(store: Store) -> pd.DataFrame:
 
 
 def _known(path: Path) -> pd.DataFrame:
-    """Return what was collected before; raises DamagedArtefactError if that can't be read."""
+    """Read the scores collected earlier. Raises DamagedArtefactError if the file can't be read."""
     if not path.is_file():
         return pd.DataFrame({"digest": []})
     try:
         known, problem = pd.read_parquet(path), "it has no digests"
-    except (ValueError, OSError) as error:  # those of pyarrow are such
+    except (ValueError, OSError) as error:  # errors of pyarrow are one or the other
         known, problem = pd.DataFrame(), str(error)
     if "digest" not in known:
         raise DamagedArtefactError(
-            f"{path} is damaged: {problem}. Restore a copy of it if there is one, since scores whose results "
-            "are gone are in it alone; or delete it, and the results that are there are collected anew"
+            f"{path} is damaged: {problem}. Restore a backup, as it alone has scores whose results are "
+            "gone; or delete it, and the existing results are collected again"
         )
     return known
 
 
 def ranked(scores: pd.DataFrame) -> pd.DataFrame:
-    """One row a system, dataset, protocol and level, best first: its measures with their intervals.
-
-    Of equal systems the simplest comes first.
+    """One row a dataset, protocol, level and system, best system first; of equal ones the simplest.
 
     Returns
     -------
     pd.DataFrame
-        The columns that tell a system, then MAP@N and MR1 as numbers, each with `... low` and `... high`.
+        The columns that identify a row, then MAP@N and MR1 as numbers, each with `... low` and `... high`.
     """
     own = scores[scores["relevance"] == "class"] if "relevance" in scores else scores
     own = own[own["metric"].isin(["MAP", "MR1"])]
@@ -104,36 +98,25 @@ def ranked(scores: pd.DataFrame) -> pd.DataFrame:
         names = {"value": measure, "ci_low": f"{measure} low", "ci_high": f"{measure} high"}
         parts.append(rows.rename(columns=names)[[*keys, *names.values()]])
     wide = functools.reduce(lambda left, right: left.merge(right, on=keys, how="outer"), parts)
-    first = min((c for c in wide if c.startswith("MAP@") and c[4:].isdigit()), key=lambda c: int(c[4:]))
     by = ["dataset", "protocol", "level", "rounded", "simplicity"]
-    wide = wide.assign(rounded=wide[first].round(9), simplicity=tables.simplicity(wide))
+    wide = wide.assign(rounded=wide[_measures(wide)[0]].round(9), simplicity=simplicity(wide))
     wide = wide.sort_values(by, ascending=[True, True, True, False, True], kind="stable")
     return wide.drop(columns=by[-2:]).reset_index(drop=True)
 
 
 def page(table: pd.DataFrame) -> str:
-    """Self-contained HTML page of `ranked`: sortable, filterable, without any network."""
+    """HTML page of `ranked` that sorts and filters without a network."""
     measures = _measures(table)
+    columns = [[f"{name}{end}" for end in ("", " low", " high")] for name in measures]
     rows = [
-        {
-            "dataset": row["dataset"],
-            "protocol": row["protocol"],
-            "level": row["level"],
-            "system": display_name(row["model"]),
-            "how": tables.describe_system(row),
-            "present": bool(row["present"]),
-            "digest": row["digest"][:12],
-            "measures": [
-                [
-                    None if pd.isna(row[f"{name}{end}"]) else row[f"{name}{end}"]
-                    for end in ("", " low", " high")
-                ]
-                for name in measures
-            ],
-        }
+        {name: row[name] for name in ("dataset", "protocol", "level")}
+        | {"system": display_name(row["model"]), "how": describe_system(row)}
+        | {"present": bool(row["present"]), "digest": row["digest"][:12]}
+        | {"measures": [[None if pd.isna(row[one]) else row[one] for one in names] for names in columns]}
         for row in table.to_dict("records")
     ]
-    content = json.dumps({"measures": measures, "rows": rows}).replace("<", "\\u003c")
+    content = json.dumps({"measures": measures, "rows": rows})
+    content = content.replace("<", "\\u003c")  # no name can close the script
     return TEMPLATE.read_text(encoding="utf-8").replace("{{content}}", content)
 
 
@@ -143,9 +126,17 @@ def _measures(table: pd.DataFrame) -> list[str]:
     return sorted(found, key=lambda name: (name == "MR1", int(name[4:]) if "@" in name else 0))
 
 
+def _printed(best: pd.DataFrame) -> str:
+    words = [describe_system(row) for row in best.to_dict("records")]
+    columns = {"System": best["model"].map(display_name), "Processing and search": words}
+    for name in _measures(best):
+        columns[name] = [number(value, 3 if "@" in name else 1) for value in best[name]]
+    return pd.DataFrame(columns).to_string(index=False)
+
+
 @functools.cache
 def display_name(model: str) -> str:
-    """Name of a model to show; its plain name if it is no longer in the catalogue."""
+    """Displayed name of a model; its catalogue name if it has left the catalogue."""
     try:
         return models.spec(model).display_name
     except (ValueError, OSError):
@@ -156,7 +147,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m sss_lib leaderboard", description=__doc__)
     parser.add_argument("--data-dir", type=Path, default=Path(__file__).parents[2] / "data")
-    parser.add_argument("--page", type=Path, help="the HTML file; by default among the evaluation results")
+    parser.add_argument("--page", type=Path, help="the HTML file; by default beside the evaluation results")
     options = parser.parse_args(arguments)
     store = Store(options.data_dir)
     try:
@@ -169,19 +160,8 @@ def main(arguments: list[str] | None = None) -> int:
         temporary.write_text(page(table), encoding="utf-8")
     shown = table[(table["protocol"] == "standard") & (table["level"] == "macro") & table["present"]]
     for dataset, own in shown.groupby("dataset", sort=False):
-        own = tables.of_exact(own)  # as 05 chooses
-        best = own.drop_duplicates("model")
+        own = of_exact(own)  # the best system is chosen among exact searches, as in notebook 05
         print(f"\n{dataset}: each model's best of {len(own)} systems, macro, protocol 'standard'\n")
-        printed = pd.DataFrame(
-            {
-                "System": best["model"].map(display_name),
-                "Processing and search": [tables.describe_system(row) for row in best.to_dict("records")],
-                **{
-                    name: [tables.number(value, 3 if "@" in name else 1) for value in best[name]]
-                    for name in _measures(best)
-                },
-            }
-        )
-        print(printed.to_string(index=False))
+        print(_printed(own.drop_duplicates("model")))
     print(f"\n{len(table)} rows, also of results that are gone: {path}")
     return 0

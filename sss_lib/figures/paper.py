@@ -1,8 +1,8 @@
-"""The paper, the poster and the slides: typst documents that read what a run wrote.
+"""The paper, the poster and the slides: typst documents that read the files of a run.
 
 `python -m sss_lib paper` builds all three from the tables and figures that notebook 05 wrote for the embedded
-sounds, `--dataset NAME` from those of another collection. No number in them is typed: the documents read the
-CSV, JSON and SVG files themselves, the catalogue of models, and the published numbers.
+sounds; `--dataset NAME` from those of another collection. No result is typed into a document: it reads the
+CSV, JSON and SVG files, the catalogue of models, and the published numbers.
 """
 
 import argparse
@@ -39,27 +39,27 @@ TABLES = tuple(
     for name in ("comparison", "stability", "claims", "relevance", "best", "systems", "published")
 )
 FIGURES = ("ladder.svg", "processing.svg", "pca-and-micro.svg", "cost.svg", "confusion.svg", "map.svg")
-"""What every labelled run writes; families, losses and published numbers only some."""
+"""Files that every labelled run writes; only some write families, losses and published numbers."""
 EPOCH = 1_700_000_000
-"""Of the files: the same in every build, so that git sees only what changed."""
+"""Creation time of the documents, in seconds since 1970: fixed, so that equal results give equal bytes."""
 
 PACKAGES = (
     *("numpy", "scipy", "scikit-learn", "pandas", "pyarrow", "soundfile", "soxr", "matplotlib"),
     *("torch", "transformers", "essentia-tensorflow", "faiss-cpu"),
 )
-"""Those whose version may change a number or a figure."""
+"""Packages whose version may change a number or a figure."""
 
 
 def made_with() -> dict:
-    """What numbers of this process depend on besides the data and the code.
+    """Software and hardware that results of this process depend on, besides data and code.
 
     Returns
     -------
     dict
-        python; by name, the versions of `PACKAGES` that are installed; system; processor, as it calls itself;
-        blas, one entry for each library of linear algebra in use, with the kernel that it chose.
+        python; packages (versions of the installed `PACKAGES`); system; processor; blas (each library of
+        linear algebra in use, with the kernel that it chose).
     """
-    import scipy.linalg  # noqa: F401  (which loads its own BLAS)
+    import scipy.linalg  # noqa: F401  (scipy brings a BLAS of its own, which is listed once it is loaded)
 
     versions = {}
     for name in PACKAGES:
@@ -79,7 +79,7 @@ def made_with() -> dict:
 
 
 def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """Name of the processor as Linux tells it, elsewhere as Python does; "" if neither does."""
+    """Name of the processor by Linux, elsewhere by Python; "" if neither knows it."""
     try:
         found = re.search(r"^model name\s*: (.+)$", cpuinfo.read_text(), flags=re.MULTILINE)
     except OSError:
@@ -97,22 +97,22 @@ def write_run(
     cutoffs: Sequence[int],
     **bounds: float,
 ) -> Path:
-    """Write what a run was as JSON: collection, grid, bounds, and what it was made with. Returns the path.
+    """Write the description of a run as JSON, and return the path.
 
     Parameters
     ----------
     path : str or Path
     collection : Dataset
-        All clips, also those that a model could not embed.
+        All clips, including those that a model failed to embed.
     failed : pd.DataFrame
         model, fname, reason of each clip without an embedding.
     grid : str
         Path of the grid's file.
     protocol : str
-        Of the scores by which systems are compared.
+        Protocol of the scores that systems are compared by.
     cutoffs : sequence of int
     **bounds : float
-        Of macro MAP at the first cutoff: chance, luck (what random embeddings may reach) and ceiling.
+        Macro MAP at the first cutoff: chance, luck (upper end for random embeddings) and ceiling.
     """
     missing = set(failed["fname"])
     kept = collection.select([fname for fname in collection.clips["fname"] if fname not in missing])
@@ -147,13 +147,7 @@ def digest(paths: Iterable[Path]) -> str:
 
 
 def results(figures_dir: str | Path) -> list[Path]:
-    """Files that a run wrote, of those kinds that the documents read.
-
-    Raises
-    ------
-    ValueError
-        If one that every run writes is missing.
-    """
+    """Files of a run that the documents read. Raises ValueError if a required one is missing."""
     folder = Path(figures_dir)
     missing = [name for name in ("run.json", *TABLES, *FIGURES) if not (folder / name).is_file()]
     if missing:
@@ -165,13 +159,13 @@ def results(figures_dir: str | Path) -> list[Path]:
 
 
 def facts(figures_dir: str | Path) -> dict:
-    """What the documents need to know besides the run's own files.
+    """Facts that the documents need besides the files of the run.
 
     Returns
     -------
     dict
-        digest of the run's tables; names of its files; by name, what the catalogue knows of each model of the
-        run and of the study; the references, each with its key and its text, in the order of the alphabet.
+        digest (of the run's tables); files (their names); models (catalogue facts of each model of the run
+        and of the study); negligible; systems (the study's models); references (key and text, sorted).
     """
     import pandas as pd
 
@@ -206,7 +200,7 @@ def facts(figures_dir: str | Path) -> dict:
         "digest": digest(path for path in files if path.suffix != ".svg"),
         "files": [path.name for path in files],
         "models": about,
-        "little": claims.LITTLE,
+        "negligible": claims.NEGLIGIBLE,
         "systems": published.systems()["system"].to_dict(),
         "references": [
             {"key": key, "text": text} for key, text in sorted(texts.items(), key=lambda i: i[1].lower())
@@ -217,12 +211,12 @@ def facts(figures_dir: str | Path) -> dict:
 def build(
     figures_dir: str | Path, out_dir: str | Path, documents: Iterable[str] = DOCUMENTS, *, form: str = "pdf"
 ) -> list[Path]:
-    """Build documents from what a run wrote, and return their paths.
+    """Build documents from the files of a run, and return their paths.
 
     Parameters
     ----------
     figures_dir : str or Path
-        What notebook 05 wrote for a collection.
+        Folder that notebook 05 wrote for a collection.
     out_dir : str or Path
     documents : iterable of str
         Of `DOCUMENTS`.
@@ -232,8 +226,8 @@ def build(
     Raises
     ------
     ValueError
-        If typst isn't installed, if the run's files aren't complete, or if a document doesn't compile without
-        a warning, such as that of a font that isn't there.
+        If typst isn't installed, a file of the run is missing, or a document doesn't compile without a
+        warning such as that of a missing font.
     """
     try:
         import typst

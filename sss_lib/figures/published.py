@@ -1,11 +1,11 @@
-"""What Araz et al. (CBMI 2024) published, and how what is measured here compares."""
+"""Numbers that Araz et al. (CBMI 2024) published, and their comparison with measurements here."""
 
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from sss_lib.figures import tables
+from sss_lib.experiment.scores import best_systems, describe_system, heading, of_systems
 from sss_lib.models import registry as models
 
 PAPER = Path(__file__).parents[2] / "data" / "paper"
@@ -27,11 +27,11 @@ HEADINGS = {
     "map_at_150": "MAP@150",
     "mr1": "MR1",
 }
-"""What the columns of Table II are called in print."""
+"""Headings of Table II."""
 
 
 def table1() -> pd.DataFrame:
-    """Table I: of each model with several variations the one that found most; a row a model.
+    """Table I: the best variation of each model that has several; a row a model.
 
     Examples
     --------
@@ -42,7 +42,7 @@ def table1() -> pd.DataFrame:
 
 
 def table2() -> pd.DataFrame:
-    """Table II: each model's best system on FSD50K's eval set; a row a model, as the paper names it.
+    """Table II: each model's best system on FSD50K's eval set; a row a model, by its name in the paper.
 
     Examples
     --------
@@ -64,19 +64,19 @@ def figure2() -> pd.DataFrame:
 
 
 def systems() -> pd.DataFrame:
-    """Name here of each of the paper's models (system), and what is known to differ.
+    """Catalogue name (system) of each of the paper's models, and known deviations of the implementation.
 
-    `deviation` holds whatever way its audio is prepared, `deviation_as_paper` where that is the paper's.
+    `deviation` applies always; `deviation_as_paper` where the audio is prepared as in the paper.
     """
     return pd.read_csv(PAPER / "systems.csv", index_col="model", keep_default_na=False)
 
 
 def check(scores: pd.DataFrame) -> pd.DataFrame:
-    """Measured against published numbers, for every model of the paper that has scores.
+    """Compare measured with published numbers, for every model of the paper that has scores.
 
-    Each model counts with its best system by macro MAP@15 under the paper's protocol; of scores without a
-    MAP@15, by that at their smallest cutoff. A number agrees if the published one, give or take its rounding,
-    lies in the measured one's 95 % interval.
+    Each model counts with its best system by macro MAP@15 under the paper's protocol, or by MAP at the
+    smallest cutoff if MAP@15 is missing. A number agrees if the published one, give or take its rounding,
+    lies in the 95 % interval of the measured one.
 
     Parameters
     ----------
@@ -86,9 +86,9 @@ def check(scores: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        model, system, processing and search of its best, metric, measured, ci_low, ci_high, published,
+        model, system, processing and search of the best system, metric, measured, ci_low, ci_high, published,
         difference, verdict ("agrees", "higher", "lower", "no interval", or "not measured" for a cutoff that
-        the grid lacks), known deviations. Empty if no model of the paper was run.
+        the grid lacks), known deviations. Empty if no model of the paper ran.
     """
     rows = []
     printed = table2()
@@ -99,30 +99,18 @@ def check(scores: pd.DataFrame) -> pd.DataFrame:
                 continue
             (how, measured), known = _measured(own), _deviations(system, about)
             for (metric, n), (column, rounding) in MEASURES.items():
-                measure, published = tables.heading(metric, n), float(printed.loc[name, column])
+                measure, published = heading(metric, n), float(printed.loc[name, column])
                 value, low, high = measured.get(measure, (np.nan,) * 3)
                 verdict = judge(value, low, high, published, rounding)
-                row = [
-                    name,
-                    system,
-                    how,
-                    measure,
-                    value,
-                    low,
-                    high,
-                    published,
-                    value - published,
-                    verdict,
-                    known,
-                ]
-                rows.append(row)
-    numbers = ["measured", "ci_low", "ci_high", "published", "difference"]
-    columns = ["model", "system", "processing and search", "metric", *numbers, "verdict", "known deviations"]
+                numbers = value, low, high, published, value - published
+                rows.append([name, system, how, measure, *numbers, verdict, known])
+    columns = ["model", "system", "processing and search", "metric"]
+    columns += ["measured", "ci_low", "ci_high", "published", "difference", "verdict", "known deviations"]
     return pd.DataFrame(rows, columns=columns)
 
 
 def judge(value: float, low: float, high: float, published: float, rounding: float) -> str:
-    """Whether a measured number, by its interval, agrees with a published one, give or take its rounding.
+    """Verdict on a measured number: its interval, widened by the rounding, holds the published one or not.
 
     Examples
     --------
@@ -139,13 +127,13 @@ def judge(value: float, low: float, high: float, published: float, rounding: flo
 
 
 def _measured(scores: pd.DataFrame) -> tuple[str, dict[str, tuple[float, float, float]]]:
-    """A model's best system under the paper's protocol, in words; its macro scores with their intervals."""
+    """A model's best system under the paper's protocol in words, and its macro scores with intervals."""
     cutoffs = scores["n"].dropna().unique()
-    best = tables.best_systems(scores, 15 if 15 in cutoffs else min(cutoffs), protocol="paper")
-    own = tables.of_systems(scores, best)
+    best = best_systems(scores, 15 if 15 in cutoffs else min(cutoffs), protocol="paper")
+    own = of_systems(scores, best)
     own = own[(own["protocol"] == "paper") & (own["relevance"] == "class") & (own["level"] == "macro")]
-    return tables.describe_system(best.iloc[0]), {
-        tables.heading(row["metric"], row["n"]): (row["value"], row["ci_low"], row["ci_high"])
+    return describe_system(best.iloc[0]), {
+        heading(row["metric"], row["n"]): (row["value"], row["ci_low"], row["ci_high"])
         for row in own.to_dict("records")
     }
 

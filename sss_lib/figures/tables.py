@@ -1,14 +1,12 @@
-"""Scores to tables that a person reads."""
+"""Scores to tables that a person reads: of one system, of several side by side, of single queries."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from sss_lib.evaluation import protocols
-from sss_lib.evaluation.protocols import Protocol
-from sss_lib.experiment.scores import (
+from sss_lib.evaluation.queries import Scored
+from sss_lib.experiment.scores import (  # noqa: F401 - some are there for notebooks alone
     SYSTEM,
     best_systems,
     describe_system,
@@ -18,32 +16,14 @@ from sss_lib.experiment.scores import (
     select,
     simplicity,
 )
-from sss_lib.figures import text as export
+from sss_lib.figures.text import marks, number, with_interval
 from sss_lib.models import registry as models
 
-if TYPE_CHECKING:
-    from sss_lib.dataset.dataset import Dataset
-
-__all__ = [
-    "CEILING",
-    "CHANCE",
-    "SYSTEM",
-    "best_systems",
-    "caption",
-    "comparison",
-    "conventions",
-    "describe_system",
-    "heading",
-    "number",
-    "of_exact",
-    "of_systems",
-    "select",
-    "simplicity",
-    "variations",
-    "with_interval",
-]
-
 CHANCE, CEILING = "Chance", "Ceiling (labels)"
+LEVELS = ["macro", "micro", "family", "class"]
+"""From the summary to the detail, as a table lists them."""
+BY_CLASS = "class, family, macro"
+"""Levels whose averages start from the same class-wise queries, so that they share a denominator."""
 
 
 def comparison(
@@ -55,28 +35,26 @@ def comparison(
     protocol: str | None = None,
     p: Mapping[str, float] | None = None,
 ) -> pd.DataFrame:
-    """The form of the paper's Table II: each model's best system, between the ceiling and chance.
+    """Each model's best system between upper bound and chance, as in the paper's Table II.
 
     Parameters
     ----------
     scores : pd.DataFrame
         Tidy scores of the systems that ran.
-    chance : pd.DataFrame
-        Of the same dataset, from `bounds.chance`.
-    ceiling : pd.DataFrame, optional
-        From `bounds.upper_bound`.
+    chance, ceiling : pd.DataFrame
+        Scores of random rankings, and of the best possible ones, on the same dataset.
     cutoffs : tuple of int
     protocol : str, optional
         As in `select`.
     p : mapping of str to float, optional
-        By model, of its difference from the best in MAP at the first cutoff, corrected for so many
-        comparisons: stars mark it (see `export.marks`).
+        By model: corrected p-value of its difference from the best in MAP at the first cutoff, shown as stars
+        (`text.marks`).
 
     Returns
     -------
     pd.DataFrame
-        One row a system: what it is, and macro MAP@N (higher is better) and MR1 (lower is better), the first
-        with its 95 % interval in brackets.
+        One row a system: what it is, and macro MAP@N (higher is better) and MR1 (lower is better), each with
+        its 95 % interval in brackets.
     """
     rows = []
     for _, system in best_systems(scores, cutoffs[0], protocol=protocol).iterrows():
@@ -92,7 +70,7 @@ def comparison(
             "Dim": str(spec.dim if pd.isna(system["n_components"]) else int(system["n_components"])),
         }
         row |= _measures(own, cutoffs, protocol)
-        (mark,) = export.marks([(p or {}).get(system["model"], np.nan)])
+        (mark,) = marks([(p or {}).get(system["model"], np.nan)])
         row[heading("MAP", cutoffs[0])] += f" {mark}".rstrip()
         rows.append(row)
     blank = dict.fromkeys(list(rows[0])[1:7], "-")
@@ -103,16 +81,16 @@ def comparison(
 
 
 def variations(scores: pd.DataFrame, n: int = 15, *, protocol: str | None = None) -> pd.DataFrame:
-    """The form of the paper's Table I: of each model that comes in several variations the best one.
+    """The best variation of each model, as in the paper's Table I.
 
-    Variations are what `models.ModelSpec.variation_of` says, and the ways to prepare a model's audio. Each
-    counts with its best system by macro MAP@n.
+    Variations of a model share its series: other weights, or another way to prepare its audio. Each counts
+    with its best system by macro MAP@n.
 
     Returns
     -------
     pd.DataFrame
-        Model, Best variation, Processing and search, MAP@n with its interval, Tried (how many variations),
-        Next (the second best, and its MAP@n; "-" if there is none). Best model first.
+        Model, Best variation, Processing and search, MAP@n with its interval, Tried (number of variations),
+        Next (the second best and its MAP@n, or "-"). Best model first.
     """
     best = best_systems(scores, n, protocol=protocol)
     measured = select(of_systems(scores, best), "MAP", n, protocol=protocol).set_index("model")
@@ -143,77 +121,187 @@ def _measures(scores: pd.DataFrame, cutoffs: tuple[int, int], protocol: str | No
     return values
 
 
-def number(value: float, digits: int = 3) -> str:
-    """Value as it is printed; a dash for what isn't there.
-
-    Examples
-    --------
-    >>> number(0.25), number(np.nan)
-    ('0.250', '-')
-    """
-    return "-" if pd.isna(value) else f"{value:.{digits}f}"
-
-
-def with_interval(row: Mapping[str, Any]) -> str:
-    """Value of a score, and in brackets its interval if it has one.
-
-    Examples
-    --------
-    >>> with_interval({"metric": "MAP", "value": 0.25, "ci_low": 0.2, "ci_high": 0.3})
-    '0.250 [0.200, 0.300]'
-    """
-    digits = 1 if row["metric"] == "MR1" else 3
-    value, low, high = (number(row.get(name, np.nan), digits) for name in ("value", "ci_low", "ci_high"))
-    return value if "-" in (value, low, high) else f"{value} [{low}, {high}]"
-
-
-def conventions(
-    relevance: str = "class", protocol: str | Protocol = "standard", *, unit: str | None = None
-) -> str:
-    """By which conventions a table was made, for its caption.
+def of_system(scores: pd.DataFrame, *, protocol: str = "standard", relevance: str = "class") -> pd.DataFrame:
+    """Scores of one system: macro and micro, then families and classes, the best first.
 
     Parameters
     ----------
-    relevance : str
-    protocol : str or Protocol
-    unit : str, optional
-        What intervals and tests draw: "clip", or what `groups` are, such as "uploader".
+    scores : pd.DataFrame
+        Tidy scores of one system.
+    protocol, relevance : str
 
-    Examples
-    --------
-    >>> conventions("class", "paper", unit="clip")
-    "relevance 'class', protocol 'paper' (AP@N divided by min(N, n_c), micro by N, 0 if R = 0; ranks from 0),
-     intervals and tests by clip"
+    Returns
+    -------
+    pd.DataFrame
+        level, name, queries, and a column a metric, with intervals in brackets if the scores have some; for
+        the first metric also chance and ceiling, if the scores have them.
+
+    Raises
+    ------
+    ValueError
+        If there are no such scores, or they are of several systems.
     """
-    protocol = protocols.named(protocol)
-    divided = f"AP@N divided by {protocol.denominator}"
-    if protocol.micro_denominator != protocol.denominator:
-        divided += f", micro by {protocol.micro_denominator}"
-    if protocol.counts_unanswerable:
-        divided += ", 0 if R = 0"
-    by = f"relevance {relevance!r}, protocol {protocol.name!r} ({divided}; ranks from {protocol.rank_base})"
-    return by + (f", intervals and tests by {unit}" if unit else "")
+    found = scores[(scores["protocol"] == protocol) & (scores["relevance"] == relevance)]
+    if found.empty:
+        available = scores[["protocol", "relevance"]].drop_duplicates().to_string(index=False)
+        raise ValueError(f"no score with protocol={protocol}, relevance={relevance}; there is\n{available}")
+    keys = ["level", "name"]
+    if found.duplicated(["metric", "n", *keys]).any():
+        raise ValueError("these are scores of more than one system: select one")
+    headings = [heading(metric, n) for metric, n in zip(found["metric"], found["n"], strict=True)]
+    texts = [with_interval(row) for row in found.to_dict("records")]
+    found = found.assign(heading=headings, text=texts)
+    columns = list(dict.fromkeys(headings))
+    first = found[found["heading"] == columns[0]].set_index(keys)
+    wide = found.pivot_table(index=keys, columns="heading", values="text", aggfunc="first")[columns]
+    wide.insert(0, "queries", first["n_queries"])
+    wide.columns.name = None
+    for bound in (name for name in ("chance", "ceiling") if name in first):
+        wide[f"{columns[0]} {bound}"] = first[bound].map(number)
+    wide = wide.assign(place=wide.index.get_level_values("level").map(LEVELS.index), value=-first["value"])
+    return wide.sort_values(["place", "value"], kind="stable").drop(columns=["place", "value"]).reset_index()
 
 
-def caption(
-    collection: "Dataset", n: int, protocol: str | Protocol = "standard", *, unit: str = "clip"
-) -> str:
-    """What a table of comparison shows, and by which conventions, in a sentence.
+def denominators(scores: pd.DataFrame) -> pd.DataFrame:
+    """What each kind of score is divided by; of ranks, where they begin.
 
-    Parameters
-    ----------
-    collection : Dataset
-    n : int
-        The cutoff that the best system is chosen by.
-    protocol : str or Protocol
-    unit : str
-        What the test of the stars turned, as in `conventions`.
+    Returns
+    -------
+    pd.DataFrame
+        protocol, metric, relevance (the definitions that share the row), and the denominator or first rank by
+        class, family and macro, and for micro.
     """
-    n_classes = len(collection.labels) - collection.n_unqueryable()
-    return (
-        f"{collection.name}: {len(collection)} clips, {n_classes} classes queried "
-        f"({collection.n_unqueryable()} with a single clip), {conventions('class', protocol)}; each "
-        f"model's best system by macro MAP@{n}, with 95 % bootstrap intervals over the queries; stars: below "
-        f"the best by a paired permutation test by {unit} with Holm's correction, * p < 0.05, ** p < 0.01, "
-        "*** p < 0.001"
+    found = scores.assign(
+        level=np.where(scores["level"] == "micro", "micro", BY_CLASS), by=_convention(scores)
     )
+    keys = ["protocol", "metric", "relevance"]
+    wide = found.pivot_table(index=keys, columns="level", values="by", aggfunc="first", sort=False)
+    wide.columns.name = None
+    same = ["protocol", "metric", BY_CLASS, "micro"]
+    rules = wide.reset_index().groupby(same, sort=False)["relevance"].agg(", ".join).reset_index()
+    return rules[["protocol", "metric", "relevance", BY_CLASS, "micro"]]
+
+
+def _convention(scores: pd.DataFrame) -> pd.Series:
+    ranks = "ranks from " + scores["rank_base"].astype("string")
+    return ("over " + scores["denominator"]).where(scores["denominator"] != "", ranks)
+
+
+def protocol_differences(scores: pd.DataFrame, *, relevance: str = "class") -> pd.DataFrame:
+    """Macro and micro scores under both protocols, and their difference: the paper's minus the standard's.
+
+    Parameters
+    ----------
+    scores : pd.DataFrame
+        Tidy scores of one system under both protocols.
+    relevance : str
+
+    Returns
+    -------
+    pd.DataFrame
+        metric, n, level, standard, paper, difference, and both denominators or first ranks.
+    """
+    found = scores[scores["level"].isin(["macro", "micro"]) & (scores["relevance"] == relevance)].copy()
+    found["n"] = found["n"].astype("string").fillna("-")
+    found["rule"] = _convention(found)
+    keys = ["metric", "n", "level"]
+    wide, rules = (
+        found.pivot_table(index=keys, columns="protocol", values=values, aggfunc="first")
+        for values in ("value", "rule")
+    )
+    wide = wide.assign(
+        difference=wide["paper"] - wide["standard"], by=rules["standard"] + " | " + rules["paper"]
+    )
+    wide.columns.name = None
+    return wide.reset_index()[[*keys, "standard", "paper", "difference", "by"]]
+
+
+def by_relevance(scores: pd.DataFrame, n: int = 15, *, protocol: str = "standard") -> pd.DataFrame:
+    """Macro score of each system by each definition of relevance: MAP@n, or NDCG@n for graded relevance.
+
+    Parameters
+    ----------
+    scores : pd.DataFrame
+        Tidy scores of some systems.
+    n : int
+    protocol : str
+
+    Returns
+    -------
+    pd.DataFrame
+        The columns of `SYSTEM`, and a column a definition. Best system first, between ceiling and chance if
+        the scores have them. The columns don't average over the same queries, as a query may have relevant
+        clips by one definition and none by another: compare them with `comparisons.losses`.
+    """
+    found = scores[(scores["level"] == "macro") & (scores["protocol"] == protocol) & (scores["n"] == n)]
+    rules = list(dict.fromkeys(found["relevance"]))
+    as_text = {name: found[name].astype("string").fillna("-") for name in SYSTEM}
+    by_system = found.assign(**as_text).set_index([*SYSTEM, "relevance"])["value"]
+    wide = by_system.unstack()[rules]  # noqa: PD010 - pivot_table would drop a system whose scores are nan
+    wide.columns.name = None
+    wide = wide.reset_index().sort_values("class", ascending=False, kind="stable")
+    first = found.drop_duplicates("relevance").set_index("relevance")
+    bounds = {
+        column: pd.DataFrame([dict.fromkeys(SYSTEM, "-") | {"model": name} | first[column].to_dict()])
+        for name, column in ((CEILING, "ceiling"), (f"{CHANCE} (expected)", "chance"))
+        if column in first
+    }
+    return pd.concat([bounds.get("ceiling"), wide, bounds.get("chance")], ignore_index=True)
+
+
+def disagreements(
+    results_a: tuple[Scored, Scored],
+    results_b: tuple[Scored, Scored],
+    fnames: Sequence[str],
+    labels: Sequence[str],
+    *,
+    metric: str = "MAP",
+    n: int | None = 15,
+    level: str = "class",
+    protocol: str = "standard",
+) -> pd.DataFrame:
+    """Queries of two systems, the largest difference of scores first.
+
+    Parameters
+    ----------
+    results_a, results_b : pairs of per-query results
+        Class-wise and micro.
+    fnames, labels : sequence of str
+    metric, n : str, int or None
+        ("MAP", 15) or ("MR1", None).
+    level : str
+        "class" or "micro".
+    protocol : str
+
+    Returns
+    -------
+    pd.DataFrame
+        fname, label ("" for micro), a, b, gap (a - b: positive where the first has the higher AP or R1).
+
+    Raises
+    ------
+    ValueError
+        If the level has no queries, or the metric wasn't scored.
+    """
+    if level not in ("class", "micro"):
+        raise ValueError(f"level {level!r} has no queries: use class or micro")
+    of_query = [_scores(results[level == "micro"], metric, n, protocol) for results in (results_a, results_b)]
+    both = of_query[0].merge(of_query[1], on=["query", "label"], suffixes=("_a", "_b"))
+    about: Mapping[str, object] = {
+        "fname": [fnames[i] for i in both["query"]],
+        "label": [labels[c] if c >= 0 else "" for c in both["label"]],
+        "a": both["score_a"],
+        "b": both["score_b"],
+        "gap": both["score_a"] - both["score_b"],
+    }
+    table = pd.DataFrame(about)
+    return table.iloc[np.argsort(-table["gap"].abs(), kind="stable")].reset_index(drop=True)
+
+
+def _scores(queries: Scored, metric: str, n: int | None, protocol: str) -> pd.DataFrame:
+    scores = queries.scores(protocol)
+    if (metric, n) not in scores:
+        available = ", ".join(map(str, scores))
+        raise ValueError(f"metric={metric!r}, n={n} was not scored: use one of {available}")
+    columns = {"query": queries.query, "label": queries.label, "score": scores[metric, n]}
+    return pd.DataFrame(columns).dropna()

@@ -1,20 +1,25 @@
-"""Tables as a person reads them, shown in a notebook or written to files: HTML, LaTeX, Markdown and CSV.
+"""Values, captions and tables as text: shown in a notebook, or written as LaTeX, Markdown or CSV.
 
-Names come from whoever made the collection: what means something to a format is escaped.
+Names of classes and clips are foreign text, so each format escapes the characters that it would interpret.
 """
 
 import html
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from sss_lib.evaluation import protocols
+from sss_lib.evaluation.protocols import Protocol
 from sss_lib.io.artefact import replacing
 
 if TYPE_CHECKING:
     from IPython.display import HTML
+
+    from sss_lib.dataset.dataset import Dataset
 
 LATEX = {
     "\\": r"\textbackslash{}",
@@ -33,13 +38,37 @@ LATEX = {
     "`": r"\textasciigrave{}",
 }
 MARKDOWN = re.compile(r"[\\`*_\[<|~$]|&(?=#?\w+;)")
-"""What means something within a line of Markdown."""
+"""Characters that Markdown interprets anywhere in a line: code, emphasis, links, HTML, cells, entities."""
 MARKDOWN_START = re.compile(r"^(\d*)([#>+=.)-])")
-"""What makes a line of Markdown a heading, a quotation or an item."""
+"""What makes a line of Markdown a heading, a quotation or an item of a list."""
+
+
+def number(value: float, digits: int = 3) -> str:
+    """Value as it is printed; a dash for a missing one.
+
+    Examples
+    --------
+    >>> number(0.25), number(np.nan)
+    ('0.250', '-')
+    """
+    return "-" if pd.isna(value) else f"{value:.{digits}f}"
+
+
+def with_interval(row: Mapping[str, Any]) -> str:
+    """Value of a score, followed by its interval in brackets if it has one.
+
+    Examples
+    --------
+    >>> with_interval({"metric": "MAP", "value": 0.25, "ci_low": 0.2, "ci_high": 0.3})
+    '0.250 [0.200, 0.300]'
+    """
+    digits = 1 if row["metric"] == "MR1" else 3
+    value, low, high = (number(row.get(name, np.nan), digits) for name in ("value", "ci_low", "ci_high"))
+    return value if "-" in (value, low, high) else f"{value} [{low}, {high}]"
 
 
 def marks(p: np.ndarray | pd.Series) -> list[str]:
-    """Marks of significance: * for p < 0.05, ** for p < 0.01, *** for p < 0.001; none for nan.
+    """Stars of significance: * for p < 0.05, ** for p < 0.01, *** for p < 0.001; none for nan.
 
     Examples
     --------
@@ -49,8 +78,60 @@ def marks(p: np.ndarray | pd.Series) -> list[str]:
     return ["*" * sum(value < limit for limit in (0.05, 0.01, 0.001)) for value in np.asarray(p, float)]
 
 
+def conventions(
+    relevance: str = "class", protocol: str | Protocol = "standard", *, unit: str | None = None
+) -> str:
+    """Relevance, protocol and resampling unit of a table, for its caption.
+
+    Parameters
+    ----------
+    relevance : str
+    protocol : str or Protocol
+    unit : str, optional
+        What intervals and tests resample: "clip", or a group of clips such as "uploader".
+
+    Examples
+    --------
+    >>> conventions("class", "paper", unit="clip")
+    "relevance 'class', protocol 'paper' (AP@N divided by min(N, n_c), micro by N, 0 if R = 0; ranks from 0),
+     intervals and tests by clip"
+    """
+    protocol = protocols.named(protocol)
+    divided = f"AP@N divided by {protocol.denominator}"
+    if protocol.micro_denominator != protocol.denominator:
+        divided += f", micro by {protocol.micro_denominator}"
+    if protocol.counts_unanswerable:
+        divided += ", 0 if R = 0"
+    by = f"relevance {relevance!r}, protocol {protocol.name!r} ({divided}; ranks from {protocol.rank_base})"
+    return by + (f", intervals and tests by {unit}" if unit else "")
+
+
+def caption(
+    collection: "Dataset", n: int, protocol: str | Protocol = "standard", *, unit: str = "clip"
+) -> str:
+    """Caption of `comparison`: the collection, the conventions, and what intervals and stars mean.
+
+    Parameters
+    ----------
+    collection : Dataset
+    n : int
+        Cutoff by which each model's best system is chosen.
+    protocol : str or Protocol
+    unit : str
+        As in `conventions`.
+    """
+    n_classes = len(collection.labels) - collection.n_unqueryable()
+    return (
+        f"{collection.name}: {len(collection)} clips, {n_classes} classes queried "
+        f"({collection.n_unqueryable()} with a single clip), {conventions('class', protocol)}; each "
+        f"model's best system by macro MAP@{n}, with 95 % bootstrap intervals over the queries; stars: below "
+        f"the best by a paired permutation test by {unit} with Holm's correction, * p < 0.05, ** p < 0.01, "
+        "*** p < 0.001"
+    )
+
+
 def write(table: pd.DataFrame, path: str | Path, *, caption: str = "", digits: int = 3) -> Path:
-    """Write a table in the form that the path's suffix names: .tex, .md or .csv. Returns the path.
+    """Write a table in the format that the path's suffix names, .tex, .md or .csv, and return the path.
 
     Parameters
     ----------
@@ -63,23 +144,23 @@ def write(table: pd.DataFrame, path: str | Path, *, caption: str = "", digits: i
         Decimals of floating-point numbers; CSV keeps them all.
     """
     path = Path(path)
-    forms = {".tex": to_latex, ".md": to_markdown, ".csv": _to_csv}
-    if path.suffix not in forms:
-        raise ValueError(f"{path.name} ends in {path.suffix!r}: use one of {', '.join(forms)}")
+    formats = {".tex": to_latex, ".md": to_markdown, ".csv": _to_csv}
+    if path.suffix not in formats:
+        raise ValueError(f"{path.name} ends in {path.suffix!r}: use one of {', '.join(formats)}")
     with replacing(path) as temporary:
-        temporary.write_text(forms[path.suffix](table, caption=caption, digits=digits), encoding="utf-8")
+        temporary.write_text(formats[path.suffix](table, caption=caption, digits=digits), encoding="utf-8")
     return path
 
 
 def show(table: pd.DataFrame, *, caption: str = "", digits: int = 3) -> "HTML":
-    """Table for a notebook to show; see `to_html`."""
+    """Table that a notebook shows; see `to_html`."""
     from IPython.display import HTML
 
     return HTML(to_html(table, caption=caption, digits=digits))
 
 
 def to_html(table: pd.DataFrame, *, caption: str = "", digits: int = 3) -> str:
-    """Table in HTML, numbers to the right. Names and captions are text, whatever they hold.
+    """Table in HTML, numbers aligned right. Names and captions stay text, whatever characters they have.
 
     Examples
     --------
@@ -111,7 +192,7 @@ def to_html(table: pd.DataFrame, *, caption: str = "", digits: int = 3) -> str:
 
 
 def to_markdown(table: pd.DataFrame, *, caption: str = "", digits: int = 3) -> str:
-    r"""Table in Markdown, numbers to the right.
+    r"""Table in Markdown, numbers aligned right.
 
     Examples
     --------
@@ -129,10 +210,10 @@ def to_markdown(table: pd.DataFrame, *, caption: str = "", digits: int = 3) -> s
 
 
 def to_latex(table: pd.DataFrame, *, caption: str = "", digits: int = 3) -> str:
-    """Table in LaTeX with the rules of booktabs; marks of significance are raised, minus signs real."""
+    """Table in LaTeX with the rules of booktabs, raised stars and real minus signs."""
     head, *rows = [" & ".join(map(_latex, row)) + r" \\" for row in _rows(table, digits)]
     columns = "".join("r" if right else "l" for right in _numeric(table))
-    # At the start of a row, [ and * would be options of the command that ends the one before.
+    # A row that begins with [ or * would be read as an option of the \\ that ends the row before.
     head, *rows = ["{}" + row if row.startswith(("[", "*")) else row for row in (head, *rows)]
     body = [r"\toprule", head, r"\midrule", *rows, r"\bottomrule"]
     tabular = [rf"\begin{{tabular}}{{{columns}}}", *body, r"\end{tabular}"]
@@ -158,12 +239,12 @@ def _markdown(text: str) -> str:
 def _latex(text: str) -> str:
     text, stars = text.rstrip("*"), len(text) - len(text.rstrip("*"))
     escaped = "".join(LATEX.get(character, character) for character in text.rstrip())
-    escaped = re.sub(r"(?<![\w-])-(?=\d)", "$-$", escaped)
+    escaped = re.sub(r"(?<![\w-])-(?=\d)", "$-$", escaped)  # before a number, not within a name or a range
     return escaped + (rf"$^{{{'*' * stars}}}$" if stars else "")
 
 
 def _rows(table: pd.DataFrame, digits: int) -> list[list[str]]:
-    """Return the head and the rows as texts; what isn't there is a dash."""
+    """Return the heading and the rows as texts; a missing value is a dash."""
 
     def text(value: object) -> str:
         if pd.isna(value):

@@ -1,4 +1,4 @@
-"""What an approximate search saves beside the exact one, and what that costs in results."""
+"""Approximate searches compared with the exact one: time and memory saved, accuracy lost."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -43,25 +43,24 @@ def against_exact(
     groups: np.ndarray | None = None,
     n_draws: int = 2000,
 ) -> pd.DataFrame:
-    """Every search beside the exact one that it approximates, over the same variant.
+    """Compare each search with the exact one that it approximates, over the same variant.
 
     Parameters
     ----------
     runs : mapping of str to Run
-        By search. An approximate one whose exact one isn't there is left out.
+        By search. An approximate one is left out if its exact one is missing.
     cutoffs : sequence of int
     groups : np.ndarray [shape=(n_clips,), dtype=int], optional
-        Group of each clip, from `relevance.group_codes`: intervals draw groups.
+        Group of each clip, from `relevance.group_codes`: intervals resample groups.
     n_draws : int
 
     Returns
     -------
     pd.DataFrame
         One row a search, each exact one before its approximations: search; recall@N; macro MAP@N and MR1, and
-        how much of them the approximation loses (above 0: it does worse), with the ends of 95 % paired
-        bootstrap intervals; seconds to build; milliseconds a query when all clips query, and of one that
-        comes alone; how many times faster each is than with the exact search in the same notebook; bytes a
-        clip.
+        the loss of each (positive: the approximation is worse) with its 95 % paired bootstrap interval;
+        seconds to build; milliseconds a query in a batch of all clips, and of a single query ("alone"), each
+        with the speed-up over the exact search of the same run; bytes a clip.
     """
     rows = []
     for exact in (search for search in runs if parse(search).is_exact):
@@ -109,10 +108,7 @@ def read_approximations(
     *,
     groups: np.ndarray | None = None,
 ) -> dict:
-    """What the approximate searches of a grid save and lose, by variant; see `against_exact`.
-
-    Only variants that were searched exactly as well are there.
-    """
+    """Table of `against_exact` for each variant of a grid that has exact and approximate searches."""
     of_variant: dict[experiment.Variant, list[str]] = {}
     for variant, search in experiment.systems(store, dataset, grid):
         of_variant.setdefault(variant, []).append(search)

@@ -1,11 +1,10 @@
-"""Hear what the rankings say: a board of results on a notebook's page, its controls, judging, and a map.
+"""Listening to rankings: notebook 06. Rankings and audio come in; a page to listen and to judge comes out.
 
 - `study`: the collection and the systems whose rankings exist; `sounds`, `loudness`: clips as played.
-- `views`, `board`: the results of some systems side by side; `controls`, `selection`: what queries next;
-  `asked`: how a page asks for more.
-- `outside`: queries from outside the collection, a sound of the listener's own or words.
-- `judgements`, `judging`, `agreement`: what listeners say of unnamed systems, kept, and what follows from it.
-- `layouts`, `map`: the collection in two dimensions; `serve`: notebook 06 as a page.
+- `board`, `views`: the results of some systems side by side; `controls`, `selection`: the next query.
+- `external_queries`: queries from outside the collection, a sound of the listener's own or words.
+- `judging`, `judgements`, `agreement`: blind judgements of systems, their file, and their statistics.
+- `map`: the collection in two dimensions; `serve`: notebook 06 as a page; page/: its JavaScript and CSS.
 """
 
 try:

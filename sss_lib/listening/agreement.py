@@ -1,4 +1,4 @@
-"""What the judgements say: how far judges agree, which system they prefer, whether AP tells the same."""
+"""Statistics of judgements: agreement of judges, preference between systems, correlation with AP."""
 
 import numpy as np
 import pandas as pd
@@ -7,27 +7,35 @@ from sss_lib.listening.study import Study, System
 
 
 def krippendorff_alpha(values: np.ndarray, *, level: str = "ordinal") -> float:
-    """Krippendorff's alpha: 1 for full agreement, 0 for what chance gives, with missing values.
+    """Krippendorff's alpha: 1 for full agreement, 0 for agreement by chance; values may be missing.
+
+    alpha = 1 - D_o / D_e, with the observed and the expected disagreement. Of n values in units with at least
+    two, let n_c be the number of values c, o_ck the number of pairs of c and k within a unit, each
+    weighted by 1 / (values of the unit - 1), and d_ck the squared distance of c and k. Then
+
+        alpha = 1 - (n - 1) sum_ck o_ck d_ck / sum_ck n_c n_k d_ck.
+
+    The distance is 0 or 1 for nominal values; for ordinal ones d_ck = (n_c / 2 + n_(c+1) + ... + n_k / 2)^2.
 
     Parameters
     ----------
     values : np.ndarray [shape=(n_judges, n_units), dtype=float]
         nan where a judge did not judge.
     level : str
-        "nominal" or "ordinal": how far apart two values are.
+        "nominal" or "ordinal": the distance of two values.
 
     Returns
     -------
     float
-        nan where no unit has two judges, or no value differs from the others.
+        nan if no unit has two judges, or all values are equal.
 
     Raises
     ------
     ValueError
         If the level is unknown.
 
-    Notes
-    -----
+    References
+    ----------
     Krippendorff, "Computing Krippendorff's Alpha-Reliability", 2011.
 
     Examples
@@ -38,7 +46,7 @@ def krippendorff_alpha(values: np.ndarray, *, level: str = "ordinal") -> float:
     if level not in ("nominal", "ordinal"):
         raise ValueError(f"level {level!r} is unknown: use nominal or ordinal")
     found = np.unique(values[np.isfinite(values)])
-    # How often each value stands in each unit; units with one judge tell nothing of agreement.
+    # Frequency of each value in each unit. Units with one judge say nothing about agreement.
     counts = (values[:, :, None] == found).sum(axis=0)
     counts = counts[counts.sum(axis=1) > 1]
     of_value = counts.sum(axis=0)
@@ -46,12 +54,12 @@ def krippendorff_alpha(values: np.ndarray, *, level: str = "ordinal") -> float:
     if level == "nominal":
         distance = 1.0 - np.eye(len(found))
     else:
-        # Between two ranks: all values from one to the other, the two ends half.
+        # The sum from c to k with halved ends is the difference of the middles of the cumulative counts.
         middle = np.cumsum(of_value) - of_value / 2
         distance = np.square(np.subtract.outer(middle, middle))
     pairs_in_unit = counts[:, :, None] * (counts[:, None, :] - np.eye(len(found), dtype=int))
     observed = (pairs_in_unit / (counts.sum(axis=1) - 1)[:, None, None]).sum(axis=0)
-    expected = np.outer(of_value, of_value) - np.diag(of_value)
+    expected = np.outer(of_value, of_value)  # d_cc = 0, so that the diagonal needs no correction
     disagreement = (expected * distance).sum()
     if not disagreement:
         return float("nan")
@@ -59,7 +67,7 @@ def krippendorff_alpha(values: np.ndarray, *, level: str = "ordinal") -> float:
 
 
 def agreement(judgements: pd.DataFrame) -> pd.DataFrame:
-    """How far judges agree, by kind of judgement.
+    """Agreement of judges by kind of judgement.
 
     Parameters
     ----------
@@ -90,7 +98,9 @@ def agreement(judgements: pd.DataFrame) -> pd.DataFrame:
 
 
 def wilson(share: float, n: int, *, z: float = 1.959964) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share of n trials.
+    """Wilson's score interval of a share p of n trials, 95 % by default.
+
+    Its ends solve |p - x| = z sqrt(x (1 - x) / n) for x.
 
     Examples
     --------
@@ -103,9 +113,9 @@ def wilson(share: float, n: int, *, z: float = 1.959964) -> tuple[float, float]:
 
 
 def preferences(judgements: pd.DataFrame) -> pd.DataFrame:
-    """How often the first of two systems is preferred, ties being half; Wilson's interval.
+    """Share of queries in which the first of two systems is preferred, with Wilson's interval; a tie is half.
 
-    The trials are the queries: several judges of one query are averaged first, not being independent.
+    Judges of one query are averaged first, as their judgements are not independent.
 
     Returns
     -------
@@ -124,7 +134,7 @@ def preferences(judgements: pd.DataFrame) -> pd.DataFrame:
 
 
 def judged_scores(judgements: pd.DataFrame, study: Study, systems: list[System], n: int) -> pd.DataFrame:
-    """Mean grade of each system's first n results, and AP, for each query whose results are all graded.
+    """Mean grade of each system's first n results, and AP, for every query whose results are all graded.
 
     Returns
     -------
@@ -148,7 +158,7 @@ def judged_scores(judgements: pd.DataFrame, study: Study, systems: list[System],
 
 
 def correlation(scores: pd.DataFrame) -> pd.DataFrame:
-    """Spearman's rank correlation of grades with AP, over all and within each system.
+    """Spearman's rank correlation of grades with AP, over all systems and within each.
 
     Parameters
     ----------
@@ -158,12 +168,14 @@ def correlation(scores: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        system ("all" for all), n, rho; nan where fewer than three, or nothing varies.
+        system ("all" for all), n, rho; nan for fewer than three queries, or if grades or AP are constant.
     """
+    from scipy.stats import spearmanr
+
     groups = [("all", scores), *scores.groupby("system", sort=False)]
     rows = []
     for name, group in groups:
         varies = len(group) > 2 and (np.ptp(group[["grade", "AP"]].to_numpy(), axis=0) > 0).all()
-        rho = np.corrcoef(group["grade"].rank(), group["AP"].rank())[0, 1] if varies else np.nan
+        rho = spearmanr(group["grade"], group["AP"]).statistic if varies else np.nan
         rows.append((name, len(group), rho))
     return pd.DataFrame(rows, columns=["system", "n", "rho"])

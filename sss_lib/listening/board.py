@@ -1,27 +1,67 @@
-"""The board on the page: what it shows, and what it may ask the kernel for."""
+"""The board: a query and the results of some systems, and the answers to what its page asks the kernel."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import anywidget
 import traitlets
 
 from sss_lib.io.audio import AudioError
-from sss_lib.listening import outside, views
-from sss_lib.listening.asked import Asked
-from sss_lib.listening.outside import Upload, in_words
+from sss_lib.listening import external_queries, views
+from sss_lib.listening.external_queries import Upload, describe_error
 from sss_lib.listening.sounds import N_BANDS, N_COLUMNS, OWN
 from sss_lib.listening.study import Study, System
 
-_HERE = Path(__file__).parent
 MOST_SYSTEMS = 5
 
 
-class Board(Asked):
-    """A query and the results of up to five systems side by side, to be heard.
+def page_code(*files: str) -> str:
+    """Code of a widget's page from several files, the last of which exports the widget.
 
-    The page asks for clips by number, never by path.
+    anywidget loads a widget from one string, as a module without an address, and such a module can't import
+    files by path. So the files are joined, in the order in which they use each other, without a build step.
+    """
+    return "\n".join(page_file(name) for name in files)
+
+
+def page_file(name: str) -> str:
+    """Text of a file of the page."""
+    return (Path(__file__).parent / "page" / name).read_text(encoding="utf-8")
+
+
+class AnsweringWidget(anywidget.AnyWidget):
+    """A widget that answers messages {"ask": what, "id": ...} of its page, if `_answers` has the word.
+
+    An answer takes the message and its buffers; it returns the reply, whose "buffers" are sent beside it.
+    """
+
+    _answers: Mapping[str, Callable[[dict, list], dict]] = {}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.on_msg(self._receive)
+
+    def _receive(self, _: object, message: object, buffers: list) -> None:
+        """Answer a message, with the problem if there is one: the page waits for an answer to each."""
+        message = message if isinstance(message, dict) else {}
+        answer = self._answers.get(str(message.get("ask")))
+        reply: dict = {"problem": f"{message.get('ask')!r} can't be asked for"}
+        parts: list = []
+        if answer:
+            try:
+                reply = answer(message, buffers)
+                parts = reply.pop("buffers", [])
+            except Exception as error:  # of whatever kind: nobody but the listener would see it
+                reply = {"problem": describe_error(error)}
+        self.send({**reply, "id": message.get("id")}, parts)
+
+
+class Board(AnsweringWidget):
+    """A query and the results of up to five systems side by side, to listen to.
+
+    The page asks for clips by row, never by path.
 
     Parameters
     ----------
@@ -34,17 +74,17 @@ class Board(Asked):
     Attributes
     ----------
     view : dict
-        What is shown (`views`).
+        Query and results (`views`).
     status : str
-        What goes on, or what went wrong, in a sentence.
+        Progress, or the latest problem, in a sentence.
     query : int
         Row of the clip that queries; -1 for a query from outside the collection.
     """
 
-    _esm = (_HERE / "player.js").read_text(encoding="utf-8") + (_HERE / "board.js").read_text(
-        encoding="utf-8"
+    _esm = page_code(
+        *("dom.js", "kernel.js", "player.js", "pictures.js", "card.js", "judging.js", "upload.js", "board.js")
     )
-    _css = (_HERE / "board.css").read_text(encoding="utf-8")
+    _css = page_file("board.css")
     view = traitlets.Dict().tag(sync=True)
     status = traitlets.Unicode().tag(sync=True)
     query = traitlets.Int(OWN)
@@ -71,18 +111,18 @@ class Board(Asked):
         self.refresh()
 
     def show(self, clip: str | int, label: str = "") -> None:
-        """Let a clip query, by its id or its row.
+        """Query with a clip, by its id or its row.
 
         Parameters
         ----------
         clip : str or int
         label : str
-            The query class; by default the clip's first, which is its most specific one, if it has any.
+            The query class; by default the clip's first label, its most specific one.
 
         Raises
         ------
         ValueError
-            If there is no such clip, or it has no such class.
+            If the clip is unknown, or it hasn't the class.
         """
         row = self.study.row(clip) if isinstance(clip, str) else clip
         labels = self.study.collection.clips["labels"][row]
@@ -91,13 +131,13 @@ class Board(Asked):
         self._render(row)
 
     def show_sound(self, path: str | Path, name: str = "") -> None:
-        """Let a sound from outside the collection query: each system embeds and ranks it.
+        """Query with a sound from outside the collection, which each system embeds.
 
         Parameters
         ----------
         path : str or Path
         name : str
-            What it is called on the page; by default its file name.
+            Its name on the page; by default the file's.
 
         Raises
         ------
@@ -105,31 +145,31 @@ class Board(Asked):
             If it can't be decoded, or is silent.
         """
         name = name or Path(path).name
-        length_s = outside.check(path, name)
-        found = outside.search_sound(self.study, self.systems, path, self.n)
+        length_s = external_queries.check_sound(path, name)
+        found = external_queries.query_sound(self.study, self.systems, path, self.n)
         self.study.sounds.own = Path(path)
         self._again = functools.partial(self.show_sound, path, name)
-        self._show_foreign({"id": "your sound", "title": name, "seconds": length_s}, found)
+        self._show_external({"id": "your sound", "title": name, "seconds": length_s}, found)
 
     def show_words(self, words: str) -> None:
-        """Let words query, in the systems whose model has a text tower here."""
+        """Query with words, in the systems whose model has a text tower here."""
         if not words.strip():
             raise ValueError("there are no words: type what the sound should be")
-        found = outside.search_words(self.study, self.systems, words, self.n)
+        found = external_queries.query_words(self.study, self.systems, words, self.n)
         self._again = functools.partial(self.show_words, words)
-        self._show_foreign({"id": "your words", "title": words, "seconds": 0.0}, found)
+        self._show_external({"id": "your words", "title": words, "seconds": 0.0}, found)
 
     def refresh(self) -> None:
-        """Show the same query again, by the systems and the number of results that are chosen now."""
+        """Repeat the query with the current systems and number of results."""
         if self._again:
             self._again()
 
     def attempt(self, act: Callable) -> None:
-        """Do what a control asks for; what goes wrong is said on the board, as nobody would see it raised."""
+        """Run the action of a control; an error becomes the status, as pages hide what callbacks raise."""
         try:
             act()
         except Exception as error:
-            self.status = in_words(error)
+            self.status = describe_error(error)
 
     def play(self, clip: int) -> None:
         """Play a clip on the page."""
@@ -142,10 +182,10 @@ class Board(Asked):
         self.query = row
         self.view = self._with_upload(views.compare(self.study, self.systems, row, self.label, self.n))
 
-    def _show_foreign(self, about: dict, found: dict) -> None:
+    def _show_external(self, about: dict, found: dict) -> None:
         self.status = ""
         self.query = OWN
-        self.view = self._with_upload(views.foreign(self.study, about, found))
+        self.view = self._with_upload(views.external(self.study, about, found))
 
     def _with_upload(self, view: dict) -> dict:
         return {**view, "upload": {"most_bytes": self._arriving.most_bytes}}
@@ -165,7 +205,7 @@ class Board(Asked):
     def _picture(self, clip: object) -> bytes:
         try:
             return self.study.sounds.picture(clip)
-        except AudioError:  # one broken file must not take the others' pictures along
+        except AudioError:  # an empty picture for a broken file, so that the others arrive
             return bytes(N_COLUMNS * (1 + N_BANDS))
 
     def _search(self, message: dict, buffers: list) -> dict:

@@ -1,6 +1,6 @@
-"""The controls above a board: which systems, which clip queries, which of its classes counts."""
+"""The controls above a board: its systems, its query, and the query class."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import ipywidgets as widgets
 import numpy as np
@@ -9,17 +9,18 @@ from sss_lib.listening.board import MOST_SYSTEMS, Board
 from sss_lib.listening.selection import Steps, candidates
 from sss_lib.models import registry as models
 
-NOBODY = ("none", "")
+NO_SYSTEM = ("none", "")
+"""Option of a place for a system that stays empty."""
 
 
 class Controls(widgets.VBox):
-    """Widgets that choose what a board shows.
+    """Widgets that choose the systems and the query of a board.
 
     Parameters
     ----------
     board : Board
     seed : int
-        Of the random clips: the same seed draws the same ones.
+        Seed of the random clips.
     """
 
     def __init__(self, board: Board, *, seed: int = 0):
@@ -28,12 +29,46 @@ class Controls(widgets.VBox):
         self.rng = np.random.default_rng(seed)
         self.steps: Steps | None = None
         self._quiet = False
-        labels = self.study.collection.labels
-        offered = self.study.offered
-        chosen = [one.name for one in board.systems] + [""] * MOST_SYSTEMS
-        self.systems = [
+        self.systems = self._system_choices()
+        # The placeholder is also the name that a screen reader says.
+        self.include, self.exclude = (
+            widgets.TagsInput(
+                allowed_tags=self.study.collection.labels, allow_duplicates=False, placeholder=name
+            )
+            for name in ("add a class it has", "add a class it lacks")
+        )
+        self.count = widgets.Label()
+        self.random = self._button("Random clip", self.draw)
+        self.clip = _sized(widgets.Text(description="Clip id", continuous_update=False), "250px", "55px")
+        self.label = _sized(widgets.Dropdown(description="Query class"), "270px")
+        sizes = {"options": [5, 10, 15, 30, 50], "value": _nearest(board.n)}
+        self.n = _sized(widgets.Dropdown(description="Results", **sizes), "130px", "55px")
+        self.words = widgets.Text(description="Words", placeholder="a dog barks", continuous_update=False)
+        self.first = widgets.Dropdown(description="Where", style={"description_width": "50px"})
+        self.second = widgets.Dropdown(description="and", style={"description_width": "40px"})
+        self.disagree = widgets.Label("disagree most:")
+        self.back = self._button("Back", lambda: self._step(-1))
+        self.next = self._button("Next", lambda: self._step(1))
+        self.gap = widgets.Label()
+        rows = [
+            _row(*self.systems),
+            _row(_named("Has all of", self.include), _named("Has none of", self.exclude)),
+            _row(self.random, self.count, self.clip, self.label, self.n),
+            self.words,
+            _row(self.first, self.second, self.disagree, self.back, self.next, self.gap),
+        ]
+        super().__init__(rows, layout=widgets.Layout(width="100%"))
+        self.add_class("sss-controls")
+        self._offer_pairs()
+        self._count()
+        self._observe()
+        self._follow()
+
+    def _system_choices(self) -> list[widgets.Dropdown]:
+        chosen = [one.name for one in self.board.systems] + [""] * MOST_SYSTEMS
+        return [
             widgets.Dropdown(
-                options=[NOBODY, *offered],
+                options=[NO_SYSTEM, *self.study.offered],
                 value=chosen[i],
                 description=f"System {i + 1}",
                 style={"description_width": "62px"},
@@ -41,67 +76,29 @@ class Controls(widgets.VBox):
             )
             for i in range(MOST_SYSTEMS)
         ]
-        # What stands in them is also what a screen reader calls them.
-        self.include, self.exclude = (
-            widgets.TagsInput(allowed_tags=labels, allow_duplicates=False, placeholder=name)
-            for name in ("add a class it has", "add a class it lacks")
-        )
-        self.count = widgets.Label()
-        self.random = self._button("Random clip", self.draw)
-        self.clip = widgets.Text(
-            description="Clip id",
-            continuous_update=False,
-            style={"description_width": "55px"},
-            layout=widgets.Layout(width="250px"),
-        )
-        self.label = widgets.Dropdown(description="Query class", layout=widgets.Layout(width="270px"))
-        self.n = widgets.Dropdown(
-            options=[5, 10, 15, 30, 50],
-            value=_nearest(board.n),
-            description="Results",
-            style={"description_width": "55px"},
-            layout=widgets.Layout(width="130px"),
-        )
-        self.first = widgets.Dropdown(description="Where", style={"description_width": "50px"})
-        self.second = widgets.Dropdown(description="and", style={"description_width": "40px"})
-        self.disagree = widgets.Label("disagree most:")
-        self.back = self._button("Back", lambda: self._step(-1))
-        self.next = self._button("Next", lambda: self._step(1))
-        self.gap = widgets.Label()
-        self.words = widgets.Text(description="Words", placeholder="a dog barks", continuous_update=False)
-        super().__init__(
-            [
-                _row(*self.systems),
-                _row(_named("Has all of", self.include), _named("Has none of", self.exclude)),
-                _row(self.random, self.count, self.clip, self.label, self.n),
-                self.words,
-                _row(self.first, self.second, self.disagree, self.back, self.next, self.gap),
-            ],
-            layout=widgets.Layout(width="100%"),
-        )
-        self.add_class("sss-controls")
-        self._offer_pairs()
-        self._count()
-        for one in self.systems:
-            one.observe(self._on(self._choose), "value")
-        for one in (self.include, self.exclude):
-            one.observe(self._on(self._count), "value")
-        for one in (self.first, self.second):
-            one.observe(self._on(self._restart), "value")
-        self.clip.observe(self._on(self._show), "value")
-        self.label.observe(self._on(lambda: board.show(board.query, self.label.value)), "value")
-        self.n.observe(self._on(self._resize), "value")
-        self.words.observe(self._on(self._search), "value")
-        board.observe(lambda _: self._follow(), "view")
-        self._follow()
+
+    def _observe(self) -> None:
+        acts: list[tuple[Callable, Sequence[widgets.Widget]]] = [
+            (self._choose, self.systems),
+            (self._count, [self.include, self.exclude]),
+            (self._restart, [self.first, self.second]),
+            (self._show, [self.clip]),
+            (lambda: self.board.show(self.board.query, self.label.value), [self.label]),
+            (self._resize, [self.n]),
+            (self._search, [self.words]),
+        ]
+        for act, observed in acts:
+            for one in observed:
+                one.observe(self._on(act), "value")
+        self.board.observe(lambda _: self._follow(), "view")
 
     def restrict(self, rows: list[int] | None) -> None:
-        """Draw and step only among these clips, such as those marked on the map; None for all."""
+        """Draw and step only among these clips, such as those marked on the map; among all for None."""
         self.among = rows or None
         self._count()
 
     def _on(self, act: Callable) -> Callable:
-        """Handler of a change: says what is wrong on the board instead of failing unseen."""
+        """Handler of a change, which shows an error on the board."""
 
         def handler(change: object) -> None:
             if not self._quiet:
@@ -125,7 +122,7 @@ class Controls(widgets.VBox):
         self._restart()
 
     def draw(self) -> None:
-        """Show a random one of the candidates."""
+        """Query with a random candidate."""
         row = int(self.rng.choice(self._candidates()))
         labels = self.study.collection.clips["labels"][row]
         wanted = [label for label in self.include.value if label in labels]
@@ -149,7 +146,6 @@ class Controls(widgets.VBox):
         self._silently(self.first, options=options, value=options[0][1])
         self._silently(self.second, options=options, value=options[min(1, len(options) - 1)][1])
         self._restart()
-
         has_text = any(models.has_text(one.variant.model) for one in self.board.systems)
         self.words.layout.display = None if has_text else "none"
 
@@ -170,7 +166,7 @@ class Controls(widgets.VBox):
         self.board.refresh()
 
     def _follow(self) -> None:
-        """Show which clip queries now, whoever chose it."""
+        """Show the current query, also when the board or the map has chosen it."""
         if self.board.query < 0:
             self._silently(self.clip, value="")
             self._silently(self.label, options=[])
@@ -181,12 +177,20 @@ class Controls(widgets.VBox):
         self._silently(self.label, options=options, value=self.board.label or None)
 
     def _silently(self, widget: widgets.Widget, **traits: object) -> None:
+        """Set traits of a control without acting on the change."""
         self._quiet = True
         try:
             for name, value in traits.items():
                 setattr(widget, name, value)
         finally:
             self._quiet = False
+
+
+def _sized(widget: widgets.Widget, width: str, description_width: str = "") -> widgets.Widget:
+    widget.layout = widgets.Layout(width=width)
+    if description_width:
+        widget.style.description_width = description_width
+    return widget
 
 
 def _row(*children: widgets.Widget) -> widgets.Box:

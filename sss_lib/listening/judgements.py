@@ -1,4 +1,4 @@
-"""What listeners said: a file that every judgement is appended to the moment it is made."""
+"""Judgements of listeners, in a file that each is appended to at once."""
 
 import json
 import os
@@ -10,27 +10,27 @@ from pathlib import Path
 import pandas as pd
 
 GRADES = (0, 1, 2, 3)
-"""From nothing in common to meaning the same."""
+"""From 0 for nothing in common to 3 for the same meaning."""
 COLUMNS = ("id", "at", "judge", "kind", "query", "clip", "grade", "systems", "preferred", "n")
 
 
 class Judgements:
-    """A file of judgements, a line of JSON each. Nothing in it is ever changed: an undo is a line too.
+    """A file of judgements, one line of JSON each. Lines are only appended: an undo is a line too.
 
-    A line holds id, at, judge, kind and query; of kind "grade" also clip and grade; of kind "preference" also
-    systems, preferred ("" for neither) and n, the length of the lists; of kind "undo" the id that it undoes.
+    A line has id, at, judge, kind, query; kind "grade" adds clip and grade; kind "preference" adds systems,
+    preferred ("" for neither) and n, the length of the lists; kind "undo" has `of`, the id that it undoes.
 
     Parameters
     ----------
     path : str or Path
-        Is made with the first judgement.
+        The first judgement creates it.
     """
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
 
     def grade(self, judge: str, query: str, clip: str, grade: object) -> None:
-        """Note how much a clip means what a query does.
+        """Append the grade of a clip as a result of a query.
 
         Raises
         ------
@@ -42,14 +42,14 @@ class Judgements:
         self._append("grade", judge, query=query, clip=clip, grade=grade)
 
     def prefer(self, judge: str, query: str, systems: Sequence[str], preferred: str, n: int) -> None:
-        """Note which of two systems' first n results a judge prefers for a query; "" for neither."""
+        """Append which of two systems' first n results a judge prefers for a query; "" for neither."""
         if preferred and preferred not in systems:
             raise ValueError(f"{preferred!r} is not one of the two systems {', '.join(systems)}")
         about = {"systems": sorted(systems), "preferred": preferred, "n": n}
         self._append("preference", judge, query=query, **about)
 
     def undo(self, judge: str, kind: str) -> dict | None:
-        """Take back the judge's latest judgement of a kind; return it, or None if there is none."""
+        """Undo the judge's latest judgement of a kind; return it, or None if there is none."""
         own = [line for line in self._kept() if (line["judge"], line["kind"]) == (judge, kind)]
         if not own:
             return None
@@ -57,13 +57,12 @@ class Judgements:
         return own[-1]
 
     def read(self) -> pd.DataFrame:
-        """What stands: without what was undone, and of judgements of the same the latest."""
+        """Judgements in force: not undone, and the latest of those on the same matter."""
         latest: dict[tuple, Mapping] = {}
         for line in self._kept():
             systems = tuple(line.get("systems", ()))
-            latest[line["judge"], line["kind"], line["query"], line.get("clip"), systems, line.get("n")] = (
-                line
-            )
+            matter = line["judge"], line["kind"], line["query"], line.get("clip"), systems, line.get("n")
+            latest[matter] = line
         rows = [{name: line.get(name) for name in COLUMNS} for line in latest.values()]
         return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -73,7 +72,8 @@ class Judgements:
         line = {"id": uuid.uuid4().hex, "at": datetime.now(UTC).isoformat(timespec="seconds")}
         text = json.dumps({**line, "judge": judge.strip(), "kind": kind, **about}, ensure_ascii=False) + "\n"
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        # One write at the end of the file, so that several judges don't mix; a torn line before it is closed.
+        # One unbuffered write in append mode, so that lines of several judges stay apart. A line that a
+        # crash has torn is ended by a line break before the new one.
         with open(self.path, "a+b", buffering=0) as file:
             if file.seek(0, os.SEEK_END):
                 file.seek(-1, os.SEEK_END)
@@ -82,7 +82,7 @@ class Judgements:
             os.fsync(file.fileno())
 
     def _kept(self) -> list[dict]:
-        """Every line that is whole and wasn't undone, oldest first."""
+        """Complete lines that were not undone, oldest first."""
         lines = []
         if self.path.is_file():
             for text in self.path.read_text(encoding="utf-8", errors="replace").split("\n"):
@@ -90,7 +90,7 @@ class Judgements:
                     line = json.loads(text)
                     needed = ("id", "judge", "of" if line["kind"] == "undo" else "query")
                     lines.append({**line, **{name: line[name] for name in needed}})
-                except (ValueError, KeyError, TypeError):  # torn by a crash while it was written, or by hand
+                except (ValueError, KeyError, TypeError):  # torn by a crash, or edited by hand
                     continue
         undone = {line["of"] for line in lines if line["kind"] == "undo"}
         return [line for line in lines if line["kind"] != "undo" and line["id"] not in undone]

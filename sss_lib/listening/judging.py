@@ -1,4 +1,4 @@
-"""Blind judging: the lists of some systems without their names, in an order that the judge can't guess."""
+"""Blind judging: results of systems without their names, in an order that looks random to the judge."""
 
 import hashlib
 import itertools
@@ -15,14 +15,14 @@ from sss_lib.listening.judgements import Judgements
 from sss_lib.listening.study import Study
 
 MODES = {"grade": "grade", "prefer": "preference"}
-"""What the page calls a kind of judgement, and what the file does."""
+"""Mode of the page, and the kind of its judgements in the file."""
 LETTERS = "ABCDE"
 
 
 class Judging(Board):
     """A board that names neither systems nor sounds, and takes grades or preferences.
 
-    It goes on where the judge stopped: what has been judged is read from the file.
+    It continues where the judge stopped, as it reads earlier judgements from the file.
 
     Parameters
     ----------
@@ -31,19 +31,19 @@ class Judging(Board):
     systems : sequence of str
         Names of the systems to judge: two for preferences.
     judge : str
-        The judge's name; nothing is shown without.
+        The judge's name; nothing is shown without one.
     mode : str
         "grade" for a grade 0 to 3 of each result, "prefer" for the better of two lists.
     n : int
         Results of each system.
     n_queries : int
-        How many clips query, drawn with the seed: the same for every judge.
+        Number of query clips, drawn with the seed: the same for every judge.
     seed : int
 
     Attributes
     ----------
     judged : dict
-        grades (by row, as text), progress (a sentence) and done.
+        grades (by row as a string), progress (a sentence) and done.
     """
 
     judged = traitlets.Dict().tag(sync=True)
@@ -72,12 +72,12 @@ class Judging(Board):
         self.begin(judge, mode)
 
     def begin(self, judge: str, mode: str) -> None:
-        """Let a judge begin, or go on.
+        """Begin or continue as a judge.
 
         Raises
         ------
         ValueError
-            If the mode is unknown, or there are not two systems to prefer one of.
+            If the mode is unknown, or a preference isn't between two systems.
         """
         if mode not in MODES:
             raise ValueError(f"mode {mode!r} is unknown: use {' or '.join(MODES)}")
@@ -87,10 +87,10 @@ class Judging(Board):
         self.status = "" if self.judge else "Give your name to begin."
         self.view = {}
         if self.judge:
-            self._go_on()
+            self._show_next()
 
-    def _go_on(self) -> None:
-        """Show the first query that isn't judged through, or that all are."""
+    def _show_next(self) -> None:
+        """Show the first query with results to judge, or the last one if there is none."""
         todo = self._todo(self._own())
         self._show_blind(todo[0] if todo else self.rows[-1])
 
@@ -103,14 +103,14 @@ class Judging(Board):
             for i, results, letter in zip(order, lists, LETTERS, strict=False)
         ]
         for one in columns:
-            one["results"] = [[clip, 0.0] for clip, _ in one["results"]]  # a score would tell the search
+            one["results"] = [[clip, 0.0] for clip, _ in one["results"]]  # a score would give the search away
         clips = {str(clip): self._anonymous(clip) for results in lists for clip, _ in results}
         query = {"clip": row, "about": self._anonymous(row)}
         self.view = {"mode": self.mode, "label": "", "query": query, "columns": columns, "clips": clips}
-        self._tell()
+        self._show_progress()
 
     def _order(self, row: int) -> list[int]:
-        """Order of the systems for this judge and query: it looks random, and comes back after a reload."""
+        """Order of the systems for this judge and query, drawn with a digest of both: a reload repeats it."""
         key = "\n".join([self.judge, self._fname(row), *(system.name for system in self.systems)])
         seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8])
         return np.random.default_rng(seed).permutation(len(self.systems)).tolist()
@@ -124,12 +124,12 @@ class Judging(Board):
         return self.study.collection.clips["fname"][row]
 
     def _own(self) -> pd.DataFrame:
-        """What this judge has said in this mode."""
+        """Judgements of the current judge in the current mode."""
         found = self.judgements.read()
         return found[(found["judge"] == self.judge) & (found["kind"] == MODES[self.mode])]
 
     def _todo(self, own: pd.DataFrame) -> list[int]:
-        """Queries that aren't judged through, of what this judge has said."""
+        """Queries with results that a judge's judgements lack."""
         if self.mode == "prefer":
             pair = sorted(system.name for system in self.systems)
             same = own["systems"].map(pair.__eq__) & (own["n"] == self.n)
@@ -141,12 +141,12 @@ class Judging(Board):
         ]
 
     def _wanted(self, row: int) -> list[str]:
-        """The clips of all lists for a query, each once."""
+        """Clips of all lists for a query, each once."""
         lists = [self.study.results(system, row, self.n) for system in self.systems]
         return list(dict.fromkeys(self._fname(clip) for results in lists for clip, _ in results))
 
-    def _tell(self) -> list[int]:
-        """Say how far the judge is; return the queries that are to be judged."""
+    def _show_progress(self) -> list[int]:
+        """Update the progress, and return the queries that remain to be judged."""
         own = self._own()
         todo = self._todo(own)
         n_done = len(self.rows) - len(todo)
@@ -162,24 +162,20 @@ class Judging(Board):
         return todo
 
     def _require_shown(self, message: dict) -> None:
-        """Refuse what was said of another query than the one that is shown: it was pressed twice."""
+        """Refuse a judgement of another query than the one shown, as from a key pressed twice."""
         if message.get("query") != self.query:
             raise ValueError(f"query {message.get('query')!r} is no longer shown: judge the one that is")
 
     def _grade(self, message: dict, buffers: list) -> dict:
         clip = message.get("clip")
-        if (
-            self.mode != "grade"
-            or not self.view
-            or type(clip) is not int
-            or str(clip) not in self.view["clips"]
-        ):
+        shown = self.view.get("clips", {}) if self.mode == "grade" else {}
+        if type(clip) is not int or str(clip) not in shown:
             raise ValueError(f"sound {clip!r} is in none of the lists")
         self._require_shown(message)
         self.judgements.grade(self.judge, self._fname(self.query), self._fname(clip), message.get("grade"))
-        todo = self._tell()
+        todo = self._show_progress()
         if todo and self.query not in todo:
-            self._go_on()
+            self._show_next()
         return {}
 
     def _prefer(self, message: dict, buffers: list) -> dict:
@@ -191,7 +187,7 @@ class Judging(Board):
         names = [self.systems[i].name for i in self._order(self.query)]
         preferred = "" if place is None else names[place]
         self.judgements.prefer(self.judge, self._fname(self.query), tuple(names), preferred, self.n)
-        self._go_on()
+        self._show_next()
         return {}
 
     def _undo(self, message: dict, buffers: list) -> dict:
@@ -203,7 +199,7 @@ class Judging(Board):
 
 
 class JudgingControls(widgets.HBox):
-    """The judge's name and what to judge: with a name, judging begins or goes on.
+    """Controls for the judge's name and the mode; with a name, judging begins or continues.
 
     Parameters
     ----------

@@ -1,59 +1,73 @@
-"""The map of a collection: every clip a point, coloured by family, to be heard and marked."""
+"""The map of a collection: a point for every clip, coloured by family, to listen to and to mark."""
 
-from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
 import traitlets
 
-from sss_lib.listening import layouts, views
-from sss_lib.listening.asked import Asked
-from sss_lib.listening.board import Board
+from sss_lib.experiment.grid import Variant
+from sss_lib.experiment.store import Store, to_matrix
+from sss_lib.listening import views
+from sss_lib.listening.board import AnsweringWidget, Board, page_code, page_file
 from sss_lib.listening.controls import Controls
+from sss_lib.processing.projection import project
 
-_HERE = Path(__file__).parent
+LAYOUTS = {"pca": "principal components", "tsne": "t-SNE"}
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F00", "#000000")
-"""Of the families, told apart by the colour-blind; the shapes repeat them."""
+"""Of the families: Okabe and Ito's, with an olive for their yellow, which is faint on white. Shapes repeat
+the difference."""
 NO_FAMILY = ("no family", "#8a8a8a")
 
 
-class SoundMap(Asked):
-    """Clips in two dimensions. A click plays one on the board, the lasso marks a set of queries.
+def read_or_make(store: Store, dataset: str, variant: Variant, how: str) -> tuple[list[str], np.ndarray]:
+    """Clips of a variant and their places on the map: float [n_clips, 2], stored once they are computed."""
+    artefact = store.layout(dataset, variant, how)
+    if artefact.is_current():
+        table = artefact.read()
+        return table["fname"].to_pylist(), to_matrix(table["place"])
+    stored = store.embeddings(dataset, variant).read()
+    found = project(to_matrix(stored["embedding"]), how)
+    artefact.write({"fname": stored["fname"].to_pylist(), "place": found})
+    return stored["fname"].to_pylist(), found
+
+
+class SoundMap(AnsweringWidget):
+    """Clips in two dimensions: a click plays one on the board, the lasso marks a set of queries.
 
     Parameters
     ----------
     board : Board
-        Plays what is clicked; its query and results are shown on the map.
+        It plays the clicked clips, and the map shows its query and results.
     system : str, optional
-        Name of the system whose embeddings are laid out; by default the board's first.
+        Name of the system whose embeddings are projected; by default the board's first.
     layout : str
         "pca" or "tsne".
 
     Attributes
     ----------
     system : str
-        Whose embeddings are laid out.
+        Name of the system whose embeddings are projected.
     places : bytes
         uint16 x and y of each clip, from the left and from the top.
     rows : bytes
         int32 row of each clip.
     families : bytes
-        uint8 place of each clip's family in the legend.
+        uint8 index of each clip's family in the legend.
     laid_out : str
-        What the map shows. When it changes the page asks for the points: a saved notebook holds none.
+        System and layout. When it changes, the page asks for the points, so that a saved notebook holds none.
     status : str
-        What goes on, in a sentence.
+        Progress, in a sentence.
     legend : list
         Name and colour of each family.
     linked : dict
         query and results of the board, by row.
     marked : list of int
-        Rows that are marked.
+        Marked rows.
     """
 
-    _esm = _HERE / "map.js"
-    _css = _HERE / "map.css"
+    _esm = page_code("dom.js", "kernel.js", "map.js")
+    _css = page_file("map.css")
     laid_out = traitlets.Unicode().tag(sync=True)
     status = traitlets.Unicode().tag(sync=True)
     legend = traitlets.List().tag(sync=True)
@@ -74,13 +88,13 @@ class SoundMap(Asked):
         self._link()
 
     def lay_out(self, system: str, layout: str) -> None:
-        """Lay out the embeddings of a system; what is laid out for the first time by t-SNE takes a while."""
+        """Project the embeddings of a system; the first t-SNE of a large collection takes minutes."""
         study, variant = self.study, self.study.system(system).variant
-        fnames, places = layouts.read_or_make(study.store, study.name, variant, layout)
+        fnames, places = read_or_make(study.store, study.name, variant, layout)
         rows = np.array([study.row_of[fname] for fname in fnames], np.int32)
         low, high = places.min(axis=0), places.max(axis=0)
-        scaled = (places - low) / max(float((high - low).max()), 1e-12)
-        scaled += (1 - scaled.max(axis=0)) / 2
+        scaled = (places - low) / max(float((high - low).max()), 1e-12)  # one scale for both axes
+        scaled += (1 - scaled.max(axis=0)) / 2  # the shorter one is centred
         names, of_clip = self._families()
         self.places = np.round(65535 * scaled).astype("<u2").tobytes()
         self.rows = rows.astype("<i4").tobytes()
@@ -91,7 +105,7 @@ class SoundMap(Asked):
         self.system = system
 
     def _families(self) -> tuple[list[tuple[str, str]], np.ndarray]:
-        """Legend, and each clip's place in it: the family of its first label that has one."""
+        """Legend, and the index in it of each clip's family: that of its first label with a family."""
         collection = self.study.collection
         first = [
             next((collection.families[x] for x in labels if x in collection.families), "")
@@ -123,14 +137,14 @@ class SoundMap(Asked):
         return {}
 
     def _clip(self, message: dict) -> int:
-        """The clip that a message is about. Raises ValueError if there is no such one."""
+        """Row of the clip of a message. Raises ValueError for an unknown one."""
         clip: Any = message.get("clip")
         self.study.sounds.path(clip)
         return clip
 
 
 class MapControls(widgets.HBox):
-    """What the map lays out, and how; what is marked on it restricts the clips that the controls draw from.
+    """Controls for the map's system and layout; clips marked on the map restrict what `controls` draws.
 
     Parameters
     ----------
@@ -142,7 +156,7 @@ class MapControls(widgets.HBox):
         self.sound_map = sound_map
         offered = sound_map.study.offered
         self.system = widgets.Dropdown(options=offered, value=sound_map.system, description="Space of")
-        layouts_offered = [(words, how) for how, words in layouts.LAYOUTS.items()]
+        layouts_offered = [(words, how) for how, words in LAYOUTS.items()]
         self.layout_of = widgets.Dropdown(options=layouts_offered, description="Layout")
         super().__init__([self.system, self.layout_of], layout=widgets.Layout(flex_flow="row wrap"))
         self.add_class("sss-controls")
@@ -151,9 +165,7 @@ class MapControls(widgets.HBox):
         sound_map.observe(lambda change: controls.restrict(change["new"]), "marked")
 
     def _lay_out(self) -> None:
-        self.sound_map.status = (
-            "Working out where the clips lie …"  # t-SNE of a large collection takes minutes
-        )
+        self.sound_map.status = "Computing the layout …"
         try:
             self.sound_map.lay_out(self.system.value, self.layout_of.value)
         finally:

@@ -1,4 +1,4 @@
-"""Which clip queries next: by its classes, at random, or where two systems disagree."""
+"""Candidates for the next query: by their classes, or by the disagreement of two systems."""
 
 from collections.abc import Iterable, Sequence
 
@@ -23,7 +23,7 @@ def candidates(
     include, exclude : sequence of str
         Classes.
     among : iterable of int, optional
-        Only these rows, such as those marked on the map; by default all.
+        Only these rows, such as those marked on the map; all by default.
 
     Returns
     -------
@@ -33,7 +33,7 @@ def candidates(
     Raises
     ------
     ValueError
-        If a class doesn't occur; the message has the nearest one.
+        If a class is unknown; the message suggests the nearest one.
     """
     for label in (*include, *exclude):
         require_known(label, collection.labels, f"the classes of {collection.name}")
@@ -49,7 +49,7 @@ def candidates(
 
 
 class Steps:
-    """Queries in the order in which two systems disagree on them, to step through.
+    """Queries to step through, sorted by the disagreement of two systems.
 
     Parameters
     ----------
@@ -61,9 +61,9 @@ class Steps:
     Attributes
     ----------
     table : pd.DataFrame
-        fname, a, b, gap: AP of either, and the first's less the second's.
+        fname, a, b (AP of each system), gap (a - b).
     at : int
-        Where it stands; -1 before the first step.
+        Current row of the table; -1 before the first step.
     """
 
     def __init__(self, study: Study, a: System, b: System, rows: Sequence[int] | np.ndarray):
@@ -74,7 +74,7 @@ class Steps:
         self.at = -1
 
     def step(self, by: int) -> str:
-        """Id of the next query (by=1) or the one before (by=-1), as far as there are any."""
+        """Id of the next query (by=1) or the previous one (by=-1); it stops at both ends."""
         if self.table.empty:
             raise ValueError("no clip that both systems have scored is among the candidates: choose others")
         self.at = int(np.clip(self.at + by, 0, len(self.table) - 1))

@@ -10,11 +10,11 @@ from sss_lib.experiment.store import Store, replacing
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
 LEFT_S = 600
-"""How long after a page is left its kernel ends: Voila's own way, when a page closes, its server refuses."""
+"""Idle time after which a kernel ends: the server refuses the shutdown that a closed Voila page asks for."""
 
 
 def prepare(store: Store, dataset: str) -> Path:
-    """Return notebook 06 with a dataset's name filled in and as its title, among the executed notebooks."""
+    """Write notebook 06 with a dataset's name as parameter and title beside the executed notebooks."""
     import nbformat
     import papermill
 
@@ -30,14 +30,15 @@ def prepare(store: Store, dataset: str) -> Path:
 
 
 def command(host: str, port: int, notebook: str | Path, *, browser: bool = True) -> list[str]:
-    """Command that serves the page, and no file beside it. Pages that are left keep their kernel a while."""
+    """Command that serves the page and no other file; the kernel of a closed page ends after `LEFT_S`."""
     return [
         *(sys.executable, "-m", "voila", str(notebook)),
         *(f"--Voila.ip={host}", f"--port={port}", "--template=listening"),
-        "--VoilaConfiguration.file_allowlist=(?!).",  # fits nothing
+        "--VoilaConfiguration.file_allowlist=(?!).",  # matches no file
         f"--MappingKernelManager.cull_idle_timeout={LEFT_S}",
         f"--MappingKernelManager.cull_interval={min(LEFT_S, 60)}",
-        # "" for no: another page must not reach this one by a name of its own that leads to this machine.
+        # "" for false: pages of other sites must not reach this one through a host name that resolves to this
+        # machine (DNS rebinding).
         *(["--Voila.tornado_settings=allow_remote_access="] if host in LOCAL else []),
         *([] if browser else ["--no-browser"]),
     ]
@@ -53,7 +54,7 @@ def environment() -> dict[str, str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Command line. Returns the exit code where nothing is served."""
+    """Command line. Returns an exit code if there is nothing to serve."""
     parser = argparse.ArgumentParser(prog="python -m sss_lib listen", description=__doc__)
     parser.add_argument("--dataset", default="mini", help="name of a dataset that a grid has run on")
     parser.add_argument("--data-dir", type=Path, default=NOTEBOOKS.parent / "data")

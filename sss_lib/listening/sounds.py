@@ -1,4 +1,4 @@
-"""Sounds as a page plays and draws them: bytes that a browser decodes, a gain, a small picture."""
+"""Sounds for the page: bytes that a browser decodes, a gain, a small picture."""
 
 import functools
 import io
@@ -12,7 +12,7 @@ from sss_lib.io import audio
 from sss_lib.listening import loudness
 
 OWN = -1
-"""Number of the sound that the listener brought; the clips of the collection are numbered by row, from 0."""
+"""Number of the listener's own sound; clips of the collection have their row, from 0."""
 PLAYED = {
     "WAV": ("audio/wav", ("PCM_U8", "PCM_16", "PCM_24", "FLOAT")),
     "WAVEX": ("audio/wav", ("PCM_U8", "PCM_16", "PCM_24", "FLOAT")),
@@ -20,24 +20,24 @@ PLAYED = {
     "OGG": ("audio/ogg", ("VORBIS", "OPUS")),
     "MP3": ("audio/mpeg", ("MPEG_LAYER_III",)),
 }
-"""What browsers play, as libsndfile names it; the rest is sent as 16-bit wav."""
+"""Formats and subtypes that browsers play, by libsndfile's names; all others are sent as 16-bit wav."""
 N_COLUMNS, N_BANDS = 128, 32
-"""Size of a picture: steps in time, and mel bands."""
+"""Size of a picture: time steps and mel bands."""
 RANGE_DB = 70
-"""From the darkest to the brightest of a spectrogram."""
+"""Dynamic range of a spectrogram, from its darkest to its brightest value."""
 
 
 @dataclass(frozen=True)
 class Sound:
-    """A sound as it travels to the page.
+    """A sound that is sent to the page.
 
     Attributes
     ----------
     content : bytes
-        A file that a browser plays.
+        File that a browser plays.
     mime : str
     gain_db : float
-        What matches its loudness with that of the others.
+        Gain that brings it to the loudness of the other sounds.
     """
 
     content: bytes
@@ -46,12 +46,12 @@ class Sound:
 
 
 class Sounds:
-    """The sounds of a collection by row, and the listener's own: nothing else can be asked for.
+    """The sounds of a collection by row, and the listener's own; no other file can be read.
 
     Parameters
     ----------
     paths : sequence of str or Path
-        Of the clips, in the order of the dataset.
+        Files of the clips, in the order of the dataset.
     """
 
     def __init__(self, paths: Sequence[str | Path]):
@@ -59,13 +59,7 @@ class Sounds:
         self.own: Path | None = None
 
     def path(self, clip: object) -> Path:
-        """File of a clip, which must be a row of the collection or `OWN`.
-
-        Raises
-        ------
-        ValueError
-            If there is no such clip, whatever was asked for.
-        """
+        """File of a clip. Raises ValueError for anything but a row of the collection or `OWN`."""
         if type(clip) is int and 0 <= clip < len(self._paths):
             return Path(self._paths[clip])
         if clip == OWN and type(clip) is int and self.own:
@@ -73,33 +67,39 @@ class Sounds:
         raise ValueError(f"there is no clip {clip!r}: the collection has {len(self._paths)}")
 
     def sound(self, clip: object) -> Sound:
-        """A clip to play. Raises ValueError if there is no such clip, AudioError if it can't be decoded."""
+        """Clip to play. Raises ValueError for an unknown clip, AudioError if it can't be decoded."""
         path = self.path(clip)
-        return Sound(*_playable(path), _gain_db(str(path)))
+        if not path.is_file():
+            raise audio.AudioError(f"{path.name} is missing: put the collection's audio back")
+        try:
+            return Sound(*_playable(path), _gain_db(str(path)))
+        except audio.AudioError as error:  # the page is told no folders of this machine
+            raise audio.AudioError(str(error).replace(str(path), path.name)) from None
 
     def picture(self, clip: object) -> bytes:
-        """Waveform and spectrogram of a clip to draw; see `draw`."""
+        """Picture of a clip; see `draw`."""
         return _picture(str(self.path(clip)))
 
 
 def _playable(path: Path) -> tuple[bytes, str]:
-    """Bytes and type of a file that a browser plays: the file itself where it can be."""
+    """Bytes and type of a file that a browser plays: the file itself if possible, else a copy as 16-bit wav.
+
+    The copy is decoded as for the models, so that a listener hears what they hear.
+    """
     import soundfile
 
-    if not path.is_file():
-        raise audio.AudioError(f"{path.name} is missing: put the collection's audio back")
     try:
         about = soundfile.info(path)
+    except soundfile.LibsndfileError:  # perhaps ffmpeg reads it
+        mime, is_played = "", False
+    else:
         mime, subtypes = PLAYED.get(about.format, ("", ()))
-        if about.subtype in subtypes:
-            return path.read_bytes(), mime
-        wave, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
-    except (OSError, soundfile.LibsndfileError) as error:
-        raise audio.AudioError(
-            f"{path.name} can't be decoded ({getattr(error, 'error_string', error)})"
-        ) from None
+        is_played = about.subtype in subtypes
+    if is_played:
+        return path.read_bytes(), mime
+    samples, rate_hz = audio.read(path)
     wav = io.BytesIO()
-    soundfile.write(wav, np.clip(wave, -1, 1), rate_hz, format="WAV", subtype="PCM_16")
+    soundfile.write(wav, np.clip(samples, -1, 1), rate_hz, format="WAV", subtype="PCM_16")
     return wav.getvalue(), "audio/wav"
 
 
@@ -119,7 +119,7 @@ def _picture(path: str) -> bytes:
 
 
 def draw(wave: np.ndarray) -> bytes:
-    """Picture of a sound, whatever its length: the waveform's peaks, then the spectrogram, a byte each.
+    """Picture of a sound of any length: the waveform's peaks, then the mel spectrogram, a byte a value.
 
     Parameters
     ----------
@@ -140,7 +140,9 @@ def draw(wave: np.ndarray) -> bytes:
     from sss_lib.models.frontends.spectrogram import mel_filterbank, power_spectrogram
 
     size = 2048
-    hop = int(np.clip(len(wave) // N_COLUMNS, 64, size // 2))
+    hop = int(
+        np.clip(len(wave) // N_COLUMNS, 64, size // 2)
+    )  # a frame a column, and no sample between frames
     bank = mel_filterbank(rate_hz=loudness.RATE_HZ, size=size, n_bands=N_BANDS)
     power = power_spectrogram(np.asarray(wave, np.float32), size=size, hop=hop) @ bank
     level_db = 10 * np.log10(np.maximum(_most(power), 1e-10))

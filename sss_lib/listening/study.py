@@ -1,4 +1,4 @@
-"""What there is to hear: a collection, its sounds, and the systems whose rankings exist."""
+"""A collection, its sounds, and the systems whose rankings exist."""
 
 import functools
 import warnings
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from sss_lib.dataset import table as datasets
 from sss_lib.experiment.grid import RULE, Variant
@@ -24,16 +25,16 @@ from sss_lib.search.naming import parse
 
 @dataclass(frozen=True)
 class System:
-    """A way to search that has a ranking.
+    """A variant and a search whose ranking exists.
 
     Attributes
     ----------
     variant : Variant
     search : str
     top_n : int
-        Results that the ranking holds for each query.
+        Results of each query in the ranking.
     cutoffs : tuple of int
-        N of the AP@N that it was evaluated by; empty if it was not evaluated.
+        N of the evaluated AP@N; empty without an evaluation.
     """
 
     variant: Variant
@@ -43,27 +44,27 @@ class System:
 
     @property
     def measures(self) -> list[str]:
-        """Names of the measures that its queries have: AP at each cutoff, and R1."""
+        """Names of its per-query measures: AP at each cutoff, and R1."""
         return [*(f"AP@{n}" for n in self.cutoffs), *(["R1"] if self.cutoffs else [])]
 
     @property
     def name(self) -> str:
-        """What the notebook and the judgements call it."""
+        """Name in the notebook and in judgements."""
         return f"{self.variant.name}/{self.search}"
 
     @property
     def title(self) -> str:
-        """Its model's name, for people."""
+        """Displayed name of its model."""
         return models.spec(self.variant.model).display_name
 
     @property
     def words(self) -> str:
-        """How it processes and searches, in words."""
+        """Processing and search in words."""
         return describe_system(pd.Series({**self.variant.parameters(), "search": self.search}))
 
     @property
     def score(self) -> str:
-        """What its scores are."""
+        """Kind of its scores."""
         return {"nns": "distance", "mips": "product", "mcss": "cosine"}[parse(self.search).exact]
 
 
@@ -89,53 +90,54 @@ class Study:
         self.collection = datasets.read(store.dataset(dataset))
         self.sounds = Sounds(self.collection.clips["path"])
         self.row_of = {fname: row for row, fname in enumerate(self.collection.clips["fname"])}
-        evaluated = [one for one in store.evaluated(dataset) if _is_there(one["model"])]
+        evaluated = [one for one in store.evaluated(dataset) if _is_known(one["model"])]
         cutoffs = {_system(one).name: tuple(one["cutoffs"]) for one in evaluated}
         self.systems: dict[str, System] = {}
         for parameters in store.ranked(dataset):
-            if not _is_there(parameters["model"]):
+            if not _is_known(parameters["model"]):
                 warnings.warn(f"rankings by {parameters['model']} are left out: no such model", stacklevel=2)
                 continue
             system = _system(parameters)
             self.systems[system.name] = replace(system, cutoffs=cutoffs.get(system.name, ()))
         if not self.systems:
             raise ValueError(f"{dataset!r} has no rankings in {store.data_dir}: run `make run` first")
+        # Reading is slow and stepping through queries repeats it: the latest few stay in memory.
         self._ranking = functools.lru_cache(maxsize=16)(self._read_ranking)
         self._queries = functools.lru_cache(maxsize=16)(self._read_queries)
         self._index = functools.lru_cache(maxsize=5)(self._read_index)
 
     @property
     def offered(self) -> list[tuple[str, str]]:
-        """What to call each system where one is chosen, and its name."""
+        """Options of a control that chooses a system: its label and its name."""
         return [(f"{one.title} · {one.words}", name) for name, one in self.systems.items()]
 
     @property
     def name(self) -> str:
-        """Of the dataset."""
+        """Name of the dataset."""
         return self.collection.name
 
     def system(self, name: str) -> System:
-        """System by its name. Raises ValueError with the nearest name if there is no such one."""
+        """System by its name. Raises ValueError, with the nearest name, for an unknown one."""
         require_known(name, self.systems, "the systems with a ranking")
         return self.systems[name]
 
     def row(self, fname: str) -> int:
-        """Row of a clip. Raises ValueError with the nearest id if there is no such one."""
+        """Row of a clip. Raises ValueError, with the nearest id, for an unknown one."""
         require_known(fname, self.row_of, f"the clips of {self.name}")
         return self.row_of[fname]
 
     def results(self, system: System, row: int, n: int) -> list[tuple[int, float]]:
-        """The first results of a query: rows of the collection with scores; none if the query failed."""
+        """First n results of a query: rows of the collection with scores; none if it has no embedding."""
         rows, place, table = self._ranking(system)
         if row not in place:
             return []
         neighbours = to_matrix(table["neighbours"].slice(place[row], 1))[0, :n]
         scores = to_matrix(table["scores"].slice(place[row], 1))[0, :n]
-        there = neighbours >= 0
-        return list(zip(rows[neighbours[there]].tolist(), scores[there].tolist(), strict=True))
+        found = neighbours >= 0
+        return list(zip(rows[neighbours[found]].tolist(), scores[found].tolist(), strict=True))
 
     def index(self, system: System) -> Index:
-        """Index of a system's clips, that a sound from outside is ranked against."""
+        """Index of a system's clips, against which external queries are ranked."""
         return self._index(system)
 
     def rows(self, system: System) -> np.ndarray:
@@ -159,7 +161,12 @@ class Study:
         system : System
         row : int
         label : str
-            A class of the query, or "" for any shared class. Without an evaluation the result is empty.
+            A class of the query, or "" for any shared class.
+
+        Returns
+        -------
+        dict of str to float
+            Empty without an evaluation.
         """
         if not system.cutoffs:
             return {}
@@ -176,15 +183,13 @@ class Study:
         return table.set_index(["fname", "label"])[system.measures].sort_index()
 
     def best(self, n: int = 5) -> list[System]:
-        """Each model's best system by macro MAP, best model first; without scores, any."""
-        import pyarrow as pa
-
+        """Each model's best system by macro MAP, best model first; the first n systems if none has scores."""
         found = []
         for system in self.systems.values():
             if system.cutoffs:
                 of = (self.name, system.variant, system.search)
                 table = self.store.scores(*of, cutoffs=system.cutoffs).read()
-                found.append(table.filter(pa.compute.equal(table["level"], "macro")))
+                found.append(table.filter(pc.equal(table["level"], "macro")))
         if not found:
             return list(self.systems.values())[:n]
         scores = pa.concat_tables(found, promote_options="default").to_pandas()
@@ -192,7 +197,7 @@ class Study:
         return [self.systems[_system(row).name] for row in rows[:n]]
 
     def disagreements(self, a: System, b: System) -> pd.DataFrame:
-        """Queries of two systems, those whose AP differs most first: fname, a, b, gap (of the first's AP)."""
+        """Queries of two systems by the difference of their AP, largest first: fname, a, b, gap (a - b)."""
         measures = [name for name in a.measures if name in b.measures]
         if not measures:
             raise ValueError(f"{a.name} and {b.name} have no AP in common: evaluate both with notebook 04")
@@ -203,8 +208,8 @@ class Study:
         return both.sort_values("gap", key=lambda gap: -gap.abs(), kind="stable", ignore_index=True)
 
 
-def _is_there(model: str) -> bool:
-    """Whether a model is known here: one of the user's own, or its files, may be gone."""
+def _is_known(model: str) -> bool:
+    """Whether a model is in the catalogue; the user's own models and their files may be gone."""
     try:
         models.spec(model)
     except (ValueError, FileNotFoundError):

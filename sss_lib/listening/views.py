@@ -1,4 +1,4 @@
-"""What a board shows: a query and the results of some systems, as plain data and as a table."""
+"""Views of a board: a query and the results of some systems, as plain data and as an HTML table."""
 
 import html
 import re
@@ -14,7 +14,7 @@ Results = Sequence[tuple[int, float]]
 
 
 def about_clip(study: Study, row: int) -> dict:
-    """What a card says of a clip."""
+    """Description of a clip on its card."""
     clip = study.collection.clips.iloc[row].to_dict()
     length = clip.get("duration_s")
     return {
@@ -29,7 +29,7 @@ def about_clip(study: Study, row: int) -> dict:
 
 
 def _licence(licence: str) -> dict[str, str]:
-    """Name and page of a licence, given as SPDX does or as a page of Creative Commons.
+    """Name and page of a licence, from its SPDX identifier or its page at Creative Commons.
 
     Examples
     --------
@@ -87,8 +87,8 @@ def compare(study: Study, systems: Sequence[System], row: int, label: str, n: in
     }
 
 
-def foreign(study: Study, about: Mapping, results: Mapping[System, Results | str]) -> dict:
-    """View of what a query from outside the collection finds: a sound or words, without labels."""
+def external(study: Study, about: Mapping, results: Mapping[System, Results | str]) -> dict:
+    """View of the results of an external query: a sound or words, without labels."""
     query = {"labels": [], "uploader": "", "licence": "", "source": "", "seconds": 0.0, **about}
     columns = [
         column(one, [], [], found) if isinstance(found, str) else column(one, found, [])
@@ -150,7 +150,7 @@ def _plain(label: str) -> str:
 
 
 def as_html(view: Mapping) -> str:
-    """The view as a plain table, for where no page runs, with a word on how to hear it."""
+    """The view as a plain table, for a notebook without a kernel, with a hint how to listen."""
     if not view.get("query"):
         return "<p>Nothing is shown yet: run this notebook's cells.</p>"
     query = view["query"]["about"]

@@ -184,7 +184,7 @@ def test_an_approximate_search_is_set_beside_the_exact_one(small_run):
 def test_a_new_sound_is_ranked_against_the_index_that_a_notebook_has_stored(small_run):
     pytest.importorskip("faiss")
     listening = pytest.importorskip("sss_lib.listening")
-    from sss_lib.listening import outside
+    from sss_lib.listening import external_queries
 
     folder, *_ = small_run
     study = listening.Study(Store(folder / "data"), "my sounds")
@@ -192,7 +192,7 @@ def test_a_new_sound_is_ranked_against_the_index_that_a_notebook_has_stored(smal
     stored = study.store.index(study.name, systems[1].variant, APPROXIMATE)
     assert stored.is_current()
     query = study.row(study.index(systems[0]).fnames[3])
-    found = outside.search_sound(study, systems, study.sounds.path(query), 5)
+    found = external_queries.query_sound(study, systems, study.sounds.path(query), 5)
     exact, own = ([row for row, _ in found[system]] for system in systems)
     assert own[0] == exact[0] == query
     by_rank = [row for row, _ in study.results(systems[1], query, 5)]

@@ -78,15 +78,11 @@ def test_a_score_that_was_computed_anew_or_deleted_stays_as_gone(store):
     pd.testing.assert_frame_equal(leaderboard.collect(store), again)
 
 
-def test_a_damaged_result_is_told_and_left_out(store, capsys):
-    path = store.scores("mini", Variant("aisfx", "mean", 100), "nns").path
-    path.write_bytes(b"no scores")
+def test_damage_is_named_with_its_remedy_and_left_as_it_is(store, capsys):
+    result, path = store.scores("mini", Variant("aisfx", "mean", 100), "nns").path, store.leaderboard_path()
+    result.write_bytes(b"no scores")
     assert "aisfx" not in set(leaderboard.collect(store)["model"])
-    assert str(path) in capsys.readouterr().err
-
-
-def test_a_damaged_leaderboard_is_named_with_its_mend_and_left_as_it_is(store, capsys):
-    path = store.leaderboard_path()
+    assert str(result) in capsys.readouterr().err
     for damage in (lambda: path.write_bytes(b"junk"), lambda: pd.DataFrame({"x": [1]}).to_parquet(path)):
         damage()
         content = path.read_bytes()
@@ -95,42 +91,26 @@ def test_a_damaged_leaderboard_is_named_with_its_mend_and_left_as_it_is(store, c
         assert f"error: {path} is damaged" in error
         assert "or delete it" in error
         assert path.read_bytes() == content
-    path.unlink()
-    assert leaderboard.main(["--data-dir", str(store.data_dir)]) == 0
+    assert leaderboard.main(["--data-dir", str(store.data_dir / "empty")]) == 2
+    assert "run a grid first" in capsys.readouterr().err
 
 
-def test_a_score_that_is_not_there_is_a_dash(store, capsys):
+def test_the_command_prints_each_models_best_with_dashes_for_missing_scores(store, capsys):
     write_scores(store, "mini", Variant("aisfx", "max", 100), dict.fromkeys(BOTH, float("nan")))
     write_scores(store, "mini", Variant("msd-musicnn", "max", 100), dict.fromkeys(BOTH, float("nan")))
     assert leaderboard.main(["--data-dir", str(store.data_dir)]) == 0
     out = capsys.readouterr().out
     assert "nan" not in out.lower()
-    (line,) = [line for line in out.splitlines() if "MusiCNN" in line]
-    assert line.split()[-2:] == ["-", "-"]
-    (line,) = [line for line in out.splitlines() if "aiSFX" in line]
-    assert line.split()[-2:] == ["0.300", "0.3"]
-
-
-def test_without_scores_the_mend_is_named(tmp_path, capsys):
-    assert leaderboard.main(["--data-dir", str(tmp_path)]) == 2
-    assert "run a grid first" in capsys.readouterr().err
-
-
-def test_the_command_prints_each_models_best_and_writes_the_page(store, capsys):
-    write_scores(store, "mini", Variant("aisfx", "max", 100), dict.fromkeys(BOTH, 0.25))
-    assert leaderboard.main(["--data-dir", str(store.data_dir)]) == 0
-    out = capsys.readouterr().out
-    assert "mini: each model's best of 4 systems" in out
+    assert "mini: each model's best of 5 systems" in out
     lines = [line.split() for line in out.splitlines() if "PCA 100" in line]
-    assert [line[0] for line in lines] == ["gone-model", "aiSFX", "Log-mel"]
-    assert store.leaderboard_path().with_suffix(".html").is_file()
-
-
-def test_the_page_holds_no_markup_from_names_and_asks_for_nothing(store):
-    html = leaderboard.page(leaderboard.ranked(leaderboard.collect(store)))
+    assert [(line[0], *line[-2:]) for line in lines] == [
+        *(("gone-model", "0.500", "0.5"), ("aiSFX", "0.300", "0.3"), ("Log-mel", "0.200", "0.2")),
+        ("MSD-MusiCNN", "-", "-"),
+    ]
+    html = store.leaderboard_path().with_suffix(".html").read_text()
     assert NASTY not in html
     assert "onerror" in html  # the name is there, as text
-    assert "http" not in html.replace("http-equiv", "")
+    assert "http" not in html.replace("http-equiv", "")  # the page asks for nothing
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import matplotlib as mpl
 import numpy as np
-import pandas as pd
 import pytest
 import scipy.sparse
 
@@ -86,20 +85,6 @@ def test_the_figure_has_a_point_for_every_search_where_the_table_says(measured, 
     assert labels == table["search"].tolist()
     points = {tuple(line.get_xydata()[0]) for line in ax.lines if line.get_marker() not in ("None", "", None)}
     assert {(row[x], row[y]) for _, row in table.iterrows()} <= points
-    plt.close("all")
-
-
-def test_an_unknown_axis_of_the_figure_is_refused(measured):
     with pytest.raises(ValueError, match="by='price' is unknown: use speed or size"):
-        plots.search_costs(measured[2].reset_index(), plt.figure().gca(), by="price")
-
-
-def test_the_best_system_is_an_exact_one_where_there_is_one():
-    system = {"model": "m", "aggregation": "mean", "scale": False, "n_components": 5, "normalize": True}
-    system |= {"pre_normalize": False, "metric": "MAP", "n": 15, "level": "macro", "protocol": "standard"}
-    system |= {"relevance": "class"}
-    values = {"nns-IVF16-nprobe=1": 0.5, "nns": 0.4, "mips": 0.3}
-    scores = pd.DataFrame([system | {"search": name, "value": value} for name, value in values.items()])
-    assert tables.best_systems(scores)["search"].tolist() == ["nns"]
-    assert tables.best_systems(scores[:1])["search"].tolist() == ["nns-IVF16-nprobe=1"]
-    assert tables.describe_system(scores.iloc[0]) == "mean, PCA 5, L2, NNS IVF16-nprobe=1"
+        plots.search_costs(table, ax, by="price")
+    plt.close("all")

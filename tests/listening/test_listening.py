@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ import soundfile
 from sss_lib import audio, experiment, models
 from sss_lib.experiment import NOTEBOOKS, Variant
 from sss_lib.experiment.store import Store, to_matrix
-from sss_lib.listening import Board, Controls, MapControls, SoundMap, Study, layouts, outside, views
+from sss_lib.listening import Board, Controls, MapControls, SoundMap, Study, external_queries, views
+from sss_lib.listening import map as sound_maps
 from sss_lib.listening import serve as serving
 from sss_lib.listening.selection import Steps, candidates
 from sss_lib.models.catalogue import CATALOGUE
@@ -48,11 +50,13 @@ class TestStudy:
         assert (system.variant, system.search) == (Variant("logmel", "none", 3), "nns")
         assert (system.title, system.words) == ("Log-mel statistics", "PCA 3, L2, NNS")
 
-    def test_an_unknown_system_or_clip_is_named_with_the_nearest(self, study):
+    def test_an_unknown_system_clip_or_class_is_named_with_the_nearest(self, study):
         with pytest.raises(ValueError, match=f"did you mean '{PCA}'"):
             study.system(PCA.replace("nns", "nn"))
         with pytest.raises(ValueError, match="did you mean 'tone1'"):
             study.row("tone11")
+        with pytest.raises(ValueError, match="did you mean 'Tone'"):
+            candidates(study.collection, ["Tona"])
 
     def test_results_are_those_of_the_stored_ranking(self, study):
         table = study.store.ranking(small_study.NAME, Variant("logmel", "none", 3), "nns", top_n=10).read()
@@ -62,9 +66,7 @@ class TestStudy:
         fnames = study.collection.clips["fname"]
         assert [fnames[row] for row, _ in found] == [table["fname"][int(i)].as_py() for i in neighbours]
         assert [score for _, score in found] == to_matrix(table["scores"])[place, :4].tolist()
-
-    def test_a_clip_that_failed_has_no_results(self, study):
-        assert study.results(study.system(PCA), study.row("broken"), 4) == []
+        assert study.results(study.system(PCA), study.row("broken"), 4) == []  # its embedding failed
 
     def test_scores_of_a_query_are_worked_out_from_its_results(self, study):
         system, row = study.system(PCA), study.row("click0")
@@ -89,50 +91,39 @@ class TestStudy:
         assert table["a"][0] == study.scores(study.system(PCA), row)["AP@3"]
 
     def test_a_collection_without_rankings_says_what_to_run(self, small_store, tmp_path):
-        import shutil
-
-        shutil.copytree(small_store.data_dir / "datasets", tmp_path / "datasets")
-        shutil.copytree(small_store.data_dir / small_study.NAME, tmp_path / small_study.NAME)
+        for name in ("datasets", small_study.NAME):
+            shutil.copytree(small_store.data_dir / name, tmp_path / name)
         with pytest.raises(ValueError, match=r"has no rankings .* run `make run` first"):
             Study(type(small_store)(tmp_path), small_study.NAME)
 
 
 class TestSelection:
     @pytest.mark.parametrize(
-        ("include", "exclude", "fnames"),
+        ("include", "exclude", "among", "fnames"),
         [
-            (["Tone"], [], ["tone0", "tone1", "tone2", "tone3"]),
-            (["Tone", "<b>Bold</b>"], [], ["tone3"]),
-            (["Music"], ["Tone"], ["click0", "click1", "click2", "click3"]),
-            (["Noise", "Music"], [], []),
+            (["Tone"], [], None, ["tone0", "tone1", "tone2", "tone3"]),
+            (["Tone", "<b>Bold</b>"], [], None, ["tone3"]),
+            (["Music"], ["Tone"], None, ["click0", "click1", "click2", "click3"]),
+            (["Noise", "Music"], [], None, []),
+            (["Tone"], [], ["tone1", "click2"], ["tone1"]),  # marked on the map
         ],
     )
-    def test_candidates_have_all_and_none(self, study, include, exclude, fnames):
-        found = candidates(study.collection, include, exclude)
+    def test_candidates_have_all_and_none(self, study, include, exclude, among, fnames):
+        rows = among and [study.row(fname) for fname in among]
+        found = candidates(study.collection, include, exclude, rows)
         assert sorted(study.collection.clips["fname"][found]) == fnames
 
-    def test_candidates_can_be_restricted_to_marked_clips(self, study):
-        rows = [study.row("tone1"), study.row("click2")]
-        assert candidates(study.collection, ["Tone"], [], rows).tolist() == [rows[0]]
-
-    def test_an_unknown_class_is_named_with_the_nearest(self, study):
-        with pytest.raises(ValueError, match="did you mean 'Tone'"):
-            candidates(study.collection, ["Tona"])
-
-    def test_a_step_among_no_clips_says_so_on_the_board(self, study):
+    def test_steps_stop_at_both_ends_and_among_no_clips_say_so(self, study):
+        systems = study.system(PCA), study.system(FLOOR)
+        steps = Steps(study, *systems, candidates(study.collection, ["Tone"]))
+        tones = [f for f in study.disagreements(*systems)["fname"] if f.startswith("tone")]
+        assert [steps.step(1) for _ in range(6)] == [*tones, tones[-1], tones[-1]]
+        assert steps.step(-1) == tones[2]
         board = Board(study, [PCA, FLOOR])
         controls = Controls(board)
         controls.include.value = ["Noise", "Music"]
         controls.next.click()
         assert "is among the candidates: choose others" in board.status
-
-    def test_steps_stop_at_both_ends(self, study):
-        systems = study.system(PCA), study.system(FLOOR)
-        steps = Steps(study, *systems, candidates(study.collection, ["Tone"]))
-        table = study.disagreements(*systems)
-        tones = [fname for fname in table["fname"] if fname.startswith("tone")]
-        assert [steps.step(1) for _ in range(6)] == [*tones, tones[-1], tones[-1]]
-        assert steps.step(-1) == tones[2]
 
     def test_the_same_seed_draws_the_same_clips(self, study):
         drawn = []
@@ -164,8 +155,6 @@ class TestBoard:
         assert board.view["label"] == "Music"
         board.show("tone2")
         assert board.view["label"] == "Tone"
-
-    def test_a_class_that_the_query_lacks_is_refused(self, board):
         with pytest.raises(ValueError, match="'tone1' has no class 'Noise': it has Tone, Music"):
             board.show("tone1", "Noise")
 
@@ -182,19 +171,13 @@ class TestBoard:
             assert "there is no clip" in content["problem"]
             assert not buffers
 
-    def test_what_the_page_may_not_ask_is_refused(self, board):
+    def test_what_the_page_may_not_ask_or_garbles_is_answered_with_the_problem(self, board):
         for what in ("__class__", "show", None, 5, "grade"):
-            content, _ = ask(board, ask=what)
-            assert "can't be asked for" in content["problem"]
+            assert "can't be asked for" in ask(board, ask=what)[0]["problem"]
         board._receive(board, "not a mapping", [])
         assert "can't be asked for" in board.sent.pop()[0]["problem"]
-
-    @pytest.mark.parametrize(
-        "message",
-        [{"ask": "upload"}, {"ask": "upload", "at": None, "last": True}, {"ask": "pictures", "clips": 5}],
-    )
-    def test_what_is_garbled_is_answered(self, board, message):
-        assert ask(board, **message)[0]["problem"]
+        for garbled in ({"ask": "upload"}, {"ask": "upload", "at": None}, {"ask": "pictures", "clips": 5}):
+            assert ask(board, **garbled)[0]["problem"]
 
     def test_pictures_come_together_and_a_broken_one_is_empty(self, board):
         rows = [board.study.row(fname) for fname in ("tone1", "broken")]
@@ -222,17 +205,15 @@ class TestBoard:
         assert views._licence("javascript:hack()")["licence_url"] == ""
 
 
-class TestOutside:
+class TestExternalQueries:
     def test_a_clip_of_the_collection_finds_itself_first(self, board):
-        path = board.study.sounds.path(board.study.row("tone0"))
-        for system, results in outside.search_sound(
-            board.study, list(board.study.systems.values()), path, 3
-        ).items():
-            rows = [row for row, _ in results]
+        row, systems = board.study.row("tone0"), list(board.study.systems.values())
+        found = external_queries.query_sound(board.study, systems, board.study.sounds.path(row), 3)
+        for system, results in found.items():
             if system.search != "mips":  # where long vectors win
-                assert rows[0] == board.study.row("tone0"), system.name
-                by_rank = dict(board.study.results(system, rows[0], 10))
-                assert results[1][1] == pytest.approx(by_rank[rows[1]], abs=1e-5)
+                assert results[0][0] == row, system.name
+                by_rank = dict(board.study.results(system, row, 10))
+                assert results[1][1] == pytest.approx(by_rank[results[1][0]], abs=1e-5)
 
     def test_an_upload_arrives_in_pieces_and_is_searched(self, board, tmp_path):
         path = tmp_path / "own.wav"
@@ -250,12 +231,19 @@ class TestOutside:
         assert len(board.view["columns"]) == 1
         assert board.view["query"]["about"]["title"] == "<own>"
 
-    def test_an_upload_stays_in_its_own_folder(self, board):
+    def test_an_upload_stays_in_its_own_folder_and_a_large_one_is_refused(self, board):
         reply, _ = ask(board, ask="upload", name="../../evil", at=0, last=True, buffers=[b"x" * 50])
         assert "../../evil can't be decoded" in reply["problem"]
         path = board._arriving.add(b"x", 0, last=True)
         assert path.name == "1"
         assert list(path.parent.iterdir()) == [path]
+        upload = external_queries.Upload(most_bytes=10)
+        upload.add(b"12345678", 0, last=False)
+        with pytest.raises(ValueError, match="too large"):
+            upload.add(b"12345678", 8, last=True)
+        assert not list(upload._folder.iterdir())
+        with pytest.raises(ValueError, match="a piece of the file got lost before byte 8"):
+            upload.add(b"1", 8, last=True)
 
     def test_of_several_uploads_the_last_that_is_a_sound_is_heard_and_drawn(self, board, tmp_path):
         heard = []
@@ -271,15 +259,6 @@ class TestOutside:
         board.refresh()
         assert board.view["query"]["about"]["title"] == "own.wav"
 
-    def test_a_large_upload_is_refused_before_it_is_kept(self):
-        upload = outside.Upload(most_bytes=10)
-        upload.add(b"12345678", 0, last=False)
-        with pytest.raises(ValueError, match="too large"):
-            upload.add(b"12345678", 8, last=True)
-        assert not list(upload._folder.iterdir())
-        with pytest.raises(ValueError, match="a piece of the file got lost before byte 8"):
-            upload.add(b"1", 8, last=True)
-
     def test_silence_is_named(self, board, tmp_path):
         soundfile.write(tmp_path / "quiet.wav", np.zeros(9000), 22050)
         with pytest.raises(audio.AudioError, match=r"quiet\.wav is silent"):
@@ -291,16 +270,11 @@ class TestOutside:
         def die(spec):
             return os._exit(1) if spec.name == dying.variant.model else np.ones((1, spec.dim), np.float32)
 
-        found = outside._search(board.study, board.systems, die, 3)
+        found = external_queries._query(board.study, board.systems, die, 3)
         assert found[dying] == "The model's process has ended, perhaps for want of memory: search again."
         assert len(found[living]) == 3
         path = board.study.sounds.path(board.study.row("tone0"))
-        assert len(outside.search_sound(board.study, [dying], path, 3)[dying]) == 3
-
-    def test_a_model_that_fails_in_its_own_way_says_so(self, board, monkeypatch):
-        monkeypatch.setattr(outside, "_rank", lambda *_: {}[0])
-        path = board.study.sounds.path(board.study.row("tone0"))
-        assert outside.search_sound(board.study, board.systems, path, 3) == dict.fromkeys(board.systems, "0")
+        assert len(external_queries.query_sound(board.study, [dying], path, 3)[dying]) == 3
 
     def test_a_system_without_what_02_fitted_says_so_and_the_others_search(self, board, tmp_path):
         study = board.study
@@ -308,7 +282,7 @@ class TestOutside:
         away = fitted.rename(tmp_path / "away")
         try:
             path = study.sounds.path(study.row("tone0"))
-            found = outside.search_sound(study, board.systems, path, 3)
+            found = external_queries.query_sound(study, board.systems, path, 3)
         finally:
             away.rename(fitted)
         assert len(found[study.system(PCA)]) == 3
@@ -333,12 +307,9 @@ def test_words_are_searched_where_a_model_has_a_text_tower(board):
         store, name = board.study.store, board.study.name
         from sss_lib import dataset, extraction, processing, search
 
-        collection = dataset.read(store.dataset(name))
-        experiment.extract_to(store, collection, "spoken")
-        frames, variant = (
-            extraction.read(store.frames(name, "spoken")),
-            Variant("spoken", "none", None, False),
-        )
+        experiment.extract_to(store, dataset.read(store.dataset(name)), "spoken")
+        frames = extraction.read(store.frames(name, "spoken"))
+        variant = Variant("spoken", "none", None, False)
         fitted = processing.fit(frames.values, normalize=False)
         store.fitted(name, variant).write(fitted.columns())
         x = fitted(frames.values)
@@ -350,6 +321,7 @@ def test_words_are_searched_where_a_model_has_a_text_tower(board):
         spoken = Board(study, [PCA, f"{variant.name}/nns"], n=3)
         spoken.show("tone1")
         assert Controls(spoken).words.layout.display is None
+        assert Controls(board).words.layout.display == "none"
         spoken.show_words("three words long")
         without, with_text = spoken.view["columns"]
         assert "no text tower" in without["note"]
@@ -368,10 +340,6 @@ def test_systems_of_a_model_that_is_gone_are_left_out_with_a_word(board, monkeyp
     with pytest.warns(UserWarning, match="rankings by logmel are left out: no such model"):
         study = Study(board.study.store, board.study.name)
     assert {system.variant.model for system in study.systems.values()} == {"duration"}
-
-
-def test_the_control_for_words_is_absent_without_a_text_tower(board):
-    assert Controls(board).words.layout.display == "none"
 
 
 class TestMap:
@@ -406,17 +374,14 @@ class TestMap:
         for what in ("about", "play", "search"):
             assert "there is no clip '/etc'" in ask(one, ask=what, clip="/etc")[0]["problem"]
 
-    def test_a_layout_is_kept_and_read_again(self, board, monkeypatch):
-        variant = board.systems[0].variant
-        first = layouts.read_or_make(board.study.store, board.study.name, variant, "pca")
-        monkeypatch.setattr(layouts, "project", lambda *_: 1 / 0)
-        again = layouts.read_or_make(board.study.store, board.study.name, variant, "pca")
+    def test_a_layout_is_kept_and_one_that_cannot_be_made_says_so(self, board, monkeypatch):
+        controls = MapControls(SoundMap(board), Controls(board))
+        of = board.study.store, board.study.name, board.systems[0].variant
+        first = sound_maps.read_or_make(*of, "pca")
+        monkeypatch.setattr(sound_maps, "project", lambda *_: 1 / 0)
+        again = sound_maps.read_or_make(*of, "pca")
         assert first[0] == again[0]
         np.testing.assert_array_equal(first[1], again[1])
-
-    def test_a_layout_that_cannot_be_made_says_so_on_the_board(self, board, monkeypatch):
-        controls = MapControls(SoundMap(board), Controls(board))
-        monkeypatch.setattr(layouts, "read_or_make", lambda *_: 1 / 0)
         controls.layout_of.value = "tsne"
         assert board.status == "division by zero"
 
@@ -458,7 +423,7 @@ def test_sounds_without_labels_are_compared_without_classes(tmp_path):
     assert "have no AP in common: evaluate both with notebook 04" in board.status
 
 
-def test_the_page_is_served_on_this_machine_unless_told_otherwise(monkeypatch, tmp_path):
+def test_the_page_is_served_on_this_machine_unless_told_otherwise(monkeypatch, tmp_path, capsys):
     called = []
     monkeypatch.setattr(serving, "prepare", lambda store, dataset: tmp_path / f"{dataset}.ipynb")
     monkeypatch.setattr(serving.os, "execve", lambda *arguments: called.append(arguments))
@@ -470,9 +435,6 @@ def test_the_page_is_served_on_this_machine_unless_told_otherwise(monkeypatch, t
     assert {"--Voila.ip=0.0.0.0", "--port=9000"} <= set(second)
     assert str(tmp_path / "mini.ipynb") in first
     assert environment["JUPYTER_PATH"].split(":")[0].endswith("share")
-
-
-def test_without_rankings_nothing_is_served(monkeypatch, capsys):
     monkeypatch.setattr(serving.Store, "ranked", lambda *_: [])
     assert serving.main([]) == 2
     assert "'mini' has no rankings in" in capsys.readouterr().err

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 import urllib.request
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,6 +25,14 @@ FLAGS = [
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
 PATIENCE_MS = 60_000
+WAY = (
+    *(("ArrowDown", "0,1"), ("ArrowRight", "1,1"), ("End", "1,9"), ("Home", "1,0"), ("ArrowLeft", "0,0")),
+    *(("ArrowUp", "-1,0"), ("ArrowDown", "0,0")),
+)
+WAY_OVER_GAPS = (
+    *(("ArrowRight", "3,1"), ("ArrowRight", "3,1"), ("ArrowLeft", "1,1"), ("ArrowLeft", "1,1")),
+    *(("Home", "1,0"), ("ArrowUp", "-1,0"), ("ArrowDown", "1,0")),
+)
 PLAYS = "[...document.querySelectorAll('audio')].some(a => !a.paused && a.duration > 0 && a.currentTime > 0)"
 PLAYER = "[...document.querySelectorAll('*')].find(el => el.sssBoard).sssBoard.player"
 CARDS = ".sss-board >> nth=0 >> .sss-card"
@@ -153,7 +160,7 @@ class Page:
         )
 
     def until(self, script, arg=None):
-        self.page.wait_for_function(script, arg=arg, timeout=20_000)
+        self.page.wait_for_function(script, arg=arg, timeout=PATIENCE_MS)
 
     def silence(self):
         self.page.evaluate("document.querySelectorAll('audio').forEach(a => a.pause())")
@@ -163,15 +170,22 @@ class Page:
         return self.page.evaluate(f"{PLAYER}.{what}")
 
 
-@pytest.fixture(scope="module", params=["voila", "lab"])
-def page(request, chromium):
-    """The notebook, open."""
-    one = Page(chromium, request.getfixturevalue(request.param), run=request.param == "lab")
+@contextlib.contextmanager
+def opened(chromium, url, *, run=False):
+    """The notebook's page, on which nothing may go wrong."""
+    one = Page(chromium, url, run=run)
     yield one
     one.context.close()
-    if request.param == "voila":
-        assert one.elsewhere == []
     assert [error for error in one.errors if "net::ERR" not in error] == []
+    if not run:
+        assert one.elsewhere == []
+
+
+@pytest.fixture(scope="module")
+def page(chromium, voila):
+    """The page that Voila serves."""
+    with opened(chromium, voila) as one:
+        yield one
 
 
 @pytest.fixture
@@ -190,43 +204,34 @@ def test_a_click_plays_and_the_sound_goes_on(board):
     board.page.wait_for_timeout(250)
     assert board.player("deck.audio.currentTime") > before
     assert board.card(0, 1).evaluate("card => card.classList.contains('sss-plays')")
+    next_clip = int(board.card(0, 2).get_attribute("data-clip"))
+    board.until(f"clip => {PLAYER}.sounds.has(clip)", next_clip)  # before it is asked for
     board.card(0, 1).click()
     board.until(f"!({PLAYS})")
 
 
-@pytest.mark.parametrize("fname", ["tone0", "tone1", "tone2", "noise1", "noise2", "click1"])
-def test_every_format_plays(board, fname):
-    board.show(fname)
-    board.page.locator(f"{CARDS} >> nth=0").focus()
-    board.page.keyboard.press("q")
-    board.until(PLAYS)
-    expected_s = len(small_study.sounds()[fname]) / small_study.RATE_HZ
-    assert board.player("deck.audio.duration") == pytest.approx(expected_s, abs=0.15)
-
-
-def test_a_broken_file_says_so_and_the_next_plays(board):
-    board.show("broken")
-    board.page.locator(f"{CARDS} >> nth=0").focus()
-    board.page.keyboard.press("q")
-    board.until("document.querySelector('.sss-now').textContent.includes('broken.wav')")
-    assert "no embedding of the query" in board.page.locator(".sss-columns >> nth=0").inner_text()
+def test_every_format_plays_and_a_broken_file_says_so(board):
+    for fname in ("tone0", "tone1", "tone2", "noise1", "noise2", "click1", "broken"):
+        board.show(fname)
+        board.page.locator(f"{CARDS} >> nth=0").focus()
+        board.page.keyboard.press("q")
+        if fname == "broken":
+            board.until("document.querySelector('.sss-now').textContent.includes('broken.wav')")
+            assert "no embedding of the query" in board.page.locator(".sss-columns >> nth=0").inner_text()
+        else:
+            board.until(PLAYS)
+            expected_s = len(small_study.sounds()[fname]) / small_study.RATE_HZ
+            assert board.player("deck.audio.duration") == pytest.approx(expected_s, abs=0.15)
+        board.page.keyboard.press("Escape")
 
 
 def test_the_keyboard_alone_suffices(board):
     keys = board.page.keyboard
     board.card(0, 0).focus()
     at = "document.activeElement.dataset"
-    for key, place in [
-        ("ArrowDown", ["0", "1"]),
-        ("ArrowRight", ["1", "1"]),
-        ("End", ["1", "9"]),
-        ("Home", ["1", "0"]),
-        ("ArrowLeft", ["0", "0"]),
-        ("ArrowUp", ["-1", "0"]),
-        ("ArrowDown", ["0", "0"]),
-    ]:
+    for key, place in WAY:
         keys.press(key)
-        assert board.page.evaluate(f"[{at}.column, {at}.rank]") == place, key
+        assert board.page.evaluate(f"[{at}.column, {at}.rank].join()") == place, key
     keys.press("Space")
     board.until(PLAYS)
     assert board.player("deck.audio.dataset.deck") == "result"
@@ -263,36 +268,36 @@ def test_the_keyboard_passes_over_systems_without_results(board):
     assert board.page.evaluate(at) == ["1,0"]
     board.card(1, 0).focus()
     board.page.keyboard.press("End")
-    for key, place in [
-        ("ArrowRight", "3,1"),
-        ("ArrowRight", "3,1"),
-        ("ArrowLeft", "1,1"),
-        ("ArrowLeft", "1,1"),
-        ("Home", "1,0"),
-        ("ArrowUp", "-1,0"),
-        ("ArrowDown", "1,0"),
-    ]:
+    for key, place in WAY_OVER_GAPS:
         board.page.keyboard.press(key)
         assert board.page.evaluate(at) == [place], key
     show(0, 0)
     assert board.page.evaluate(at) == ["-1,0"]
 
 
-def test_jupyterlab_keeps_its_shortcuts_with_control_and_the_board_its_letters(board):
-    board.card(0, 0).focus()
-    for key, is_ours in (("v", True), ("Control+F9", False), ("v", True)):
-        board.page.keyboard.press(key)
-        suppressed = "document.activeElement.hasAttribute('data-lm-suppress-shortcuts')"
-        assert board.page.evaluate(suppressed) == is_ours, key
+def test_jupyterlab_plays_and_keeps_its_shortcuts_with_control_alone(chromium, lab):
+    with opened(chromium, lab, run=True) as board:
+        board.card(0, 1).click()
+        board.until(PLAYS)
+        board.page.keyboard.press("Escape")
+        board.until(f"!({PLAYS})")
+        for key, is_ours in (("v", True), ("Control+F9", False), ("v", True)):
+            board.page.keyboard.press(key)
+            suppressed = "document.activeElement.hasAttribute('data-lm-suppress-shortcuts')"
+            assert board.page.evaluate(suppressed) == is_ours, key
+        clip = board.card(0, 1).get_attribute("data-clip")
+        board.page.keyboard.press("Enter")
+        board.until("clip => document.querySelector('.sss-query .sss-card').dataset.clip === clip", clip)
 
 
 def test_a_kernel_that_is_gone_is_told(board):
     told = board.page.evaluate(
         """() => {
-        const board = [...document.querySelectorAll('*')].find(el => el.sssBoard).sssBoard, { model } = board;
-        board.model = { send: () => { throw new Error('Cannot send') } };
-        const told = board.ask({ask: 'hello'}).catch(error => error.message);
-        board.model = model;
+        const { kernel } = [...document.querySelectorAll('*')].find(el => el.sssBoard).sssBoard;
+        const { model } = kernel;
+        kernel.model = { send: () => { throw new Error('Cannot send') } };
+        const told = kernel.ask({ask: 'hello'}).catch(error => error.message);
+        kernel.model = model;
         return told; }"""
     )
     assert told == "No kernel answers: run this notebook's cells to listen, or reload the page."
@@ -351,15 +356,6 @@ def test_switching_to_the_query_has_no_gap(board):
     board.page.keyboard.press("l")
 
 
-def test_the_next_sound_is_there_before_it_is_asked_for(board):
-    board.card(1, 3).click()
-    board.until(PLAYS)
-    board.until(
-        f"clip => {PLAYER}.sounds.has(clip)",
-        int(board.card(1, 4).get_attribute("data-clip")),
-    )
-
-
 def test_a_random_clip_has_what_is_asked_for(board):
     page = board.page
     page.get_by_text("13 clips", exact=True).wait_for()
@@ -382,35 +378,27 @@ def test_a_random_clip_has_what_is_asked_for(board):
     page.get_by_text("13 clips", exact=True).wait_for()
 
 
-def test_stepping_goes_to_where_two_systems_disagree(board):
-    board.page.get_by_role("button", name="Next").click()
-    board.page.get_by_text("1 of 12: AP", exact=False).wait_for()
-    board.page.get_by_role("button", name="Next").click()
-    board.page.get_by_text("2 of 12: AP", exact=False).wait_for()
-    board.page.get_by_role("button", name="Back").click()
-    board.page.get_by_text("1 of 12: AP", exact=False).wait_for()
-
-
-def test_a_third_system_comes_beside_the_others(board):
-    assert board.page.locator(".sss-columns >> nth=0").locator(".sss-column").count() == 2
-    board.page.get_by_label("System 3").select_option(label="Log-mel statistics · raw, MIPS")
-    board.until("document.querySelector('.sss-columns').children.length === 3")
-    board.page.get_by_label("System 3").select_option("none")
-    board.until("document.querySelector('.sss-columns').children.length === 2")
-
-
-def test_the_query_class_and_the_number_of_results_can_be_changed(board):
-    board.page.get_by_label("Query class", exact=True).select_option("Music")
-    board.until("document.querySelector('.sss-legend').textContent.includes('has Music')")
-    board.page.get_by_label("Results").select_option("5")
-    board.until("document.querySelector('.sss-column').querySelectorAll('.sss-card').length === 5")
-    board.page.get_by_label("Results").select_option("10")
-    board.until("document.querySelector('.sss-column').querySelectorAll('.sss-card').length === 10")
+def test_the_controls_change_what_is_shown(board):
+    page = board.page
+    for button, place in (("Next", 1), ("Next", 2), ("Back", 1)):
+        page.get_by_role("button", name=button).click()
+        page.get_by_text(f"{place} of 12: AP", exact=False).wait_for()
+    board.show("tone1")
+    for label, chosen, shown in [
+        ("System 3", "Log-mel statistics · raw, MIPS", "querySelector('.sss-columns').children.length === 3"),
+        ("System 3", "none", "querySelector('.sss-columns').children.length === 2"),
+        ("Query class", "Music", "querySelector('.sss-legend').textContent.includes('has Music')"),
+        ("Results", "5", "querySelector('.sss-column').querySelectorAll('.sss-card').length === 5"),
+        ("Results", "10", "querySelector('.sss-column').querySelectorAll('.sss-card').length === 10"),
+    ]:
+        page.get_by_label(label, exact=True).select_option(label=chosen)
+        board.until(f"document.{shown}")
 
 
 def test_names_from_the_collection_stay_text(board):
     board.show("tone0")
     assert small_study.HOSTILE in board.page.locator(".sss-query >> nth=0").inner_text()
+    assert "false" not in board.page.locator(".sss-board >> nth=0").inner_text()
     assert board.page.evaluate("window.hacked") is None
     assert board.page.locator(".sss-board img").count() == 0
     assert board.page.locator(".sss-board a[href^='javascript']").count() == 0
@@ -428,7 +416,7 @@ def test_marks_tell_by_shape_what_is_shared(board):
 
 
 def test_a_sound_of_ones_own_is_searched_and_played(board, tmp_path):
-    for fname, name in (("tone0", "my <i>tone.wav"), ("tone1", "another.wav"), ("tone1", "another.wav")):
+    for fname, name in (("tone0", "my <i>tone.wav"), ("tone1", "another.wav")):
         wave = small_study.sounds()[fname]
         soundfile.write(tmp_path / name, wave, small_study.RATE_HZ)
         board.silence()
@@ -444,32 +432,17 @@ def test_a_sound_of_ones_own_is_searched_and_played(board, tmp_path):
         assert board.player("deck.audio.duration") == pytest.approx(len(wave) / small_study.RATE_HZ, abs=0.1)
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
+def test_a_sound_that_can_not_be_searched_says_so(board, tmp_path):
+    soundfile.write(tmp_path / "silent.wav", np.zeros(22050), 22050)
+    for name, content, message in [
         ("text.wav", b"not a sound", "text.wav can't be decoded"),
         ("empty.wav", b"", "the file is empty"),
-        ("silent.wav", None, "silent.wav is silent"),
+        ("silent.wav", (tmp_path / "silent.wav").read_bytes(), "silent.wav is silent"),
         ("large.wav", b"0" * 32_000_001, "large.wav is too large: 32.0 MB"),
-    ],
-)
-def test_a_sound_that_can_not_be_searched_says_so(board, tmp_path, name, content, message):
-    path = tmp_path / name
-    if content is None:
-        soundfile.write(path, np.zeros(22050), 22050)
-    else:
-        path.write_bytes(content)
-    board.page.locator(".sss-drop input >> nth=0").set_input_files(path)
-    board.until("message => document.querySelector('.sss-status').textContent.includes(message)", message)
-
-
-def test_only_clips_of_the_collection_can_be_asked_for(board):
-    for clip in ("/etc/passwd", "../../06.ipynb", 99, 1.5, None, True):
-        answer = board.page.evaluate(
-            f"clip => {PLAYER}.ask({{ask: 'sound', clip}}).then(() => 'bytes', error => error.message)",
-            clip,
-        )
-        assert "there is no clip" in answer
+    ]:
+        (tmp_path / name).write_bytes(content)
+        board.page.locator(".sss-drop input >> nth=0").set_input_files(tmp_path / name)
+        board.until("text => document.querySelector('.sss-status').textContent.includes(text)", message)
 
 
 def test_the_map_plays_and_marks(board):
@@ -631,14 +604,14 @@ def test_a_page_that_was_left_leaves_no_kernel(tmp_path, monkeypatch):
         found = subprocess.run(["pgrep", "-P", str(server.pid)], capture_output=True, text=True, check=False)
         return len(found.stdout.split())
 
-    monkeypatch.setattr(serving_page, "LEFT_S", 2)
+    monkeypatch.setattr(serving_page, "LEFT_S", 5)  # a busy machine must not lose the kernel as it starts
     cells = [nbformat.v4.new_code_cell("print('it ' + 'runs')")]
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), tmp_path / "one.ipynb")
     port = free_port()
     arguments = command("127.0.0.1", port, tmp_path / "one.ipynb", browser=False)
     with serving(arguments, port, env=environment()) as server:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as page:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=60) as page:
             assert "it runs" in page.read().decode()
         assert n_kernels() == 1
         began = time.monotonic()
@@ -659,13 +632,3 @@ def test_the_served_page_gives_no_file_away(voila, chromium):
     for host, status in (("evil.example", 403), ("localhost", 200)):
         assert context.request.get(voila, headers={"Host": host}).status == status
     context.close()
-
-
-def test_the_bench_hears_its_clicks(chromium, voila, monkeypatch):
-    monkeypatch.setattr(sys, "path", [*sys.path, str(Path(__file__).parent.parent / "benchmarks")])
-    import listening
-
-    monkeypatch.setattr(listening, "CLICKS", 2)
-    measured = listening.measure(chromium, voila, in_lab=False)
-    assert list(measured) == list(listening.ALLOWED)
-    assert all(0 < seconds < PATIENCE_MS / 1000 for seconds in measured.values())

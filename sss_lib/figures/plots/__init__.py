@@ -1,4 +1,4 @@
-"""One function per kind of figure: each draws into an Axes and returns it. One look for all."""
+"""One function a kind of figure: it draws into an Axes and returns it. All share one style."""
 
 import lazy_loader
 

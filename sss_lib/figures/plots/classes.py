@@ -1,4 +1,4 @@
-"""Figures that look into systems: by family, by class, by what is mistaken for what."""
+"""Figures by family and class: scores, differences, confusion, co-occurrence, and the map of clips."""
 
 import textwrap
 
@@ -11,13 +11,13 @@ from sss_lib.figures.plots.systems import best_scores, require_model, whiskers
 from sss_lib.models import registry as models
 
 MOST_CLASSES, MOST_MODELS = 60, 10
-"""As many as a page can show."""
+"""As many as fit on a page."""
 
 
 def families_of_best(scores: pd.DataFrame, *, n: int = 15) -> pd.DataFrame:
-    """MAP@n of each model's best system by family: a row a model, best first, named as it is displayed.
+    """MAP@n of each model's best system by family: a row a model, best first, by its displayed name.
 
-    A family's value is the mean over those of its classes that can be queried; one without such isn't there.
+    A family's value is the mean over its classes with at least two clips; a family without such is left out.
     """
     return _of_best(scores, n, "family").rename(index=lambda name: models.spec(name).display_name)
 
@@ -25,7 +25,7 @@ def families_of_best(scores: pd.DataFrame, *, n: int = 15) -> pd.DataFrame:
 def classes_of_best(scores: pd.DataFrame, *, n: int = 15) -> pd.DataFrame:
     """MAP@n of each model's best system by class, and the class's queries: a row a class, a column a model.
 
-    Models are named as they are displayed, best first; classes go by the best model, its best first.
+    Models have their displayed names, best first; classes are sorted by the score of the best model.
     """
     table = _of_best(scores, n, "class").T
     table = table.sort_values(table.columns[0], ascending=False, kind="stable")
@@ -56,17 +56,17 @@ def family_heatmap(table: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
     ax.spines[:].set_visible(False)
     for (i, j), value in np.ndenumerate(table.to_numpy()):
         red, green, blue, _ = image.cmap(image.norm(value))
-        light = 0.3 * red + 0.59 * green + 0.11 * blue > 0.5
+        light = 0.3 * red + 0.59 * green + 0.11 * blue > 0.5  # luma, ITU-R BT.601
         ax.text(j, i, f"{value:.2f}", size=8, ha="center", va="center", color="black" if light else "white")
     ax.set_title(f"MAP@{n} by family, higher is better", loc="left")
     return ax
 
 
 def class_bars(scores: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
-    """MAP@n of the classes that can be queried, best first: a bar for the best model, markers for others.
+    """MAP@n by class, best first: a bar for the best model, markers for the others.
 
-    Of more than ten models the ten best; of more than 60 classes those where these models' values, floors
-    aside, lie farthest apart. `classes_of_best` has all.
+    At most the ten best models, and the 60 classes on which these models, baselines aside, differ most.
+    `classes_of_best` has all.
     """
     every = _of_best(scores, n, "class").T
     table, n_all = every.iloc[:, :MOST_MODELS], len(every)
@@ -90,10 +90,7 @@ def class_bars(scores: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
 
 
 def family_dots(scores: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
-    """MAP@n of each model's best system in each family, with its 95 % interval; best family on top.
-
-    Of more than ten models the ten best.
-    """
+    """MAP@n of each model's best system by family, with its 95 % interval; at most the ten best models."""
     found = best_scores(scores, n, level="family")
     contenders = found["model"].unique()
     drawn = contenders[:MOST_MODELS]
@@ -116,9 +113,7 @@ def family_dots(scores: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
 
 
 def class_differences(scores: pd.DataFrame, one: str, other: str, ax: Axes, *, n: int = 15) -> Axes:
-    """Where two models' best systems disagree: MAP@n of one minus the other's, class by class.
-
-    Of more than 60 classes those with the largest differences, either way.
+    """MAP@n of one model's best system minus the other's, by class; at most the 60 largest differences.
 
     Parameters
     ----------
@@ -153,7 +148,7 @@ def _best_of(n_drawn: int, n_all: int) -> str:
 
 
 def confusion_heatmap(table: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
-    """Which classes a query's first n results have; see `confusion.between_classes`.
+    """Classes of a query's first n results; see `confusion.between_classes`.
 
     Parameters
     ----------
@@ -168,14 +163,14 @@ def confusion_heatmap(table: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
 
 
 def embedding_map(points: np.ndarray, groups: list[str], ax: Axes) -> Axes:
-    """Clips in two dimensions, coloured and shaped by group; those of none are small and grey.
+    """Clips in two dimensions; colour and marker show the group, small grey points have none.
 
     Parameters
     ----------
     points : np.ndarray [shape=(n_clips, 2)]
         From `projection.project`.
     groups : list of str [n_clips]
-        Such as the family of each clip; "" for none.
+        Group of each clip, such as its family; "" for none.
     """
     names = sorted({group for group in groups if group})
     of_clip = np.asarray(groups)
@@ -190,7 +185,7 @@ def embedding_map(points: np.ndarray, groups: list[str], ax: Axes) -> Axes:
 
 
 def co_occurrence(together: pd.DataFrame, ax: Axes) -> Axes:
-    """Share of the clips of each row's class that have the column's class too.
+    """Share of the clips of the row's class that also have the column's class.
 
     Parameters
     ----------
@@ -206,7 +201,7 @@ def co_occurrence(together: pd.DataFrame, ax: Axes) -> Axes:
 
 
 def _number(ax: Axes, labels: pd.Index) -> None:
-    """Name the rows of a square and number its rows and columns, so that no label is upright."""
+    """Label the rows of a square by name and number, the columns by number, which fits horizontally."""
     numbers, size = range(1, len(labels) + 1), 7 if len(labels) <= 30 else 6
     short = [label if len(label) <= 28 else f"{label[:27]}…" for label in labels]
     names = [f"{plain(label)}  {i}" for i, label in zip(numbers, short, strict=True)]

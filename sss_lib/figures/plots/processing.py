@@ -1,23 +1,23 @@
-"""Figures of how embeddings are processed: the form of the paper's Fig. 1."""
+"""Figures that compare ways to process embeddings, as in the paper's Fig. 1."""
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from sss_lib.figures import tables
+from sss_lib.experiment.scores import select
 from sss_lib.figures.plots.style import GROUP_COLOURS, SEARCH_LOOKS, named
 from sss_lib.figures.plots.systems import best_scores, require_model, whiskers
 
 BLOCK = ["scale", "pre_normalize", "pca", "normalize"]
 WAY = [*BLOCK, "how"]
 CROWDED = 12
-"""Groups of bars that have their labels upright, and beyond which a panel is split."""
+"""Most groups of bars whose labels fit horizontally; a panel of more is split."""
 
 
 def processing_panels(scores: pd.DataFrame, *, n: int = 15) -> list[dict]:
-    """Panels that show every way to process, best model first: keywords of `processing_grid`.
+    """Keywords of `processing_grid` for the panels that show every way to process, best model first.
 
-    A model with more than a dozen ways has a panel for each combination of min-max scaling and unit length
+    A model with more than `CROWDED` ways has a panel for each combination of min-max scaling and unit length
     before PCA.
     """
     found = _groups(scores, n)
@@ -36,7 +36,7 @@ def processing_grid(
     ax: Axes,
     *,
     n: int = 15,
-    floor: float | None = None,
+    chance: float | None = None,
     scale: bool | None = None,
     pre_normalize: bool | None = None,
 ) -> Axes:
@@ -51,10 +51,10 @@ def processing_grid(
     ax : Axes
     n : int
         Cutoff.
-    floor : float, optional
-        Drawn as a line: what chance gives.
+    chance : float, optional
+        Expected score of random rankings, drawn as a line.
     scale, pre_normalize : bool, optional
-        Only the ways that scale to [0, 1] first, or have unit length before PCA; or only those that don't.
+        Draw only the ways with (True) or without (False) min-max scaling, or unit length before PCA.
     """
     found = _groups(scores, n)
     require_model(found, model)
@@ -66,8 +66,21 @@ def processing_grid(
     ways = own.drop_duplicates(WAY).sort_values(WAY, kind="stable")
     block = ways.groupby(BLOCK).ngroup().to_numpy()
     at = pd.Series(np.arange(len(ways)) + 0.4 * block, pd.MultiIndex.from_frame(ways[WAY]))
-    there = own["search"].unique()
-    searches = [*(name for name in SEARCH_LOOKS if name in there), *sorted({*there} - {*SEARCH_LOOKS})]
+    _draw_bars(ax, own, at)
+    _label(ax, ways, at.to_numpy(), split=scale is not None)
+    if chance is not None:
+        ax.axhline(chance, color="#555555", linewidth=0.8, linestyle="--", label="chance")
+    ax.set(ylabel=f"macro MAP@{n}", ylim=(0, 1.05 * np.nanmax(found[["value", "ci_high"]])))
+    ax.set_title(f"{', '.join(title)} (higher is better)", loc="left")
+    ax.grid(axis="y", linewidth=0.4, alpha=0.5)
+    return ax
+
+
+def _draw_bars(ax: Axes, own: pd.DataFrame, at: pd.Series) -> None:
+    """Draw the searches of each way side by side, centred on the way's place."""
+    available = own["search"].unique()
+    searches = [name for name in SEARCH_LOOKS if name in available]
+    searches += sorted({*available} - {*SEARCH_LOOKS})
     width = 0.8 / len(searches)
     for j, search in enumerate(searches):
         plain_look = search, GROUP_COLOURS[j % len(GROUP_COLOURS)], ""
@@ -86,24 +99,17 @@ def processing_grid(
             linewidth=0.4,
             error_kw={"elinewidth": 0.7, "ecolor": "#333333"},
         )
-    _label(ax, ways, at.to_numpy(), split=scale is not None)
-    if floor is not None:
-        ax.axhline(floor, color="#555555", linewidth=0.8, linestyle="--", label="chance")
-    ax.set(ylabel=f"macro MAP@{n}", ylim=(0, 1.05 * np.nanmax(found[["value", "ci_high"]])))
-    ax.set_title(f"{', '.join(title)} (higher is better)", loc="left")
-    ax.grid(axis="y", linewidth=0.4, alpha=0.5)
-    return ax
 
 
 def _groups(scores: pd.DataFrame, n: int) -> pd.DataFrame:
-    """Macro MAP@n of every system, with what its place in a panel goes by."""
-    found = tables.select(scores, "MAP", n)
+    """Macro MAP@n of every system, with the keys that its place in a panel is sorted by."""
+    found = select(scores, "MAP", n)
     order = {"none": 0, "mean": 1, "max": 2, "median": 3}
     return found.assign(pca=found["n_components"].fillna(0).astype(int), how=found["aggregation"].map(order))
 
 
 def _label(ax: Axes, ways: pd.DataFrame, at: np.ndarray, *, split: bool) -> None:
-    """Name the aggregation of every group, and below it, once, what groups beside each other share."""
+    """Name the aggregation below every group of bars, and below that the steps of each block of groups."""
     crowded, hows = len(ways) > CROWDED, ways["aggregation"].replace("none", "")
     ax.set_xticks(at, hows, rotation=90 if crowded else 0)
     blocks = ways.assign(at=at).groupby(BLOCK)["at"].mean()

@@ -1,4 +1,4 @@
-"""Figures of what approximate searches save and lose."""
+"""Figures that compare approximate searches with exact ones."""
 
 import matplotlib as mpl
 import numpy as np
@@ -9,11 +9,11 @@ from sss_lib.figures.plots.style import GROUP_COLOURS, MARKERS
 from sss_lib.search.naming import parse
 
 COLOURS = dict(zip(("Flat", "HNSW", "IVF", ""), (*GROUP_COLOURS[:3], GROUP_COLOURS[6]), strict=True))
-"""By structure; none for an exact search."""
+"""By structure of the index; "" for an exact search."""
 
 
 def search_costs(table: pd.DataFrame, ax: Axes, *, by: str = "speed", n: int = 15) -> Axes:
-    """Each search beside the exact one: what it finds of it by its speed, or what it loses by its size.
+    """Accuracy of each search against its speed or its memory.
 
     Parameters
     ----------
@@ -21,8 +21,8 @@ def search_costs(table: pd.DataFrame, ax: Axes, *, by: str = "speed", n: int = 1
         From `tradeoffs.against_exact`, of one variant.
     ax : Axes
     by : str
-        "speed": recall@n against how many times faster than exact search it was, of a query that comes alone;
-        "size": the macro MAP@n that it loses, with its 95 % interval, against the bytes that a clip takes.
+        "speed": recall@n against the speed-up of a single query over exact search; "size": loss of macro
+        MAP@n, with its 95 % interval, against bytes a clip.
     n : int
         A cutoff of the table.
     """

@@ -1,4 +1,4 @@
-"""One look for all figures, and files with the same bytes each time."""
+"""One style for all figures, and files with the same bytes each time."""
 
 import textwrap
 from collections.abc import Iterable
@@ -24,6 +24,8 @@ STYLE = {
 COLUMN, PAGE = 3.5, 7.2
 """Widths in inches of one column and of the page of a two-column paper."""
 
+# Colours of Okabe and Ito (2008), which readers with the common forms of colour blindness tell apart. Hatches
+# and markers repeat the difference for prints in grey.
 SEARCH_LOOKS = {
     "mips": ("MIPS: inner product", "#D55E00", "//"),
     "mcss": ("MCSS: cosine", "#0072B2", ""),
@@ -32,11 +34,11 @@ SEARCH_LOOKS = {
 MARKERS = "soD^vPX<>dph*"
 FILLS = ("full", "none", "left")
 GROUP_COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442"]
-"""Of Okabe and Ito: told apart by colour-blind eyes."""
+"""All eight of Okabe and Ito; yellow comes last, as it is faint on white."""
 
 
 def use_style() -> None:
-    """Set the look of all figures; call it once, before drawing."""
+    """Apply `STYLE` to all figures that are drawn afterwards."""
     mpl.rcParams.update(STYLE)
 
 
@@ -53,9 +55,9 @@ def save(figure: Figure, folder: str | Path, name: str) -> list[Path]:
 def looks(names: Iterable[str]) -> dict[str, dict]:
     """Colour, marker and name of each model of a run, as keywords of `Axes.plot` and `Axes.errorbar`.
 
-    The colour is the catalogue's, which variations of a model share. Markers go round by the alphabet, first
-    filled, then hollow, then half: up to 39 models differ by marker alone, and each has the same one in every
-    figure that is of the same models, whatever their order.
+    The colour is the catalogue's; variations of a model share it. Markers are assigned alphabetically, first
+    filled, then hollow, then half filled: up to 39 models differ by marker alone. A model keeps its marker in
+    all figures of the same models, whatever their order.
 
     Examples
     --------
@@ -75,7 +77,7 @@ def looks(names: Iterable[str]) -> dict[str, dict]:
 
 
 def legend(figure: Figure) -> None:
-    """Put one legend of all that a figure shows below it, in columns that fit; it grows by as much."""
+    """Add one legend below a figure, in as many columns as fit, and make the figure higher by its height."""
     shown: dict = {}
     for ax in figure.axes:
         shown = dict(zip(*ax.get_legend_handles_labels()[::-1], strict=True)) | shown
@@ -90,10 +92,10 @@ def legend(figure: Figure) -> None:
 
 
 def named(model: str) -> str:
-    """Return a model's name as it is displayed, in lines that fit a column."""
+    """Displayed name of a model, in lines that fit a column."""
     return textwrap.fill(plain(models.spec(model).display_name), 40)
 
 
 def plain(label: str) -> str:
-    """Return a label as text, whatever it holds: a dollar sign would begin mathematics."""
+    """Label with spaces for underscores, and dollar signs escaped, which matplotlib reads as mathematics."""
     return label.replace("_", " ").replace("$", r"\$")

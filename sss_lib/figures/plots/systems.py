@@ -1,12 +1,13 @@
-"""Figures that compare systems by one number each."""
+"""Figures that compare systems by one score each."""
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from sss_lib.figures import tables
+from sss_lib.experiment.scores import SYSTEM, best_systems, of_systems, select
 from sss_lib.figures.plots.style import looks, named
+from sss_lib.figures.tables import CHANCE
 from sss_lib.models import registry as models
 
 GREY = {"elinewidth": 1, "ecolor": "#555555"}
@@ -14,22 +15,22 @@ THIN = {"markersize": 4, "markeredgewidth": 0.7, "elinewidth": 0.6}
 
 
 def best_scores(scores: pd.DataFrame, n: int = 15, *, level: str = "macro") -> pd.DataFrame:
-    """MAP@n of each model's best system at one level, best model first, where it is known.
+    """MAP@n of each model's best system at one level, best model first.
 
-    A model that has no such score isn't there: all of its clips failed, or no query has an answer.
+    A model without a finite score is left out: all of its clips failed, or no query has a relevant clip.
     """
-    best = tables.best_systems(scores, n)
-    found = tables.select(tables.of_systems(scores, best), "MAP", n, level=level)
+    best = best_systems(scores, n)
+    found = select(of_systems(scores, best), "MAP", n, level=level)
     found = found[np.isfinite(found["value"])]
     place = found["model"].map({model: i for i, model in enumerate(best["model"])})
     return found.iloc[np.argsort(place, kind="stable")]
 
 
 def require_model(scores: pd.DataFrame, model: str) -> None:
-    """Raise ValueError with the models that there are if scores have none of a model."""
-    there = sorted(set(scores["model"]))
-    if model not in there:
-        raise ValueError(f"no scores of model {model!r}; there are {', '.join(there)}")
+    """Raise ValueError, which names the available models, if a model has no scores."""
+    available = sorted(set(scores["model"]))
+    if model not in available:
+        raise ValueError(f"no scores of model {model!r}; there are {', '.join(available)}")
 
 
 def whiskers(rows: pd.DataFrame) -> np.ndarray:
@@ -40,15 +41,15 @@ def whiskers(rows: pd.DataFrame) -> np.ndarray:
 def ladder(scores: pd.DataFrame, chance: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
     """Macro MAP@n of each model's best system with its 95 % interval, down to chance."""
     rows = best_scores(scores, n)
-    (floor,) = tables.select(chance, "MAP", n)["value"]
+    (by_chance,) = select(chance, "MAP", n)["value"]
     position = np.arange(len(rows), -1, -1)
     colours = [models.spec(model).colour for model in rows["model"]]
     ax.barh(position[:-1], rows["value"], 0.7, xerr=whiskers(rows), color=colours, error_kw=GREY)
-    ax.barh(0, floor, 0.7, color="#DDDDDD")
-    values, ends = [*rows["value"], floor], [*rows["ci_high"].fillna(rows["value"]), floor]
+    ax.barh(0, by_chance, 0.7, color="#DDDDDD")
+    values, ends = [*rows["value"], by_chance], [*rows["ci_high"].fillna(rows["value"]), by_chance]
     for y, value, end in zip(position, values, ends, strict=True):
         ax.text(end, y, f"  {value:.2f}", va="center")
-    ax.set_yticks(position, [*map(named, rows["model"]), tables.CHANCE])
+    ax.set_yticks(position, [*map(named, rows["model"]), CHANCE])
     ax.tick_params(axis="y", length=0)
     ax.set(xlim=(0, max(ends) * 1.15), ylim=(-0.6, len(rows) + 0.6))
     ax.set_xlabel(f"macro MAP@{n}, higher is better (95 % bootstrap interval)")
@@ -57,13 +58,13 @@ def ladder(scores: pd.DataFrame, chance: pd.DataFrame, ax: Axes, *, n: int = 15)
 
 
 def pca_curves(scores: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
-    """Macro MAP@n of each model against the dimensions that PCA keeps, all else as in its best system.
+    """Macro MAP@n of each model against the number of PCA components, otherwise as in its best system.
 
     The last point of a line is the model without PCA, at its own dimension.
     """
-    found = tables.select(scores, "MAP", n)
-    same = [name for name in tables.SYSTEM if name != "n_components"]
-    best = tables.best_systems(scores, n)
+    found = select(scores, "MAP", n)
+    same = [name for name in SYSTEM if name != "n_components"]
+    best = best_systems(scores, n)
     own, look = found.merge(best[same], on=same), looks(scores["model"])
     for model in best["model"]:
         line = own[own["model"] == model]
@@ -79,7 +80,7 @@ def pca_curves(scores: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
 
 
 def macro_against_micro(scores: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
-    """Macro against micro MAP@n of each model's best system: above the line, large classes lift it."""
+    """Macro against micro MAP@n of each model's best system; above the line large classes score higher."""
     macro, micro = (best_scores(scores, n, level=level).set_index("model") for level in ("macro", "micro"))
     look = looks(scores["model"])
     for model in macro.index.intersection(micro.index, sort=False):
@@ -96,25 +97,26 @@ def macro_against_micro(scores: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
 
 
 def cost(scores: pd.DataFrame, ax: Axes, *, n: int = 15, by: str = "dim") -> Axes:
-    """Macro MAP@n of every system against what it costs, and the front that no system beats on both.
+    """Macro MAP@n of every system against its cost, and the Pareto front of the two.
 
     Parameters
     ----------
     by : str
-        "dim" for the dimension of a clip's embedding, with bytes above; "parameters" for the network's.
+        "dim": dimensions of a clip's embedding, with bytes on a second axis; "parameters": of the network.
     """
     if by not in ("dim", "parameters"):
         raise ValueError(f"by={by!r} is unknown: use dim or parameters")
-    found = tables.select(scores, "MAP", n)
+    found = select(scores, "MAP", n)
     specs = {name: models.spec(name) for name in found["model"].unique()}
     if by == "dim":
         price = found["n_components"].fillna(found["model"].map(lambda name: specs[name].dim)).astype(float)
     else:
-        price = found["model"].map(lambda name: number(specs[name].n_parameters))
+        price = found["model"].map(lambda name: millions(specs[name].n_parameters))
     points = found.assign(price=price).sort_values(["price", "value"], ascending=[True, False], kind="stable")
     for name, look in looks(scores["model"]).items():
         own = points[points["model"] == name]
         ax.plot(own["price"], own["value"], linestyle="", markersize=4, markeredgewidth=0.7, **look)
+    # Sorted by cost, a system is on the front if it scores higher than every cheaper one.
     front = points[points["value"] > points["value"].cummax().shift(fill_value=-1)]
     ax.step(front["price"], front["value"], where="post", color="#999999", lw=0.8, label="front", zorder=1)
     if by == "dim":
@@ -134,12 +136,12 @@ def cost(scores: pd.DataFrame, ax: Axes, *, n: int = 15, by: str = "dim") -> Axe
     return ax
 
 
-def number(text: str) -> float:
-    """Millions of parameters from a word of the catalogue.
+def millions(text: str) -> float:
+    """Millions of parameters from the text in the catalogue.
 
     Examples
     --------
-    >>> number("4.7M"), number("0"), number("1.2B")
+    >>> millions("4.7M"), millions("0"), millions("1.2B")
     (4.7, 0.0, 1200.0)
     """
     scale = {"K": 1e-3, "M": 1.0, "B": 1e3}

@@ -1,6 +1,10 @@
-// The map: points on a canvas. Names are asked for one at a time, sounds play on the board.
+// The map: points on a canvas. The page asks for the name of one clip at a time; sounds play on the board.
 
 const SIZE = 4.5; // of a point, in pixels
+const MARGIN = 18;
+const PATIENCE_S = 600; // a kernel that runs the notebook answers when it is through
+// Of the families, in the order of the legend: disc, square, triangle, diamond, triangle upside down, cross. They
+// repeat the colours, for readers who don't tell those apart.
 const SHAPES = [
   (c, x, y, r) => { c.moveTo(x + r, y); c.arc(x, y, r, 0, 7); },
   (c, x, y, r) => c.rect(x - r * 0.85, y - r * 0.85, r * 1.7, r * 1.7),
@@ -9,8 +13,8 @@ const SHAPES = [
   (c, x, y, r) => { c.moveTo(x, y + r * 1.2); c.lineTo(x + r * 1.1, y - r * 0.8); c.lineTo(x - r * 1.1, y - r * 0.8); c.closePath(); },
   (c, x, y, r) => { c.rect(x - r * 1.2, y - r * 0.45, r * 2.4, r * 0.9); c.rect(x - r * 0.45, y - r * 1.2, r * 0.9, r * 2.4); },
 ];
-const MARGIN = 18;
 
+// Whether a point lies in a polygon: a ray from it crosses the outline an odd number of times.
 function inside(polygon, x, y) {
   let within = false;
   for (let i = 0, j = polygon.length - 1; i < polygon.length; j = i++) {
@@ -43,36 +47,19 @@ class SoundMapView {
     this.zoom = 1;
     this.shift = [0, 0];
     this.focused = 0;
-    this.nextId = 1;
-    this.awaited = {}; // id of the latest message by what it asks
-    this.session = Math.random().toString(36).slice(2);
-    this.canvas = document.createElement("canvas");
-    this.canvas.tabIndex = 0;
-    this.canvas.setAttribute("role", "application");
-    this.canvas.setAttribute("aria-label", "map of the sounds: arrows move, space plays, M marks, Enter searches");
+    this.asked = {}; // how often each thing was asked for
+    this.kernel = new Kernel(model);
     this.layer = document.createElement("canvas");
-    this.legend = document.createElement("p");
-    this.legend.className = "sss-map-legend";
-    this.about = document.createElement("p");
-    this.about.className = "sss-map-about";
-    this.about.setAttribute("role", "status");
-    this.about.setAttribute("aria-live", "polite");
-    this.keys = document.createElement("p");
-    this.keys.className = "sss-map-keys";
-    this.keys.textContent = "click plays · drag marks a set · wheel zooms, shift-drag moves · " +
-      "keys: arrows move, space plays, Enter searches, M marks, + and - zoom, Escape unmarks";
-    this.count = document.createElement("span");
-    this.clear = document.createElement("button");
-    this.clear.type = "button";
-    this.clear.textContent = "Unmark all";
-    this.clear.onclick = () => this.mark([]);
-    const tools = document.createElement("div");
-    tools.className = "sss-map-tools";
-    tools.append(this.count, this.clear);
-    this.root = document.createElement("section");
-    this.root.className = "sss-map";
-    this.root.setAttribute("aria-label", "map of the sounds");
-    this.root.append(this.legend, this.canvas, this.about, tools, this.keys);
+    this.canvas = node("canvas", { tabindex: 0, role: "application",
+      "aria-label": "map of the sounds: arrows move, space plays, M marks, Enter searches" });
+    this.legend = node("p", { class: "sss-map-legend" });
+    this.about = node("p", { class: "sss-map-about", role: "status", "aria-live": "polite" });
+    this.count = node("span");
+    this.clear = node("button", { type: "button", onclick: () => this.mark([]) }, "Unmark all");
+    this.root = node("section", { class: "sss-map", "aria-label": "map of the sounds" },
+      this.legend, this.canvas, this.about, node("div", { class: "sss-map-tools" }, this.count, this.clear),
+      node("p", { class: "sss-map-keys" }, "click plays · drag marks a set · wheel zooms, shift-drag moves · " +
+        "keys: arrows move, space plays, Enter searches, M marks, + and - zoom, Escape unmarks"));
     el.append(this.root);
     this.take(Array(3).fill(new DataView(new ArrayBuffer(0)))); // until they come
     this.listen();
@@ -85,10 +72,6 @@ class SoundMapView {
     this.heard = {
       "change:laid_out": () => this.load(), "change:linked": () => this.draw(), "change:marked": () => this.draw(),
       "change:status": () => (this.about.textContent = this.model.get("status")),
-      "msg:custom": (content, buffers) => {
-        if (content.id === this.awaited.points && buffers.length) this.take(buffers);
-        else if (content.id === this.awaited.about || content.problem) this.about.textContent = content.text ?? content.problem;
-      },
     };
     for (const [event, act] of Object.entries(this.heard)) this.model.on(event, act);
     const { canvas } = this;
@@ -104,12 +87,13 @@ class SoundMapView {
 
   close() {
     for (const [event, act] of Object.entries(this.heard)) this.model.off(event, act);
+    this.kernel.close();
     this.resized.disconnect();
     cancelAnimationFrame(this.frame);
   }
 
   load() {
-    this.ask("points");
+    this.ask("points", undefined, (content, buffers) => this.take(buffers));
   }
 
   take([places, rows, families]) {
@@ -122,17 +106,24 @@ class SoundMapView {
   }
 
   sign(name, colour, i) {
-    const one = document.createElement("span");
     const picture = stamp(colour, i, 5, 7, 2);
     picture.className = "sss-map-sign";
-    one.append(picture, name.replaceAll("_", " "));
-    return one;
+    return node("span", {}, picture, plain(name));
   }
 
-  ask(what, point) {
-    const id = `${this.session}-${this.nextId++}`;
-    this.awaited[what] = id;
-    this.model.send({ ask: what, clip: this.rows[point], id });
+  // Ask for something about a point. An answer counts only if the same wasn't asked for again meanwhile.
+  async ask(what, point, answered = () => {}) {
+    const nth = (this.asked[what] = (this.asked[what] ?? 0) + 1);
+    try {
+      const answer = await this.kernel.ask({ ask: what, clip: this.rows[point] }, [], PATIENCE_S);
+      if (nth === this.asked[what]) answered(...answer);
+    } catch (error) {
+      this.about.textContent = error.message;
+    }
+  }
+
+  showAbout(point) {
+    this.ask("about", point, (content) => (this.about.textContent = content.text));
   }
 
   mark(points) {
@@ -147,7 +138,7 @@ class SoundMapView {
     return [this.width / 2 + this.zoom * x + this.shift[0], this.height / 2 + this.zoom * y + this.shift[1]];
   }
 
-  // A map may be wider than high: directions mean nothing, so that it may fill the page.
+  // The axes have no unit, so that the map may be stretched to the width of the page.
   stretch() {
     return (this.width - 2 * MARGIN) / (this.height - 2 * MARGIN);
   }
@@ -198,8 +189,8 @@ class SoundMapView {
     this.painted_ms = performance.now() - started;
   }
 
-  // The points lie on a canvas of their own, so that rings and the lasso move without drawing them anew. Each
-  // family's sign is drawn once, and stamped: ten thousand stamps take far less than as many paths.
+  // The points have a canvas of their own, so that rings and the lasso move without drawing them again. Each
+  // family's shape is drawn once and stamped: ten thousand stamps are far faster than as many paths.
   paintPoints(marked, ratio) {
     this.layer.width = this.canvas.width;
     this.layer.height = this.canvas.height;
@@ -247,7 +238,7 @@ class SoundMapView {
     const [x, y] = [event.offsetX, event.offsetY];
     if (!this.drag) {
       const point = this.nearest(x, y, 10);
-      if (point >= 0 && point !== this.hovered) this.ask("about", point);
+      if (point >= 0 && point !== this.hovered) this.showAbout(point);
       this.hovered = point;
       return;
     }
@@ -268,7 +259,7 @@ class SoundMapView {
       if (point >= 0) {
         this.focused = point;
         this.ask("play", point);
-        this.ask("about", point);
+        this.showAbout(point);
       }
     }
     this.draw();
@@ -289,7 +280,7 @@ class SoundMapView {
     this.draw();
   }
 
-  // The nearest point in a direction, those straight ahead first.
+  // The nearest point in a direction; a distance to the side counts twice, so that those straight ahead come first.
   towards(dx, dy) {
     const [x, y] = this.at(this.focused);
     let found = this.focused, least = Infinity;
@@ -315,7 +306,7 @@ class SoundMapView {
     };
     if (directions[event.key]) {
       this.focused = this.towards(...directions[event.key]);
-      this.ask("about", this.focused);
+      this.showAbout(this.focused);
     } else if (acts[event.key]) acts[event.key]();
     else return;
     event.preventDefault();

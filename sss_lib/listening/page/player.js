@@ -1,5 +1,5 @@
-// The one player of a board. Two decks, one for results and one for the query, so that switching between them
-// has no gap: the new sound begins before the old one is faded out.
+// The player of a board. It has two decks, one for results and one for the query, so that switching has no gap:
+// the new sound begins before the old one is faded out.
 
 const FADE_S = 0.015;
 const KEPT = 48; // sounds in memory
@@ -30,6 +30,10 @@ class Player {
 
   get playing() {
     return !this.deck.audio.paused && !this.deck.audio.ended;
+  }
+
+  get deckName() {
+    return this.deck.audio.dataset.deck;
   }
 
   get progress() {

@@ -20,16 +20,18 @@ from sss_lib.models import registry as models
 from sss_lib.processing.aggregation import aggregate
 
 MOST_BYTES = 32_000_000
-"""Of an uploaded file: more than half a minute of 24-bit stereo at 96 kHz."""
+"""Limit of an uploaded file: more than half a minute of 24-bit stereo at 96 kHz."""
 
 
 class Upload:
-    """Files that come from the page in pieces, into a temporary folder of their own, named by a number.
+    """Files that the page sends in pieces, written to a temporary folder under a running number.
+
+    The name that the page gives is never used as a path.
 
     Parameters
     ----------
     most_bytes : int
-        Files beyond this size are refused.
+        Larger files are refused.
     """
 
     def __init__(self, most_bytes: int = MOST_BYTES):
@@ -40,12 +42,12 @@ class Upload:
         self._numbers = itertools.count()
 
     def add(self, piece: bytes, at: int, *, last: bool) -> Path | None:
-        """Take the next piece; with the last one the file is written, under a name that none had before.
+        """Take the next piece, and write the file when the last one has arrived.
 
         Returns
         -------
         Path or None
-            The whole file; None as long as pieces are to come.
+            The whole file; None while pieces are missing.
 
         Raises
         ------
@@ -59,7 +61,7 @@ class Upload:
             raise ValueError(f"a piece of the file got lost before byte {at}: send it again")
         if at + len(piece) > self.most_bytes:
             self._content.clear()
-            raise ValueError(f"the file is too large: at most {self.most_bytes / 1e6:.0f} MB are taken")
+            raise ValueError(f"the file is too large: at most {self.most_bytes / 1e6:.0f} MB are accepted")
         self._content += piece
         if not last:
             return None
@@ -77,13 +79,13 @@ class Upload:
                 old.unlink()
 
 
-def check(path: str | Path, name: str) -> float:
-    """Length in seconds of a sound to search with.
+def check_sound(path: str | Path, name: str) -> float:
+    """Length in seconds of a sound that is to query.
 
     Raises
     ------
     AudioError
-        If it can't be decoded or is silent; the message calls it by its name.
+        If it can't be decoded or is silent; the message has its name in place of its path.
     """
     try:
         wave = audio.decode(path, loudness.RATE_HZ)
@@ -94,36 +96,36 @@ def check(path: str | Path, name: str) -> float:
     return len(wave) / loudness.RATE_HZ
 
 
-def search_sound(
+def query_sound(
     study: Study, systems: Sequence[System], path: str | Path, n: int
 ) -> dict[System, list[tuple[int, float]] | str]:
-    """First n results of each system for a file: rows with scores, or in words why there are none."""
-    return _search(study, systems, functools.partial(_embed_file, path=str(path)), n)
+    """First n results of each system for an audio file: rows with scores, or a message why there are none."""
+    return _query(study, systems, functools.partial(_embed_file, path=str(path)), n)
 
 
-def search_words(
+def query_words(
     study: Study, systems: Sequence[System], words: str, n: int
 ) -> dict[System, list[tuple[int, float]] | str]:
-    """First n results for words of each system whose model has a text tower here; see `search_sound`."""
+    """First n results for words of each system whose model has a text tower here; see `query_sound`."""
     with_text = [system for system in systems if models.has_text(system.variant.model)]
-    found = _search(study, with_text, functools.partial(_embed_words, words=words), n)
+    found = _query(study, with_text, functools.partial(_embed_words, words=words), n)
     return {system: found.get(system, "This system's model has no text tower here.") for system in systems}
 
 
-def _search(study: Study, systems: Sequence[System], embed: Callable, n: int) -> dict:
+def _query(study: Study, systems: Sequence[System], embed: Callable, n: int) -> dict:
     specs = {system.variant.model: models.spec(system.variant.model) for system in systems}
     futures = {name: _submit(name, embed, spec) for name, spec in specs.items()}
     found: dict = {}
     for system in systems:
         try:
             found[system] = _rank(study, system, futures[system.variant.model], n)
-        except Exception as error:  # each model has its own; the others search on
-            found[system] = in_words(error)
+        except Exception as error:  # models fail in ways of their own; the other systems still answer
+            found[system] = describe_error(error)
     return found
 
 
-def in_words(error: Exception) -> str:
-    """What went wrong, for people: never nothing."""
+def describe_error(error: Exception) -> str:
+    """Message of an error for the page; never empty."""
     if isinstance(error, BrokenExecutor):
         return "The model's process has ended, perhaps for want of memory: search again."
     return str(error) or type(error).__name__
@@ -141,20 +143,20 @@ def _rank(study: Study, system: System, embedded: Future, n: int) -> list[tuple[
 
 @functools.cache
 def _worker(model: str, n_ended: int) -> Executor:
-    """A process for each model, which keeps it loaded: TensorFlow can hang in one that has run PyTorch."""
+    """Process of one model, which keeps it loaded. TensorFlow can hang in a process that has run PyTorch."""
     from joblib.externals.loky import ProcessPoolExecutor
 
     worker = ProcessPoolExecutor(1, timeout=300, env={"OMP_NUM_THREADS": "1"})
-    atexit.register(worker.shutdown, kill_workers=True)  # while there is still an interpreter to do it
+    atexit.register(worker.shutdown, kill_workers=True)  # before the interpreter is torn down
     return worker
 
 
 _n_ended: collections.Counter = collections.Counter()
-"""How many processes of each model were killed or crashed."""
+"""Number of each model's processes that were killed or crashed."""
 
 
 def _submit(model: str, task: Callable, *of: object) -> Future:
-    """Have a model's process do a task, or a new one where it has ended."""
+    """Run a task in a model's process; in a new one if that has ended."""
     try:
         return _worker(model, _n_ended[model]).submit(task, *of)
     except BrokenExecutor:

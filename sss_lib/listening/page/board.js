@@ -1,0 +1,246 @@
+// The board: a query, and the results of the systems side by side. The trait `view` holds what is shown.
+
+const KEYS = {
+  compare: "arrows move · space plays · Q query · B switches result/query · L loop · V volume · Enter searches",
+  grade: "arrows move · space plays · Q query · B switches · 0 1 2 3 grade · U undo",
+  prefer: "arrows move · space plays · Q query · B switches · 1 left, 2 right, 0 equal · U undo",
+};
+
+class BoardView {
+  constructor(model, el) {
+    this.model = model;
+    this.at = [0, 0]; // column and rank of the card that the keys act on; column -1 is the query
+    this.cards = [];
+    this.kernel = new Kernel(model, (content) => this.playUnasked(content));
+    this.player = new Player((message) => this.kernel.ask(message), () => this.showPlaying());
+    this.build();
+    el.append(this.root);
+    this.heard = { "change:view": () => this.show(), "change:status": () => this.showStatus(),
+      "change:judged": () => this.judging.showJudged() };
+    for (const [event, act] of Object.entries(this.heard)) model.on(event, act);
+    window.addEventListener("keydown", keepKeys, true); // before JupyterLab sees it
+    this.show();
+    this.kernel.ask({ ask: "hello" }, [], 10).catch(() => this.say(NO_KERNEL));
+  }
+
+  close() {
+    for (const [event, act] of Object.entries(this.heard)) this.model.off(event, act);
+    cancelAnimationFrame(this.frame);
+    for (const part of [this.kernel, this.pictures, this.player]) part.close();
+  }
+
+  build() {
+    const button = (text, title, onclick) => node("button", { type: "button", title, onclick }, text);
+    const toggle = (text, title, on, change) =>
+      node("button", {
+        type: "button", class: "sss-toggle", title, "aria-pressed": String(on),
+        onclick: (event) => {
+          const pressed = event.currentTarget.getAttribute("aria-pressed") !== "true";
+          event.currentTarget.setAttribute("aria-pressed", String(pressed));
+          change(pressed);
+        },
+      }, text);
+    this.loop = toggle("Loop", "L: play again and again", false, (on) => this.player.setLoop(on));
+    this.volume = toggle("Match volume", "V: the same loudness (BS.1770) for all", true,
+      (on) => this.player.setMatched(on));
+    this.now = node("span", { class: "sss-now", role: "status", "aria-live": "polite" });
+    this.tools = node("div", { class: "sss-tools", role: "toolbar", "aria-label": "player" },
+      button("A/B", "B: between the result and the query", () => this.switchSides()), this.loop, this.volume,
+      button("Stop", "Escape: stop", () => this.player.stop()), this.now);
+    this.status = node("p", { class: "sss-status", role: "alert" });
+    this.query = node("div", { class: "sss-query" });
+    this.legend = node("p", { class: "sss-legend" });
+    this.columns = node("div", { class: "sss-columns" });
+    this.judging = new Judging(this);
+    this.root = node("section", {
+      class: "sss-board",
+      onkeydown: (event) => this.onKey(event),
+      onclick: (event) => this.onClick(event),
+    }, this.query, this.tools, this.status, this.judging.element, this.legend, this.columns, this.player.element);
+    this.upload = new Upload(this);
+    this.pictures = new Pictures(this.kernel, this.root);
+  }
+
+  say(text) {
+    this.status.textContent = text;
+    this.status.hidden = !text;
+  }
+
+  showStatus() {
+    this.say(this.model.get("status") || "");
+  }
+
+  show() {
+    const view = this.model.get("view") || {};
+    if (view.query?.clip !== this.view?.query?.clip) {
+      this.player.stop();
+      this.at = [0, 0];
+    }
+    this.player.forget(-1); // the listener's own sound may be another now
+    this.pictures.forget(-1);
+    this.view = view;
+    this.showStatus();
+    for (const part of [this.query, this.tools, this.legend, this.columns]) part.hidden = !view.query;
+    this.judging.element.hidden = true;
+    this.root.setAttribute("aria-label", this.model.get("judged") ? "judging board" : "listening board");
+    if (!view.query) return;
+    this.player.stop();
+    const had = this.root.contains(document.activeElement);
+    this.fill(view);
+    this.judging.show();
+    if (!this.cardAt(...this.at)) this.at = this.beside(-1, 1, 0); // without results the query
+    this.focus(...this.at, had);
+    this.pictures.watch();
+    this.prefetch(this.queryCard);
+  }
+
+  fill(view) {
+    this.queryCard = makeCard(view, view.query.clip, view.query.about, -1, 0);
+    this.query.replaceChildren(this.queryCard, ...(view.upload ? [this.upload.element] : []));
+    this.legend.replaceChildren(...makeLegend(view), node("span", { class: "sss-keys" }, KEYS[view.mode]));
+    this.cards = view.columns.map((column, i) => column.results.map(([clip, score], rank) =>
+      makeCard(view, clip, view.clips[clip], i, rank, score, column.score)));
+    this.columns.style.setProperty("--sss-n", view.columns.length);
+    this.columns.style.setProperty("--sss-rows", 1 + Math.max(1, ...this.cards.map((cards) => cards.length)));
+    this.columns.replaceChildren(...view.columns.map((column, i) => makeColumn(column, this.cards[i])));
+  }
+
+  prefetch(card) {
+    if (card?.dataset.clip !== undefined) this.player.fetch(Number(card.dataset.clip)).catch(() => {});
+  }
+
+  cardAt(column, rank) {
+    return column < 0 ? this.queryCard : this.cards[column]?.[rank];
+  }
+
+  // The place beside one: in the next column that has results, at most as far down as they go.
+  beside(column, by, rank) {
+    let to = column + by;
+    while (this.cards[to]?.length === 0) to += by;
+    return this.cards[to] ? [to, Math.min(rank, this.cards[to].length - 1)] : [column, rank];
+  }
+
+  focus(column, rank, really) {
+    const card = this.cardAt(column, rank);
+    if (!card) return;
+    const old = this.root.querySelector(".sss-card[tabindex='0']");
+    for (const [one, index] of [[old, -1], [card, 0]]) {
+      one?.setAttribute("tabindex", index);
+      one?.querySelectorAll("a").forEach((a) => a.setAttribute("tabindex", index));
+    }
+    this.at = [column, rank];
+    if (really) {
+      card.focus({ preventScroll: true });
+      card.scrollIntoView({ block: "nearest", inline: "nearest" });
+    }
+    this.prefetch(card);
+  }
+
+  onClick(event) {
+    const card = event.target.closest(".sss-card");
+    if (!card || event.target.closest("a")) return;
+    const [column, rank] = [Number(card.dataset.column), Number(card.dataset.rank)];
+    this.focus(column, rank, true);
+    this.toggle(column, rank);
+  }
+
+  clipAt(column, rank) {
+    return column < 0 ? this.view.query.clip : Number(this.cardAt(column, rank).dataset.clip);
+  }
+
+  toggle(column, rank) {
+    const clip = this.clipAt(column, rank), deck = column < 0 ? "query" : "result";
+    if (clip == null) return;
+    const same = this.player.clip === clip && this.player.deckName === deck;
+    if (this.player.loading === clip || (same && this.player.playing)) return this.player.stop();
+    const [atColumn, atRank] = this.at, next = () => this.cardAt(...(atColumn < 0 ? [0, 0] : [atColumn, atRank + 1]));
+    this.player.play(clip, deck).then(() => this.prefetch(next()));
+  }
+
+  switchSides() {
+    if (this.view.query.clip == null) return;
+    const onQuery = this.player.deckName === "query" && this.player.playing;
+    if (!onQuery) return this.player.play(this.view.query.clip, "query");
+    const place = this.at[0] < 0 ? this.beside(-1, 1, 0) : this.at;
+    if (place[0] >= 0 && this.cardAt(...place)) this.player.play(this.clipAt(...place), "result");
+  }
+
+  onKey(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const [column, rank] = this.at;
+    const moves = {
+      ArrowUp: () => (rank ? [column, rank - 1] : [-1, 0]),
+      ArrowDown: () => (column < 0 ? this.beside(-1, 1, 0) : [column, rank + 1]),
+      ArrowLeft: () => this.beside(column, -1, rank),
+      ArrowRight: () => this.beside(column, 1, rank),
+      Home: () => [Math.max(0, column), 0],
+      End: () => [Math.max(0, column), (this.cards[Math.max(0, column)]?.length || 1) - 1],
+    };
+    const onButton = event.target.closest("button, a, input") && !event.target.closest(".sss-play");
+    const acts = {
+      " ": () => !onButton && this.toggle(column, rank),
+      q: () => this.toggle(-1, 0),
+      b: () => this.switchSides(),
+      l: () => this.loop.click(),
+      v: () => this.volume.click(),
+      Escape: () => this.player.stop(),
+      Enter: () => !onButton && this.view.mode === "compare" && column >= 0 && this.search(this.clipAt(column, rank)),
+      ...this.judging.keys(),
+    };
+    const move = moves[event.key], act = acts[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+    if (move) this.focus(...move(), true);
+    else if (!act || (!event.repeat && act() === false)) return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  search(clip) {
+    if (clip === this.view.query.clip) return;
+    this.kernel.ask({ ask: "search", clip }).catch((error) => this.say(error.message));
+  }
+
+  // The map has clips played that no card shows.
+  playUnasked(content) {
+    if (content.play === undefined) return;
+    this.named = content;
+    this.player.play(content.play);
+  }
+
+  // Which card plays, and how far it is.
+  showPlaying() {
+    const { player } = this;
+    cancelAnimationFrame(this.frame);
+    for (const card of this.root.querySelectorAll(".sss-card")) {
+      const own = Number(card.dataset.clip);
+      const ofDeck = (card === this.queryCard) === (player.deckName === "query");
+      const plays = player.playing && player.clip === own && ofDeck;
+      card.classList.toggle("sss-plays", plays);
+      card.classList.toggle("sss-loads", player.loading === own);
+      const button = card.querySelector(".sss-play");
+      if (button) button.textContent = plays ? "■" : player.loading === own ? "…" : "▶";
+    }
+    this.now.textContent = player.problem || (player.playing ? `playing ${this.nameOf(player.clip)}` : player.loading !== null ? "loading …" : "");
+    this.now.classList.toggle("sss-problem", Boolean(player.problem));
+    if (player.playing) this.frame = requestAnimationFrame(() => this.showProgress());
+  }
+
+  nameOf(clip) {
+    const about = clip === this.view?.query?.clip ? this.view?.query?.about : this.view?.clips?.[clip];
+    if (about) return about.title || about.id;
+    return this.named?.play === clip ? this.named.name : "";
+  }
+
+  showProgress() {
+    const at = `${100 * this.player.progress}%`;
+    this.root.querySelectorAll(".sss-plays .sss-cursor").forEach((cursor) => (cursor.style.left = at));
+    if (this.player.playing) this.frame = requestAnimationFrame(() => this.showProgress());
+  }
+}
+
+export default {
+  render({ model, el }) {
+    const view = new BoardView(model, el);
+    el.sssBoard = view; // for tests
+    return () => view.close();
+  },
+};
