@@ -32,7 +32,6 @@ PLACES = {
     "verification": "dataset.verification",
     "models": "models",
     "extraction": "extraction",
-    "processes": "extraction.processes",
     "processing": "processing",
     "projection": "processing.projection",
     "approximate": "search.approximate",

@@ -36,7 +36,7 @@ def _run(arguments: list[str]) -> int:
     from sss_lib.experiment.grid import NOTEBOOKS, read_grid
     from sss_lib.experiment.runner import Runner
     from sss_lib.experiment.store import Store
-    from sss_lib.extraction.processes import ProcessEndedError
+    from sss_lib.extraction.workers import WorkerEndedError
     from sss_lib.figures import leaderboard
 
     parser = argparse.ArgumentParser(prog="python -m sss_lib", description=__doc__)
@@ -81,7 +81,7 @@ def _run(arguments: list[str]) -> int:
     except (ValueError, OSError, ImportError) as error:  # bad input, or a dataset that can't be fetched
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except ProcessEndedError as error:
+    except WorkerEndedError as error:
         print(
             f"error: a worker was killed, perhaps for want of memory; what is done is kept ({error})",
             file=sys.stderr,

@@ -11,8 +11,8 @@ import scipy.sparse
 
 from sss_lib.evaluation import scoring
 from sss_lib.evaluation.queries import Scored
-from sss_lib.extraction.cluster import WAIT_S, connect, in_order, n_threads
-from sss_lib.extraction.processes import ProcessEndedError
+from sss_lib.extraction.cluster import WAIT_S, connect, n_threads
+from sss_lib.extraction.workers import WorkerEndedError, in_order
 from sss_lib.search import index
 from sss_lib.search import naming as methods
 from sss_lib.search.rank import rank as rank_here
@@ -148,7 +148,7 @@ def _of_shards(
             return found
         except CancelledError:  # every worker that had the data is gone
             client.wait_for_workers(1, timeout=WAIT_S)
-    raise ProcessEndedError(f"all workers at once were lost {ATTEMPTS} times: give them more memory")
+    raise WorkerEndedError(f"all workers at once were lost {ATTEMPTS} times: give them more memory")
 
 
 def _submit(

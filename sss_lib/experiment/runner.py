@@ -18,7 +18,7 @@ from sss_lib.experiment import results as experiment
 from sss_lib.experiment.grid import MAIN, NOTEBOOKS, Variant, read_grid
 from sss_lib.experiment.store import Artefact, Store
 from sss_lib.experiment.tasks import Log, Task, attempt
-from sss_lib.extraction import extraction
+from sss_lib.extraction import parts
 from sss_lib.models import registry as models
 from sss_lib.models.weights.file import path_of
 from sss_lib.search.naming import parse
@@ -319,9 +319,9 @@ class Runner:
         tasks = []
         for model in self.grid.models:
             frames = self.store.frames(self.name, model)
-            parts = extraction.part_files(frames) if frames.is_current() else ()
+            files = parts.part_files(frames) if frames.is_current() else ()
             name = models.file_name(model)
-            tasks.append(Task("01_extraction", name, {**base, "model": model}, (frames,), parts))
+            tasks.append(Task("01_extraction", name, {**base, "model": model}, (frames,), files))
         return tasks
 
     def _variant_tasks(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
-from sss_lib.extraction.extraction import code_of
+from sss_lib.extraction.parts import code_of
 from sss_lib.io.artefact import Artefact, DamagedArtefactError, StaleArtefactError, file_digest, replacing
 from sss_lib.io.code import code_digest
 from sss_lib.io.columns import Frames, to_frames, to_matrix, to_table

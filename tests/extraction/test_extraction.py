@@ -15,7 +15,7 @@ import soundfile
 
 from sss_lib import audio, dataset, experiment, models
 from sss_lib.experiment.store import Artefact, Store
-from sss_lib.extraction import extraction
+from sss_lib.extraction import embedding, extraction, parts
 from sss_lib.models.catalogue import CATALOGUE
 from sss_lib.models.weights import file as weights
 
@@ -25,8 +25,8 @@ ORDER = ["b", "007", "é", "1e5", "a"]
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch):
     """Five clips make parts of two, two and one, each clip a group of its own."""
-    monkeypatch.setattr(extraction, "PART_CLIPS", 2)
-    monkeypatch.setattr(extraction, "GROUP_CLIPS", 1)
+    monkeypatch.setattr(parts, "PART_CLIPS", 2)
+    monkeypatch.setattr(embedding, "GROUP_CLIPS", 1)
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def out_dir(tmp_path):
 
 
 def read(folder):
-    return extraction.read(Artefact(folder / "parts.parquet", {}))
+    return parts.read(Artefact(folder / "parts.parquet", {}))
 
 
 def digests(folder):
@@ -64,7 +64,7 @@ def test_weights_put_there_by_hand_are_recorded_by_the_first_extraction(collecti
     digest = hashlib.sha256(held.read_bytes()).hexdigest()
     frames = store.frames(sounds.name, "held")
     assert frames.is_current()
-    for path in (frames.path, *extraction.part_files(frames)):
+    for path in (frames.path, *parts.part_files(frames)):
         assert Artefact(path, {}).metadata()["recipe"]["parameters"]["weights"] == digest
 
 
@@ -213,7 +213,7 @@ def test_a_second_run_computes_nothing(collection, out_dir, monkeypatch):
     break_clips(collection, "007")
     first = extraction.extract(tiny, "duration", out_dir)
     before = write_times(out_dir)
-    monkeypatch.setattr(extraction, "_embed", None)  # calling it would raise TypeError
+    monkeypatch.setattr(embedding, "_embed", None)  # calling it would raise TypeError
     second = extraction.extract(tiny, "duration", out_dir)
     assert (second.n_new, second.n_clips, second.n_frames) == (0, 4, 4)
     pd.testing.assert_frame_equal(second.failures, first.failures)
@@ -277,7 +277,7 @@ def test_changed_code_or_another_model_is_computed_again(collection, out_dir, mo
 def test_a_killed_run_keeps_the_finished_parts_and_resumes_to_the_same_result(
     collection, out_dir, monkeypatch, n_done, n_left
 ):
-    tiny, embed, calls = dataset.load(collection), extraction._embed, []
+    tiny, embed, calls = dataset.load(collection), embedding._embed, []
 
     def embed_until_killed(*args):
         calls.append(args)
@@ -286,7 +286,7 @@ def test_a_killed_run_keeps_the_finished_parts_and_resumes_to_the_same_result(
         return embed(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(extraction, "_embed", embed_until_killed)
+        patch.setattr(embedding, "_embed", embed_until_killed)
         with pytest.raises(KeyboardInterrupt):
             extraction.extract(tiny, "logmel", out_dir)
     assert len(write_times(out_dir)) == n_done // 2
@@ -303,7 +303,7 @@ def test_a_killed_run_keeps_the_finished_parts_and_resumes_to_the_same_result(
 def test_parts_that_are_no_longer_needed_are_removed(collection, out_dir, monkeypatch):
     extraction.extract(dataset.load(collection), "duration", out_dir)
     (out_dir / "notes.txt").write_text("not a part")
-    monkeypatch.setattr(extraction, "PART_CLIPS", 4)
+    monkeypatch.setattr(parts, "PART_CLIPS", 4)
     extraction.extract(dataset.load(collection), "duration", out_dir)
     assert sorted(write_times(out_dir)) == ["part-00000.parquet", "part-00001.parquet"]
     assert read(out_dir).fnames == ORDER
@@ -323,7 +323,7 @@ def test_extraction_into_a_store_is_current_until_the_dataset_changes(collection
     dataset.write(store.dataset("tiny"), tiny, dataset.verify(tiny))
     experiment.extract_to(store, tiny, "duration")
     assert frames.is_current()
-    assert extraction.read(frames).fnames == ORDER
+    assert parts.read(frames).fnames == ORDER
     soundfile.write(collection / "audio" / "a.wav", np.full(100, 0.5), 44100)
     tiny = dataset.load(collection)
     dataset.write(store.dataset("tiny"), tiny, dataset.verify(tiny))

@@ -7,13 +7,13 @@ import sys
 import psutil
 import pytest
 
-from sss_lib import processes
-from sss_lib.extraction.processes import ProcessEndedError, Processes
+from sss_lib.extraction import workers
+from sss_lib.extraction.workers import WorkerEndedError, Workers
 
 
 @pytest.fixture
 def own():
-    with Processes() as found:
+    with Workers() as found:
         yield found
 
 
@@ -68,7 +68,7 @@ def test_a_call_whose_process_is_killed_is_made_once_more(own, tmp_path):
 
 
 def test_a_call_that_two_processes_die_of_is_an_error_and_others_still_work(own):
-    with pytest.raises(ProcessEndedError, match="exit code 3"):
+    with pytest.raises(WorkerEndedError, match=r"EXIT\(3\)"):
         own.call(os._exit, 3)
     assert own.call(divmod, 7, 2) == (3, 1)
 
@@ -77,14 +77,14 @@ def test_a_function_that_exits_is_an_error_of_its_own_and_the_process_goes_on(ow
     pid = own.call(os.getpid)
     with pytest.raises(RuntimeError, match=r"called sys.exit\('no such model'\)") as caught:
         own.call(sys.exit, "no such model")
-    assert not isinstance(caught.value, ProcessEndedError)
+    assert not isinstance(caught.value, WorkerEndedError)
     assert own.call(os.getpid) == pid
 
 
 def test_after_the_block_no_process_is_started():
-    with Processes() as own:
+    with Workers() as own:
         assert own.call(divmod, 7, 2) == (3, 1)
-    with pytest.raises(ProcessEndedError, match="within their `with` block"):
+    with pytest.raises(WorkerEndedError, match="within their `with` block"):
         own.call(divmod, 7, 2)
     assert own._idle == own._busy == []
 
@@ -95,23 +95,23 @@ def test_its_libraries_have_one_thread_each(own):
 
 def test_another_model_beside_a_worker_has_another_process_and_the_first_ends(tmp_path):
     def pid_of(key):
-        return processes.call_beside(key, str(tmp_path), os.getpid)
+        return workers.call_beside(key, str(tmp_path), os.getpid)
 
     try:
         torch, again, tensorflow = pid_of("torch"), pid_of("torch"), pid_of("tensorflow")
         assert torch == again != tensorflow
         assert not psutil.pid_exists(torch)
-        processes.end_beside("torch")
+        workers.end_beside("torch")
         assert psutil.pid_exists(tensorflow)
     finally:
-        processes.end_beside("tensorflow")
+        workers.end_beside("tensorflow")
     assert not psutil.pid_exists(tensorflow)
 
 
 STARTER = """
 import os, sys
-from sss_lib.extraction.processes import Processes
-own = Processes()
+from sss_lib.extraction.workers import Workers
+own = Workers()
 print(own.call(os.getpid), flush=True)
 sys.stdin.read()
 """
