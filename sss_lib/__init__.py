@@ -57,7 +57,6 @@ PLACES = {
     "clusters": "experiment.distributed",
     "experiment": "experiment",
     "grid": "experiment.grid",
-    "notebook": "experiment.notebook",
     "reproduction": "experiment.reproduction",
     "runner": "experiment.runner",
     "claims": "figures.claims",

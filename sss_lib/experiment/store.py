@@ -17,7 +17,8 @@ from sss_lib.io.columns import Frames, to_frames, to_matrix, to_table
 from sss_lib.io.study_json import read_json_embeddings, write_json_embeddings
 
 if TYPE_CHECKING:
-    from sss_lib.experiment.grid import Grid, Variant
+    from sss_lib.experiment.grid import Grid
+    from sss_lib.experiment.variant import Variant
     from sss_lib.processing.processing import Processing
 
 __all__ = [

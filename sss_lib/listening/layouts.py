@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from sss_lib.experiment.grid import Variant
 from sss_lib.experiment.store import Store, to_matrix
+from sss_lib.experiment.variant import Variant
 from sss_lib.processing.projection import project
 
 LAYOUTS = {"pca": "principal components", "tsne": "t-SNE"}

@@ -431,7 +431,7 @@ class TestMap:
 
 
 def test_the_notebook_runs_and_is_small_and_readable_when_saved(small_store, tmp_path):
-    from sss_lib.experiment.notebook import run_notebook
+    from sss_lib.experiment.task import run_notebook
 
     parameters = {"data_dir": str(small_store.data_dir), "dataset": small_study.NAME, "query": "tone1"}
     out = tmp_path / "06.ipynb"
