@@ -1,5 +1,6 @@
-"""A process of its own answers calls, and neither a kill nor a mistake in it is lost or spoils the next."""
+"""Workers answer calls, and neither a kill nor an error is lost or spoils the next call."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -24,41 +25,33 @@ def die_the_first_time(marker):
     return "alive"
 
 
-def print_and_add(a, b):
-    os.system("echo words of a library")
-    print("more words")
-    return a + b
-
-
-def test_a_call_runs_elsewhere_and_the_process_is_kept(own):
-    first, second = (own.call(os.getpid) for _ in range(2))
+def test_a_call_runs_elsewhere_with_one_thread_and_the_process_is_kept(own):
+    first, second = (own.call(lambda: os.getpid()) for _ in range(2))
     assert first == second != os.getpid()
+    assert own.call(os.getenv, "OMP_NUM_THREADS") == "1"  # not os.environ, which would come along
 
 
-def test_what_is_defined_on_the_spot_can_be_called(own):
-    assert own.call(lambda x: x + 1, 2) == 3
+def raise_what_can_not_be_pickled():
+    class LocalError(Exception):
+        pass
+
+    raise LocalError("no")
 
 
-def test_what_is_printed_does_not_get_among_the_answers(own):
-    assert [own.call(print_and_add, 1, 2), own.call(print_and_add, 3, 4)] == [3, 7]
-
-
-def test_a_mistake_comes_back_and_the_process_goes_on(own):
+@pytest.mark.parametrize(
+    ("function", "error", "message"),
+    [
+        (functools.partial(divmod, 1, 0), ZeroDivisionError, "by zero"),
+        (raise_what_can_not_be_pickled, RuntimeError, "LocalError: no"),
+        (functools.partial(sys.exit, "no model"), RuntimeError, r"called sys.exit\('no model'\)"),
+    ],
+)
+def test_an_error_comes_back_and_the_process_goes_on(own, function, error, message):
     pid = own.call(os.getpid)
-    with pytest.raises(ZeroDivisionError):
-        own.call(divmod, 1, 0)
+    with pytest.raises(error, match=message) as caught:
+        own.call(function)
+    assert not isinstance(caught.value, WorkerEndedError)
     assert own.call(os.getpid) == pid
-
-
-def test_a_mistake_that_can_not_be_sent_comes_back_in_words(own):
-    def fail():
-        class LocalError(Exception):
-            pass
-
-        raise LocalError("no")
-
-    with pytest.raises(RuntimeError, match="LocalError: no"):
-        own.call(fail)
 
 
 def test_a_call_whose_process_is_killed_is_made_once_more(own, tmp_path):
@@ -73,24 +66,12 @@ def test_a_call_that_two_processes_die_of_is_an_error_and_others_still_work(own)
     assert own.call(divmod, 7, 2) == (3, 1)
 
 
-def test_a_function_that_exits_is_an_error_of_its_own_and_the_process_goes_on(own):
-    pid = own.call(os.getpid)
-    with pytest.raises(RuntimeError, match=r"called sys.exit\('no such model'\)") as caught:
-        own.call(sys.exit, "no such model")
-    assert not isinstance(caught.value, WorkerEndedError)
-    assert own.call(os.getpid) == pid
-
-
 def test_after_the_block_no_process_is_started():
     with Workers() as own:
         assert own.call(divmod, 7, 2) == (3, 1)
     with pytest.raises(WorkerEndedError, match="within their `with` block"):
         own.call(divmod, 7, 2)
     assert own._idle == own._busy == []
-
-
-def test_its_libraries_have_one_thread_each(own):
-    assert own.call(os.getenv, "OMP_NUM_THREADS") == "1"  # not os.environ, which would come along
 
 
 def test_another_model_beside_a_worker_has_another_process_and_the_first_ends(tmp_path):
