@@ -5,8 +5,6 @@ sizes are compared with what was published. What would falsify a result is WRONG
 what is worth knowing is a note.
 """
 
-import argparse
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -264,25 +262,14 @@ def _some(items: Iterable[str], separator: str = ", ", n: int = 5) -> str:
     return separator.join([*items[:n], *more])
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Verify a dataset and print the report: exit code 0 if it is whole, 1 if not, 2 if it can't be found."""
-    from sss_lib.dataset import dataset as datasets
+def report(name_or_folder: str, data_dir: Path | None = None) -> Report:
+    """Decode every clip of a known collection or a folder, and report on it.
 
-    parser = argparse.ArgumentParser(prog="python -m sss_lib verify", description=__doc__)
-    parser.add_argument("dataset", help=f"{', '.join(datasets.KNOWN)}, or a folder")
-    parser.add_argument("--data-dir", type=Path, help="holds the known collections")
-    options = parser.parse_args(arguments)
-    try:
-        report = _report(options.dataset, options.data_dir)
-    except OSError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(report)
-    return 0 if report.is_whole else 1
-
-
-def _report(name_or_folder: str, data_dir: Path | None) -> Report:
-    """Report on a dataset, or OSError if there is nothing to report on."""
+    Raises
+    ------
+    OSError
+        If there is nothing to report on.
+    """
     from sss_lib.dataset import dataset as datasets
 
     known, root = datasets.known_as(name_or_folder, data_dir)

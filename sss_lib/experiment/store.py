@@ -1,7 +1,7 @@
 """Where each artefact lives: a `Store` knows the tree under the data folder and hands out `Artefact`s.
 
-Artefacts themselves are in `parquet`, what they hold in `columns`, and those of the CBMI 2024 code in
-`clip_files`.
+Artefacts themselves are in `io.artefact`, their columns in `io.columns`, and the files of the CBMI 2024 code
+in `io.study_json`.
 """
 
 import dataclasses
@@ -43,7 +43,7 @@ _P = ParamSpec("_P")
 def _once(
     method: Callable[Concatenate["Store", _P], Artefact],
 ) -> Callable[Concatenate["Store", _P], Artefact]:
-    """Let a method of Store make an artefact once: a grid asks for the same ones thousands of times."""
+    """Cache the artefacts of a method of Store: a grid asks for the same ones thousands of times."""
 
     @functools.wraps(method)
     def remembering(self: "Store", /, *args: _P.args, **options: _P.kwargs) -> Artefact:
@@ -59,7 +59,7 @@ def _once(
 class Store:
     """The tree under a data folder: every path of every artefact is made here, and none is parsed back.
 
-    It remembers what it has handed out: once weights have come or changed, make a new one.
+    A store caches its artefacts, whose recipes name the weights. Make a new one once weights have changed.
 
     Parameters
     ----------

@@ -14,9 +14,10 @@ import pytest
 import soundfile
 from webserver import Site
 
-from sss_lib import collections, dataset, download, verification
+from sss_lib import collections, dataset, download
+from sss_lib.__main__ import main
 from sss_lib.dataset import DatasetError
-from sss_lib.dataset.known import collection, command, esc50, fsd50k, mapped, urbansound8k
+from sss_lib.dataset.known import collection, esc50, fsd50k, mapped, urbansound8k
 from sss_lib.dataset.known.collection import Expected
 from sss_lib.io.archives import shutil as archives_shutil
 from sss_lib.io.download import FetchError
@@ -84,7 +85,7 @@ def hidden(folder):
 
 
 def verify(*arguments):
-    return verification.main(list(map(str, arguments)))
+    return main(["verify", *map(str, arguments)])
 
 
 # FSD50K
@@ -261,7 +262,7 @@ def test_a_full_disk_while_a_part_comes_is_told_and_the_part_is_kept(site, data_
 
 
 def test_the_parts_can_be_deleted_once_they_are_unpacked(site, data_dir, capsys):
-    assert command.main(["fsd50k", "--data-dir", str(data_dir), "--delete-parts"]) == 0
+    assert main(["data", "fsd50k", "--data-dir", str(data_dir), "--delete-parts"]) == 0
     assert "`make verify DATASET=fsd50k` says" in capsys.readouterr().out
     assert names(data_dir / "fsd50k" / "archives") == ["checked.json"]
     assert verify("fsd50k", "--data-dir", data_dir) == 0
@@ -269,15 +270,15 @@ def test_the_parts_can_be_deleted_once_they_are_unpacked(site, data_dir, capsys)
 
 
 def test_the_command_lists_what_is_known_and_refuses_the_rest(capsys):
-    assert command.main([]) == 0
+    assert main(["data"]) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(dataset.KNOWN)
-    assert command.main(["fsd5k"]) == 2
-    assert "'fsd5k' is not among the known: mini, fsd50k" in capsys.readouterr().err
+    assert main(["data", "fsd5k"]) == 2
+    assert "'fsd5k' is not among the known collections" in capsys.readouterr().err
 
 
 def test_the_command_says_what_went_wrong_in_a_line(site, data_dir, capsys):
     site.statuses = [404]
-    assert command.main(["fsd50k", "--data-dir", str(data_dir)]) == 1
+    assert main(["data", "fsd50k", "--data-dir", str(data_dir)]) == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error")]
     assert line.endswith(f"put the file at {data_dir / 'fsd50k/archives/FSD50K.eval_audio.z01'} by hand")
 
@@ -350,7 +351,7 @@ def test_damaged_notes_on_the_parts_are_told(site, data_dir, text, capsys):
     assert verify("fsd50k", "--data-dir", data_dir) == 1
     assert "checked.json is damaged" in capsys.readouterr().out
     shutil.rmtree(data_dir / "fsd50k" / "FSD50K.metadata")
-    assert command.main(["fsd50k", "--data-dir", str(data_dir)]) == 1
+    assert main(["data", "fsd50k", "--data-dir", str(data_dir)]) == 2
     assert "checked.json is damaged" in capsys.readouterr().err
 
 

@@ -389,9 +389,3 @@ def test_a_grid_on_a_cluster_of_command_lines_survives_the_kill_of_a_worker(
         x = processing.process(frames.values, n_components)
         stored = store.ranking("tiny", Variant("logmel", "none", n_components), "nns", top_n=3).read()
         np.testing.assert_array_equal(to_matrix(stored["neighbours"]), search.rank(x, top_n=3).neighbours)
-
-
-def test_make_hands_the_cluster_of_the_readme_on():
-    words = line_of_readme("make run CLUSTER=tcp")
-    said = subprocess.run([words[0], "-n", *words[1:]], capture_output=True, text=True, cwd=ROOT, check=True)
-    assert "--cluster tcp://127.0.0.1:8786" in said.stdout

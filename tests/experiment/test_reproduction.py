@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from sss_lib import reproduction
+from sss_lib.__main__ import main
 from sss_lib.experiment import NOTEBOOKS, Store
 from sss_lib.experiment.runner import Runner
 
@@ -196,14 +197,14 @@ def test_tables_are_replaced_after_pictures_so_that_a_killed_run_is_noticed_agai
 def test_the_command_line_compares_and_writes_nothing(written, committed, capsys):
     folders = ["--data-dir", str(written.parent.parent), "--figures-dir", str(committed.parent)]
     before = state(committed)
-    assert reproduction.main(folders) == 0
+    assert main(["check", *folders]) == 0
     assert capsys.readouterr().out.startswith("reproduced: ")
     change(written, "stability.csv", "value", lambda before: before + np.array([0.01, 0, 0, 0, 0]))
-    assert reproduction.main(folders) == 1
+    assert main(["check", *folders]) == 1
     assert "stability.csv, aisfx: 0.3914, committed is 0.3814" in capsys.readouterr().out
     assert state(committed) == before
     (written / "run.json").unlink()
-    assert reproduction.main(folders) == 2
+    assert main(["check", *folders]) == 2
     assert "holds no whole run: `make run` first" in capsys.readouterr().err
 
 

@@ -15,7 +15,7 @@ from sss_lib.__main__ import main
 from sss_lib.experiment import NOTEBOOKS
 from sss_lib.experiment.runner import Runner
 from sss_lib.experiment.store import Artefact, Store
-from sss_lib.experiment.task import Log, Task
+from sss_lib.experiment.task import Log, Task, run_notebook
 
 TASK = Task("02_processing", "a-mean", {"model": "a", "n_jobs": 2}, ())
 
@@ -272,3 +272,12 @@ def test_two_runs_on_one_dataset_do_not_write_over_each_other(runner, tmp_path):
         other.wait()
     with runner._lock():
         assert (runner.runs_dir / "lock.pid").read_text() == str(os.getpid())
+
+
+def test_an_unknown_notebook_parameter_is_refused(tmp_path):
+    message = (
+        r"'n_component' is not among the parameters of 02_processing\.ipynb: did you mean 'n_components'"
+    )
+    with pytest.raises(ValueError, match=message):
+        run_notebook(NOTEBOOKS / "02_processing.ipynb", tmp_path / "out.ipynb", {"n_component": 10})
+    assert not (tmp_path / "out.ipynb").exists()

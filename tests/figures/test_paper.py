@@ -19,6 +19,7 @@ import pytest
 from typst_text import said
 
 from sss_lib import models, paper, published
+from sss_lib.__main__ import main
 
 pytest.importorskip("typst")
 pypdf = pytest.importorskip("pypdf")
@@ -510,7 +511,7 @@ def test_a_large_run_on_fsd50k_fits_and_is_compared_with_the_published(tmp_path)
 def test_a_run_that_is_not_whole_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"birds lacks 14 files, such as run.json: .*make run DATASET=birds"):
         paper.build(tmp_path / "birds", tmp_path)
-    assert paper.main(["--dataset", "birds", "--figures-dir", str(tmp_path)]) == 2
+    assert main(["paper", "--dataset", "birds", "--figures-dir", str(tmp_path)]) == 2
 
 
 def test_a_run_without_uploaders_and_families_has_all_three_documents(tmp_path):
@@ -552,7 +553,7 @@ def test_a_warning_of_typst_is_an_error(tmp_path, monkeypatch):
 
 def test_without_typst_the_extra_is_named(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "typst", None)
-    assert paper.main(["paper", "--out", str(tmp_path)]) == 2
+    assert main(["paper", "paper", "--out", str(tmp_path)]) == 2
     assert "pip install -e .[paper]" in capsys.readouterr().err
 
 

@@ -9,6 +9,7 @@ import small_study
 import soundfile
 
 from sss_lib import audio, experiment, models
+from sss_lib.__main__ import main
 from sss_lib.experiment import NOTEBOOKS, Variant
 from sss_lib.experiment.store import Store, to_matrix
 from sss_lib.listening import Board, Controls, MapControls, SoundMap, Study, layouts, outside, views
@@ -463,8 +464,8 @@ def test_the_page_is_served_on_this_machine_unless_told_otherwise(monkeypatch, t
     monkeypatch.setattr(serving, "prepare", lambda store, dataset: tmp_path / f"{dataset}.ipynb")
     monkeypatch.setattr(serving.os, "execve", lambda *arguments: called.append(arguments))
     monkeypatch.setattr(serving.Store, "ranked", lambda *_: [{}])
-    serving.main([])
-    serving.main(["--host", "0.0.0.0", "--port", "9000"])
+    main(["listen"])
+    main(["listen", "--host", "0.0.0.0", "--port", "9000"])
     (_, first, environment), (_, second, _) = called
     assert "--Voila.ip=127.0.0.1" in first
     assert {"--Voila.ip=0.0.0.0", "--port=9000"} <= set(second)
@@ -474,7 +475,7 @@ def test_the_page_is_served_on_this_machine_unless_told_otherwise(monkeypatch, t
 
 def test_without_rankings_nothing_is_served(monkeypatch, capsys):
     monkeypatch.setattr(serving.Store, "ranked", lambda *_: [])
-    assert serving.main([]) == 2
+    assert main(["listen"]) == 2
     assert "'mini' has no rankings in" in capsys.readouterr().err
 
 
