@@ -199,11 +199,6 @@ class Grid:
             raise ValueError(f"nothing is left of the grid: {'; '.join(sentences)}")
         return kept, sentences
 
-    def variants(self, n_clips: Mapping[str, int] | None = None) -> tuple[list[Variant], list[str]]:
-        """Variants to run, and a sentence on each combination that is left out; see `systems`."""
-        found, left_out = self.systems(n_clips)
-        return list(dict.fromkeys(variant for variant, _ in found)), left_out
-
     def _keeps(self, variant: Variant, search: str) -> bool:
         if not (self.include or self.exclude):
             return True

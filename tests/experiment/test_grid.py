@@ -79,14 +79,14 @@ def test_different_variants_have_different_names():
         normalize=(True, False),
         pre_normalize=(True, False),
     )
-    variants, _ = grid.variants()
+    variants = {variant for variant, _ in grid.systems()[0]}
     assert len({variant.name for variant in variants}) == len(variants) == 16
 
 
 def test_a_grid_leaves_out_what_cannot_be_and_says_so():
     grid = Grid(("aisfx", "duration"), aggregations=("mean", "max"), n_components=(None, 100))
-    variants, left_out = grid.variants({"aisfx": 231})
-    assert [v.name for v in variants] == [
+    found, left_out = grid.systems({"aisfx": 231})
+    assert [variant.name for variant, _ in found] == [
         "aisfx-mean-pcanone-l2",
         "aisfx-max-pcanone-l2",
         "aisfx-mean-pca100-l2",
@@ -94,8 +94,8 @@ def test_a_grid_leaves_out_what_cannot_be_and_says_so():
         "duration-none-pcanone-l2",
     ]
     assert left_out == ["duration has 2 dimensions: no PCA 100"]
-    variants, left_out = grid.variants({"aisfx": 20})
-    assert {v.n_components for v in variants} == {None}
+    found, left_out = grid.systems({"aisfx": 20})
+    assert {variant.n_components for variant, _ in found} == {None}
     assert "aisfx has embedded 20 clips: no PCA 100" in left_out
 
 
@@ -177,7 +177,7 @@ def test_a_grid_of_which_nothing_is_left_is_refused(grid, message):
 def test_every_committed_grid_can_be_read():
     for path in sorted((experiment.NOTEBOOKS / "grids").glob("*.yaml")):
         grid = experiment.read_grid(path)
-        assert grid.variants()[0], path
+        assert grid.systems()[0], path
         assert dataclasses.asdict(grid)
 
 
