@@ -87,7 +87,7 @@ def _from_1(text: str) -> int:
 
 
 def _run(options: argparse.Namespace) -> bool:
-    from sss_lib.dataset import dataset as datasets
+    from sss_lib.dataset import sources
     from sss_lib.experiment.grid import read_grid
     from sss_lib.experiment.results import n_cores
     from sss_lib.experiment.runner import Runner
@@ -99,13 +99,13 @@ def _run(options: argparse.Namespace) -> bool:
     choice = {key: value for key, value in given.items() if value}
     chosen = [options.dataset] if options.dataset else grid.datasets
     for dataset in chosen:
-        datasets.require_meant(dataset)
+        sources.check_is_name(dataset)
     is_well, n_jobs = True, options.n_jobs or n_cores()
     for dataset in chosen:
         store = Store(options.data_dir)
         runner = Runner(options.grid, dataset, store, options.figures_dir, n_jobs, choice, options.cluster)
         if options.plan:
-            datasets.require_there(dataset, options.data_dir)  # a plan downloads nothing
+            sources.check_exists(dataset, options.data_dir)  # a plan downloads nothing
             runner.plan()
             continue
         is_well = runner.run() and is_well
@@ -159,10 +159,10 @@ def _listen(options: argparse.Namespace) -> bool:
 
 
 def _paper(options: argparse.Namespace) -> bool:
-    from sss_lib.dataset import dataset as datasets
+    from sss_lib.dataset import sources
     from sss_lib.figures import paper
 
-    name = datasets.name_of(options.dataset)
+    name = sources.name_of(options.dataset)
     out, form = options.out or paper.SOURCES / name, "png" if options.png else "pdf"
     documents = options.documents or paper.DOCUMENTS
     print(*paper.build(options.figures_dir / name, out, documents, form=form), sep="\n")

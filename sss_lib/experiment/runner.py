@@ -15,6 +15,7 @@ from sss_lib.experiment import reproduction, results, task
 from sss_lib.experiment.stages import Stages
 from sss_lib.experiment.store import Store
 from sss_lib.experiment.task import Log, Task
+from sss_lib.io.artefact import locked
 from sss_lib.models import registry as models
 from sss_lib.models.weights.file import path_of
 
@@ -142,18 +143,15 @@ class Runner:
     @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:
         """Keep other processes from running notebooks of this dataset, as long as this process lives."""
-        import filelock
-
         self.runs_dir.mkdir(parents=True, exist_ok=True)
-        pid = self.runs_dir / "lock.pid"
+        pid = self.runs_dir / "pid"
         try:
-            held = filelock.FileLock(self.runs_dir / "lock").acquire(timeout=0)
-        except filelock.Timeout:
-            who = pid.read_text() if pid.is_file() else "of another user"
-            raise ValueError(
-                f"process {who} runs a grid on {self.stages.name} already: wait for it, or stop it"
-            ) from None
-        with held:
+            lock = locked(pid).acquire(blocking=False)
+        except TimeoutError:
+            other = f"process {pid.read_text()}" if pid.exists() else "another process"
+            name = self.stages.name
+            raise ValueError(f"{other} runs a grid on {name} already: wait for it, or stop it") from None
+        with lock:
             pid.write_text(str(os.getpid()))
             yield
 

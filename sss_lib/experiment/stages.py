@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from sss_lib.dataset import dataset
+from sss_lib.dataset import sources, table
 from sss_lib.experiment import reproduction, results
 from sss_lib.experiment.grid import MAIN, NOTEBOOKS, read_grid
 from sss_lib.experiment.store import Artefact, Store
@@ -43,7 +43,7 @@ class Stages:
 
     def __post_init__(self) -> None:
         self.grid, self.left_out = read_grid(self.grid_path).available()
-        self.name = dataset.name_of(self.dataset, self.choice.get("query"), self.choice.get("name"))
+        self.name = sources.name_of(self.dataset, self.choice.get("query"), self.choice.get("name"))
         self.is_labelled = True  # until the dataset is loaded
         name = self.name if self.grid.name == MAIN else f"{self.name}-{self.grid.name}"
         self.figures_dir = self.figures_root / name
@@ -83,10 +83,10 @@ class Stages:
 
     def of_dataset(self) -> list[Task]:
         """The task of notebook 00."""
-        found = dataset.load(self.dataset, self.store.data_dir, **self.choice)
+        found = sources.load(self.dataset, self.store.data_dir, **self.choice)
         self.is_labelled = bool(found.labels)
-        source = dataset.fingerprint(found)
-        given = self.dataset if self.dataset in dataset.KNOWN else os.path.relpath(self.dataset, NOTEBOOKS)
+        source = table.fingerprint(found)
+        given = self.dataset if self.dataset in sources.KNOWN else os.path.relpath(self.dataset, NOTEBOOKS)
         parameters = {"data_dir": self._data_dir, "dataset": given, **self.choice}
         return [Task("00_dataset", self.name, parameters, (self.store.dataset(self.name, source=source),))]
 

@@ -11,8 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sss_lib.io import download
-from sss_lib.io.artefact import Artefact, DamagedArtefactError, StaleArtefactError
-from sss_lib.io.columns import Frames, to_frames
+from sss_lib.io.artefact import (
+    Artefact,
+    DamagedArtefactError,
+    Frames,
+    StaleArtefactError,
+    to_frames,
+)
 from sss_lib.models import registry as models
 
 if TYPE_CHECKING:

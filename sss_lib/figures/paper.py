@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import threadpoolctl
 import yaml
 
-from sss_lib.dataset import dataset
+from sss_lib.dataset.dataset import Dataset
 from sss_lib.io.artefact import replacing
 from sss_lib.io.names import require_known
 from sss_lib.models import registry as models
@@ -87,7 +87,7 @@ def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
 
 def write_run(
     path: str | Path,
-    collection: dataset.Dataset,
+    collection: Dataset,
     failed: "pd.DataFrame",
     *,
     grid: str,

@@ -46,7 +46,7 @@ def test_an_unknown_option_or_value_is_refused(words, error, capsys):
         (["run", MINI, "--dataset", "nosuch"], "'nosuch' is neither a known dataset ('mini', 'fsd50k', "),
         (["run", MINI, "--cluster", "locl"], "cluster 'locl' is neither 'local' nor an address"),
         (["run", MINI, "--dataset", "fsd50k", "--plan"], "or run `make data DATASET=fsd50k`"),
-        (["data", "fsd5k"], "'fsd5k' is not among the known collections: did you mean 'fsd50k'"),
+        (["data", "fsd5k"], "'fsd5k' is not among the known datasets: did you mean 'fsd50k'"),
         (["verify", "nosuch"], "nosuch"),
         (["paper", "papre"], "'papre' is not among the documents: did you mean 'paper'"),
         (["listen"], "'mini' has no rankings in"),

@@ -257,21 +257,23 @@ def test_what_too_few_clips_rule_out_is_told_once_they_are_embedded(
     assert "duration" not in ran
 
 
-def test_two_runs_on_one_dataset_do_not_write_over_each_other(runner, tmp_path):
+def test_two_runs_on_one_dataset_do_not_write_over_each_other(runner):
     script = (
-        "import filelock, sys; lock = filelock.FileLock(sys.argv[1] + '/lock'); lock.acquire()\n"
-        "open(sys.argv[1] + '/lock.pid', 'w').write('123'); print('locked', flush=True); sys.stdin.read()"
+        "import sys; from sss_lib.io.artefact import locked\n"
+        "with locked(sys.argv[1]): print('locked', flush=True); sys.stdin.read()"
     )
     runner.runs_dir.mkdir(parents=True)
+    pid = runner.runs_dir / "pid"
+    pid.write_text("123")
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen([sys.executable, "-c", script, runner.runs_dir], **pipes) as other:
+    with subprocess.Popen([sys.executable, "-c", script, pid], **pipes) as other:
         assert other.stdout.readline() == "locked\n"
         with pytest.raises(ValueError, match="process 123 runs a grid on tiny already: wait for it"):
             runner.run()
         other.kill()  # the lock is released, however its holder ends
         other.wait()
     with runner._lock():
-        assert (runner.runs_dir / "lock.pid").read_text() == str(os.getpid())
+        assert pid.read_text() == str(os.getpid())
 
 
 def test_an_unknown_notebook_parameter_is_refused(tmp_path):

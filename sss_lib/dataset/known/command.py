@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sss_lib.dataset import dataset
+from sss_lib.dataset import sources
 from sss_lib.dataset.known import CATALOGUE
 from sss_lib.io.names import require_known
 
@@ -35,8 +35,9 @@ def fetch(name: str, data_dir: Path | None = None, *, keep_parts: bool = True) -
     OSError
         If a part can't be downloaded or unpacked.
     """
-    require_known(name, CATALOGUE, "the known collections")
-    known, root = dataset.known_as(name, data_dir)
-    assert known
-    dataset.fetch(name, data_dir, keep_parts=keep_parts)
-    return f"{known.title} is in {root}: `make verify DATASET={name}` says whether the copy is whole"
+    require_known(name, CATALOGUE, "the known datasets")
+    sources.fetch(name, data_dir, keep_parts=keep_parts)
+    _, root = sources.known_as(name, data_dir)
+    return (
+        f"{CATALOGUE[name].title} is in {root}: `make verify DATASET={name}` says whether the copy is whole"
+    )
