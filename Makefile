@@ -14,7 +14,7 @@
 # Every target sets up .venv first, as far as it needs it, if it is missing or older than pyproject.toml or constraints.txt.
 
 PYTHON ?= python3
-# Not ?=: a NAME or a DATASET of the environment means something else.
+# Not ?=: a NAME, a HOST or a DATASET of the environment means something else.
 GRID := notebooks/grids/mini.yaml
 DATASET :=
 QUERY :=
@@ -26,21 +26,26 @@ PLAN :=
 SAVE :=
 LATEST :=
 MODELS :=
-export DATASET QUERY NAME
-HOST ?= 127.0.0.1
-PORT ?= 8866
+HOST :=
+PORT :=
 
 BIN := .venv/bin
 READY := .venv/ready
-INSTALL = $(BIN)/python tools/install.py $(if $(filter-out 0 no false,$(LATEST)),,--constraint constraints.txt)
 
-# A misspelt variable would be passed over in silence, and minutes later another collection is there.
+# make passes over a misspelt variable in silence, and minutes later another collection is there.
 TAKES := DATASET QUERY NAME ANCESTORS GRID PLAN JOBS CLUSTER MODELS SAVE LATEST HOST PORT PYTHON BIN READY
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
 ODD := $(filter-out $(TAKES) SHELL MAKE% -%,$(GIVEN))
 $(if $(ODD),$(error $(ODD) means nothing here: there are $(TAKES)))
 
-ifneq ($(filter-out 0 no false,$(LATEST)),)
+# Values arrive as typed: $(value) keeps make from expanding them, and the shell has them from the environment, in quotes.
+$(foreach name,$(TAKES),$(eval override $(name) := $$(value $(name))))
+export DATASET QUERY NAME GRID JOBS CLUSTER MODELS HOST PORT
+yes = $(filter-out 0 no false,$($1))
+INSTALL = $(BIN)/python tools/install.py $(if $(call yes,LATEST),,--constraint constraints.txt)
+SSS = @$(BIN)/python -m sss_lib
+
+ifneq ($(call yes,LATEST),)
 .PHONY: $(READY)  # set up anew, whatever is there
 endif
 .PHONY: setup lock run check test paper listen models data verify leaderboard bench lint clean
@@ -67,41 +72,39 @@ lock: $(READY)
 		--all-extras --no-build --no-header --no-annotate --output-file constraints.txt pyproject.toml
 
 run: $(READY)
-	@$(BIN)/python -m sss_lib run $(GRID) \
-		$(if $(DATASET),--dataset "$$DATASET") $(if $(QUERY),--query "$$QUERY") \
-		$(if $(NAME),--name "$$NAME") $(if $(filter-out 0 no false,$(ANCESTORS)),--add-ancestors) \
-		$(if $(JOBS),--n-jobs $(JOBS)) $(if $(CLUSTER),--cluster $(CLUSTER)) \
-		$(if $(filter-out 0 no false,$(PLAN)),--plan)
+	$(SSS) run "$$GRID" $${DATASET:+--dataset "$$DATASET"} $${QUERY:+--query "$$QUERY"} $${NAME:+--name "$$NAME"} \
+		$${JOBS:+--n-jobs "$$JOBS"} $${CLUSTER:+--cluster "$$CLUSTER"} \
+		$(if $(call yes,ANCESTORS),--add-ancestors) $(if $(call yes,PLAN),--plan)
 
 check: $(READY)
-	@$(BIN)/python -m sss_lib check
+	$(SSS) check
 
 test: $(READY)-all
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 paper: $(READY)-all
-	@$(BIN)/python -m sss_lib paper $(if $(DATASET),--dataset "$$DATASET")
+	$(SSS) paper $${DATASET:+--dataset "$$DATASET"}
 
 listen: $(READY)-all
-	@$(BIN)/python -m sss_lib listen --host '$(HOST)' --port $(PORT) \
-		$(if $(DATASET),--dataset "$$DATASET")
+	$(SSS) listen $${DATASET:+--dataset "$$DATASET"} $${HOST:+--host "$$HOST"} $${PORT:+--port "$$PORT"}
 
+# Names of models are words without patterns: set -f keeps the shell from replacing one by names of files.
 models: $(READY)
-	@$(BIN)/python -m sss_lib models $(MODELS)
+	@set -f; $(BIN)/python -m sss_lib models $$MODELS
 
 data: $(READY)
-	@$(BIN)/python -m sss_lib data $(DATASET)
+	$(SSS) data $${DATASET:+"$$DATASET"}
 
 verify: $(READY)
-	@$(BIN)/python -m sss_lib verify "$${DATASET:-mini}"
+	$(SSS) verify "$${DATASET:-mini}"
 
 leaderboard: $(READY)
-	@$(BIN)/python -m sss_lib leaderboard
+	$(SSS) leaderboard
 
 bench: $(READY)-all
 	@$(BIN)/python tests/benchmarks/search_and_evaluation.py
-	@$(BIN)/python tests/benchmarks/scale.py $(if $(SAVE),--save)
-	@$(BIN)/python tests/benchmarks/approximate.py $(if $(SAVE),--save)
+	@$(BIN)/python tests/benchmarks/scale.py $(if $(call yes,SAVE),--save)
+	@$(BIN)/python tests/benchmarks/approximate.py $(if $(call yes,SAVE),--save)
 	@$(BIN)/python tests/benchmarks/extraction.py
 	@$(BIN)/python tests/benchmarks/notebooks.py
 	@$(BIN)/python tests/benchmarks/listening.py

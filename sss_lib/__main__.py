@@ -1,96 +1,180 @@
 """The command line: `python -m sss_lib run | check | data | verify | models | listen | paper | leaderboard`.
 
-`python -m sss_lib run notebooks/grids/mini.yaml` plans the notebooks that the grid needs, runs those whose
-results are not current, and prints the table of results; with `--plan` it only plans.
+Exit codes: 0 if all is well, 1 if not, 2 after an error, which is printed in one line, 130 after control-C.
+The targets of the Makefile set up what a command needs, and call it.
 """
 
 import argparse
-import importlib
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-OTHERS = {
-    "check": "experiment.reproduction",
-    "data": "dataset.known.command",
-    "verify": "dataset.verification",
-    "models": "models.command",
-    "listen": "listening.serve",
-    "paper": "figures.paper",
-    "leaderboard": "figures.leaderboard",
-}
-"""Modules whose `main` is a command."""
+from sss_lib.extraction.workers import WorkerEndedError
+
+ROOT = Path(__file__).parents[1]
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return the exit code."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments and arguments[0] in OTHERS:
-        return importlib.import_module(f"sss_lib.{OTHERS[arguments[0]]}").main(arguments[1:])
-    return _run(arguments)
-
-
-def _run(arguments: list[str]) -> int:
-    """Run a grid and print its table; return the exit code."""
-    from sss_lib.dataset import sources
-    from sss_lib.experiment import results as experiment
-    from sss_lib.experiment.grid import NOTEBOOKS, read_grid
-    from sss_lib.experiment.runner import Runner
-    from sss_lib.experiment.store import Store
-    from sss_lib.extraction.processes import ProcessEndedError
-    from sss_lib.figures import leaderboard
-
-    parser = argparse.ArgumentParser(prog="python -m sss_lib", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    for name, module in OTHERS.items():
-        commands.add_parser(name, help=f"sss_lib.{module}: {name} --help says more")
-    run = commands.add_parser("run", help="run the notebooks of a grid")
-    run.add_argument("grid", type=Path, help="YAML file, such as notebooks/grids/mini.yaml")
-    run.add_argument("--dataset", help="name or folder, in place of the grid's datasets")
-    run.add_argument("--query", help="only clips of which this is true: see dataset.Dataset.subset")
-    run.add_argument("--name", help="what the dataset is called in all that is written")
-    run.add_argument("--add-ancestors", action="store_true", help="of every label, by the vocabulary")
-    run.add_argument("--data-dir", type=Path, default=NOTEBOOKS.parent / "data")
-    run.add_argument("--figures-dir", type=Path, default=NOTEBOOKS.parent / "figures")
-    run.add_argument("--n-jobs", type=int, default=experiment.n_cores(), help="notebooks or clips at a time")
-    run.add_argument("--cluster", help="Dask workers in place of jobs: local, or tcp://host:port")
-    run.add_argument("--plan", action="store_true", help="only say what there is to do")
-    options = parser.parse_args(arguments)
-    if options.n_jobs < 1:
-        parser.error(f"--n-jobs {options.n_jobs} is below 1")
-    well = True
+    options = _parser().parse_args(arguments)
     try:
-        grid, _ = read_grid(options.grid).available()
-        given = {"query": options.query, "name": options.name, "add_ancestors": options.add_ancestors}
-        choice = {key: value for key, value in given.items() if value}
-        chosen = [options.dataset] if options.dataset else grid.datasets
-        for dataset in chosen:
-            sources.check_is_name(dataset)
-        for dataset in chosen:
-            store = Store(options.data_dir)
-            runner = Runner(
-                options.grid, dataset, store, options.figures_dir, options.n_jobs, choice, options.cluster
-            )
-            if options.plan:
-                sources.check_exists(dataset, options.data_dir)
-                runner.plan()
-                continue
-            well = runner.run() and well
-            runner.report()
-            if store.all_scores():
-                leaderboard.collect(store)
-    except (ValueError, OSError, ImportError) as error:  # bad input, or a dataset that can't be fetched
+        return 0 if options.call(options) else 1
+    except (ValueError, OSError, ImportError) as error:  # bad input, or what can't be had
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except ProcessEndedError as error:
-        print(
-            f"error: a worker was killed, perhaps for want of memory; what is done is kept ({error})",
-            file=sys.stderr,
-        )
+    except WorkerEndedError as error:
+        print(f"error: {error}; what is done is kept", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\ninterrupted: what is done is kept, and the same command goes on from there", file=sys.stderr)
         return 130
-    return 0 if well else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m sss_lib",
+        description="Which audio embedding finds the sounds that mean the same? COMMAND --help says more.",
+        allow_abbrev=False,
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def command(call: Callable[[argparse.Namespace], bool], description: str) -> argparse.ArgumentParser:
+        name, text = call.__name__.strip("_"), f"{description[0].upper()}{description[1:]}."
+        added = commands.add_parser(name, help=description, description=text, allow_abbrev=False)
+        added.set_defaults(call=call)
+        return added
+
+    run = command(_run, "run the notebooks of a grid whose results are not current, and print its table")
+    run.add_argument("grid", type=Path, help="YAML file, such as notebooks/grids/mini.yaml")
+    run.add_argument("--dataset", help="name or folder, in place of the grid's datasets")
+    run.add_argument("--query", help="only clips that fit, such as 'duration_s < 10'")
+    run.add_argument("--name", help="of the dataset, in all that is written")
+    run.add_argument("--add-ancestors", action="store_true", help="give clips the ancestors of their labels")
+    run.add_argument("--n-jobs", type=_from_1, help="notebooks or clips at a time; by default one a core")
+    run.add_argument("--cluster", help="Dask workers in place of jobs: local, or tcp://host:port")
+    run.add_argument("--plan", action="store_true", help="only print what there is to do")
+    check = command(_check, "compare what the last run wrote with the committed results")
+    data = command(_data, "download known collections; without a name, list them")
+    data.add_argument("names", nargs="*", metavar="NAME")
+    data.add_argument("--delete-parts", action="store_true", help="delete archives once they are unpacked")
+    verify = command(_verify, "decode every clip of a collection, and compare all with what was published")
+    verify.add_argument("dataset", help="name of a known collection, or a folder")
+    weights = command(_models, "download the weights of models; without a name, list the models")
+    weights.add_argument("names", nargs="*", metavar="NAME")
+    listen = command(_listen, "serve notebook 06 as a page")
+    listen.add_argument("--dataset", default="mini", help="that a grid has run on; by default mini")
+    listen.add_argument("--host", default="127.0.0.1", help="by default 127.0.0.1, this machine alone")
+    listen.add_argument("--port", type=int, default=8866, help="by default 8866")
+    listen.add_argument("--no-browser", action="store_true", help="don't open a browser")
+    paper = command(_paper, "build the paper, the poster and the slides from what a run wrote")
+    paper.add_argument("documents", nargs="*", help="paper, poster, slides; by default all")
+    paper.add_argument("--dataset", default="mini", help="that a grid has run on; by default mini")
+    paper.add_argument("--out", type=Path, help="by default the dataset's folder beside the sources")
+    paper.add_argument("--png", action="store_true", help="a picture of each page in place of a PDF")
+    leaderboard = command(_leaderboard, "print every score computed here, and write a page of them")
+    leaderboard.add_argument("--page", type=Path, help="HTML file; by default among the evaluation results")
+    for one in (run, check, data, verify, listen, leaderboard):
+        one.add_argument("--data-dir", type=Path, default=ROOT / "data", help="by default data/")
+    for one in (run, check, paper):
+        one.add_argument("--figures-dir", type=Path, default=ROOT / "figures", help="by default figures/")
+    return parser
+
+
+def _from_1(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no whole number from 1")
+    return int(text)
+
+
+def _run(options: argparse.Namespace) -> bool:
+    from sss_lib.dataset import sources
+    from sss_lib.experiment.grid import read_grid
+    from sss_lib.experiment.results import n_cores
+    from sss_lib.experiment.runner import Runner
+    from sss_lib.experiment.store import Store
+    from sss_lib.figures import leaderboard
+
+    grid, _ = read_grid(options.grid).available()
+    given = {"query": options.query, "name": options.name, "add_ancestors": options.add_ancestors}
+    choice = {key: value for key, value in given.items() if value}
+    chosen = [options.dataset] if options.dataset else grid.datasets
+    for dataset in chosen:
+        sources.check_is_name(dataset)
+    is_well, n_jobs = True, options.n_jobs or n_cores()
+    for dataset in chosen:
+        store = Store(options.data_dir)
+        runner = Runner(options.grid, dataset, store, options.figures_dir, n_jobs, choice, options.cluster)
+        if options.plan:
+            sources.check_exists(dataset, options.data_dir)  # a plan downloads nothing
+            runner.plan()
+            continue
+        is_well = runner.run() and is_well
+        runner.report()
+        if store.all_scores():
+            leaderboard.collect(store)
+    return is_well
+
+
+def _check(options: argparse.Namespace) -> bool:
+    from sss_lib.experiment import reproduction
+    from sss_lib.experiment.store import Store
+
+    written = Store(options.data_dir).figures_dir(reproduction.COMMITTED)
+    compared = reproduction.compare(written, options.figures_dir / reproduction.COMMITTED)
+    print(compared)
+    return compared.is_reproduced
+
+
+def _data(options: argparse.Namespace) -> bool:
+    from sss_lib.dataset.known import command
+
+    if not options.names:
+        print(command.listing())
+    for name in options.names:
+        print(command.fetch(name, options.data_dir, keep_parts=not options.delete_parts))
+    return True
+
+
+def _verify(options: argparse.Namespace) -> bool:
+    from sss_lib.dataset import verification
+
+    report = verification.report(options.dataset, options.data_dir)
+    print(report)
+    return report.is_whole
+
+
+def _models(options: argparse.Namespace) -> bool:
+    from sss_lib.models import command
+
+    if not options.names:
+        print(command.listing())
+    return command.fetch_all(options.names)
+
+
+def _listen(options: argparse.Namespace) -> bool:
+    from sss_lib.listening import serve
+
+    serve.serve(options.dataset, options.data_dir, options.host, options.port, browser=not options.no_browser)
+    return True
+
+
+def _paper(options: argparse.Namespace) -> bool:
+    from sss_lib.dataset import sources
+    from sss_lib.figures import paper
+
+    name = sources.name_of(options.dataset)
+    out, form = options.out or paper.SOURCES / name, "png" if options.png else "pdf"
+    documents = options.documents or paper.DOCUMENTS
+    print(*paper.build(options.figures_dir / name, out, documents, form=form), sep="\n")
+    return True
+
+
+def _leaderboard(options: argparse.Namespace) -> bool:
+    from sss_lib.experiment.store import Store
+    from sss_lib.figures import leaderboard
+
+    leaderboard.publish(Store(options.data_dir), options.page)
+    return True
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ import numpy as np
 import soundfile
 
 from sss_lib import dataset, experiment, extraction, intervals, metrics, processing, search
-from sss_lib.experiment.grid import Variant
 from sss_lib.experiment.store import Store
+from sss_lib.experiment.variant import Variant
 
 NAME = "tiny"
 RATE_HZ = 22050

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from sss_lib import dataset
-from sss_lib.extraction import extraction
+from sss_lib.extraction import embedding
 from sss_lib.models.catalogue import CATALOGUE
 
 FOLDER = Path(__file__).parent / "benchmarks"
@@ -235,7 +235,7 @@ def test_extraction_is_measured_to_the_end(bench_of, capsys, mini):
 
 
 def test_indexing_is_measured_to_the_end(bench_of, capsys, monkeypatch):
-    monkeypatch.setattr(extraction, "_embed_all", extraction._embed_all)
+    monkeypatch.setattr(embedding, "embed_all", embedding.embed_all)
     bench_of("indexing")["main"](70)
     del CATALOGUE["many"]
     out = capsys.readouterr().out

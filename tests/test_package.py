@@ -83,20 +83,58 @@ def made(*arguments, **environment):
     ).stdout
 
 
-@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
-def test_make_takes_what_its_command_line_says_and_nothing_from_the_environment():
-    names = ("GRID", "DATASET", "QUERY", "NAME", "ANCESTORS", "JOBS", "MODELS", "CLUSTER", "PLAN", "LATEST")
-    system = {name: f"{name}-of-the-system" for name in names}
-    for target in ("setup", "run", "data", "verify", "models"):
-        assert made("-n", target, **system) == made("-n", target)
-    seen = ("--eval", 'seen: ; @echo "$$DATASET|$$QUERY|$$NAME"', "seen")
-    assert made(*seen, 'QUERY=@has("Dog")', **system) == '|@has("Dog")|\n'
-    given = ("DATASET=mini", "QUERY=x", "NAME=y", "ANCESTORS=1", "JOBS=2", "CLUSTER=local", "PLAN=1")
-    said = made("-n", "run", *given)
-    options = ("--dataset", "--query", "--name", "--add-ancestors", "--n-jobs 2", "--cluster local", "--plan")
-    for option in options:
-        assert option in said
-    assert "--add-ancestors" not in made("-n", "run", "ANCESTORS=0")
+@pytest.fixture
+def words(tmp_path):
+    """Return the words that a target of the Makefile gives to Python."""
+    if shutil.which("make") is None:
+        pytest.skip("needs make")
+    stub = tmp_path / "python"
+    stub.write_text("#!/bin/sh\nprintf '%s\\0' \"$@\"\n")
+    stub.chmod(0o755)
+    (tmp_path / "ready").touch()  # so that nothing is set up
+    (tmp_path / "ready-all").touch()
+
+    def of(*arguments, **environment):
+        own = (f"BIN={tmp_path}", f"READY={tmp_path / 'ready'}")
+        *given, end = made(*own, *arguments, **environment).split("\0")
+        assert end == ""
+        return given[2:]  # after -m sss_lib
+
+    return of
+
+
+RUN = ("run", "notebooks/grids/mini.yaml")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["run"], RUN),
+        (["run", "PLAN=1", "ANCESTORS=yes"], (*RUN, "--add-ancestors", "--plan")),
+        (["run", "PLAN=no", "ANCESTORS=0"], RUN),
+        (["run", "GRID=my grids/a.yaml"], ("run", "my grids/a.yaml")),
+        (["run", "DATASET=my $ounds", "NAME=$(x)"], (*RUN, "--dataset", "my $ounds", "--name", "$(x)")),
+        (["run", 'QUERY=title != "cost: $9"'], (*RUN, "--query", 'title != "cost: $9"')),
+        (["run", "JOBS=2; echo", "CLUSTER=a'"], (*RUN, "--n-jobs", "2; echo", "--cluster", "a'")),
+        (["run", "DATASET=$(shell touch ran)"], (*RUN, "--dataset", "$(shell touch ran)")),
+        (["listen"], ("listen",)),
+        (
+            ["listen", "HOST=0.0.0.0", "PORT=`touch ran`"],
+            ("listen", "--host", "0.0.0.0", "--port", "`touch ran`"),
+        ),
+        (["models", "MODELS=a b; *"], ("models", "a", "b;", "*")),
+        (["data", "DATASET=a; b"], ("data", "a; b")),
+        (["verify"], ("verify", "mini")),
+        (["paper", "DATASET=a"], ("paper", "--dataset", "a")),
+        (["check"], ("check",)),
+        (["leaderboard"], ("leaderboard",)),
+    ],
+)
+def test_values_arrive_from_make_as_typed_and_none_from_the_environment(words, given, expected):
+    names = "GRID DATASET QUERY NAME ANCESTORS JOBS MODELS CLUSTER PLAN LATEST HOST PORT"
+    system = {name: f"{name}-of-the-system" for name in names.split()}
+    assert words(*given, **system) == list(expected)
+    assert not (ROOT / "ran").exists()
 
 
 TEXT = ("abstract", "cff-version", "license", "message", "title", "type", "version")

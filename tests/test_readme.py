@@ -25,7 +25,7 @@ from test_collections import site  # noqa: F401  (a fixture)
 
 from sss_lib import experiment, tables
 from sss_lib.__main__ import main
-from sss_lib.experiment.notebook import notebook_parameters
+from sss_lib.experiment.task import notebook_parameters
 from sss_lib.models.catalogue import CATALOGUE
 
 ROOT = Path(__file__).parent.parent

@@ -5,11 +5,9 @@ class sizes are compared with what was published. What would falsify a result is
 code 1; what is worth knowing is a note.
 """
 
-import argparse
 import contextlib
 import hashlib
 import os
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -329,21 +327,20 @@ def _some(items: Iterable[str], separator: str = ", ", n: int = 5) -> str:
     return separator.join([*items[:n], *more])
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Verify a dataset and print the report: exit code 0 if it is whole, 1 if not, 2 if it can't be found."""
-    parser = argparse.ArgumentParser(prog="python -m sss_lib verify", description=__doc__)
-    parser.add_argument("dataset", help=f"{', '.join(sources.KNOWN)}, or a folder")
-    parser.add_argument("--data-dir", type=Path, help="holds the known collections")
-    options = parser.parse_args(arguments)
-    known, root = sources.known_as(options.dataset, options.data_dir)
+def report(name_or_folder: str, data_dir: Path | None = None) -> Report:
+    """Decode every clip of a known collection or a folder, and report on it.
+
+    Raises
+    ------
+    OSError
+        If there is nothing to report on.
+    """
+    known, root = sources.known_as(name_or_folder, data_dir)
     try:
-        dataset, problems = sources.inspect(options.dataset, options.data_dir)
-        report = report_on(dataset, verify(dataset), problems=problems, known=known, root=root)
-    except (DatasetError, OSError) as error:
-        if isinstance(error, OSError) or not root.is_dir():
-            print(f"error: {error}", file=sys.stderr)
-            return 2
+        dataset, problems = sources.inspect(name_or_folder, data_dir)
+    except DatasetError as error:
+        if not root.is_dir():
+            raise FileNotFoundError(str(error)) from None
         parts = _parts(known, root) if known else []
-        report = Report(options.dataset, (*parts, Finding(WRONG, "tables", str(error))))
-    print(report)
-    return 0 if report.is_whole else 1
+        return Report(name_or_folder, (*parts, Finding(WRONG, "tables", str(error))))
+    return report_on(dataset, verify(dataset), problems=problems, known=known, root=root)

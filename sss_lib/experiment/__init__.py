@@ -2,8 +2,9 @@
 
 A grid in YAML comes in; executed notebooks and a tree of artefacts go out.
 
-- `grid`: variants and grids; `store`: where each artefact lives.
-- `runner`, `tasks`, `notebook`: the notebooks of a grid that are not up to date, run through papermill.
+- `grid`: grids of systems; `variant`: how clip embeddings are made; `store`: where each artefact lives.
+- `runner`: runs the notebooks of a grid that are not current; `stages`: which notebooks these are; `task`:
+  one run of one notebook, through papermill.
 - `results`, `scores`: what has been scored, read back; those of each model's best system.
 - `reproduction`: whether a run gives the committed results again, within tolerances.
 - `distributed`: searches and scores shared out on a Dask cluster.
@@ -14,7 +15,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "grid": ["NOTEBOOKS", "Grid", "Variant", "read_grid"],
+        "grid": ["NOTEBOOKS", "Grid", "read_grid"],
         "results": [
             "class_scores",
             "comparison_artefact",
@@ -26,10 +27,11 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "read_results",
             "read_scores",
             "results_of",
-            "scored",
+            "split_by_availability",
             "system_of",
             "systems",
         ],
         "store": ["Store"],
+        "variant": ["Variant"],
     },
 )

@@ -1,4 +1,4 @@
-"""Work on a Dask cluster: its workers share the queries of a search. `cluster` says how one is named."""
+"""Searches and scores on a Dask cluster, whose workers share the queries. See `extraction.cluster`."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -11,8 +11,8 @@ import scipy.sparse
 
 from sss_lib.evaluation import scoring
 from sss_lib.evaluation.queries import Scored
-from sss_lib.extraction.cluster import WAIT_S, connect, in_order, n_threads
-from sss_lib.extraction.processes import ProcessEndedError
+from sss_lib.extraction.cluster import WAIT_S, connect, n_threads
+from sss_lib.extraction.workers import WorkerEndedError, in_order
 from sss_lib.search import naming as methods
 from sss_lib.search import timing
 from sss_lib.search.index import Index
@@ -22,14 +22,14 @@ from sss_lib.search.ranking import Ranking, blocks, query_rows
 if TYPE_CHECKING:
     import distributed
 
-__all__ = ["connect", "in_order", "joined", "n_threads", "per_query", "rank", "rank_members", "shards"]
+__all__ = ["connect", "n_threads", "per_query", "rank", "rank_members"]
 
 BLOCK = 256
 """Queries in a task are a multiple of this."""
 SHARD = 32 * BLOCK
 """Most queries in one task."""
 ATTEMPTS = 3
-"""How often the data of a search are sent to the workers, when all are lost that had them."""
+"""How often data are sent to the workers: again when every worker that had them was killed."""
 
 
 def rank(
@@ -135,9 +135,9 @@ def _of_shards(
     rows: np.ndarray,
     options: Callable[[np.ndarray], dict],
 ) -> list:
-    """Results of a function of data that all workers get, and of each shard of rows as its queries.
+    """Call a function for each shard of the rows as its queries, with data that every worker gets.
 
-    Its options are those that a shard is given.
+    `options` gives what else the function is called with for a shard.
     """
     todo, found = shards(rows, n_threads(client)) or [rows], list[object]()
     for _ in range(ATTEMPTS):
@@ -147,9 +147,9 @@ def _of_shards(
             for one in in_order(submit, todo[len(found) :], 2 * n_threads(client)):
                 found.append(one)
             return found
-        except CancelledError:  # every worker that had the data is gone
+        except CancelledError:  # every worker that had the data was killed
             client.wait_for_workers(1, timeout=WAIT_S)
-    raise ProcessEndedError(f"all workers at once were lost {ATTEMPTS} times: give them more memory")
+    raise WorkerEndedError(f"all workers at once were lost {ATTEMPTS} times: give them more memory")
 
 
 def _submit(
@@ -159,7 +159,7 @@ def _submit(
 
 
 def joined(parts: Sequence[Scored]) -> Scored:
-    """Queries of one kind, those of each part after those of the part before."""
+    """Concatenate results of the same kind of queries."""
 
     def join(values: list) -> Any:
         if isinstance(values[0], dict):

@@ -4,13 +4,13 @@ import fnmatch
 import functools
 import glob
 import itertools
-import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from sss_lib.evaluation import protocols
+from sss_lib.experiment.variant import Variant
 from sss_lib.io.names import require_known
 from sss_lib.models import registry as models
 from sss_lib.models.spec import LONG, SHORT
@@ -20,71 +20,9 @@ from sss_lib.search import naming as methods
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 MAIN = "mini"
-"""The grid that `make run` takes if none is named, whose figures have the dataset's name alone."""
+"""The grid that `make run` takes by default. Its folder of figures has the dataset's name alone."""
 RULE = ("model", "aggregation", "n_components", "normalize", "pre_normalize", "scale", "search")
-"""What a rule of `include` and `exclude` can speak of."""
-
-
-@dataclass(frozen=True)
-class Variant:
-    """How clip embeddings are made: a model and its processing.
-
-    Attributes
-    ----------
-    model : str
-    aggregation : str
-        "mean", "max", "median" or "none".
-    n_components : int or None
-        Of PCA; None for no PCA.
-    normalize : bool
-        Whether the result has unit length.
-    pre_normalize : bool
-        Whether the input of PCA has, as in the CBMI 2024 code.
-    scale : bool, optional
-        Whether every feature is scaled to [0, 1] first; by default if the model declares it.
-
-    Examples
-    --------
-    >>> Variant("aisfx", "mean", 100).name
-    'aisfx-mean-pca100-l2'
-    """
-
-    model: str
-    aggregation: str = "mean"
-    n_components: int | None = None
-    normalize: bool = True
-    pre_normalize: bool = False
-    scale: bool | None = None
-
-    def __post_init__(self) -> None:
-        n: object = self.n_components  # whatever was typed
-        if not (n is None or isinstance(n, numbers.Integral)):
-            raise ValueError(f"n_components={n!r}: give a whole number, or None for no PCA")
-        for name in ("normalize", "pre_normalize", "scale"):
-            value = getattr(self, name)
-            if value not in (True, False) and not (value is None and name == "scale"):
-                raise ValueError(f"{name}={value!r}: give True or False, without quotes")
-        object.__setattr__(self, "model", models.canonical(self.model))
-        if self.scale is None:
-            object.__setattr__(self, "scale", models.spec(self.model).scaled)
-
-    @property
-    def name(self) -> str:
-        """What its files are called."""
-        pca = "none" if self.n_components is None else self.n_components
-        parts = [
-            models.file_name(self.model),
-            self.aggregation,
-            *(["minmax"] if self.scale else []),
-            f"pca{pca}",
-        ]
-        return "-".join(
-            [*parts, "l2" if self.normalize else "raw", *(["prel2"] if self.pre_normalize else [])]
-        )
-
-    def parameters(self) -> dict:
-        """Its fields, as an artefact records them."""
-        return dict(vars(self))
+"""Words that a rule of `include` or `exclude` can have."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +124,7 @@ class Grid:
 
     def available(self) -> tuple["Grid", list[str]]:
         """Grid of the searches that can run, and of the models as prepared, and what is left out why."""
-        there: dict[str, None] = {}
+        prepared: dict[str, None] = {}
         left_out: dict[str, None] = {}
         ways = list(itertools.product(self.long_audio, self.short_audio, self.preprocessing))
         for name, way in itertools.product(self.models, ways):
@@ -200,8 +138,8 @@ class Grid:
             if library := row.missing():
                 left_out[f"{name} needs {library}, which is not installed"] = None
             else:
-                there[models.canonical(way_name)] = None
-        if not there:
+                prepared[models.canonical(way_name)] = None
+        if not prepared:
             raise ValueError(f"no model of the grid can run: {'; '.join(left_out)}")
         lacking = approximate.missing()
         searches = [name for name in self.searches if not lacking or methods.parse(name).is_exact]
@@ -211,7 +149,7 @@ class Grid:
             raise ValueError(f"no search of the grid can run: {'; '.join(left_out)}")
         runnable = replace(
             self,
-            models=tuple(there),
+            models=tuple(prepared),
             searches=tuple(searches),
             long_audio=("default",),  # the names of the models say it all now
             short_audio=("default",),
@@ -260,11 +198,6 @@ class Grid:
         if not kept:
             raise ValueError(f"nothing is left of the grid: {'; '.join(sentences)}")
         return kept, sentences
-
-    def variants(self, n_clips: Mapping[str, int] | None = None) -> tuple[list[Variant], list[str]]:
-        """Variants to run, and a sentence on each combination that is left out; see `systems`."""
-        found, left_out = self.systems(n_clips)
-        return list(dict.fromkeys(variant for variant, _ in found)), left_out
 
     def _keeps(self, variant: Variant, search: str) -> bool:
         if not (self.include or self.exclude):

@@ -7,17 +7,13 @@ the collection. Pictures are not compared: they draw these tables, and the map o
 `python -m sss_lib check` compares what the last run wrote with what is committed.
 """
 
-import argparse
 import json
 import shutil
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sss_lib.experiment.grid import NOTEBOOKS
-from sss_lib.experiment.store import Store
 from sss_lib.io.artefact import replacing
 
 if TYPE_CHECKING:
@@ -146,7 +142,7 @@ def compare(written: str | Path, committed: str | Path) -> Comparison:
     folders = Path(written), Path(committed)
     for folder in folders:
         if not (folder / RUN).is_file():
-            raise FileNotFoundError(f"{folder} holds no whole run")
+            raise FileNotFoundError(f"{folder} holds no whole run: `make run` first, which compares as well")
     files, known = (_files(folder) for folder in folders)
     differences: list[Difference] = []
     others = [f"{name} is not among the committed files" for name in files if name not in known]
@@ -259,18 +255,3 @@ def _describe(name: str, row: Mapping[str, Any]) -> str:
         measured = f"{which} {heading(row['metric'], None if row['n'] != row['n'] else int(row['n']))}"
         return ", ".join([f"{measured} of {row['model']}", describe_system(pd.Series(row)), *rules])
     return name if name == RUN else f"{name}, {next(iter(row.values()))}"
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Compare, and print a line: exit code 0 if all is reproduced, 1 if not, 2 if there is no run."""
-    parser = argparse.ArgumentParser(prog="python -m sss_lib check", description=__doc__)
-    parser.add_argument("--data-dir", type=Path, default=NOTEBOOKS.parent / "data")
-    parser.add_argument("--figures-dir", type=Path, default=NOTEBOOKS.parent / "figures")
-    options = parser.parse_args(arguments)
-    try:
-        compared = compare(Store(options.data_dir).figures_dir(COMMITTED), options.figures_dir / COMMITTED)
-    except FileNotFoundError as error:
-        print(f"error: {error}: `make run` first, which compares as well", file=sys.stderr)
-        return 2
-    print(compared)
-    return 0 if compared.is_reproduced else 1

@@ -1,14 +1,14 @@
-"""Experiments: the systems of a grid on a dataset, and what they have scored."""
+"""Results of a grid on a dataset, read back: systems, scores, per-query results, failed clips."""
 
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sss_lib.experiment.grid import NOTEBOOKS, Grid, Variant, read_grid
+from sss_lib.experiment.grid import Grid
 from sss_lib.experiment.store import Store, to_matrix
+from sss_lib.experiment.variant import Variant
 from sss_lib.extraction import extraction
 from sss_lib.io.artefact import Artefact
-from sss_lib.io.names import require_known
 from sss_lib.models import registry as models
 
 if TYPE_CHECKING:
@@ -19,11 +19,9 @@ if TYPE_CHECKING:
     from sss_lib.evaluation.queries import PerQuery
     from sss_lib.search.index import Index
 
-__all__ = ["NOTEBOOKS", "Grid", "Variant", "read_grid", "require_known"]
-
 
 def n_clips(store: Store, dataset: str, grid: Grid) -> dict[str, int]:
-    """How many clips each model of a grid has embedded; a model that has none yet isn't there."""
+    """How many clips each model of a grid has embedded, without the models that were not run yet."""
     frames = {name: store.frames(dataset, name) for name in grid.models}
     return {name: one.metadata()["n_clips"] for name, one in frames.items() if one.path.is_file()}
 
@@ -33,16 +31,16 @@ def systems(store: Store, dataset: str, grid: Grid) -> list[tuple[Variant, str]]
     return grid.systems(n_clips(store, dataset, grid))[0]
 
 
-def scored(
+def split_by_availability(
     store: Store, dataset: str, grid: Grid
 ) -> tuple[list[tuple[Variant, str]], list[tuple[Variant, str]]]:
-    """Systems of a grid whose scores are there, and those whose aren't, as a notebook before has failed."""
-    there: list[tuple[Variant, str]] = []
-    absent: list[tuple[Variant, str]] = []
+    """Systems of a grid whose scores are current, and the others, of which an earlier notebook failed."""
+    available: list[tuple[Variant, str]] = []
+    missing: list[tuple[Variant, str]] = []
     for variant, search in systems(store, dataset, grid):
         scores = store.scores(dataset, variant, search, cutoffs=grid.cutoffs)
-        (there if scores.path.is_file() and scores.is_current() else absent).append((variant, search))
-    return there, absent
+        (available if scores.path.is_file() and scores.is_current() else missing).append((variant, search))
+    return available, missing
 
 
 def failures(store: Store, dataset: str, grid: Grid) -> "pd.DataFrame":
@@ -59,7 +57,7 @@ def failures(store: Store, dataset: str, grid: Grid) -> "pd.DataFrame":
 
 def comparison_artefact(store: Store, dataset: str, grid: Grid) -> Artefact:
     """Return the table that notebook 05 writes for a grid."""
-    return store.comparison(dataset, grid, scored(store, dataset, grid)[0])
+    return store.comparison(dataset, grid, split_by_availability(store, dataset, grid)[0])
 
 
 def read_scores(store: Store, dataset: str, grid: Grid) -> "pd.DataFrame":
@@ -72,12 +70,12 @@ def read_scores(store: Store, dataset: str, grid: Grid) -> "pd.DataFrame":
     """
     import pandas as pd
 
-    there, absent = scored(store, dataset, grid)
-    if not there:
+    available, missing = split_by_availability(store, dataset, grid)
+    if not available:
         raise FileNotFoundError(
-            f"none of the {len(absent)} systems of the grid has scores on {dataset}: run the grid first"
+            f"none of the {len(missing)} systems of the grid has scores on {dataset}: run the grid first"
         )
-    scores = [store.scores(dataset, v, s, cutoffs=grid.cutoffs) for v, s in there]
+    scores = [store.scores(dataset, v, s, cutoffs=grid.cutoffs) for v, s in available]
     return pd.concat([one.read().to_pandas() for one in scores], ignore_index=True)
 
 

@@ -36,25 +36,25 @@ def select(
     Raises
     ------
     ValueError
-        If there is no such row; the message says what there is.
+        If there is no such row; the message lists those that there are.
     """
     if protocol is None:
-        there = scores["protocol"].unique()
-        protocol = there[0] if len(there) == 1 else protocols.STANDARD.name
+        available = scores["protocol"].unique()
+        protocol = available[0] if len(available) == 1 else protocols.STANDARD.name
     wanted = {"metric": metric, "level": level, "protocol": protocol, "relevance": relevance}
     found = scores[np.logical_and.reduce([scores[key] == value for key, value in wanted.items()])]
     found = found[found["n"].isna() if n is None else (found["n"] == n).fillna(False).astype(bool)]
     if found.empty:
-        there = scores[["relevance", "protocol", "metric", "n", "level"]].drop_duplicates()
+        available = scores[["relevance", "protocol", "metric", "n", "level"]].drop_duplicates()
         raise ValueError(
             f"no score with metric={metric}, n={n}, level={level}, protocol={protocol}, "
-            f"relevance={relevance}; there is\n{there.to_string(index=False)}"
+            f"relevance={relevance}; there is\n{available.to_string(index=False)}"
         )
     return found
 
 
 def of_exact(scores: pd.DataFrame) -> pd.DataFrame:
-    """Scores of the exact searches, or all if there are none: an approximate one is better by luck alone."""
+    """Scores of the exact searches, or all if there are none. An approximate one is better only by chance."""
     exact = scores["search"].map(lambda search: parse(search).is_exact)
     return scores[exact] if exact.any() else scores
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
-from sss_lib.extraction.extraction import code_of
+from sss_lib.extraction.parts import code_of
 from sss_lib.io.artefact import (
     Artefact,
     DamagedArtefactError,
@@ -25,7 +25,8 @@ from sss_lib.io.code import code_digest
 from sss_lib.io.study_json import read_json_embeddings
 
 if TYPE_CHECKING:
-    from sss_lib.experiment.grid import Grid, Variant
+    from sss_lib.experiment.grid import Grid
+    from sss_lib.experiment.variant import Variant
     from sss_lib.processing.fitting import Processing
 
 __all__ = [
@@ -49,7 +50,7 @@ _P = ParamSpec("_P")
 def _once(
     method: Callable[Concatenate["Store", _P], Artefact],
 ) -> Callable[Concatenate["Store", _P], Artefact]:
-    """Let a method of Store make an artefact once: a grid asks for the same ones thousands of times."""
+    """Cache the artefacts of a method of Store: a grid asks for the same ones thousands of times."""
 
     @functools.wraps(method)
     def remembering(self: "Store", /, *args: _P.args, **options: _P.kwargs) -> Artefact:
@@ -65,7 +66,7 @@ def _once(
 class Store:
     """The tree under a data folder: every path of every artefact is made here, and none is parsed back.
 
-    It remembers what it has handed out: once weights have come or changed, make a new one.
+    A store caches its artefacts, whose recipes name the weights. Make a new one once weights have changed.
 
     Parameters
     ----------

@@ -6,11 +6,10 @@ sounds.
 """
 
 import contextlib
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from sss_lib.extraction.processes import ProcessEndedError
+from sss_lib.extraction.workers import WorkerEndedError
 
 if TYPE_CHECKING:
     import distributed
@@ -38,7 +37,7 @@ def connect(cluster: str, n_workers: int | None = None) -> Iterator["distributed
         If no scheduler answers there, or it has no worker.
     ImportError
         If Dask is not installed.
-    ProcessEndedError
+    WorkerEndedError
         If within the block a task has killed several workers, one after the other.
     """
     try:
@@ -77,34 +76,9 @@ def connect(cluster: str, n_workers: int | None = None) -> Iterator["distributed
         try:
             yield client
         except distributed.KilledWorker as error:
-            raise ProcessEndedError(f"workers of {cluster} die of one task: {error}") from None
+            raise WorkerEndedError(f"workers of {cluster} die of one task: {error}") from None
 
 
 def n_threads(client: "distributed.Client") -> int:
     """How many tasks the workers of a cluster run at a time."""
     return sum(client.nthreads().values())
-
-
-def in_order(submit: Callable, items: Iterable, n_ahead: int) -> Iterator:
-    """Results of the futures that `submit` gives for items, in their order, a few being under way at a time.
-
-    Items are taken when there is room for them; what is under way when the iteration ends is cancelled.
-
-    Examples
-    --------
-    >>> from concurrent.futures import ThreadPoolExecutor
-    >>> with ThreadPoolExecutor() as pool:
-    ...     list(in_order(lambda x: pool.submit(abs, x), range(-3, 0), 2))
-    [3, 2, 1]
-    """
-    under_way: deque = deque()
-    try:
-        for item in items:
-            under_way.append(submit(item))
-            if len(under_way) > n_ahead:
-                yield under_way.popleft().result()
-        while under_way:
-            yield under_way.popleft().result()
-    finally:
-        for future in under_way:
-            future.cancel()

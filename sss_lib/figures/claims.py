@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from sss_lib.evaluation import paired
-from sss_lib.experiment.results import Variant
+from sss_lib.experiment.variant import Variant
 from sss_lib.models import registry as models
 from sss_lib.search.naming import parse
 

@@ -4,7 +4,6 @@
 and writes the page.
 """
 
-import argparse
 import functools
 import json
 import sys
@@ -143,19 +142,22 @@ def display_name(model: str) -> str:
         return model
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m sss_lib leaderboard", description=__doc__)
-    parser.add_argument("--data-dir", type=Path, default=Path(__file__).parents[2] / "data")
-    parser.add_argument("--page", type=Path, help="the HTML file; by default beside the evaluation results")
-    options = parser.parse_args(arguments)
-    store = Store(options.data_dir)
-    try:
-        table = ranked(collect(store))
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    path = options.page or store.leaderboard_path().with_suffix(".html")
+def publish(store: Store, path: Path | None = None) -> None:
+    """Collect all scores, write the page, and print each dataset's best systems.
+
+    Parameters
+    ----------
+    store : Store
+    path : Path, optional
+        Of the page; by default beside the scores.
+
+    Raises
+    ------
+    ValueError
+        If there are no scores, or those collected before can't be read.
+    """
+    table = ranked(collect(store))
+    path = path or store.leaderboard_path().with_suffix(".html")
     with replacing(path) as temporary:
         temporary.write_text(page(table), encoding="utf-8")
     shown = table[(table["protocol"] == "standard") & (table["level"] == "macro") & table["present"]]
@@ -164,4 +166,3 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"\n{dataset}: each model's best of {len(own)} systems, macro, protocol 'standard'\n")
         print(_printed(own.drop_duplicates("model")))
     print(f"\n{len(table)} rows, also of results that are gone: {path}")
-    return 0

@@ -5,7 +5,6 @@ sounds; `--dataset NAME` from those of another collection. No result is typed in
 CSV, JSON and SVG files, the catalogue of models, and the published numbers.
 """
 
-import argparse
 import contextlib
 import hashlib
 import importlib.metadata
@@ -13,7 +12,6 @@ import json
 import platform
 import re
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
@@ -24,8 +22,8 @@ import threadpoolctl
 import yaml
 
 from sss_lib.dataset.dataset import Dataset
-from sss_lib.dataset.sources import name_of
 from sss_lib.io.artefact import replacing
+from sss_lib.io.names import require_known
 from sss_lib.models import registry as models
 
 if TYPE_CHECKING:
@@ -209,7 +207,7 @@ def facts(figures_dir: str | Path) -> dict:
 
 
 def build(
-    figures_dir: str | Path, out_dir: str | Path, documents: Iterable[str] = DOCUMENTS, *, form: str = "pdf"
+    figures_dir: str | Path, out_dir: str | Path, documents: Sequence[str] = DOCUMENTS, *, form: str = "pdf"
 ) -> list[Path]:
     """Build documents from the files of a run, and return their paths.
 
@@ -218,7 +216,7 @@ def build(
     figures_dir : str or Path
         Folder that notebook 05 wrote for a collection.
     out_dir : str or Path
-    documents : iterable of str
+    documents : sequence of str
         Of `DOCUMENTS`.
     form : str
         "pdf", or "png" for a picture of each page, numbered.
@@ -235,6 +233,8 @@ def build(
         raise ValueError(
             f"the documents need {error.name}: install it with pip install -e .[paper]"
         ) from error
+    for name in documents:
+        require_known(name, DOCUMENTS, "the documents")
     written = []
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -268,30 +268,3 @@ def build(
                 with replacing(written[-1]) as temporary:
                     temporary.write_bytes(content)
     return written
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m sss_lib paper", description=__doc__)
-    parser.add_argument("documents", nargs="*", help="paper, poster, slides; all of them by default")
-    parser.add_argument("--dataset", default="mini", help="name, or folder, of a collection that was run")
-    parser.add_argument("--figures-dir", type=Path, default=ROOT / "figures")
-    parser.add_argument("--out", type=Path, help="by default the dataset's folder beside the sources")
-    parser.add_argument("--png", action="store_true", help="a picture of each page in place of a PDF")
-    options = parser.parse_args(arguments)
-    unknown = set(options.documents) - set(DOCUMENTS)
-    if unknown:
-        parser.error(f"no document is called {', '.join(sorted(unknown))}: there are {', '.join(DOCUMENTS)}")
-    try:
-        name = name_of(options.dataset)
-        paths = build(
-            options.figures_dir / name,
-            options.out or SOURCES / name,
-            options.documents or DOCUMENTS,
-            form="png" if options.png else "pdf",
-        )
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print("\n".join(map(str, paths)))
-    return 0

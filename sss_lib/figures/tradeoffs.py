@@ -11,7 +11,9 @@ from sss_lib.dataset.dataset import Dataset
 from sss_lib.evaluation import measures, paired
 from sss_lib.evaluation.queries import Key, PerQuery
 from sss_lib.experiment import results as experiment
+from sss_lib.experiment.grid import Grid
 from sss_lib.experiment.store import Store, to_matrix
+from sss_lib.experiment.variant import Variant
 from sss_lib.search.naming import parse
 
 COLUMNS = ("build s", "ms a query", "times faster", "ms alone", "times faster alone", "bytes a clip")
@@ -103,13 +105,13 @@ def _row(
 def read_approximations(
     store: Store,
     dataset: str,
-    grid: experiment.Grid,
+    grid: Grid,
     collection: Dataset,
     *,
     groups: np.ndarray | None = None,
 ) -> dict:
     """Table of `against_exact` for each variant of a grid that has exact and approximate searches."""
-    of_variant: dict[experiment.Variant, list[str]] = {}
+    of_variant: dict[Variant, list[str]] = {}
     for variant, search in experiment.systems(store, dataset, grid):
         of_variant.setdefault(variant, []).append(search)
     found = {}

@@ -6,8 +6,8 @@ import ipywidgets as widgets
 import numpy as np
 import traitlets
 
-from sss_lib.experiment.grid import Variant
 from sss_lib.experiment.store import Store, to_matrix
+from sss_lib.experiment.variant import Variant
 from sss_lib.listening import views
 from sss_lib.listening.board import AnsweringWidget, Board, page_code, page_file
 from sss_lib.listening.controls import Controls

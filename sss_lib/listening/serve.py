@@ -1,6 +1,5 @@
 """Serve notebook 06 as a page: `python -m sss_lib listen`, which is what `make listen` runs."""
 
-import argparse
 import os
 import sys
 from pathlib import Path
@@ -53,26 +52,30 @@ def environment() -> dict[str, str]:
     }
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Command line. Returns an exit code if there is nothing to serve."""
-    parser = argparse.ArgumentParser(prog="python -m sss_lib listen", description=__doc__)
-    parser.add_argument("--dataset", default="mini", help="name of a dataset that a grid has run on")
-    parser.add_argument("--data-dir", type=Path, default=NOTEBOOKS.parent / "data")
-    parser.add_argument(
-        "--host", default="127.0.0.1", help="address to serve on; by default this machine alone"
-    )
-    parser.add_argument("--port", type=int, default=8866)
-    parser.add_argument("--no-browser", action="store_true", help="don't open a browser")
-    options = parser.parse_args(arguments)
-    store = Store(options.data_dir)
-    if not store.ranked(options.dataset):
-        print(
-            f"error: {options.dataset!r} has no rankings in {options.data_dir}: "
-            "run a grid on it first, such as with `make run`",
-            file=sys.stderr,
+def serve(dataset: str, data_dir: Path, host: str, port: int, *, browser: bool = True) -> None:
+    """Replace this process by a server of the page.
+
+    Parameters
+    ----------
+    dataset : str
+        Name of a dataset that a grid has run on.
+    data_dir : Path
+    host : str
+        Address to serve on; "127.0.0.1" is this machine alone.
+    port : int
+    browser : bool
+        Whether a browser is opened.
+
+    Raises
+    ------
+    ValueError
+        If the dataset has no rankings.
+    """
+    store = Store(data_dir)
+    if not store.ranked(dataset):
+        raise ValueError(
+            f"{dataset!r} has no rankings in {data_dir}: run a grid on it first, such as with `make run`"
         )
-        return 2
-    notebook = prepare(store, options.dataset)
+    notebook = prepare(store, dataset)
     print("stop with control-C", flush=True)  # Voila says where, which is elsewhere if the port is taken
-    arguments = command(options.host, options.port, notebook, browser=not options.no_browser)
-    os.execve(sys.executable, arguments, environment())
+    os.execve(sys.executable, command(host, port, notebook, browser=browser), environment())

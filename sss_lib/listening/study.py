@@ -12,10 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sss_lib.dataset import table as datasets
-from sss_lib.experiment.grid import RULE, Variant
+from sss_lib.experiment.grid import RULE
 from sss_lib.experiment.results import index_of
 from sss_lib.experiment.scores import best_systems, describe_system
 from sss_lib.experiment.store import Store, to_matrix
+from sss_lib.experiment.variant import Variant
 from sss_lib.io.names import require_known
 from sss_lib.listening.sounds import Sounds
 from sss_lib.models import registry as models

@@ -19,7 +19,7 @@ import memory
 
 from sss_lib import dataset, experiment, models
 from sss_lib.experiment.store import Store
-from sss_lib.extraction import extraction
+from sss_lib.extraction import embedding
 
 
 def main(n_files: int = 100_000) -> None:
@@ -54,7 +54,7 @@ def main(n_files: int = 100_000) -> None:
                 yield from ((fname, frames) for fname, _ in group)
 
         many = dataset.read(artefact)
-        extraction._embed_all = without_model
+        embedding.embed_all = without_model
         models.register("many", print, rate_hz=22050, dim=512, hop_s=0.5)
         experiment.extract_to(Store(folder), many, "many")
         clock.tell("write the parts")

@@ -15,8 +15,9 @@ import soundfile
 from webserver import Site
 
 from sss_lib import dataset
-from sss_lib.dataset import DatasetError, known, verification
-from sss_lib.dataset.known import collection, command, esc50, fsd50k, mapped, urbansound8k
+from sss_lib.__main__ import main
+from sss_lib.dataset import DatasetError, known
+from sss_lib.dataset.known import collection, esc50, fsd50k, mapped, urbansound8k
 from sss_lib.dataset.known.collection import Expected
 from sss_lib.io import archives, download
 from sss_lib.io.download import FetchError
@@ -103,7 +104,7 @@ def verify(data_dir, capsys):
 
     def of():
         capsys.readouterr()
-        code = verification.main(["fsd50k", "--data-dir", str(data_dir)])
+        code = main(["verify", "fsd50k", "--data-dir", str(data_dir)])
         return code, "".join(capsys.readouterr())
 
     return of
@@ -270,7 +271,7 @@ def test_what_a_killed_run_left_unpacked_is_deleted_before_space_is_asked_for(
 
 
 def test_the_parts_can_be_deleted_once_they_are_unpacked(site, data_dir, root, capsys, verify):
-    assert command.main(["fsd50k", "--data-dir", str(data_dir), "--delete-parts"]) == 0
+    assert main(["data", "fsd50k", "--data-dir", str(data_dir), "--delete-parts"]) == 0
     assert "`make verify DATASET=fsd50k` says" in capsys.readouterr().out
     assert names(root / "archives") == ["checked.json"]
     code, out = verify()
@@ -279,15 +280,15 @@ def test_the_parts_can_be_deleted_once_they_are_unpacked(site, data_dir, root, c
 
 
 def test_the_command_lists_what_is_known_and_refuses_the_rest(capsys):
-    assert command.main([]) == 0
+    assert main(["data"]) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(dataset.KNOWN)
-    assert command.main(["fsd5k"]) == 2
+    assert main(["data", "fsd5k"]) == 2
     assert "'fsd5k' is not among the known datasets: did you mean 'fsd50k'" in capsys.readouterr().err
 
 
 def test_the_command_says_what_went_wrong_in_a_line(site, data_dir, capsys):
     site.statuses = [404]
-    assert command.main(["fsd50k", "--data-dir", str(data_dir)]) == 1
+    assert main(["data", "fsd50k", "--data-dir", str(data_dir)]) == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error")]
     assert line.endswith(f"put the file at {data_dir / 'fsd50k/archives/FSD50K.eval_audio.z01'} by hand")
 
@@ -343,7 +344,7 @@ def test_damaged_notes_on_the_parts_are_told(fetched, data_dir, text, verify, ca
     assert code == 1
     assert "checked.json is damaged" in out
     shutil.rmtree(fetched / "FSD50K.metadata")
-    assert command.main(["fsd50k", "--data-dir", str(data_dir)]) == 1
+    assert main(["data", "fsd50k", "--data-dir", str(data_dir)]) == 2
     assert "checked.json is damaged" in capsys.readouterr().err
 
 

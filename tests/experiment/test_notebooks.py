@@ -29,8 +29,8 @@ from sss_lib import (
     tables,
     trec,
 )
-from sss_lib.experiment.notebook import run_notebook
 from sss_lib.experiment.store import Store, to_matrix
+from sss_lib.experiment.task import run_notebook
 
 NOTEBOOKS = sorted(experiment.NOTEBOOKS.glob("*.ipynb"))
 CLIPS = 12

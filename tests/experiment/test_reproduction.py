@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from sss_lib import reproduction
+from sss_lib.__main__ import main
 from sss_lib.experiment import NOTEBOOKS, Store
 from sss_lib.experiment.runner import Runner
 
@@ -196,14 +197,14 @@ def test_tables_are_replaced_after_pictures_so_that_a_killed_run_is_noticed_agai
 def test_the_command_line_compares_and_writes_nothing(written, committed, capsys):
     folders = ["--data-dir", str(written.parent.parent), "--figures-dir", str(committed.parent)]
     before = state(committed)
-    assert reproduction.main(folders) == 0
+    assert main(["check", *folders]) == 0
     assert capsys.readouterr().out.startswith("reproduced: ")
     change(written, "stability.csv", "value", lambda before: before + np.array([0.01, 0, 0, 0, 0]))
-    assert reproduction.main(folders) == 1
+    assert main(["check", *folders]) == 1
     assert "stability.csv, aisfx: 0.3914, committed is 0.3814" in capsys.readouterr().out
     assert state(committed) == before
     (written / "run.json").unlink()
-    assert reproduction.main(folders) == 2
+    assert main(["check", *folders]) == 2
     assert "holds no whole run: `make run` first" in capsys.readouterr().err
 
 
@@ -226,29 +227,30 @@ def test_only_the_committed_grid_on_the_embedded_sounds_writes_beside_its_figure
         Runner(NOTEBOOKS / "grids" / "ann.yaml", "mini", store, tmp_path / "figures", 1),
     ]
     for one, (name, folder) in zip(found, others.items(), strict=True):
-        assert one.figures_dir.name == name
-        (task,) = one._figure_tasks()
+        assert one.stages.figures_dir.name == name
+        (task,) = one.stages.of_figures()
         assert (NOTEBOOKS / os.path.normpath(task.parameters["figures_dir"])).resolve() == folder.resolve()
 
 
 def test_the_runner_says_whether_the_results_were_reproduced(runner, written, capsys):
+    figures = runner.stages.figures_dir
     runner.report_figures()  # the first time
-    assert capsys.readouterr().out == f"\nFigures: {runner.figures_dir}\n"
-    before = state(runner.figures_dir)
+    assert capsys.readouterr().out == f"\nFigures: {figures}\n"
+    before = state(figures)
     runner.report_figures()
     assert "all of them equal\n" in capsys.readouterr().out
-    assert state(runner.figures_dir) == before
+    assert state(figures) == before
     change(written, "stability.csv", "rank", lambda before: before + 1)
     runner.failures.append(("a notebook", "an error"))
     runner.report_figures()
     assert capsys.readouterr().out == f"\nFigures: {written}\n"
-    assert state(runner.figures_dir) == before
+    assert state(figures) == before
     runner.failures.clear()
     runner.report_figures()
     out = capsys.readouterr().out
     assert "not reproduced: 5 of " in out
     assert "mini is written anew" in out
-    assert (runner.figures_dir / "stability.csv").read_bytes() == (written / "stability.csv").read_bytes()
+    assert (figures / "stability.csv").read_bytes() == (written / "stability.csv").read_bytes()
 
 
 def test_what_an_earlier_run_wrote_is_gone_before_05_runs(runner, written, tmp_path, monkeypatch):
@@ -260,6 +262,6 @@ def test_what_an_earlier_run_wrote_is_gone_before_05_runs(runner, written, tmp_p
             seen.append(written.exists())
         return task, 1.0, ""
 
-    monkeypatch.setattr("sss_lib.experiment.runner.attempt", attempt)
+    monkeypatch.setattr("sss_lib.experiment.task.attempt", attempt)
     assert runner.run()
     assert seen == [False]

@@ -1,84 +1,116 @@
 """What has been run is known after a kill, and what is to be run is known before."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sss_lib import models
 from sss_lib.__main__ import main
+from sss_lib.experiment import NOTEBOOKS
 from sss_lib.experiment.runner import Runner
-from sss_lib.experiment.store import Store
-from sss_lib.experiment.tasks import Log, Task
+from sss_lib.experiment.store import Artefact, Store
+from sss_lib.experiment.task import Log, Task, run_notebook
 
 TASK = Task("02_processing", "a-mean", {"model": "a", "n_jobs": 2}, ())
 
 
+def execute(task, runs_dir, **changed):
+    """Write a notebook as papermill leaves it when it has run a task."""
+    notebook = json.loads((NOTEBOOKS / f"{task.notebook}.ipynb").read_text())
+    for i, cell in enumerate(notebook["cells"]):
+        if cell["cell_type"] == "code":
+            cell["execution_count"] = i + 1
+    injected = {"cell_type": "code", "source": "x = 1", "execution_count": 1}
+    notebook["cells"].insert(3, {**injected, "metadata": {"tags": ["injected-parameters"]}})
+    run = {"parameters": dict(task.parameters), "exception": None}
+    notebook["metadata"]["papermill"] = run | changed
+    path = task.executed(runs_dir)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(notebook))
+    return path
+
+
 @pytest.fixture
 def executed(tmp_path):
-    """Folder of runs in which the task has ended well, with its log."""
-    log = Log(tmp_path / "log.jsonl")
-    path = TASK.executed(tmp_path)
-    path.parent.mkdir()
-    path.write_text("an executed notebook")
-    log.add(TASK, tmp_path, 3.0, "")
+    """Folder of runs in which the task has ended well."""
+    execute(TASK, tmp_path)
     return tmp_path
 
 
-def test_a_run_that_ended_well_is_current_in_a_log_read_again(executed):
-    assert TASK.is_current(executed, Log(executed / "log.jsonl"))
+@pytest.mark.parametrize(
+    ("task", "is_current"),
+    [
+        (TASK, True),
+        (replace(TASK, parameters={"model": "a", "n_jobs": 1}), True),  # which changes no result
+        (replace(TASK, parameters={"model": "b", "n_jobs": 2}), False),
+        (replace(TASK, parameters={"model": "a", "scale": None}), False),
+        (replace(TASK, parameters={}), False),
+        (replace(TASK, notebook="03_search"), False),
+        (replace(TASK, name="a-max"), False),
+        (replace(TASK, files=(NOTEBOOKS / "no such figure.svg",)), False),
+        (replace(TASK, outputs=(Artefact(NOTEBOOKS / "no such.parquet", {}),)), False),
+    ],
+)
+def test_a_task_is_current_if_it_has_run_with_its_parameters_and_its_outputs_are_current(
+    executed, task, is_current
+):
+    assert task.is_current(executed) is is_current
+
+
+def test_a_grid_with_fewer_searches_finds_its_work_done(tmp_path):
+    three = Task("03_search", "a", {"searches": ["nns", "mips", "mcss"]}, ())
+    execute(three, tmp_path)
+    assert replace(three, parameters={"searches": ["nns"]}).is_current(tmp_path)
 
 
 @pytest.mark.parametrize(
-    "other",
+    ("kind", "changed", "is_current"),
     [
-        Task("02_processing", "a-mean", {"model": "b", "n_jobs": 2}, ()),
-        Task("03_search", "a-mean", {"model": "a"}, ()),
-        Task("02_processing", "a-max", {"model": "a"}, ()),
+        ("markdown", {"source": "other words"}, True),
+        ("code", {"source": "other code"}, False),
+        ("code", {"execution_count": None}, False),  # the kernel was killed before
     ],
 )
-def test_another_task_is_not(executed, other):
-    assert not other.is_current(executed, Log(executed / "log.jsonl"))
+def test_other_code_makes_a_run_stale_and_other_prose_does_not(executed, kind, changed, is_current):
+    path = TASK.executed(executed)
+    notebook = json.loads(path.read_text())
+    [cell for cell in notebook["cells"] if cell["cell_type"] == kind][-1].update(changed)
+    path.write_text(json.dumps(notebook))
+    assert TASK.is_current(executed) is is_current
 
 
-def test_the_number_of_workers_does_not_matter(executed):
-    other = Task("02_processing", "a-mean", {"model": "a", "n_jobs": 1}, ())
-    assert other.is_current(executed, Log(executed / "log.jsonl"))
+def test_a_run_that_failed_or_whose_notebook_is_damaged_or_gone_is_not_current(executed):
+    path = execute(TASK, executed, exception=True)
+    assert not TASK.is_current(executed)
+    whole = execute(TASK, executed).read_text()
+    assert TASK.is_current(executed)
+    for text in (whole[:500], "[]", "{}"):
+        path.write_text(text)
+        assert not TASK.is_current(executed)
+    path.unlink()
+    assert not TASK.is_current(executed)
 
 
-def test_a_run_whose_notebook_was_changed_or_is_gone_is_not_current(executed):
-    TASK.executed(executed).write_text("another notebook")
-    assert not TASK.is_current(executed, Log(executed / "log.jsonl"))
-    TASK.executed(executed).unlink()
-    assert not TASK.is_current(executed, Log(executed / "log.jsonl"))
-
-
-def test_a_run_that_failed_is_not_current(executed):
-    log = Log(executed / "log.jsonl")
-    log.add(TASK, executed, 1.0, "ValueError: no")
-    assert not TASK.is_current(executed, Log(executed / "log.jsonl"))
-
-
-def test_a_line_cut_short_by_a_kill_spoils_neither_the_lines_before_nor_after(executed):
-    path = executed / "log.jsonl"
+def test_a_line_cut_short_by_a_kill_spoils_neither_the_lines_before_nor_after(tmp_path):
+    path, other = tmp_path / "log.jsonl", Task("03_search", "c", {}, ())
+    Log(path).add(TASK, 3.0)
     with path.open("a") as file:
         file.write('\n{"task": "02_processing/b", "rec')
-    other = Task("03_search", "c", {}, ())
-    other.executed(executed).parent.mkdir()
-    other.executed(executed).write_text("")
-    Log(path).add(other, executed, 1.0, "")
-    log = Log(path)
-    assert set(log.entries) == {TASK.key, other.key}
-    assert TASK.is_current(executed, log)
+    Log(path).add(other, 1.0)
+    assert set(Log(path).entries) == {TASK.key, other.key}
 
 
-def test_a_task_is_expected_to_take_as_long_as_last_time_or_as_others_of_its_notebook(executed):
-    log = Log(executed / "log.jsonl")
-    other = Task("02_processing", "b-mean", {"model": "b"}, ())
-    log.add(other, executed, 5.0, "")
+def test_a_task_is_expected_to_take_as_long_as_last_time_or_as_others_of_its_notebook(tmp_path):
+    log = Log(tmp_path / "log.jsonl")
+    log.add(TASK, 3.0)
+    log.add(Task("02_processing", "b-mean", {"model": "b"}, ()), 5.0)
+    log = Log(tmp_path / "log.jsonl")
     assert log.expected_s(TASK) == 3
     assert log.expected_s(Task("02_processing", "c-mean", {"model": "c"}, ())) == 4
     assert log.expected_s(Task("02_processing", "b-max", {"model": "b"}, ())) == 5
@@ -139,7 +171,7 @@ def test_a_plan_names_the_weights_to_be_fetched_and_fetches_neither_them_nor_the
 
 
 def test_a_plan_tells_how_long_it_takes_as_far_as_earlier_runs_tell(runner, capsys):
-    runner.log.add(Task("02_processing", "x", {}, ()), runner.runs_dir, 10.0, "")
+    runner.log.add(Task("02_processing", "x", {}, ()), 10.0)
     runner.plan()
     assert "about 15 s, by earlier runs, and 10 notebooks that none tells of" in capsys.readouterr().out
 
@@ -150,7 +182,7 @@ def test_what_does_not_need_a_failed_notebook_is_run_and_what_needs_it_is_not(
     def attempt(task, runs_dir, **_):
         return task, 1.0, "ValueError: no" if task.key == "02_processing/logmel-none-pcanone-l2" else ""
 
-    monkeypatch.setattr("sss_lib.experiment.runner.attempt", attempt)
+    monkeypatch.setattr("sss_lib.experiment.task.attempt", attempt)
     grid = tmp_path / "grid.yaml"
     grid.write_text("models: [logmel, duration]\nn_components: [null, 2]")
     data = ["--data-dir", str(tmp_path / "data"), "--figures-dir", str(tmp_path / "figures")]
@@ -177,7 +209,7 @@ def run_with(failing, grid, tmp_path, monkeypatch, *datasets):
         ran.append(task.key)
         return task, 1.0, "ValueError: no" if task.key in failing else ""
 
-    monkeypatch.setattr("sss_lib.experiment.runner.attempt", attempt)
+    monkeypatch.setattr("sss_lib.experiment.task.attempt", attempt)
     path = tmp_path / "grid.yaml"
     path.write_text(grid + f"\ndatasets: {json.dumps(list(map(str, datasets)))}")
     folders = ["--data-dir", str(tmp_path / "data"), "--figures-dir", str(tmp_path / "figures")]
@@ -213,7 +245,7 @@ def test_what_too_few_clips_rule_out_is_told_once_they_are_embedded(
             embedded["logmel"] = 3
         return task, 1.0, ""
 
-    monkeypatch.setattr("sss_lib.experiment.runner.attempt", attempt)
+    monkeypatch.setattr("sss_lib.experiment.task.attempt", attempt)
     monkeypatch.setattr("sss_lib.experiment.results.n_clips", lambda *_: dict(embedded))
     grid = tmp_path / "grid.yaml"
     grid.write_text("models: [logmel, duration]\nn_components: [null, 4]")
@@ -225,26 +257,29 @@ def test_what_too_few_clips_rule_out_is_told_once_they_are_embedded(
     assert "duration" not in ran
 
 
-def test_two_runs_on_one_dataset_do_not_write_over_each_other(runner, tmp_path):
+def test_two_runs_on_one_dataset_do_not_write_over_each_other(runner):
     script = (
         "import sys; from sss_lib.io.artefact import locked\n"
         "with locked(sys.argv[1]): print('locked', flush=True); sys.stdin.read()"
     )
     runner.runs_dir.mkdir(parents=True)
-    (runner.runs_dir / "pid").write_text("123")
-    arguments = [sys.executable, "-c", script, runner.runs_dir / "pid"]
+    pid = runner.runs_dir / "pid"
+    pid.write_text("123")
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen(arguments, **pipes) as other:
+    with subprocess.Popen([sys.executable, "-c", script, pid], **pipes) as other:
         assert other.stdout.readline() == "locked\n"
         with pytest.raises(ValueError, match="process 123 runs a grid on tiny already: wait for it"):
             runner.run()
-        other.stdin.close()
+        other.kill()  # the lock is released, however its holder ends
+        other.wait()
+    with runner._lock():
+        assert pid.read_text() == str(os.getpid())
 
 
-def test_a_grid_with_fewer_searches_finds_its_work_done(executed):
-    log = Log(executed / "log.jsonl")
-    three = Task("03_search", "a", {"searches": ["nns", "mips", "mcss"]}, ())
-    three.executed(executed).parent.mkdir()
-    three.executed(executed).write_text("executed")
-    log.add(three, executed, 1.0, "")
-    assert Task("03_search", "a", {"searches": ["nns"]}, ()).is_current(executed, log)
+def test_an_unknown_notebook_parameter_is_refused(tmp_path):
+    message = (
+        r"'n_component' is not among the parameters of 02_processing\.ipynb: did you mean 'n_components'"
+    )
+    with pytest.raises(ValueError, match=message):
+        run_notebook(NOTEBOOKS / "02_processing.ipynb", tmp_path / "out.ipynb", {"n_component": 10})
+    assert not (tmp_path / "out.ipynb").exists()

@@ -15,7 +15,7 @@ import soundfile
 
 from sss_lib import audio, dataset, experiment, models
 from sss_lib.experiment.store import Artefact, Store
-from sss_lib.extraction import extraction
+from sss_lib.extraction import embedding, extraction, parts
 from sss_lib.models.catalogue import CATALOGUE
 from sss_lib.models.weights import file as weights
 
@@ -25,8 +25,8 @@ ORDER = ["b", "007", "é", "1e5", "a"]
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch):
     """Five clips make parts of two, two and one, each clip a group of its own."""
-    monkeypatch.setattr(extraction, "PART_CLIPS", 2)
-    monkeypatch.setattr(extraction, "GROUP_CLIPS", 1)
+    monkeypatch.setattr(parts, "PART_CLIPS", 2)
+    monkeypatch.setattr(embedding, "GROUP_CLIPS", 1)
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def out_dir(tmp_path):
 
 
 def read(folder):
-    return extraction.read(Artefact(folder / "parts.parquet", {}))
+    return parts.read(Artefact(folder / "parts.parquet", {}))
 
 
 def digests(folder):
@@ -64,14 +64,23 @@ def test_weights_put_there_by_hand_are_recorded_by_the_first_extraction(collecti
     digest = hashlib.sha256(held.read_bytes()).hexdigest()
     frames = store.frames(sounds.name, "held")
     assert frames.is_current()
-    for path in (frames.path, *extraction.part_files(frames)):
+    for path in (frames.path, *parts.part_files(frames)):
         assert Artefact(path, {}).metadata()["recipe"]["parameters"]["weights"] == digest
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
-def test_missing_weights_are_told_before_any_clip_is_decoded(collection, out_dir, held, n_jobs):
-    with pytest.raises(FileNotFoundError, match=r"held\.pt, the weights of held, is missing"):
-        extraction.extract(dataset.load(collection), "held", out_dir, n_jobs)
+@pytest.mark.parametrize(
+    ("model", "n_jobs", "error", "message"),
+    [
+        ("held", 1, FileNotFoundError, r"held\.pt, the weights of held, is missing"),
+        ("held", 2, FileNotFoundError, r"held\.pt, the weights of held, is missing"),
+        ("durations", 1, ValueError, "did you mean 'duration'"),
+    ],
+)
+def test_missing_weights_and_unknown_models_are_refused_before_anything_is_written(
+    collection, out_dir, held, model, n_jobs, error, message
+):
+    with pytest.raises(error, match=message):
+        extraction.extract(dataset.load(collection), model, out_dir, n_jobs)
     assert not out_dir.exists()
 
 
@@ -96,6 +105,7 @@ def test_every_clip_gets_what_the_model_says_of_its_wave_in_dataset_order(collec
     frames = read(out_dir)
     assert frames.fnames == ORDER
     assert frames.offsets.tolist() == [0, 1, 2, 3, 4, 5]
+    assert np.isnan(frames.hop_s)  # one embedding a clip has no hop
     extractor = models.load(model)
     for row, path in zip(frames.values, tiny.clips["path"], strict=True):
         np.testing.assert_allclose(row, extractor(audio.decode(path, 44100))[0], **ROUNDING)
@@ -108,11 +118,6 @@ def test_every_clip_gets_what_the_model_says_of_its_wave_in_dataset_order(collec
         "part-00002.parquet",
         "parts.parquet",
     ]
-
-
-def test_frames_carry_the_hop_of_the_model_and_none_where_a_clip_has_one_embedding(collection, out_dir):
-    extraction.extract(dataset.load(collection), "duration", out_dir)
-    assert np.isnan(read(out_dir).hop_s)
 
 
 @pytest.mark.parametrize("model", ["duration", "logmel"])
@@ -130,13 +135,19 @@ def test_the_number_of_processes_changes_nothing(collection, out_dir, model):
     np.testing.assert_allclose(one.values, two.values, **ROUNDING)
 
 
-def test_a_broken_clip_is_listed_with_its_reason_and_the_others_are_there(collection, out_dir):
-    break_clips(collection, "007", "a")  # one beside a good clip in its part, one alone in its part
-    report = extraction.extract(dataset.load(collection), "duration", out_dir)
+def test_clips_that_fail_are_listed_with_the_reason_and_embedded_once_they_are_repaired(
+    collection, out_dir, tmp_path
+):
+    shutil.copytree(collection, tmp_path / "whole")
+    tiny = dataset.load(collection)
+    break_clips(collection, "007")  # beside a good clip in its part
+    (collection / "audio" / "a.wav").unlink()  # alone in its part
+    report = extraction.extract(tiny, "duration", out_dir)
     failures = pd.read_csv(out_dir / "failures.csv", dtype=str)
     pd.testing.assert_frame_equal(failures, report.failures, check_dtype=False)
     assert failures["fname"].tolist() == ["007", "a"]
-    assert failures["reason"].str.contains("can't be decoded").all()
+    assert "can't be decoded" in failures["reason"][0]
+    assert "is not a file" in failures["reason"][1]
     frames = read(out_dir)
     assert frames.fnames == ["b", "é", "1e5"]
     lengths_s = [0.4, 0.5, 0.2]
@@ -145,14 +156,11 @@ def test_a_broken_clip_is_listed_with_its_reason_and_the_others_are_there(collec
     assert (report.n_clips, report.n_frames, report.n_new) == (3, 3, 3)
     assert "2 clips FAILED" in str(report)
     assert "007: " in str(report)
-
-
-def test_a_clip_whose_file_is_gone_is_listed(collection, out_dir):
-    tiny = dataset.load(collection)
-    (collection / "audio" / "é.wav").unlink()
-    report = extraction.extract(tiny, "duration", out_dir)
-    assert report.failures["fname"].tolist() == ["é"]
-    assert "is not a file" in report.failures["reason"][0]
+    shutil.copytree(tmp_path / "whole", collection, dirs_exist_ok=True)
+    report = extraction.extract(dataset.load(collection), "duration", out_dir)
+    assert report.n_new == 3
+    assert len(report.failures) == len(pd.read_csv(out_dir / "failures.csv")) == 0
+    assert read(out_dir).fnames == ORDER
 
 
 WITHOUT_END = """
@@ -180,44 +188,29 @@ def test_a_pipe_and_a_device_are_listed_and_hold_nobody_up(tmp_path, out_dir):
     assert failed == "['pipe', 'zero']"
 
 
-def test_a_mended_clip_is_embedded_and_no_longer_listed(collection, out_dir, tmp_path):
-    shutil.copy(collection / "audio" / "007.wav", tmp_path)
-    break_clips(collection, "007")
-    extraction.extract(dataset.load(collection), "duration", out_dir)
-    shutil.copy(tmp_path / "007.wav", collection / "audio")
-    report = extraction.extract(dataset.load(collection), "duration", out_dir)
-    assert report.n_new == 2
-    assert len(report.failures) == len(pd.read_csv(out_dir / "failures.csv")) == 0
-    assert read(out_dir).fnames == ORDER
-
-
 def test_when_every_clip_is_broken_the_run_fails_each_time(collection, out_dir):
     break_clips(collection, *ORDER)
     artefact = Artefact(out_dir / "parts.parquet", {})
     for _ in range(2):
         with pytest.raises(ValueError, match="duration embedded none of the 5 clips of tiny"):
             extraction.extract(dataset.load(collection), "duration", out_dir, artefact=artefact)
+        assert not artefact.is_current()
     assert pd.read_csv(out_dir / "failures.csv", dtype=str)["fname"].tolist() == ORDER
 
 
-def test_a_run_that_embedded_nothing_does_not_count_as_done(collection, out_dir):
-    break_clips(collection, *ORDER)
-    artefact = Artefact(out_dir / "parts.parquet", {})
-    with pytest.raises(ValueError, match="embedded none"):
-        extraction.extract(dataset.load(collection), "duration", out_dir, artefact=artefact)
-    assert not artefact.is_current()
-
-
-def test_a_second_run_computes_nothing(collection, out_dir, monkeypatch):
+def test_a_second_run_computes_nothing_nor_one_with_other_labels(collection, out_dir, monkeypatch):
     tiny = dataset.load(collection)
     break_clips(collection, "007")
     first = extraction.extract(tiny, "duration", out_dir)
     before = write_times(out_dir)
-    monkeypatch.setattr(extraction, "_embed", None)  # calling it would raise TypeError
-    second = extraction.extract(tiny, "duration", out_dir)
-    assert (second.n_new, second.n_clips, second.n_frames) == (0, 4, 4)
-    pd.testing.assert_frame_equal(second.failures, first.failures)
-    assert write_times(out_dir) == before
+    monkeypatch.setattr(embedding, "_embed", None)  # calling it would raise TypeError
+    ground_truth = collection / "ground_truth.csv"
+    ground_truth.write_text(ground_truth.read_text("utf-8").replace("Rain,ann", "Cat,ann"), "utf-8")
+    for again in (tiny, dataset.load(collection)):
+        second = extraction.extract(again, "duration", out_dir)
+        assert (second.n_new, second.n_clips, second.n_frames) == (0, 4, 4)
+        pd.testing.assert_frame_equal(second.failures, first.failures)
+        assert write_times(out_dir) == before
 
 
 def test_a_dataset_read_back_with_its_report_counts_as_the_same(collection, out_dir, tmp_path):
@@ -239,29 +232,18 @@ def test_a_changed_clip_has_only_its_part_computed_again(collection, out_dir):
     np.testing.assert_allclose(level, np.array([1, 1, 1, np.sqrt(2), 1]) * 0.5 / np.sqrt(2), rtol=1e-4)
 
 
-def test_a_changed_label_has_nothing_computed_again(collection, out_dir):
-    extraction.extract(dataset.load(collection), "duration", out_dir)
-    ground_truth = collection / "ground_truth.csv"
-    ground_truth.write_text(ground_truth.read_text("utf-8").replace("Rain,ann", "Cat,ann"), "utf-8")
-    assert extraction.extract(dataset.load(collection), "duration", out_dir).n_new == 0
-
-
-def test_clips_in_another_order_are_computed_again(collection, out_dir):
-    extraction.extract(dataset.load(collection), "duration", out_dir)
-    ground_truth = collection / "ground_truth.csv"
-    header, *rows = ground_truth.read_text("utf-8").splitlines()
-    ground_truth.write_text("\n".join([header, *reversed(rows)]), "utf-8")
-    assert extraction.extract(dataset.load(collection), "duration", out_dir).n_new == 5
-    assert read(out_dir).fnames == ORDER[::-1]
-
-
-def test_a_renamed_clip_is_found_under_its_new_name(collection, out_dir):
+def test_clips_in_another_order_or_with_another_name_are_computed_again(collection, out_dir):
     extraction.extract(dataset.load(collection), "duration", out_dir)
     (collection / "audio" / "a.wav").rename(collection / "audio" / "c.wav")
     ground_truth = collection / "ground_truth.csv"
-    ground_truth.write_text(ground_truth.read_text("utf-8").replace("a,Animal", "c,Animal"), "utf-8")
-    extraction.extract(dataset.load(collection), "duration", out_dir)
+    text = ground_truth.read_text("utf-8").replace("a,Animal", "c,Animal")
+    ground_truth.write_text(text, "utf-8")
+    assert extraction.extract(dataset.load(collection), "duration", out_dir).n_new == 1
     assert read(out_dir).fnames == [*ORDER[:-1], "c"]
+    header, *rows = text.splitlines()
+    ground_truth.write_text("\n".join([header, *reversed(rows)]), "utf-8")
+    assert extraction.extract(dataset.load(collection), "duration", out_dir).n_new == 5
+    assert read(out_dir).fnames == ["c", *ORDER[-2::-1]]
 
 
 def test_changed_code_or_another_model_is_computed_again(collection, out_dir, monkeypatch):
@@ -273,11 +255,11 @@ def test_changed_code_or_another_model_is_computed_again(collection, out_dir, mo
     assert extraction.extract(tiny, "logmel", out_dir).n_new == 5
 
 
-@pytest.mark.parametrize(("n_done", "n_left"), [(0, 5), (1, 5), (3, 3), (4, 1)])
+@pytest.mark.parametrize(("n_done", "n_left"), [(1, 5), (3, 3), (4, 1)])
 def test_a_killed_run_keeps_the_finished_parts_and_resumes_to_the_same_result(
     collection, out_dir, monkeypatch, n_done, n_left
 ):
-    tiny, embed, calls = dataset.load(collection), extraction._embed, []
+    tiny, embed, calls = dataset.load(collection), embedding._embed, []
 
     def embed_until_killed(*args):
         calls.append(args)
@@ -286,7 +268,7 @@ def test_a_killed_run_keeps_the_finished_parts_and_resumes_to_the_same_result(
         return embed(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(extraction, "_embed", embed_until_killed)
+        patch.setattr(embedding, "_embed", embed_until_killed)
         with pytest.raises(KeyboardInterrupt):
             extraction.extract(tiny, "logmel", out_dir)
     assert len(write_times(out_dir)) == n_done // 2
@@ -303,33 +285,27 @@ def test_a_killed_run_keeps_the_finished_parts_and_resumes_to_the_same_result(
 def test_parts_that_are_no_longer_needed_are_removed(collection, out_dir, monkeypatch):
     extraction.extract(dataset.load(collection), "duration", out_dir)
     (out_dir / "notes.txt").write_text("not a part")
-    monkeypatch.setattr(extraction, "PART_CLIPS", 4)
+    monkeypatch.setattr(parts, "PART_CLIPS", 4)
     extraction.extract(dataset.load(collection), "duration", out_dir)
     assert sorted(write_times(out_dir)) == ["part-00000.parquet", "part-00001.parquet"]
     assert read(out_dir).fnames == ORDER
     assert (out_dir / "notes.txt").exists()
 
 
-def test_an_unknown_model_is_refused_before_anything_is_written(collection, out_dir):
-    with pytest.raises(ValueError, match="did you mean 'duration'"):
-        extraction.extract(dataset.load(collection), "durations", out_dir)
-    assert not out_dir.exists()
-
-
 def test_extraction_into_a_store_is_current_until_the_dataset_changes(collection, tmp_path):
-    store, tiny = Store(tmp_path / "data"), dataset.load(collection)
+    store = Store(tmp_path / "data")
     frames = store.frames("tiny", "duration")
-    assert not frames.is_current()
-    dataset.write(store.dataset("tiny"), tiny, dataset.verify(tiny))
-    experiment.extract_to(store, tiny, "duration")
-    assert frames.is_current()
-    assert extraction.read(frames).fnames == ORDER
-    soundfile.write(collection / "audio" / "a.wav", np.full(100, 0.5), 44100)
-    tiny = dataset.load(collection)
-    dataset.write(store.dataset("tiny"), tiny, dataset.verify(tiny))
-    assert not frames.is_current()
-    assert experiment.extract_to(store, tiny, "duration").n_new == 1
-    assert frames.is_current()
+    for n_new in (5, 1):
+        assert not frames.is_current()
+        tiny = dataset.load(collection)
+        dataset.write(store.dataset("tiny"), tiny, dataset.verify(tiny))
+        assert not frames.is_current()
+        assert experiment.extract_to(store, tiny, "duration").n_new == n_new
+        assert frames.is_current()
+        assert parts.read(frames).fnames == ORDER
+        soundfile.write(collection / "audio" / "a.wav", np.full(100, 0.5), 44100)
+        changed = dataset.load(collection)
+        dataset.write(store.dataset("tiny"), changed, dataset.verify(changed))
 
 
 def test_a_clip_of_three_hours_does_not_exhaust_the_memory(tmp_path):

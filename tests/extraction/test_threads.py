@@ -8,7 +8,7 @@ import pytest
 from sss_lib import dataset, models
 from sss_lib.experiment import n_cores
 from sss_lib.experiment.store import Artefact
-from sss_lib.extraction import extraction
+from sss_lib.extraction import embedding, extraction, parts
 from sss_lib.models.catalogue import CATALOGUE
 
 
@@ -31,13 +31,13 @@ def test_workers_never_have_more_threads_than_there_are_cores(collection, tmp_pa
     torch.set_num_threads(4)  # as on a larger machine
     assert torch.get_num_threads() == 4
     monkeypatch.setenv("OMP_NUM_THREADS", "4")
-    monkeypatch.setattr(extraction, "GROUP_CLIPS", 1)
+    monkeypatch.setattr(embedding, "GROUP_CLIPS", 1)
     models.register("threads", threads_and_process, rate_hz=8000, dim=3)
     report = extraction.extract(dataset.load(collection), "threads", tmp_path / "out", n_jobs)
     torch.set_num_threads(before)
     del CATALOGUE["threads"]
     assert not len(report.failures), report.failures["reason"][0]
-    values = extraction.read(Artefact(tmp_path / "out" / "parts.parquet", {})).values
+    values = parts.read(Artefact(tmp_path / "out" / "parts.parquet", {})).values
     n_workers, n_threads = len(np.unique(values[:, 2])), int(values[:, :2].max())
     assert n_threads == 1
     assert n_workers * n_threads <= max(n_jobs, n_cores())

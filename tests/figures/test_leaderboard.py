@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from sss_lib import leaderboard, models
+from sss_lib.__main__ import main
 from sss_lib.experiment import Variant
 from sss_lib.experiment.store import Store
 from sss_lib.figures.tables import SYSTEM
@@ -61,7 +62,7 @@ def test_of_equal_systems_the_simplest_is_named_and_no_approximate_one(store, ca
         (Variant("aisfx", "mean", 100), "nns-HNSW16-efSearch=64", 0.4),
     ):
         write_scores(store, "mini", variant, dict.fromkeys(BOTH, value), search)
-    assert leaderboard.main(["--data-dir", str(store.data_dir)]) == 0
+    assert main(["leaderboard", "--data-dir", str(store.data_dir)]) == 0
     shown = [line for line in capsys.readouterr().out.splitlines() if "aiSFX" in line]
     assert [line.split()[1:5] for line in shown] == [["mean,", "L2,", "NNS", "0.300"]]
 
@@ -86,19 +87,19 @@ def test_damage_is_named_with_its_remedy_and_left_as_it_is(store, capsys):
     for damage in (lambda: path.write_bytes(b"junk"), lambda: pd.DataFrame({"x": [1]}).to_parquet(path)):
         damage()
         content = path.read_bytes()
-        assert leaderboard.main(["--data-dir", str(store.data_dir)]) == 2
+        assert main(["leaderboard", "--data-dir", str(store.data_dir)]) == 2
         error = capsys.readouterr().err
         assert f"error: {path} is damaged" in error
         assert "or delete it" in error
         assert path.read_bytes() == content
-    assert leaderboard.main(["--data-dir", str(store.data_dir / "empty")]) == 2
+    assert main(["leaderboard", "--data-dir", str(store.data_dir / "empty")]) == 2
     assert "run a grid first" in capsys.readouterr().err
 
 
 def test_the_command_prints_each_models_best_with_dashes_for_missing_scores(store, capsys):
     write_scores(store, "mini", Variant("aisfx", "max", 100), dict.fromkeys(BOTH, float("nan")))
     write_scores(store, "mini", Variant("msd-musicnn", "max", 100), dict.fromkeys(BOTH, float("nan")))
-    assert leaderboard.main(["--data-dir", str(store.data_dir)]) == 0
+    assert main(["leaderboard", "--data-dir", str(store.data_dir)]) == 0
     out = capsys.readouterr().out
     assert "nan" not in out.lower()
     assert "mini: each model's best of 5 systems" in out
@@ -120,9 +121,9 @@ def page(store):
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if not chromium:
         pytest.skip("needs Chromium")
-    leaderboard.main(["--data-dir", str(store.data_dir)])
+    main(["leaderboard", "--data-dir", str(store.data_dir)])
     store.scores("mini", Variant("logmel", "mean", 100), "nns").path.unlink()
-    leaderboard.main(["--data-dir", str(store.data_dir)])
+    main(["leaderboard", "--data-dir", str(store.data_dir)])
     url = store.leaderboard_path().with_suffix(".html").as_uri()
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"]
     with api.sync_playwright() as playwright:

@@ -19,6 +19,7 @@ import pytest
 from typst_text import said
 
 from sss_lib import models, paper, published
+from sss_lib.__main__ import main
 
 pytest.importorskip("typst")
 pypdf = pytest.importorskip("pypdf")
@@ -361,9 +362,9 @@ def test_a_run_that_lacks_files_and_an_environment_that_lacks_typst_are_refused(
 ):
     with pytest.raises(ValueError, match=r"birds lacks 14 files, such as run.json: .*make run DATASET=birds"):
         paper.build(tmp_path / "birds", tmp_path)
-    assert paper.main(["--dataset", "birds", "--figures-dir", str(tmp_path)]) == 2
+    assert main(["paper", "--dataset", "birds", "--figures-dir", str(tmp_path)]) == 2
     monkeypatch.setitem(sys.modules, "typst", None)
-    assert paper.main(["paper", "--out", str(tmp_path)]) == 2
+    assert main(["paper", "paper", "--out", str(tmp_path)]) == 2
     assert "pip install -e .[paper]" in capsys.readouterr().err
 
 

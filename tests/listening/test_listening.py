@@ -10,6 +10,7 @@ import small_study
 import soundfile
 
 from sss_lib import audio, experiment, models
+from sss_lib.__main__ import main
 from sss_lib.experiment import NOTEBOOKS, Variant
 from sss_lib.experiment.store import Store, to_matrix
 from sss_lib.listening import Board, Controls, MapControls, SoundMap, Study, external_queries, views
@@ -396,7 +397,7 @@ class TestMap:
 
 
 def test_the_notebook_runs_and_is_small_and_readable_when_saved(small_store, tmp_path):
-    from sss_lib.experiment.notebook import run_notebook
+    from sss_lib.experiment.task import run_notebook
 
     parameters = {"data_dir": str(small_store.data_dir), "dataset": small_study.NAME, "query": "tone1"}
     out = tmp_path / "06.ipynb"
@@ -428,15 +429,15 @@ def test_the_page_is_served_on_this_machine_unless_told_otherwise(monkeypatch, t
     monkeypatch.setattr(serving, "prepare", lambda store, dataset: tmp_path / f"{dataset}.ipynb")
     monkeypatch.setattr(serving.os, "execve", lambda *arguments: called.append(arguments))
     monkeypatch.setattr(serving.Store, "ranked", lambda *_: [{}])
-    serving.main([])
-    serving.main(["--host", "0.0.0.0", "--port", "9000"])
+    main(["listen"])
+    main(["listen", "--host", "0.0.0.0", "--port", "9000"])
     (_, first, environment), (_, second, _) = called
     assert "--Voila.ip=127.0.0.1" in first
     assert {"--Voila.ip=0.0.0.0", "--port=9000"} <= set(second)
     assert str(tmp_path / "mini.ipynb") in first
     assert environment["JUPYTER_PATH"].split(":")[0].endswith("share")
     monkeypatch.setattr(serving.Store, "ranked", lambda *_: [])
-    assert serving.main([]) == 2
+    assert main(["listen"]) == 2
     assert "'mini' has no rankings in" in capsys.readouterr().err
 
 

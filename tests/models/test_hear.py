@@ -11,7 +11,7 @@ from seeded import noise
 torch = pytest.importorskip("torch")
 
 from sss_lib import dataset, experiment, extraction, models  # noqa: E402
-from sss_lib.experiment.grid import Grid, Variant  # noqa: E402
+from sss_lib.experiment import Grid, Variant  # noqa: E402
 from sss_lib.experiment.store import StaleArtefactError, Store  # noqa: E402
 from sss_lib.models import Extractor  # noqa: E402
 from sss_lib.models.loaders import hear  # noqa: E402

@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from sss_lib import audio, dataset, extraction, models  # noqa: E402
-from sss_lib.experiment.grid import Grid, Variant  # noqa: E402
+from sss_lib.experiment import Grid, Variant  # noqa: E402
 from sss_lib.experiment.store import Artefact, Store  # noqa: E402
 from sss_lib.models import naming as outside  # noqa: E402
 

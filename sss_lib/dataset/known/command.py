@@ -1,7 +1,5 @@
-"""Fetch known collections: python -m sss_lib data NAME ... ; without a name, list them."""
+"""Known collections, listed and downloaded: what `python -m sss_lib data` prints."""
 
-import argparse
-import sys
 from pathlib import Path
 
 from sss_lib.dataset import sources
@@ -9,34 +7,37 @@ from sss_lib.dataset.known import CATALOGUE
 from sss_lib.io.names import require_known
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Fetch each collection named; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m sss_lib data", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(CATALOGUE))
-    parser.add_argument("--data-dir", type=Path, help="gets a folder for each; by default data/")
-    parser.add_argument("--delete-parts", action="store_true", help="once they are unpacked")
-    options = parser.parse_args(arguments)
-    if not options.names:
-        for name, one in CATALOGUE.items():
-            n_bytes = sum(archive.n_unpacked_bytes for archive in one.archives)
-            size = f"{n_bytes / 1e9:.1f} GB" if one.archives else "comes with the repository"
-            print(f"{name:14}{one.title:20}{size:27}{one.licence}; {one.source}")
-    for name in options.names:
-        try:
-            require_known(name, CATALOGUE, "the known datasets")
-        except ValueError as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 2
-        try:
-            sources.fetch(name, options.data_dir, keep_parts=not options.delete_parts)
-        except (OSError, ValueError) as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 1
-        except KeyboardInterrupt:
-            print(
-                "\ninterrupted: what came is kept, and the same command goes on from there", file=sys.stderr
-            )
-            return 130
-        title, (_, root) = CATALOGUE[name].title, sources.known_as(name, options.data_dir)
-        print(f"{title} is in {root}: `make verify DATASET={name}` says whether the copy is whole")
-    return 0
+def listing() -> str:
+    """A line for each known collection: name, title, size, licence and source."""
+    lines = []
+    for name, one in CATALOGUE.items():
+        n_bytes = sum(archive.n_unpacked_bytes for archive in one.archives)
+        size = f"{n_bytes / 1e9:.1f} GB" if one.archives else "comes with the repository"
+        lines.append(f"{name:14}{one.title:20}{size:27}{one.licence}; {one.source}")
+    return "\n".join(lines)
+
+
+def fetch(name: str, data_dir: Path | None = None, *, keep_parts: bool = True) -> str:
+    """Download a known collection, and return a sentence that says where it is.
+
+    Parameters
+    ----------
+    name : str
+    data_dir : Path, optional
+        Gets a folder for it.
+    keep_parts : bool
+        Whether the archives stay once they are unpacked.
+
+    Raises
+    ------
+    ValueError
+        If no collection has this name, or a part is not the published one.
+    OSError
+        If a part can't be downloaded or unpacked.
+    """
+    require_known(name, CATALOGUE, "the known datasets")
+    sources.fetch(name, data_dir, keep_parts=keep_parts)
+    _, root = sources.known_as(name, data_dir)
+    return (
+        f"{CATALOGUE[name].title} is in {root}: `make verify DATASET={name}` says whether the copy is whole"
+    )

@@ -1,0 +1,172 @@
+"""Which notebooks a grid needs on one dataset, stage by stage."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from sss_lib.dataset import sources, table
+from sss_lib.experiment import reproduction, results
+from sss_lib.experiment.grid import MAIN, NOTEBOOKS, read_grid
+from sss_lib.experiment.store import Artefact, Store
+from sss_lib.experiment.task import Task
+from sss_lib.experiment.variant import Variant
+from sss_lib.extraction import parts
+from sss_lib.models import registry as models
+from sss_lib.search.naming import parse
+
+System = tuple[Variant, str]
+"""A variant and a search."""
+
+
+@dataclass
+class Stages:
+    """The tasks of a grid on one dataset. Those of a stage are known once the stages before have run.
+
+    Attributes
+    ----------
+    grid_path, dataset, store, figures_root, n_jobs, choice, cluster
+        See `runner.Runner`.
+    failed : set of str
+        Names of the models and variants whose notebooks failed: what needs them is left out.
+    """
+
+    grid_path: Path
+    dataset: str
+    store: Store
+    figures_root: Path
+    n_jobs: int
+    choice: Mapping[str, Any]
+    cluster: str | None = None
+    failed: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.grid, self.left_out = read_grid(self.grid_path).available()
+        self.name = sources.name_of(self.dataset, self.choice.get("query"), self.choice.get("name"))
+        self.is_labelled = True  # until the dataset is loaded
+        name = self.name if self.grid.name == MAIN else f"{self.name}-{self.grid.name}"
+        self.figures_dir = self.figures_root / name
+        # Committed results are replaced only by a run that differs: see `reproduction.settle`.
+        self.is_committed = (self.name, self.grid.name) == (reproduction.COMMITTED, MAIN)
+        self.written_dir = self.store.figures_dir(name) if self.is_committed else self.figures_dir
+        self._systems_of: tuple | None = None
+        self._found: tuple[list[System], list[str]] = ([], [])
+
+    def tasks(self) -> dict[str, Callable[[], list[Task]]]:
+        """Notebooks in their order, and what gives the tasks of each."""
+        return {
+            "00_dataset": self.of_dataset,
+            "01_extraction": self.of_extraction,
+            "02_processing": self.of_processing,
+            "03_search": self.of_search,
+            "04_evaluation": self.of_evaluation,
+            "05_figures": self.of_figures,
+        }
+
+    def systems(self) -> tuple[list[System], list[str]]:
+        """Systems of the models that have not failed, and a sentence on each that is left out."""
+        working = tuple(name for name in self.grid.models if models.file_name(name) not in self.failed)
+        if not working:
+            return [], []
+        grid = replace(self.grid, models=working)
+        n_clips = results.n_clips(self.store, self.name, grid)
+        if (working, n_clips) != self._systems_of:
+            try:
+                found = grid.systems(n_clips)
+            except ValueError as error:
+                if not self.failed:
+                    raise
+                found = [], [str(error)]  # all that the grid asks for has failed
+            self._systems_of, self._found = (working, n_clips), found
+        return self._found
+
+    def of_dataset(self) -> list[Task]:
+        """The task of notebook 00."""
+        found = sources.load(self.dataset, self.store.data_dir, **self.choice)
+        self.is_labelled = bool(found.labels)
+        source = table.fingerprint(found)
+        given = self.dataset if self.dataset in sources.KNOWN else os.path.relpath(self.dataset, NOTEBOOKS)
+        parameters = {"data_dir": self._data_dir, "dataset": given, **self.choice}
+        return [Task("00_dataset", self.name, parameters, (self.store.dataset(self.name, source=source),))]
+
+    def of_extraction(self) -> list[Task]:
+        """A task for each model."""
+        base = {"data_dir": self._data_dir, "dataset": self.name, "n_jobs": self.n_jobs}
+        base |= {"cluster": self.cluster} if self.cluster else {}
+        tasks = []
+        for model in self.grid.models:
+            frames = self.store.frames(self.name, model)
+            files = parts.part_files(frames) if frames.is_current() else ()
+            name = models.file_name(model)
+            tasks.append(Task("01_extraction", name, {**base, "model": model}, (frames,), files))
+        return tasks
+
+    def of_processing(self) -> list[Task]:
+        """A task for each variant."""
+        return self._of_variants(
+            "02_processing",
+            lambda v, _: [one(self.name, v) for one in (self.store.embeddings, self.store.fitted)],
+        )
+
+    def of_search(self) -> list[Task]:
+        """A task for each variant, which makes all its rankings."""
+        top_n = max(self.grid.cutoffs)
+        return self._of_variants(
+            "03_search",
+            lambda v, searches: [
+                *(self.store.ranking(self.name, v, s, top_n=top_n) for s in searches),
+                *(self.store.index(self.name, v, s) for s in searches if not parse(s).is_exact),
+            ],
+            top_n=top_n,
+        )
+
+    def of_evaluation(self) -> list[Task]:
+        """A task for each variant, which scores all its rankings; none without labels."""
+        if not self.is_labelled:
+            return []
+        cutoffs = self.grid.cutoffs
+        return self._of_variants(
+            "04_evaluation",
+            lambda v, searches: [self.store.scores(self.name, v, s, cutoffs=cutoffs) for s in searches],
+            cutoffs=list(cutoffs),
+        )
+
+    def of_figures(self) -> list[Task]:
+        """The task of notebook 05; none without labels or systems."""
+        if not self.is_labelled or not self.systems()[0]:
+            return []
+        parameters = {
+            "data_dir": self._data_dir,
+            "figures_dir": os.path.relpath(self.written_dir, NOTEBOOKS),
+            "dataset": self.name,
+            "grid": os.path.relpath(self.grid_path, NOTEBOOKS),
+        }
+        comparison = results.comparison_artefact(self.store, self.name, self.grid)
+        names = comparison.metadata().get("figures", ()) if comparison.is_current() else ()
+        figures = tuple(self.written_dir / name for name in names)
+        return [Task("05_figures", f"{self.name}-{self.grid.name}", parameters, (comparison,), figures)]
+
+    def _of_variants(
+        self, notebook: str, outputs: Callable[[Variant, list[str]], Iterable[Artefact]], **more: object
+    ) -> list[Task]:
+        """A task for each variant that hasn't failed, with the searches that the grid wants of it."""
+        base = {"data_dir": self._data_dir, "dataset": self.name}
+        searches: dict[Variant, list[str]] = {}
+        for variant, search in self.systems()[0]:
+            searches.setdefault(variant, []).append(search)
+        return [
+            Task(
+                notebook,
+                variant.name,
+                {**base, **variant.parameters(), **({"searches": of_variant, **more} if more else {})},
+                tuple(outputs(variant, of_variant)),
+            )
+            for variant, of_variant in searches.items()
+            if variant.name not in self.failed
+        ]
+
+    @property
+    def _data_dir(self) -> str:
+        """The data folder as notebooks see it, which run in their own folder."""
+        return os.path.relpath(self.store.data_dir, NOTEBOOKS)

@@ -1,0 +1,68 @@
+"""Variants: how clip embeddings are made, and what their files are called."""
+
+import numbers
+from dataclasses import dataclass
+
+from sss_lib.models import registry as models
+
+
+@dataclass(frozen=True)
+class Variant:
+    """How clip embeddings are made: a model and its processing.
+
+    Attributes
+    ----------
+    model : str
+    aggregation : str
+        "mean", "max", "median" or "none".
+    n_components : int or None
+        Of PCA; None for no PCA.
+    normalize : bool
+        Whether the result has unit length.
+    pre_normalize : bool
+        Whether the input of PCA has unit length, as in the CBMI 2024 code.
+    scale : bool, optional
+        Whether every feature is scaled to [0, 1] first; by default if the model declares it.
+
+    Examples
+    --------
+    >>> Variant("aisfx", "mean", 100).name
+    'aisfx-mean-pca100-l2'
+    """
+
+    model: str
+    aggregation: str = "mean"
+    n_components: int | None = None
+    normalize: bool = True
+    pre_normalize: bool = False
+    scale: bool | None = None
+
+    def __post_init__(self) -> None:
+        n: object = self.n_components  # a notebook's parameters come without types
+        if not (n is None or isinstance(n, numbers.Integral)):
+            raise ValueError(f"n_components={n!r}: give a whole number, or None for no PCA")
+        for name in ("normalize", "pre_normalize", "scale"):
+            value = getattr(self, name)
+            if value not in (True, False) and not (value is None and name == "scale"):
+                raise ValueError(f"{name}={value!r}: give True or False, without quotes")
+        object.__setattr__(self, "model", models.canonical(self.model))
+        if self.scale is None:
+            object.__setattr__(self, "scale", models.spec(self.model).scaled)
+
+    @property
+    def name(self) -> str:
+        """What its files are called."""
+        pca = "none" if self.n_components is None else self.n_components
+        parts = [
+            models.file_name(self.model),
+            self.aggregation,
+            *(["minmax"] if self.scale else []),
+            f"pca{pca}",
+        ]
+        return "-".join(
+            [*parts, "l2" if self.normalize else "raw", *(["prel2"] if self.pre_normalize else [])]
+        )
+
+    def parameters(self) -> dict:
+        """Its fields, as an artefact records them."""
+        return dict(vars(self))

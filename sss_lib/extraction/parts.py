@@ -1,0 +1,148 @@
+"""Files of frame embeddings: parts of a few clips each, and the list that says that all are there."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sss_lib.io import download
+from sss_lib.io.artefact import (
+    Artefact,
+    DamagedArtefactError,
+    Frames,
+    StaleArtefactError,
+    to_frames,
+)
+from sss_lib.models import registry as models
+
+if TYPE_CHECKING:
+    from sss_lib.dataset.dataset import Dataset
+
+PART_CLIPS = 64
+"""Clips in one part file, which a killed run keeps once it is written. A million clips are 15,625 files."""
+
+Clip = tuple[str, str]
+"""fname and path."""
+Result = tuple[str, np.ndarray | str]
+"""fname, and its frames or the reason why it has none."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part file, and the clips that it is to hold."""
+
+    artefact: Artefact
+    clips: list[Clip]
+
+    def write(self, results: Sequence[Result], spec: models.ModelSpec) -> None:
+        """Write the frames of its clips, and in the metadata what failed."""
+        done = [(fname, frames) for fname, frames in results if not isinstance(frames, str)]
+        failures = [{"fname": name, "reason": reason} for name, reason in results if isinstance(reason, str)]
+        values = np.concatenate([frames for _, frames in done] or [np.empty((0, spec.dim), np.float32)])
+        offsets = np.concatenate([[0], np.cumsum([len(frames) for _, frames in done], dtype=int)])
+        fnames = [fname for fname, _ in done]
+        columns = {
+            "fname": fnames,
+            "frames": Frames(fnames, values, offsets),
+            "hop_s": np.full(len(done), spec.hop_s or np.nan, np.float32),
+        }
+        self.artefact.write(columns, n_clips=len(done), n_frames=len(values), failures=failures)
+
+
+def code_of(spec: models.ModelSpec) -> tuple[str, ...]:
+    """What of sss_lib makes a model's embeddings, as `Artefact.code` has it."""
+    return ("extraction", f"models.loaders.{spec.loader}")
+
+
+def split(dataset: "Dataset", spec: models.ModelSpec, out_dir: Path) -> list[Part]:
+    """Parts of a dataset. The input of each is the content of its own clips alone."""
+    clips = dataset.clips
+    fnames, paths = clips["fname"].tolist(), clips["path"].tolist()
+    contents: Sequence[str] | None = None
+    if {"sha256", "problem"} <= set(clips):  # the problem may vanish once ffmpeg is installed
+        contents = (clips["sha256"] + clips["problem"]).tolist()
+    found = []
+    for start in range(0, len(clips), PART_CLIPS):
+        chosen, digest = slice(start, start + PART_CLIPS), hashlib.sha256()
+        of_part = contents[chosen] if contents else map(_content_digest, paths[chosen])
+        for fname, content in zip(fnames[chosen], of_part, strict=True):
+            digest.update(f"{fname} {content}\n".encode())
+        path, inputs = out_dir / f"part-{start // PART_CLIPS:05d}.parquet", {"clips": digest.hexdigest()}
+        artefact = Artefact(path, spec.parameters(), inputs, code_of(spec), "01_extraction")
+        found.append(Part(artefact, list(zip(fnames[chosen], paths[chosen], strict=True))))
+    return found
+
+
+def _content_digest(path: str) -> str:
+    if not os.path.isfile(path):  # a pipe or a device would never end
+        return "unreadable: not a file"
+    try:
+        return download.digest_of(Path(path))
+    except OSError as error:
+        return f"unreadable: {error.strerror}"
+
+
+def read(artefact: Artefact) -> Frames:
+    """Frame embeddings of all clips that have some, in dataset order.
+
+    Parameters
+    ----------
+    artefact : Artefact
+        The list of parts (`Store.frames`).
+
+    Raises
+    ------
+    DamagedArtefactError
+        If a part is missing or isn't the one listed; extracting again makes just that part.
+    StaleArtefactError
+        If they are another model's, or were made with other weights, code of the user's, or preparation.
+    """
+    import pyarrow as pa
+
+    return to_frames(pa.concat_tables(_tables(artefact)))
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Frame embeddings as `read` gives them, a part at a time: each iteration reads the files once more."""
+
+    artefact: Artefact
+
+    def __iter__(self) -> Iterator[Frames]:
+        return map(to_frames, _tables(self.artefact))
+
+
+def _tables(artefact: Artefact) -> Iterator:
+    """Tables of the parts that have clips."""
+    _require_same_model(artefact)
+    for part in artefact.read().to_pylist():
+        file = Artefact(artefact.path.parent / part["part"], {}, made_by=artefact.made_by)
+        if not file.path.is_file() or file.digest() != part["digest"]:
+            raise DamagedArtefactError(
+                f"{file.path} is missing or another: delete {artefact.path} and extract again"
+            )
+        if part["n_clips"]:
+            yield file.read()
+
+
+def _require_same_model(artefact: Artefact) -> None:
+    """Raise StaleArtefactError if the frames are not of the model that the artefact asks for."""
+    recorded = artefact.metadata()["recipe"]["parameters"]
+    for key, now in json.loads(json.dumps(dict(artefact.parameters))).items():
+        # Weights that are missing here may have been there where the frames were made.
+        is_unknown = key == "weights" and now is None
+        if recorded.get(key) != now and not is_unknown:
+            raise StaleArtefactError(
+                f"{artefact.path} holds frames of {recorded.get('model')} with {key}={recorded.get(key)!r}, "
+                f"not {now!r}: run {artefact.made_by} again"
+            )
+
+
+def part_files(artefact: Artefact) -> tuple[Path, ...]:
+    """Paths of the parts that a list of parts names."""
+    return tuple(artefact.path.parent / name for name in artefact.read()["part"].to_pylist())
