@@ -52,9 +52,8 @@ def ranking_of(
 
     def fill(block: np.ndarray) -> None:
         columns, keys = best(similarities, rows[block], n, width=at_a_time[1])
-        neighbours[block] = columns
-        scores[block] = similarities.to_scores(rows[block], np.maximum(columns, 0), keys)
-        scores[block][columns < 0] = np.nan
+        of_block = similarities.to_scores(rows[block], np.maximum(columns, 0), keys)
+        neighbours[block], scores[block] = columns, np.where(columns < 0, np.nan, of_block)
 
     in_threads(fill, blocks(np.arange(len(rows)), at_a_time[0]))
     return Ranking(neighbours, scores)
