@@ -193,6 +193,7 @@ def test_expected_precision_equals_the_mean_over_all_orders(n_relevant, n_corpus
     assert floors.expected_precision_sum(*counts, n) == pytest.approx(expected)
 
 
+@pytest.mark.simulation
 def test_chance_equals_random_embeddings_on_average():
     rng = np.random.default_rng(5)
     _, has_label, labels, families = reference.random_multilabel(rng, 40, 6, 2)

@@ -41,6 +41,7 @@ from sss_lib.experiment.store import Artefact, Store, to_matrix  # noqa: E402
 from sss_lib.extraction import cluster, extraction  # noqa: E402
 from sss_lib.models.catalogue import CATALOGUE  # noqa: E402
 
+pytestmark = pytest.mark.cluster
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 
