@@ -44,7 +44,7 @@ def pytest_terminal_summary(terminalreporter):
     total_s = sum(report.duration for report in tests if not EXTRA_MARKS & report.keywords.keys())
     if total_s > BUDGET_S:
         terminalreporter.write_line(
-            f"WARNING: the tests without a mark took {total_s:.0f} s, and have {BUDGET_S} s: see --durations=25, "
+            f"WARNING: the tests without a mark took {total_s:.0f} s, and have {BUDGET_S} s: "
             f"quicken the longest, or mark them {' or '.join(sorted(EXTRA_MARKS))}",
             yellow=True,
         )

@@ -29,9 +29,9 @@ def test_papermill_gives_what_the_code_gives_and_names_what_fails(tmp_path, caps
     for way in ("here", "kernels"):
         (tmp_path / way).mkdir()
         (tmp_path / way / "mini").symlink_to(experiment.NOTEBOOKS.parent / "data" / "mini")
-    chosen = ["--dataset", "mini", "--query", '@has("Bark") or @has("Meow") or @has("Laughter")', "--name", "few"]
-    arguments = ["run", str(tmp_path / "two.yaml"), *chosen, "--n-jobs", "2"]
-    arguments += ["--figures-dir", str(tmp_path / "figures"), "--data-dir"]
+    few = '@has("Bark") or @has("Meow") or @has("Laughter")'
+    arguments = ["run", str(tmp_path / "two.yaml"), "--dataset", "mini", "--query", few, "--name", "few"]
+    arguments += ["--n-jobs", "2", "--figures-dir", str(tmp_path / "figures"), "--data-dir"]
     with in_process.kernels_replaced():
         assert command.main([*arguments, str(tmp_path / "here")]) == 0
     assert command.main([*arguments, str(tmp_path / "kernels")]) == 0

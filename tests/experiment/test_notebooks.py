@@ -5,7 +5,6 @@ import functools
 import json
 import re
 import shutil
-from pathlib import Path
 
 import in_process
 import numpy as np
