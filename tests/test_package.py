@@ -82,10 +82,6 @@ def test_the_readme_names_all_weights_that_forbid_commercial_use():
     assert named == forbidden
 
 
-def test_no_placeholder_is_left_in_the_readme():
-    assert not re.findall(r"^[A-Z]{4,}$", (ROOT / "README.md").read_text(), flags=re.MULTILINE)
-
-
 def made(*arguments, **environment):
     """Return what make says."""
     own = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKEOVERRIDES")}
