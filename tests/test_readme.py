@@ -141,7 +141,12 @@ def test_a_misspelt_variable_of_make_is_refused(made):
     assert "DATASETS means nothing here: there are DATASET QUERY" in refused.value.stderr
 
 
-@pytest.mark.parametrize("command", commands())
+SLOW = re.compile(r"make (lint|paper)|mypy")
+
+
+@pytest.mark.parametrize(
+    "command", [pytest.param(one, marks=[pytest.mark.slow] * bool(SLOW.match(one))) for one in commands()]
+)
 def test_the_command_does_what_it_says(command, made, request, monkeypatch, capsys):
     program, *words = itertools.dropwhile(SETTING.match, shlex.split(command))
     target = next((word for word in words if word.isalpha()), "setup")
