@@ -41,7 +41,7 @@ SCALE = f"""
 import numpy as np
 from sss_lib import search
 x = np.eye(300, 16, dtype="float32") + 1
-print("faiss ranks", search.rank(x, "nns-flat-half", 5).neighbours.shape)
+print("faiss ranks", search.rank(x, "nns-SQfp16", 5).neighbours.shape)
 {CLUSTER}
 """
 PARTS = {

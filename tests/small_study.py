@@ -5,7 +5,7 @@ import csv
 import numpy as np
 import soundfile
 
-from sss_lib import dataset, experiment, extraction, metrics, processing, search, statistics
+from sss_lib import dataset, experiment, extraction, intervals, metrics, processing, search
 from sss_lib.experiment.grid import Variant
 from sss_lib.experiment.store import Store
 
@@ -78,8 +78,8 @@ def make(folder, *, labelled=True):
         table = metrics.queries_table(*queries, found.clips["fname"], found.labels)
         store.per_query(NAME, variant, how, cutoffs=(3, 10)).write(table)
         values = metrics.summarise(*queries, found.labels, found.families)
-        intervals = statistics.bootstrap_intervals(*queries, found.labels, found.families, n_draws=20)
-        scores = values.merge(intervals, on=["metric", "n", "level", "name"])
+        ends = intervals.bootstrap_intervals(*queries, found.labels, found.families, n_draws=20)
+        scores = values.merge(ends, on=["metric", "n", "level", "name"])
         scores = scores.assign(dataset=NAME, **variant.parameters(), search=how)
         scores = scores.astype({"n_components": "Int64"})
         store.scores(NAME, variant, how, cutoffs=(3, 10)).write(scores)

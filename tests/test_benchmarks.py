@@ -135,7 +135,7 @@ def test_the_table_and_the_plots_are_written_and_the_readme_shows_them(scale, tm
 
 
 def test_the_readme_shows_what_the_bench_writes_of_the_committed_ratios(scale):
-    readme = (scale["ROOT"] / "README.md").read_text()
+    readme = (scale["FOLDER"] / "README.md").read_text()
     shown = readme.split(scale["START"] + "\n")[1].split(scale["END"])[0]
     written = scale["markdown"](pd.read_csv(scale["FOLDER"] / "ratios.csv"))
     assert shown == written == (scale["FOLDER"] / "ratios.md").read_text()
@@ -222,11 +222,11 @@ def test_indexing_is_measured_to_the_end(bench_of, capsys, monkeypatch):
 
 def test_approximate_searches_are_measured_to_the_end(bench_of, capsys, tmp_path):
     pytest.importorskip("faiss")
-    (tmp_path / "few.yaml").write_text("models: [duration]\nsearches: [nns, nns-flat-half, nns-ivf16-probe2]")
+    (tmp_path / "few.yaml").write_text("models: [duration]\nsearches: [nns, nns-SQfp16, nns-IVF16-nprobe=2]")
     few = {"QUERIES": {400: 400, 500: 100}, "GRID": tmp_path / "few.yaml"}
     bench = bench_of("approximate", **few, FOLDER=tmp_path)
     bench["main"](["--save"])
-    assert "nns-ivf16-probe2" in capsys.readouterr().out
+    assert "nns-IVF16-nprobe=2" in capsys.readouterr().out
     table = pd.read_csv(tmp_path / "approximate.csv")
     assert table["clips"].value_counts().to_dict() == {400: 3, 500: 3}
     assert (table.loc[table["search"] == "nns", "recall@15"] == 1).all()

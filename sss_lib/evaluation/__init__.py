@@ -3,10 +3,12 @@
 Rankings or embeddings, and labels, come in; tables of AP@N, R1 and NDCG@N go out, with intervals.
 
 - `relevance`, `protocols`: what counts for a query; what AP is divided by, and where ranks begin.
-- `measures`, `scoring`, `queries`: the formulas, the pass over a ranking, what each query scored.
-- `summary`: means by class, family, macro and micro; `bounds`: chance, and the best that labels allow.
-- `resampling`, `statistics`, `paired`: draws, intervals and rank stability, tests of two systems.
-- `ties`, `confusion`: what equal scores could change; what is mistaken for what.
+- `measures`: the formulas of AP@N, R1 and NDCG@N, and how to add one.
+- `hits`, `first_ranks`, `scoring`: which results are relevant; ranks beyond a ranking; the pass over all.
+- `queries`: records of what each query scored; `summary`: their means by class, family, macro and micro.
+- `bounds`: chance, and the upper bound that labels allow.
+- `intervals`, `paired`, `comparisons`: of one system; tests of two; differences, losses and rank stability.
+- `ties`, `confusion`: what equal scores could change; which classes are mistaken for which.
 - `trec`: runs and qrels for other tools.
 """
 
@@ -16,8 +18,12 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "measures": ["average_precision", "first_relevant_rank", "ndcg"],
+        "protocols": ["PROTOCOLS"],
+        "queries": ["PerQuery", "queries_table", "read_queries"],
         "scoring": ["per_query"],
         "summary": ["evaluate", "summarise"],
-        "paired": ["paired_bootstrap"],
+        "intervals": ["bootstrap_intervals"],
+        "paired": ["holm", "paired_bootstrap", "paired_permutation"],
+        "comparisons": ["compare", "rank_stability"],
     },
 )

@@ -1,18 +1,19 @@
-"""What scores lie between: chance below, and above them the best that the labels allow."""
+"""Bounds of scores: chance, and the upper bound that the labels allow."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import scipy.sparse
 
-from sss_lib.evaluation import measures, scoring
+from sss_lib.evaluation import measures
 from sss_lib.evaluation import relevance as rules
-from sss_lib.evaluation import summary as metrics
 from sss_lib.evaluation.protocols import Protocol
 from sss_lib.evaluation.queries import GradedPerQuery, PerQuery, Scored
 from sss_lib.evaluation.relevance import Relevance
+from sss_lib.evaluation.summary import evaluate, summarise
 
 
 def chance(
@@ -24,11 +25,13 @@ def chance(
     protocol: str | Protocol = "standard",
     relevant: str | Relevance = "class",
 ) -> pd.DataFrame:
-    """What ranking the corpus at random scores on average: exact expectations, not a sample.
+    """Expected scores of a random ranking: exact, not sampled.
 
-    With R relevant among M results in random order, rank k is relevant with probability R / M, and then the
-    precision there is (1 + (k - 1) (R - 1) / (M - 1)) / k on average; the first hit is at (M + 1) / (R + 1),
-    and every rank's gain is the mean gain of the corpus.
+    With R relevant clips among the M of a corpus, in random order:
+
+    - E[rel(k)] = R / M, and E[P(k) | rel(k)] = (1 + (k - 1) (R - 1) / (M - 1)) / k;
+    - E[R1] = (M + 1) / (R + 1);
+    - E[gain(k)] is the mean gain of the corpus.
 
     Parameters
     ----------
@@ -41,10 +44,10 @@ def chance(
         As `metrics.evaluate`.
     """
     queries = _of_counts(label_matrix, labels, cutoffs, relevant, RANDOM)
-    return metrics.summarise(*queries, labels, families, protocol=protocol)
+    return summarise(*queries, labels, families, protocol=protocol)
 
 
-def ceiling(
+def upper_bound(
     label_matrix: scipy.sparse.csr_array,
     labels: list[str],
     families: Mapping[str, str] | None = None,
@@ -53,10 +56,10 @@ def ceiling(
     protocol: str | Protocol = "standard",
     relevant: str | Relevance = "class",
 ) -> pd.DataFrame:
-    """What a ranking scores that puts each query's relevant clips first: no system can score more.
+    """Scores of a ranking that has each query's relevant clips first: no system can score more.
 
-    It's 1 under the standard protocol, and less where AP@N is divided by more than can be found. A clip of
-    several classes would need another ranking for each, so that even a perfect system may stay below.
+    AP is 1 by the standard protocol, and less where it is divided by more clips than there are to find. A
+    clip of several classes needs another best ranking for each: even a perfect system may stay below.
 
     Parameters
     ----------
@@ -69,26 +72,36 @@ def ceiling(
         As `metrics.evaluate`.
     """
     queries = _of_counts(label_matrix, labels, cutoffs, relevant, PERFECT)
-    return metrics.summarise(*queries, labels, families, protocol=protocol)
+    return summarise(*queries, labels, families, protocol=protocol)
 
 
-def add_bounds(scores: pd.DataFrame, chance: pd.DataFrame, ceiling: pd.DataFrame) -> pd.DataFrame:
-    """Scores with the columns chance and ceiling beside each value.
+def add_bounds(scores: pd.DataFrame, chance: pd.DataFrame, upper_bound: pd.DataFrame) -> pd.DataFrame:
+    """Scores with their bounds in the columns chance and ceiling.
+
+    Parameters
+    ----------
+    scores, chance, upper_bound : pd.DataFrame
+        From `metrics.evaluate`, `chance` and `upper_bound`, with the same classes, protocols and relevance.
+
+    Returns
+    -------
+    pd.DataFrame
+        The upper bound's column is called ceiling, as in all results that were published.
 
     Raises
     ------
     ValueError
-        If the bounds are by other conventions: a score would have none.
+        If a score has no bound.
     """
     keys = ["metric", "n", "level", "name", "protocol", "relevance"]
-    for name, bound in (("chance", chance), ("ceiling", ceiling)):
+    for name, bound in (("chance", chance), ("ceiling", upper_bound)):
         of_score = bound[[*keys, "value"]].rename(columns={"value": name})
         scores = scores.merge(of_score, on=keys, how="left", validate="many_to_one")
         if scores[name].isna().any():
             row = scores[scores[name].isna()].iloc[0]
             raise ValueError(
-                f"the {name} is of other classes, protocols or relevance than the scores: there is none for "
-                f"{row['level']} {row['name']!r} by {row['protocol']!r}, {row['relevance']!r}"
+                f"no {name} for {row['level']} {row['name']!r} by {row['protocol']!r}, {row['relevance']!r}: "
+                "compute it with the same classes, protocol and relevance as the scores"
             )
     return scores
 
@@ -98,24 +111,24 @@ def sampled_chance(
     labels: list[str],
     families: Mapping[str, str] | None = None,
     *,
-    cutoffs: tuple[int, ...] = (15, 150),
-    protocol: str | Protocol = "standard",
-    relevant: str | Relevance = "class",
     n_draws: int = 20,
     confidence: float = 0.95,
     seed: int = 0,
+    **options: Any,
 ) -> pd.DataFrame:
-    """What embeddings that know nothing score: the mean of some random ones, and how far they spread.
+    """Scores of random embeddings: their mean over some draws, and their spread.
 
     Parameters
     ----------
-    label_matrix, labels, families, cutoffs, protocol, relevant
+    label_matrix, labels, families
         As in `metrics.evaluate`.
     n_draws : int
         Sets of embeddings, each of 16 normal dimensions.
     confidence : float
-        Share of the draws between ci_low and ci_high: a score inside could be chance.
+        Share of the draws between ci_low and ci_high: a score in between could be chance.
     seed : int
+    **options
+        cutoffs, protocol and relevant of `metrics.evaluate`.
 
     Returns
     -------
@@ -124,18 +137,9 @@ def sampled_chance(
     """
     if n_draws < 2:
         raise ValueError(f"n_draws={n_draws} is too few for a spread: use 20")
-    rng = np.random.default_rng(seed)
-    n_clips = label_matrix.shape[0]
+    rng, shape = np.random.default_rng(seed), (label_matrix.shape[0], 16)
     draws = [
-        metrics.evaluate(
-            rng.normal(size=(n_clips, 16)).astype(np.float32),
-            label_matrix,
-            labels,
-            families,
-            cutoffs=cutoffs,
-            protocol=protocol,
-            relevant=relevant,
-        )
+        evaluate(rng.normal(size=shape).astype(np.float32), label_matrix, labels, families, **options)
         for _ in range(n_draws)
     ]
     values = np.array([draw["value"] for draw in draws])
@@ -145,7 +149,17 @@ def sampled_chance(
 
 
 def expected_precision_sum(n_relevant: np.ndarray, n_corpus: np.ndarray, n: int) -> np.ndarray:
-    """Expected sum of the precisions at the ranks of the relevant results up to n, in random order.
+    """Expected sum over k = 1 .. N of rel(k) * P(k) in random order: of `measures.precision_sums`.
+
+    Parameters
+    ----------
+    n_relevant, n_corpus : np.ndarray [shape=(n_queries,), dtype=int]
+        R and M, the clips of the query's corpus.
+    n : int
+
+    Returns
+    -------
+    np.ndarray [shape=(n_queries,), dtype=float64]
 
     Examples
     --------
@@ -154,7 +168,7 @@ def expected_precision_sum(n_relevant: np.ndarray, n_corpus: np.ndarray, n: int)
     >>> expected_precision_sum(np.array([1]), np.array([2]), 15)
     array([0.75])
     """
-    # Of the first k ranks' sum, what doesn't depend on the query: sums of 1 / k and of (k - 1) / k.
+    # R / M * (sum of 1 / k + (R - 1) / (M - 1) * sum of (k - 1) / k), over k = 1 .. min(N, M).
     k = np.arange(1, n + 1)
     inverse, rest = (np.concatenate([[0], np.cumsum(terms)]) for terms in (1 / k, (k - 1) / k))
     last = np.minimum(n, n_corpus)
@@ -164,7 +178,7 @@ def expected_precision_sum(n_relevant: np.ndarray, n_corpus: np.ndarray, n: int)
 
 @dataclass(frozen=True)
 class _Order:
-    """What an order of the results gives queries of which n_relevant clips count, among n_corpus.
+    """Scores that follow from an order of the results and the numbers of relevant clips and of all.
 
     Attributes
     ----------
@@ -173,7 +187,7 @@ class _Order:
     first_rank : callable
         (n_relevant, n_corpus): rank of the first relevant result, from 1.
     gain_sum : callable
-        (at_least, n_corpus, n): DCG@n, where `at_least` is from `scoring.gain_counts`.
+        (at_least, n_corpus, n): DCG@n, where `at_least` is from `relevance.gain_counts`.
     """
 
     precision_sum: Callable[[np.ndarray, np.ndarray, int], np.ndarray]
@@ -205,7 +219,7 @@ def _of_counts(
     relevant: str | Relevance,
     order: _Order,
 ) -> tuple[Scored, Scored]:
-    """Per-query results that follow from how many clips are relevant among how many."""
+    """Per-query results by an order, from the numbers of relevant clips and of all."""
     relevant = rules.define(relevant, labels) if isinstance(relevant, str) else relevant
     counted = relevant.counted(label_matrix)
     n_clips = counted.shape[0]
@@ -216,7 +230,7 @@ def _of_counts(
     place = np.searchsorted(labelled, pairs.query)
     alone = np.full(len(labelled), -1)
     if relevant.kind == "graded":
-        at_least = scoring.gain_counts(counted, relevant)[:, labelled]
+        at_least = rules.gain_counts(counted, relevant)[:, labelled]
         sums = {n: order.gain_sum(at_least, n_corpus[labelled], n) for n in cutoffs}
         most = {n: measures.best_discounted(at_least, n) for n in cutoffs}
         micro: Scored = GradedPerQuery(labelled, alone, at_least[0], sums, most, relevance=relevant.name)

@@ -14,8 +14,8 @@ def between_classes(
 ) -> pd.DataFrame:
     """Share of the first n results of a class's queries that have each class.
 
-    A clip of several classes counts for each of them, so that a row may sum to more than one. A share beside
-    the diagonal is no mistake where the classes go together, as a dog's bark is an animal's sound.
+    A clip of several classes counts for each of them: a row may sum to more than one. A share off the
+    diagonal is no mistake where classes occur together, such as Bark and Animal.
 
     Parameters
     ----------
@@ -58,14 +58,14 @@ def between_classes(
 
 
 def most_confused(table: pd.DataFrame, related: np.ndarray, n: int = 20) -> pd.DataFrame:
-    """The n largest shares between classes that have nothing to do with each other.
+    """The n largest shares between unrelated classes.
 
     Parameters
     ----------
     table : pd.DataFrame [n_labels, n_labels]
         From `between_classes`.
     related : np.ndarray [shape=(n_labels, n_labels), dtype=bool]
-        Pairs to leave out: a class and itself, its ancestors, or whatever often has both.
+        Pairs to leave out: a class with itself, with its ancestors, or with those that it occurs with.
 
     Returns
     -------
@@ -82,10 +82,10 @@ def most_confused(table: pd.DataFrame, related: np.ndarray, n: int = 20) -> pd.D
 
 
 def classes_confused(table: pd.DataFrame, related: np.ndarray, n: int = 40) -> list[str]:
-    """At most n classes, in the table's order, in the largest shares between those that are unrelated.
+    """The at most n classes, in the table's order, of the largest shares between unrelated classes.
 
-    The shares are gone through from the largest, and each adds its two classes while there is room. All
-    classes, if there are not more than n.
+    Each share, from the largest, adds its two classes while there is room. All classes if they are no more
+    than n.
 
     Parameters
     ----------

@@ -1,17 +1,42 @@
-"""Measures of a ranking, from which of its results are relevant: AP@N, first relevant rank, NDCG@N."""
+"""Measures of a ranking, from which of its results are relevant: AP@N, first relevant rank, NDCG@N.
+
+A new measure is a function of the hits of each query, bool [n_queries, n_results], best result first; of R,
+int [n_queries], the relevant clips of the corpus (of micro queries counted up to the largest cutoff); and of
+the cutoff N. Give it a file of its own beside this one, and pass it to `metrics.evaluate` or `per_query`:
+means, intervals and comparisons then have it.
+
+>>> def precision(hits, n_relevant, n):
+...     return hits[:, :n].mean(axis=1)
+>>> from sss_lib.evaluation.summary import evaluate
+>>> x, has_label = np.array([[0.0], [1.0], [3.0]]), np.array([[True], [True], [False]])
+>>> scores = evaluate(x, has_label, ["cat"], cutoffs=(2,), measures={"precision": precision})
+>>> scores.loc[scores["level"] == "macro", ["metric", "n", "value"]]
+      metric     n  value
+1        MAP     2    1.0
+4        MR1  <NA>    1.0
+7  precision     2    0.5
+"""
+
+from collections.abc import Callable
 
 import numpy as np
 
+Measure = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
+"""A value for each query, from its hits, its number of relevant clips and a cutoff."""
+
 
 def average_precision(relevance: np.ndarray, n_relevant: np.ndarray, n: int) -> np.ndarray:
-    """Sum of the precisions at the ranks of the relevant results among the first n, over `n_relevant`.
+    """AP@N: the sum of the precisions at the ranks of the relevant results among the first n, over a divisor.
+
+    AP@N = 1 / divisor * sum over k = 1 .. N of rel(k) * P(k), where rel(k) is 1 if result k is relevant, else
+    0, and P(k) = 1 / k * sum over i = 1 .. k of rel(i) is the precision of the first k results.
 
     Parameters
     ----------
     relevance : np.ndarray [shape=(n_queries, n_results), dtype=bool]
         Whether each result is relevant, best result first. May be shorter or longer than n.
     n_relevant : np.ndarray [shape=(n_queries,)]
-        What to divide by: min(n, R) for the standard AP@N.
+        The divisor: min(N, R) for the standard AP@N; `protocols` has others.
     n : int
         Cutoff.
 
@@ -26,6 +51,10 @@ def average_precision(relevance: np.ndarray, n_relevant: np.ndarray, n: int) -> 
 
     >>> average_precision(np.array([[True, False, True, False]]), np.array([2]), 4)
     array([0.83333333])
+
+    References
+    ----------
+    Manning, Raghavan and Schütze (2008), Introduction to Information Retrieval, section 8.4.
     """
     if n < 1:
         raise ValueError(f"cutoff n={n} is below 1")
@@ -34,7 +63,15 @@ def average_precision(relevance: np.ndarray, n_relevant: np.ndarray, n: int) -> 
 
 
 def first_relevant_rank(relevance: np.ndarray) -> np.ndarray:
-    """Rank, from 1, of the first relevant result; 0 where there is none among the results.
+    """R1: rank, from 1, of the first relevant result; 0 where there is none among the results.
+
+    Parameters
+    ----------
+    relevance : np.ndarray [shape=(n_queries, n_results), dtype=bool]
+
+    Returns
+    -------
+    np.ndarray [shape=(n_queries,), dtype=int]
 
     Examples
     --------
@@ -45,14 +82,14 @@ def first_relevant_rank(relevance: np.ndarray) -> np.ndarray:
 
 
 def ndcg(gains: np.ndarray, most: np.ndarray, n: int) -> np.ndarray:
-    """Gains of the first n results, that at rank k over log2(1 + k), over the most that they could sum to.
+    """NDCG@N = DCG@N / IDCG@N: the discounted gains of the first n results, over those of the best order.
 
     Parameters
     ----------
     gains : np.ndarray [shape=(n_queries, n_results)]
         Best result first.
     most : np.ndarray [shape=(n_queries,)]
-        The same sum for the best order of the corpus, above 0.
+        IDCG@N, above 0; see `best_discounted`.
     n : int
         Cutoff.
 
@@ -66,6 +103,10 @@ def ndcg(gains: np.ndarray, most: np.ndarray, n: int) -> np.ndarray:
 
     >>> ndcg(np.array([[1, 2]]), np.array([2 + 1 / np.log2(3)]), 2).round(4)
     array([0.8597])
+
+    References
+    ----------
+    Järvelin and Kekäläinen (2002), Cumulated gain-based evaluation of IR techniques, ACM TOIS 20(4).
     """
     if n < 1:
         raise ValueError(f"cutoff n={n} is below 1")
@@ -73,9 +114,9 @@ def ndcg(gains: np.ndarray, most: np.ndarray, n: int) -> np.ndarray:
 
 
 def discounted(gains: np.ndarray, n: int) -> np.ndarray:
-    """DCG@n: the sum of the gains of the first n results, that at rank k over log2(1 + k).
+    """DCG@N = sum over k = 1 .. N of gain(k) / log2(1 + k).
 
-    Linear gains, as Järvelin and Kekäläinen (2002) have them: not 2^gain - 1.
+    Gains are linear, as in Järvelin and Kekäläinen (2002), not 2^gain - 1.
 
     Parameters
     ----------
@@ -96,7 +137,7 @@ def discounted(gains: np.ndarray, n: int) -> np.ndarray:
 
 
 def precision_sums(relevance: np.ndarray, cutoffs: tuple[int, ...]) -> list[np.ndarray]:
-    """Sum over the relevant results up to each cutoff of the precision at their rank.
+    """Sum over k = 1 .. N of rel(k) * P(k), for each cutoff N: `average_precision` without its divisor.
 
     Parameters
     ----------
@@ -123,7 +164,10 @@ def precision_sums(relevance: np.ndarray, cutoffs: tuple[int, ...]) -> list[np.n
 
 
 def best_discounted(at_least: np.ndarray, n: int) -> np.ndarray:
-    """DCG@n of the best order, of how many clips have each gain or more: gain g counts g times.
+    """IDCG@N: DCG@N of the best order.
+
+    A clip of gain g counts in g rows of `at_least`, each of which has its clips at the first ranks. So
+    IDCG@N = sum over g of the sum over k = 1 .. min(N, at_least(g)) of 1 / log2(1 + k).
 
     Parameters
     ----------
@@ -147,7 +191,7 @@ def best_discounted(at_least: np.ndarray, n: int) -> np.ndarray:
 
 
 def recall(found: np.ndarray, exact: np.ndarray, n: int) -> np.ndarray:
-    """Share of the first n exact results of each query that are among the first n found, in any order.
+    """Recall of an approximate search: the share of the first n exact results among the first n found.
 
     Parameters
     ----------

@@ -1,20 +1,20 @@
-"""Two systems' scores of the same queries: by how much they differ, and how surely.
+"""Paired scores of two systems: difference, bootstrap, permutation test, and Holm's correction.
 
-The queries are drawn anew, as in `statistics`: the unit is a query or, where `groups` are given, all queries
-of one group.
+The queries are resampled as in `intervals`: the unit is a query or, where `groups` are given, all queries of
+one group.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from sss_lib.evaluation.intervals import Design, Means, require_options
 from sss_lib.evaluation.queries import Queries
-from sss_lib.evaluation.resampling import Design, Means, require_options
 
 
 @dataclass(frozen=True)
 class Paired:
-    """How much better one system is than another on the same queries.
+    """Difference of two systems' means over the same queries, with its interval and p-value.
 
     Attributes
     ----------
@@ -22,11 +22,11 @@ class Paired:
         Mean of the first minus mean of the second.
     ci_low, ci_high : float
     p : float
-        Two-sided: how often a draw is on the other side of no difference, twice. Of a few pairs it is too
-        small: where nothing differs it is below 0.05 in 20 % of cases with three pairs, in 8 % with eight to
-        twelve. `paired_permutation` holds with any number.
+        Two-sided, by the bootstrap: 2 (min(draws <= 0, draws >= 0) + 1) / (draws + 1). Too small with few
+        pairs: without any difference it is below 0.05 in 20 % of cases with three pairs, in 8 % with eight
+        to twelve. `paired_permutation` holds with any number.
 
-    The interval and p are nan where all pairs are of one unit: nothing tells how another would have done.
+    The interval and p are nan where all pairs are of one unit.
     """
 
     difference: float
@@ -44,22 +44,26 @@ def paired_bootstrap(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> Paired:
-    """Mean difference of two systems' scores on the same queries, with its interval and a p-value.
+    """Mean difference of two systems' scores on the same queries, with its interval and p-value.
 
     Parameters
     ----------
     scores_a, scores_b : np.ndarray [shape=(n_queries,)]
         A query that is nan in either is left out.
     groups : np.ndarray [shape=(n_queries,), dtype=int], optional
-        Queries that are drawn together.
+        Queries that are drawn together, such as those of an uploader.
     n_draws, confidence, seed
-        As in `statistics.bootstrap_intervals`.
+        As in `intervals.bootstrap_intervals`.
 
     Examples
     --------
     >>> found = paired_bootstrap(np.array([0.5, 0.6, 0.7]), np.array([0.4, 0.5, 0.6]))
     >>> round(found.difference, 9)
     0.1
+
+    References
+    ----------
+    Efron and Tibshirani (1993), An Introduction to the Bootstrap, chapters 13 and 16.
     """
     require_options(n_draws, confidence)
     design, means = _one_mean(scores_a, scores_b, groups)
@@ -77,7 +81,7 @@ def macro_difference(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> Paired:
-    """Difference of two macro means over the same class-wise queries, with its interval and a p-value.
+    """Difference of two macro means over the same class-wise queries, with its interval and p-value.
 
     Parameters
     ----------
@@ -86,7 +90,7 @@ def macro_difference(
     label, query : np.ndarray [shape=(n_queries,), dtype=int]
         Class and clip of each query.
     groups, n_draws, confidence, seed
-        As in `statistics.bootstrap_intervals`.
+        As in `intervals.bootstrap_intervals`.
 
     Examples
     --------
@@ -116,17 +120,29 @@ def paired_permutation(
     n_draws: int = 2000,
     seed: int = 0,
 ) -> float:
-    """Two-sided p-value of a mean difference: how often it is as large if each pair's order were a coin's.
+    """Two-sided p-value of a mean difference by the paired permutation test.
 
-    All orders are tried if they are no more than `n_draws`; else as many are drawn, and the observed one is
-    counted among them, so that p is never 0.
+    Each permutation flips the sign of each unit's differences at random: p = #(|mean| >= |observed|) / all.
+    All 2^units permutations are tried if they are no more than `n_draws`. Else n_draws are drawn, and the
+    observed one is added: p = (# + 1) / (n_draws + 1) is never 0.
+
+    Parameters
+    ----------
+    scores_a, scores_b, groups
+        As in `paired_bootstrap`.
+    n_draws, seed : int
 
     Examples
     --------
-    Of the eight ways to turn three equal differences, two are as extreme: all one way, or all the other.
+    Of the eight signs of three equal differences, two are as extreme: all plus, and all minus.
 
     >>> paired_permutation(np.array([0.5, 0.6, 0.7]), np.array([0.4, 0.5, 0.6]))
     0.25
+
+    References
+    ----------
+    Good (2005), Permutation, Parametric and Bootstrap Tests of Hypotheses, section 3.2; Smucker, Allan and
+    Carterette (2007), A comparison of statistical significance tests for information retrieval, CIKM.
     """
     require_options(n_draws)
     design, means = _one_mean(scores_a, scores_b, groups)
@@ -134,14 +150,26 @@ def paired_permutation(
 
 
 def holm(p: np.ndarray) -> np.ndarray:
-    """Holm's correction: p-values such that any below alpha is a find with error rate alpha over them all.
+    """Holm's correction of p-values: all below alpha may be rejected with a family-wise error of alpha.
 
-    nan stays, and doesn't count as a test.
+    The i-th smallest of m becomes max over j <= i of min(1, (m - j + 1) p_(j)). nan stays, and doesn't count.
+
+    Parameters
+    ----------
+    p : np.ndarray [shape=(n_tests,)]
+
+    Returns
+    -------
+    np.ndarray [shape=(n_tests,)]
 
     Examples
     --------
     >>> holm(np.array([0.01, 0.04, 0.03, np.nan]))
     array([0.03, 0.06, 0.06,  nan])
+
+    References
+    ----------
+    Holm (1979), A simple sequentially rejective multiple test procedure, Scand. J. Statistics 6.
     """
     p = np.asarray(p, float)
     adjusted = np.full(len(p), np.nan)

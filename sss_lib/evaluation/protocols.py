@@ -38,8 +38,8 @@ class Protocol:
     counts_unanswerable : bool
         Whether AP of a query with R = 0 is 0, rather than left out of every mean. Its R1 always is.
     pre_normalize : bool
-        Whether embeddings must have unit length before PCA (`processing.process`). Scores don't
-        see it: it says which variant of a model reproduces the protocol to the end.
+        Whether embeddings must have unit length before PCA (`processing.process`). It changes no score: it
+        says which variant of a model belongs to the protocol.
 
     Examples
     --------
@@ -76,10 +76,11 @@ class Protocol:
 STANDARD = Protocol("standard")
 PAPER = Protocol("paper", "min(N, n_c)", "N", rank_base=0, counts_unanswerable=True, pre_normalize=True)
 NAMED = {protocol.name: protocol for protocol in (STANDARD, PAPER)}
+PROTOCOLS = tuple(NAMED)
 
 
 def named(protocol: str | Protocol) -> Protocol:
-    """Protocol of a name; a Protocol is returned as it is.
+    """Protocol of a name; a Protocol is returned unchanged.
 
     Examples
     --------

@@ -1,7 +1,10 @@
-"""What each query scored, before any mean: AP@N, R1 and NDCG@N by query and class."""
+"""Records of what each query scored, before any mean: AP@N, R1 and NDCG@N by query and class.
+
+The file isn't called per_query: the package offers the function of that name.
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
 import numpy as np
@@ -16,7 +19,7 @@ Key = tuple[str, int | None]
 
 @dataclass(frozen=True)
 class Queries:
-    """Queries of one kind, and what counts for them; `PerQuery` and `GradedPerQuery` add what they scored.
+    """Queries of one kind; `PerQuery` and `GradedPerQuery` add what they scored.
 
     Attributes
     ----------
@@ -33,11 +36,11 @@ class Queries:
     n_relevant: np.ndarray
 
     def at(self, places: np.ndarray, label: np.ndarray) -> Self:
-        """Queries in these places, under other classes."""
+        """Queries in these places, with other classes."""
 
         def pick(value: Any) -> Any:
             if isinstance(value, dict):
-                return {n: values[places] for n, values in value.items()}
+                return {key: values[places] for key, values in value.items()}
             return value[places] if isinstance(value, np.ndarray) else value
 
         picked = {one.name: pick(getattr(self, one.name)) for one in fields(self)}
@@ -60,6 +63,8 @@ class PerQuery(Queries):
         Larger `n_relevant` are given as this number.
     relevance : str
         Name of the rule of what counts.
+    others : dict of Key to np.ndarray
+        Values of further measures.
     """
 
     precision_sums: dict[int, np.ndarray]
@@ -67,9 +72,10 @@ class PerQuery(Queries):
     any_class: bool = False
     counted_up_to: int | None = None
     relevance: str = "class"
+    others: dict[Key, np.ndarray] = field(default_factory=dict)
 
     def scores(self, protocol: str | Protocol) -> dict[Key, np.ndarray]:
-        """AP@N and R1 under a protocol, by (metric, cutoff); nan for what R = 0 leaves out."""
+        """AP@N, R1 and further measures under a protocol, by (metric, cutoff); nan where R = 0 has none."""
         protocol = protocols.named(protocol)
         denominator = protocol.denominator_of(self.any_class)
         if denominator == "R" and self.counted_up_to is not None:
@@ -85,26 +91,24 @@ class PerQuery(Queries):
             of_query["MAP", n] = np.where(answerable, sums / divisor, otherwise)
         first = self.first_rank - 1 + protocol.rank_base
         of_query["MR1", None] = np.where(answerable, first, np.nan)
-        return of_query
+        return of_query | {key: np.where(answerable, one, otherwise) for key, one in self.others.items()}
 
     def conventions(self, protocol: str | Protocol) -> dict[Key, tuple[str, int | None]]:
         """What AP@N is divided by and the rank that R1 begins at, by (metric, cutoff)."""
         protocol = protocols.named(protocol)
         divided: dict[Key, tuple[str, int | None]]
         divided = {("MAP", n): (protocol.denominator_of(self.any_class), None) for n in self.precision_sums}
-        return {**divided, ("MR1", None): ("", protocol.rank_base)}
+        return {**divided, ("MR1", None): ("", protocol.rank_base), **dict.fromkeys(self.others, ("", None))}
 
 
 @dataclass(frozen=True)
 class GradedPerQuery(Queries):
-    """NDCG@N of every query: gains by rank k, each over log2(1 + k), over the most that they could sum to.
-
-    Any gain above 0 is relevant.
+    """NDCG@N of every query; any gain above 0 is relevant.
 
     Attributes
     ----------
     gain_sums, most : dict of int to np.ndarray
-        By cutoff: DCG@N, and that of the best order.
+        By cutoff: DCG@N, and IDCG@N.
     relevance : str
     """
 
@@ -170,7 +174,7 @@ def column(metric: str, n: int | None) -> str:
 def read_queries(
     table: pd.DataFrame, fnames: Sequence[str], labels: Sequence[str], *, relevance: str = "class"
 ) -> tuple[PerQuery, PerQuery]:
-    """Per-query results (class_wise, micro) from the table that `queries_table` made.
+    """Per-query results (class_wise, micro) from the table of `queries_table`, without further measures.
 
     Parameters
     ----------
@@ -191,8 +195,8 @@ def read_queries(
     if unknown:
         raise ValueError(f"queries of class {unknown[0]!r}, which is not among the {len(labels)} labels")
     if relevance not in set(table["relevance"]):
-        there = ", ".join(map(repr, table["relevance"].unique()))
-        raise ValueError(f"no queries by relevance {relevance!r}: there are those by {there}")
+        available = ", ".join(map(repr, table["relevance"].unique()))
+        raise ValueError(f"no queries by relevance {relevance!r}: the table has {available}")
     table = table[(table["protocol"] == protocols.STANDARD.name) & (table["relevance"] == relevance)]
     table = table[table["fname"].isin(list(row_of))]
     cutoffs = [int(name[3:]) for name in table if name.startswith("AP@")]

@@ -1,14 +1,14 @@
-"""Which results count for a query, and how much.
+"""Relevance: which results count for a query, and how much.
 
-Five rules, all read off one label matrix with ancestors (a dog's bark is also Dog and Animal):
+Five rules, from one label matrix with ancestors (a dog's bark is also Dog and Animal):
 
 - "class": class by class, a result counts if it has the query's class; micro, if it shares any class.
-- "leaf": the same, with the leaves of the ontology alone: two clips that share but Animal share nothing.
+- "leaf": the same, with the leaves of the ontology alone: two clips that only share Animal share nothing.
 - "any": a result counts if it shares any class, at every level.
-- "graded": as "any", and the more specific what is shared, the more it counts: its gain is the depth of the
-  deepest shared class in the ontology, a root's being 1. Scored by NDCG@N.
-- "class without uploader" (or another column of the clips): results by the query's own uploader are taken out
-  of its corpus, so that finding the recording session again earns nothing.
+- "graded": as "any", with the depth of the deepest shared class in the ontology as gain; a root has 1. Scored
+  by NDCG@N.
+- "class without uploader" (or another column of the clips): clips by the query's uploader are excluded from
+  its corpus, so that retrieving the same recording session earns nothing.
 """
 
 import itertools
@@ -27,7 +27,7 @@ KINDS = ("class", "leaf", "any", "graded")
 
 @dataclass(frozen=True)
 class Relevance:
-    """A rule of what counts.
+    """A relevance rule.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class Relevance:
     weights : np.ndarray [shape=(n_labels,), dtype=int], optional
         0 for a label that doesn't count; its depth where gains are graded. All count if not given.
     groups : np.ndarray [shape=(n_clips,), dtype=int], optional
-        Results of the query's own group are taken out of its corpus.
+        Clips of the query's group are excluded from its corpus.
     excluded : str
         What the groups are, such as "uploader".
     """
@@ -59,7 +59,7 @@ class Relevance:
         return self.weights
 
     def counted(self, label_matrix: object) -> scipy.sparse.csr_array:
-        """Label matrix with the labels that count alone; see `as_label_matrix`."""
+        """Label matrix without the labels that don't count; see `as_label_matrix`."""
         matrix = as_label_matrix(label_matrix)
         if self.weights is None:
             return matrix
@@ -78,7 +78,7 @@ def define(
     parents: Mapping[str, Sequence[str]] | None = None,
     exclude: pd.Series | None = None,
 ) -> Relevance:
-    """Rule of a kind for the labels of a collection.
+    """Relevance rule of a kind for the labels of a collection.
 
     Parameters
     ----------
@@ -89,8 +89,8 @@ def define(
     parents : mapping of str to sequence of str, optional
         Parents of each class; by default those of FSD50K. A label that isn't in it is a root and a leaf.
     exclude : pd.Series [n_clips], optional
-        A column of the clips, such as uploader: a result with the query's own value doesn't count. Where it
-        is empty, nothing is known and only the query itself is left out.
+        A column of the clips, such as uploader: a result with the query's value is excluded. A clip without
+        a value excludes itself only.
 
     Examples
     --------
@@ -115,7 +115,14 @@ def define(
 
 
 def definitions(labels: Sequence[str], clips: pd.DataFrame, exclude: str | None = None) -> list[Relevance]:
-    """Every rule for a collection, and where a column tells clips' origins, the first without the own ones.
+    """Every rule for a collection; given a column with origins, also "class" without the query's own.
+
+    Parameters
+    ----------
+    labels : sequence of str
+    clips : pd.DataFrame
+    exclude : str, optional
+        The column, such as uploader. It adds no rule where no two clips share a value.
 
     Raises
     ------
@@ -174,7 +181,7 @@ def depths(labels: Sequence[str], parents: Mapping[str, Sequence[str]]) -> np.nd
 
 
 def origins(clips: pd.DataFrame, column: str | None = "uploader") -> np.ndarray | None:
-    """Number of each clip's origin, int [n_clips]; None where no column tells that any two clips share one.
+    """Number of each clip's origin, int [n_clips]; None without the column, or where no two clips share one.
 
     Examples
     --------
@@ -215,7 +222,7 @@ def as_label_matrix(labels: object) -> scipy.sparse.csr_array:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Every clip queries once for each of its classes: the class-wise queries.
+    """Class-wise queries: every clip, once for each of its classes.
 
     Attributes
     ----------
@@ -322,3 +329,27 @@ def label_sets(label_matrix: scipy.sparse.csr_array) -> tuple[scipy.sparse.csr_a
     keys = [indices[start:end].tobytes() for start, end in itertools.pairwise(indptr)]
     of_clip = pd.factorize(pd.Series(keys, dtype=object))[0]
     return label_matrix[np.unique(of_clip, return_index=True)[1]], of_clip
+
+
+def gain_counts(
+    label_matrix: scipy.sparse.csr_array, relevant: Relevance, *, at_most: int | None = None
+) -> np.ndarray:
+    """How many clips have a gain of 1 or more for each clip, of 2 or more, and so on.
+
+    Parameters
+    ----------
+    label_matrix : scipy.sparse.csr_array [shape=(n_clips, n_labels), dtype=bool]
+    relevant : Relevance
+        Graded.
+    at_most : int, optional
+        As in `n_sharing_any`.
+
+    Returns
+    -------
+    np.ndarray [shape=(largest gain, n_clips), dtype=int]
+    """
+    counts = []
+    for gain in range(1, int(relevant.gains.max(initial=1)) + 1):
+        at_least = as_label_matrix(label_matrix.multiply(relevant.gains >= gain))
+        counts.append(n_sharing_any(at_least, at_most=at_most, groups=relevant.groups))
+    return np.array(counts)

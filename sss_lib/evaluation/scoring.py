@@ -1,20 +1,23 @@
-"""One pass over a ranking: what every query scores, class-wise and micro, some queries after the other."""
+"""What every query scores, class-wise and micro, in one pass over a ranking."""
 
 import functools
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import scipy.sparse
 
-from sss_lib.evaluation import measures, relevance
-from sss_lib.evaluation.queries import GradedPerQuery, PerQuery, Scored
-from sss_lib.evaluation.relevance import Relevance
-from sss_lib.processing.processing import require_finite
-from sss_lib.search import naming as methods
+from sss_lib.evaluation import measures as formulas
+from sss_lib.evaluation.first_ranks import first_ranks
+from sss_lib.evaluation.hits import relevant_results
+from sss_lib.evaluation.measures import Measure
+from sss_lib.evaluation.queries import GradedPerQuery, Key, PerQuery, Scored
+from sss_lib.evaluation.relevance import Pairs, Relevance, class_pairs, gain_counts, n_sharing_any
+from sss_lib.processing.checks import require_finite
 from sss_lib.search.exact import best
+from sss_lib.search.naming import parse
 from sss_lib.search.rank import rank
 from sss_lib.search.ranking import Ranking, blocks, in_threads, query_rows
-from sss_lib.search.similarity import BLOCKS, Keys, Similarities
+from sss_lib.search.similarity import BLOCKS, Similarities
 
 
 def per_query(
@@ -27,15 +30,13 @@ def per_query(
     relevant: Relevance | None = None,
     count_all: bool = False,
     queries: np.ndarray | None = None,
+    measures: Mapping[str, Measure] | None = None,
     at_a_time: tuple[int, int] = BLOCKS,
 ) -> tuple[Scored, Scored]:
-    """AP@N and R1 (graded: NDCG@N) of every query, class-wise and micro, in one pass over one ranking.
+    """AP@N and R1 (graded: NDCG@N) of every query, class-wise and micro.
 
-    R1 needs no full ranking: a first hit within the ranking is read off; for the other queries the
-    results that score higher than the best relevant one are counted. An approximate search has no full
-    ranking: beyond what it returned, the exact one goes on with the clips that are left. Where no ranking is
-    given, an exact one is made for a few queries at a time and not kept, so that memory is bounded however
-    many clips there are.
+    Without a ranking, an exact one is made for a few queries at a time and not kept: memory doesn't grow with
+    the number of results. R1 needs no full ranking: `first_ranks` counts where a ranking holds no hit.
 
     Parameters
     ----------
@@ -43,17 +44,19 @@ def per_query(
         Clip embeddings.
     label_matrix : scipy.sparse.csr_array [shape=(n_clips, n_labels), dtype=bool]
     search : str
-        As of `search.rank`.
+        As in `search.rank`.
     cutoffs : tuple of int
     ranking : Ranking, optional
         Of all clips by the queries; made here if not given.
     relevant : Relevance, optional
         What counts, from `relevance.define`; by default "class".
     count_all : bool
-        Whether micro queries' relevant clips are counted beyond the largest cutoff. Only a protocol that
-        divides by R needs it.
+        Whether the relevant clips of micro queries are counted beyond the largest cutoff. Only a protocol
+        that divides by R needs it.
     queries : np.ndarray [shape=(n_queries,), dtype=int], optional
-        Rows of the clips that query, in order: a sample, for instance. By default all.
+        Rows of the clips that query, in order, such as a sample. By default all.
+    measures : mapping of str to callable, optional
+        Further measures by name; see `measures`.
     at_a_time : tuple of int
         Queries and clips that are compared at a time. They bound the memory and change no result.
 
@@ -67,10 +70,8 @@ def per_query(
     ValueError
         If the embeddings, the labels and the ranking are not of the same clips, or a query is none of them.
     """
-    relevant = relevant or Relevance()
+    relevant, method = relevant or Relevance(), parse(search)
     label_matrix = relevant.counted(label_matrix)
-    method = methods.parse(search)
-    require_finite(x, "embeddings")
     if len(x) != label_matrix.shape[0]:
         raise ValueError(
             f"{len(x)} embeddings don't match {label_matrix.shape[0]} labelled clips: "
@@ -78,93 +79,144 @@ def per_query(
         )
     if not cutoffs or min(cutoffs) < 1:
         raise ValueError(f"cutoffs={cutoffs}: give at least one, none below 1")
-    rows = query_rows(queries, len(x))
+    if measures and relevant.kind == "graded":
+        raise ValueError(f"{', '.join(measures)}: graded relevance is scored by NDCG alone")
+    rows, n = query_rows(queries, len(x)), max(cutoffs)
     if (np.diff(rows) < 1).any():
         raise ValueError("queries are not in row order, each once: give np.unique(queries)")
-    if ranking is None and not method.is_exact:
-        ranking = rank(x, search, max(cutoffs), rows, groups=relevant.groups)
     if ranking is not None:
-        _require_fit(ranking, rows, len(x), max(cutoffs), relevant, complete=method.is_exact)
-    pairs = relevance.class_pairs(label_matrix, relevant.groups, rows)
-    labelled, starts, place = np.unique(pairs.query, return_index=True, return_inverse=True)
+        require_finite(x, "embeddings")  # else the search checks them
+    elif not method.is_exact:
+        ranking = rank(x, search, n, rows, groups=relevant.groups)
+    if ranking is not None:
+        _require_fit(ranking, rows, len(x), n, relevant, complete=method.is_exact)
+    pairs = class_pairs(label_matrix, relevant.groups, rows)
     similarities = functools.cache(lambda: Similarities(x, method.exact, relevant.groups))
-    n, ends = max(cutoffs), np.append(starts, len(pairs.query))
-
-    def of_block(block: slice) -> list[np.ndarray]:
-        clips, own = labelled[block], slice(ends[block.start], ends[block.stop])
-        if ranking is None:
-            neighbours, _ = best(similarities(), clips, min(n, len(x) - 1), width=at_a_time[1])
-        else:
-            neighbours = ranking.neighbours[np.searchsorted(rows, clips)]
-        hits = _hits(label_matrix, neighbours, place[own] - block.start, pairs.label[own])
-        begins = starts[block] - own.start
-        if relevant.kind == "graded":
-            gains = (hits * relevant.gains.astype(np.uint8)[pairs.label[own]][:, None]).astype(np.uint8)
-            return [_discounted(np.maximum.reduceat(gains, begins, axis=0), cutoffs)]
-        any_hits = np.logical_or.reduceat(hits, begins, axis=0)
-        return [
-            *(np.array(measures.precision_sums(h, tuple(cutoffs))) for h in (hits, any_hits)),
-            *(measures.first_relevant_rank(h) for h in (hits, any_hits)),
-        ]
-
     if ranking is None:
-        similarities()
-    places = blocks(np.arange(len(labelled)), at_a_time[0])
-    pieces = [slice(block[0], block[-1] + 1) for block in places] or [slice(0, 0)]
-    found = [np.concatenate(part, axis=-1) for part in zip(*in_threads(of_block, pieces), strict=True)]
-    alone = np.full(len(labelled), -1)
+        similarities()  # once, before there are threads
+    scoring = _Scoring(
+        label_matrix, relevant, pairs, tuple(cutoffs), similarities, rows, ranking, method.is_exact, at_a_time
+    )
     if relevant.kind == "graded":
-        at_least = gain_counts(label_matrix, relevant, at_most=n)[:, labelled]
-        most = {n: measures.best_discounted(at_least, n) for n in cutoffs}
-        gain_sums = dict(zip(cutoffs, *found, strict=True))
-        micro: Scored = GradedPerQuery(labelled, alone, at_least[0], gain_sums, most, relevance=relevant.name)
-        return micro.at(place, pairs.label), micro
-
-    sums, any_sums, first, any_first = found
-    up_to = None if count_all else n
-    n_any = relevance.n_sharing_any(label_matrix, at_most=up_to, groups=relevant.groups)[labelled]
-    missing = np.flatnonzero((first == 0) & (pairs.n_relevant > 0))
-    if len(missing):
-        asked = pairs.query[missing], pairs.label[missing]
-        first[missing], keys, clip = _count_first_ranks(similarities(), label_matrix, *asked, at_a_time)
-        if ranking is not None:
-            returned = ranking.neighbours[np.searchsorted(rows, asked[0])]
-            if method.is_exact:
-                first[missing] = np.maximum(first[missing], 1 + np.count_nonzero(returned >= 0, axis=1))
-            else:
-                first[missing] += _n_ranked_below(similarities(), asked[0], returned, keys, clip)
-    # The first result that shares any class is the first of those that share each.
-    any_missing = (any_first == 0) & (n_any > 0)
-    earliest = np.minimum.reduceat(np.where(first > 0, first, len(x)), starts)
-    any_first[any_missing] = earliest[any_missing]
-
-    def result(
-        query: np.ndarray,
-        label: np.ndarray,
-        n_relevant: np.ndarray,
-        sums: np.ndarray,
-        first: np.ndarray,
-        **more: Any,
-    ) -> PerQuery:
-        by_cutoff = dict(zip(cutoffs, sums, strict=True))
-        return PerQuery(query, label, n_relevant, by_cutoff, first, relevance=relevant.name, **more)
-
-    micro = result(labelled, alone, n_any, any_sums, any_first, any_class=True, counted_up_to=up_to)
+        return scoring.graded()
+    class_wise, micro = scoring.binary(None if count_all else n, measures or {})
     if relevant.kind == "any":
-        return micro.at(place, pairs.label), micro
-    return result(pairs.query, pairs.label, pairs.n_relevant, sums, first), micro
+        return micro.at(scoring.row, pairs.label), micro
+    return class_wise, micro
 
 
-def _discounted(gains: np.ndarray, cutoffs: tuple[int, ...]) -> np.ndarray:
-    return np.array([measures.discounted(gains, n) for n in cutoffs])
+class _Scoring:
+    """Class-wise queries and their results: from a ranking, or searched for some clips after the other.
+
+    Attributes
+    ----------
+    clips : np.ndarray [shape=(n_clips_that_query,), dtype=int]
+    starts : np.ndarray [shape=(n_clips_that_query,), dtype=int]
+        Where the queries of each clip begin.
+    row : np.ndarray [shape=(n_queries,), dtype=int]
+        Position in `clips` of each query.
+    """
+
+    def __init__(
+        self,
+        label_matrix: scipy.sparse.csr_array,
+        relevant: Relevance,
+        pairs: Pairs,
+        cutoffs: tuple[int, ...],
+        similarities: Callable[[], Similarities],
+        rows: np.ndarray,
+        ranking: Ranking | None,
+        is_exact: bool,
+        at_a_time: tuple[int, int],
+    ):
+        self.label_matrix, self.relevant, self.pairs, self.cutoffs = label_matrix, relevant, pairs, cutoffs
+        self.similarities, self.rows, self.ranking = similarities, rows, ranking
+        self.is_exact, self.at_a_time = is_exact, at_a_time
+        self.clips, self.starts, self.row = np.unique(pairs.query, return_index=True, return_inverse=True)
+
+    def neighbours(self, clips: np.ndarray) -> np.ndarray:
+        """Results of some of the clips."""
+        if self.ranking is not None:
+            return self.ranking.neighbours[np.searchsorted(self.rows, clips)]
+        n = min(max(self.cutoffs), self.label_matrix.shape[0] - 1)
+        return best(self.similarities(), clips, n, width=self.at_a_time[1])[0]
+
+    def measured(self, of_hits: Callable) -> list[np.ndarray]:
+        """What a function gives for all queries, from the hits of some clips' queries after the other.
+
+        It takes the hits of consecutive queries, the slices of the queries and of the clips that they are,
+        and where each clip's queries begin among them.
+        """
+        ends = np.append(self.starts, len(self.pairs.query))
+
+        def of_block(block: slice) -> list[np.ndarray]:
+            own = slice(ends[block.start], ends[block.stop])
+            row, label = self.row[own] - block.start, self.pairs.label[own]
+            hits = relevant_results(self.label_matrix, self.neighbours(self.clips[block]), row, label)
+            return of_hits(hits, own, block, self.starts[block] - own.start)
+
+        places = blocks(np.arange(len(self.clips)), self.at_a_time[0])
+        pieces = [slice(block[0], block[-1] + 1) for block in places] or [slice(0, 0)]
+        return [np.concatenate(part) for part in zip(*in_threads(of_block, pieces), strict=True)]
+
+    def graded(self) -> tuple[GradedPerQuery, GradedPerQuery]:
+        """NDCG@N: the gain of a result is that of the most specific class that it shares."""
+        weights = self.relevant.gains.astype(np.uint8)
+
+        def dcg(hits: np.ndarray, own: slice, block: slice, begins: np.ndarray) -> list[np.ndarray]:
+            gains = np.maximum.reduceat(hits * weights[self.pairs.label[own]][:, None], begins, axis=0)
+            return [formulas.discounted(gains, n) for n in self.cutoffs]
+
+        sums = dict(zip(self.cutoffs, self.measured(dcg), strict=True))
+        at_least = gain_counts(self.label_matrix, self.relevant, at_most=max(self.cutoffs))[:, self.clips]
+        most = {n: formulas.best_discounted(at_least, n) for n in self.cutoffs}
+        no_class = np.full(len(self.clips), -1)
+        micro = GradedPerQuery(self.clips, no_class, at_least[0], sums, most, relevance=self.relevant.name)
+        return micro.at(self.row, self.pairs.label), micro
+
+    def binary(self, up_to: int | None, measures: Mapping[str, Measure]) -> tuple[PerQuery, PerQuery]:
+        """AP@N, R1 and further measures: class-wise, and where any shared class counts."""
+        pairs, cutoffs, name = self.pairs, self.cutoffs, self.relevant.name
+        n_any = n_sharing_any(self.label_matrix, at_most=up_to, groups=self.relevant.groups)[self.clips]
+        keys: list[Key] = [(one, n) for one in measures for n in cutoffs]
+
+        def of_hits(hits: np.ndarray, own: slice, block: slice, begins: np.ndarray) -> list[np.ndarray]:
+            any_hits = np.logical_or.reduceat(hits, begins, axis=0)
+            found = []
+            for of_kind, n_relevant in ((hits, pairs.n_relevant[own]), (any_hits, n_any[block])):
+                found += [formulas.first_relevant_rank(of_kind), *formulas.precision_sums(of_kind, cutoffs)]
+                found += [measures[one](of_kind, n_relevant, n) for one in measures for n in cutoffs]
+            return found
+
+        found = self.measured(of_hits)
+        half = len(found) // 2
+        (first, *of_class), (any_first, *of_any) = found[:half], found[half:]
+        missing = np.flatnonzero((first == 0) & (pairs.n_relevant > 0))
+        if len(missing):
+            query, label = pairs.query[missing], pairs.label[missing]
+            returned = None if self.ranking is None else self.neighbours(query)
+            where = self.similarities(), self.label_matrix, query, label, returned
+            first[missing] = first_ranks(*where, is_exact=self.is_exact, at_a_time=self.at_a_time)
+        # The first result that shares any class is the first of those that share each.
+        earliest = np.minimum.reduceat(np.where(first > 0, first, self.label_matrix.shape[0]), self.starts)
+        any_first = np.where((any_first == 0) & (n_any > 0), earliest, any_first)
+        (sums, others), (any_sums, any_others) = (
+            (dict(zip(cutoffs, one, strict=False)), dict(zip(keys, one[len(cutoffs) :], strict=True)))
+            for one in (of_class, of_any)
+        )
+        no_class = np.full(len(self.clips), -1)
+        return (
+            PerQuery(pairs.query, pairs.label, pairs.n_relevant, sums, first, False, None, name, others),
+            PerQuery(self.clips, no_class, n_any, any_sums, any_first, True, up_to, name, any_others),
+        )
 
 
 def _require_fit(
     ranking: Ranking, rows: np.ndarray, n_clips: int, n: int, relevant: Relevance, *, complete: bool
 ) -> None:
-    """Raise ValueError if a ranking is of other clips, too short, or holds results that are excluded.
+    """Raise ValueError if a ranking is of other clips, too short, or holds excluded results.
 
-    One that is not complete, of an approximate search, may lack results.
+    A ranking that isn't complete, by an approximate search, may lack results.
     """
     neighbours = ranking.neighbours
     if len(neighbours) != len(rows) or neighbours.shape[1] < min(n, n_clips - 1):
@@ -187,91 +239,3 @@ def _require_fit(
             f"{np.count_nonzero(neighbours < 0)} results of the ranking are left out: it excludes groups "
             f"that relevance {relevant.name!r} does not; rank again without groups"
         )
-
-
-def gain_counts(
-    label_matrix: scipy.sparse.csr_array, relevant: Relevance, *, at_most: int | None = None
-) -> np.ndarray:
-    """How many clips have a gain of 1 or more, of 2 or more, and so on: int [largest gain, n_clips]."""
-    counts = []
-    for gain in range(1, int(relevant.gains.max(initial=1)) + 1):
-        weighty = relevance.as_label_matrix(label_matrix.multiply(relevant.gains >= gain))
-        counts.append(relevance.n_sharing_any(weighty, at_most=at_most, groups=relevant.groups))
-    return np.array(counts)
-
-
-def _hits(
-    label_matrix: scipy.sparse.csr_array, neighbours: np.ndarray, place: np.ndarray, label: np.ndarray
-) -> np.ndarray:
-    """Whether each result of each class-wise query has its class: bool [n_pairs, n_results].
-
-    `place` is the row of `neighbours` that each query has, and `label` its class.
-    """
-    n_queries, n = neighbours.shape
-    classes, column = np.unique(label, return_inverse=True)
-    column_of = np.zeros(label_matrix.shape[1], np.int32)  # 0: a class that none queries with
-    column_of[classes] = np.arange(1, len(classes) + 1)
-    # Where the hits of a query and class begin, less where the query's results do; those of none go behind.
-    begins = np.full((n_queries, len(classes) + 1), len(label) * n)
-    begins[place, column + 1] = (np.arange(len(label)) - place) * n
-    hits = np.zeros(len(label) * n + n_queries * n, bool)
-    # Go through the classes of all results, one result after the other.
-    flat = neighbours.ravel()
-    starts = label_matrix.indptr[flat]
-    sizes = np.where(flat < 0, 0, label_matrix.indptr[flat + 1] - starts)
-    result = np.repeat(np.arange(len(flat)), sizes)
-    at = (starts - (np.cumsum(sizes) - sizes))[result] + np.arange(len(result))
-    row = np.repeat(np.arange(n_queries) * begins.shape[1], n)
-    hits[begins.ravel()[row[result] + column_of[label_matrix.indices[at]]] + result] = True
-    return hits[: len(label) * n].reshape(len(label), n)
-
-
-def _count_first_ranks(
-    similarities: Similarities,
-    label_matrix: scipy.sparse.csr_array,
-    query: np.ndarray,
-    label: np.ndarray,
-    at_a_time: tuple[int, int],
-) -> tuple[np.ndarray, Keys, np.ndarray]:
-    """Rank from 1 of the first relevant result, its similarity, and the clip that it is."""
-    by_label = label_matrix.tocsc()
-    n_queries, width = at_a_time
-    key, rest = np.empty(len(query)), np.empty(len(query))
-    clip, n_before = np.empty(len(query), int), np.zeros(len(query), int)
-
-    def find_first(pairs: np.ndarray) -> None:
-        c = label[pairs[0]]
-        members = by_label.indices[by_label.indptr[c] : by_label.indptr[c + 1]]
-        columns, keys = best(similarities, query[pairs], 1, np.sort(members), width=width)
-        clip[pairs], key[pairs], rest[pairs] = columns[:, 0], keys[0][:, 0], keys[1][:, 0]
-
-    def count_before(rows: np.ndarray) -> None:
-        own = slice(*np.searchsorted(query, [rows[0], rows[-1] + 1]))
-        keys, at = (key[own], rest[own]), np.searchsorted(rows, query[own])
-        n_above, which, equal = similarities.compare(rows, at, keys, width)
-        # Of equal results, those before it in row order come before it.
-        earlier = which[equal < clip[own][which]]
-        n_before[own] = n_above + np.bincount(earlier, minlength=len(at))
-
-    by_class = np.split(np.argsort(label, kind="stable"), np.cumsum(np.bincount(label))[:-1])
-    in_threads(find_first, [block for pairs in by_class for block in blocks(pairs, n_queries)])
-    in_threads(count_before, blocks(np.unique(query), n_queries))
-    return 1 + n_before, (key, rest), clip
-
-
-def _n_ranked_below(
-    similarities: Similarities, query: np.ndarray, neighbours: np.ndarray, keys: Keys, clip: np.ndarray
-) -> np.ndarray:
-    """How many results of each query the exact search ranks below a clip: int [n_queries]."""
-    n = np.empty(len(query), int)
-
-    def count(at: np.ndarray) -> None:
-        found = neighbours[at]
-        (key, rest), (own, own_rest) = similarities.keys(query[at], np.maximum(found, 0)), keys
-        own, own_rest = own[at][:, None], own_rest[at][:, None]
-        same = (key == own) & (rest == own_rest) & (found > clip[at][:, None])
-        below = (key < own) | ((key == own) & (rest < own_rest)) | same
-        n[at] = np.count_nonzero(below & (found >= 0), axis=1)
-
-    in_threads(count, blocks(np.arange(len(query))))
-    return n

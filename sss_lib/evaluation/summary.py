@@ -1,11 +1,11 @@
-"""Rankings to scores: AP@N, R1 and NDCG@N of every query, and their means by class, family, macro and micro.
+"""Means of the queries' scores by class, family, macro and micro.
 
 Class-wise, every clip of class c queries, and a result is relevant if it has c. A class's value is the mean
 over its queries; macro is the mean over classes, a family's value the mean over its classes. Micro, every
 labelled clip queries once, and a result is relevant if it shares any class. `relevance` has other rules.
 
-What AP@N is divided by and where ranks begin is the protocol's: see `protocols`. A query with R = 0 has no
-answer: it's left out of every mean, and counted in `n_skipped`; but AP is 0 by protocol "paper".
+`protocols` says what AP@N is divided by and where ranks begin. A query with R = 0 has no answer: it's left
+out of every mean, and counted in `n_skipped`; by protocol "paper" its AP is 0.
 """
 
 from collections.abc import Mapping
@@ -16,28 +16,12 @@ import scipy.sparse
 
 from sss_lib.evaluation import protocols
 from sss_lib.evaluation import relevance as rules
-from sss_lib.evaluation.measures import average_precision, first_relevant_rank, ndcg
+from sss_lib.evaluation.measures import Measure
 from sss_lib.evaluation.protocols import Protocol
-from sss_lib.evaluation.queries import PerQuery, Scored, queries_table, read_queries
+from sss_lib.evaluation.queries import Scored
 from sss_lib.evaluation.relevance import Relevance
 from sss_lib.evaluation.scoring import per_query
 from sss_lib.search.ranking import Ranking
-
-__all__ = [
-    "PROTOCOLS",
-    "PerQuery",
-    "average_precision",
-    "evaluate",
-    "first_relevant_rank",
-    "levels",
-    "ndcg",
-    "per_query",
-    "queries_table",
-    "read_queries",
-    "summarise",
-]
-
-PROTOCOLS = tuple(protocols.NAMED)
 
 
 def evaluate(
@@ -50,6 +34,7 @@ def evaluate(
     protocol: str | Protocol = "standard",
     ranking: Ranking | None = None,
     relevant: str | Relevance = "class",
+    measures: Mapping[str, Measure] | None = None,
 ) -> pd.DataFrame:
     """MAP@N and MR1 (graded: NDCG@N) by class, family, macro and micro.
 
@@ -61,7 +46,7 @@ def evaluate(
     labels : list of str [n_labels]
     families : mapping of str to str, optional
         Label to family.
-    search, cutoffs, ranking
+    search, cutoffs, ranking, measures
         See `per_query`.
     protocol : str or Protocol
         "standard", "paper", or denominators and rank base of your own.
@@ -71,8 +56,8 @@ def evaluate(
     Returns
     -------
     pd.DataFrame
-        Columns metric (MAP, MR1 or NDCG), n (cutoff), level, name, value, n_queries, n_skipped, and the
-        conventions: denominator and rank_base where they matter, protocol, relevance.
+        Columns metric (MAP, MR1, NDCG or a further measure), n (cutoff), level, name, value, n_queries,
+        n_skipped, and the conventions: denominator and rank_base where they matter, protocol, relevance.
 
     Examples
     --------
@@ -100,6 +85,7 @@ def evaluate(
         ranking=ranking,
         relevant=rule,
         count_all=protocol.needs_all_relevant(),
+        measures=measures,
     )
     return summarise(*results, labels, families, protocol=protocol)
 
@@ -112,7 +98,20 @@ def summarise(
     *,
     protocol: str | Protocol = "standard",
 ) -> pd.DataFrame:
-    """Means of the queries' scores by class, family, macro and micro: the rows of `evaluate`."""
+    """Means of the queries' scores by class, family, macro and micro: the rows of `evaluate`.
+
+    Parameters
+    ----------
+    class_wise, micro : PerQuery or GradedPerQuery
+        From `per_query`.
+    labels, families, protocol
+        As in `evaluate`.
+
+    Returns
+    -------
+    pd.DataFrame
+        As `evaluate`.
+    """
     if len(labels) <= class_wise.label.max(initial=-1):
         raise ValueError(
             f"{len(labels)} labels don't name the {class_wise.label.max() + 1} columns of the label matrix"
@@ -146,7 +145,7 @@ def summarise(
 
 
 def levels(labels: list[str], families: Mapping[str, str] | None) -> list[tuple[str, str, np.ndarray]]:
-    """Level, name and the columns of the classes it averages: each class, each family, all (macro).
+    """Means over classes as (level, name, columns of their classes): each class, each family, macro.
 
     Examples
     --------

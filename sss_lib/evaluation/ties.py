@@ -13,7 +13,7 @@ from sss_lib.evaluation import relevance as rules
 from sss_lib.evaluation.queries import PerQuery
 from sss_lib.evaluation.relevance import Relevance
 from sss_lib.evaluation.scoring import per_query
-from sss_lib.search import naming as methods
+from sss_lib.search.naming import parse
 from sss_lib.search.rank import rank
 from sss_lib.search.ranking import Ranking, blocks, in_threads
 from sss_lib.search.similarity import Similarities
@@ -32,10 +32,9 @@ def bounds(
 ) -> tuple[Results, Results]:
     """Per-query results of the worst and the best order of results whose scores are equal.
 
-    Clips in another order would break ties otherwise, and score somewhere between these two. Among equal
-    results the worst order has the relevant ones last, the best first; those that a cutoff parts from their
-    equals may change places with them. R1 is left as it is. Only scores that are equal to the last bit are
-    tied: by cosine, rounding may part vectors of one direction and unlike length.
+    Any other order of the clips scores between these two. Among equal results the worst order has the
+    relevant ones last, the best first, also of results beyond the ranking that equal its last. R1 stays.
+    Scores are tied if they are equal to the last bit.
 
     Parameters
     ----------
@@ -65,7 +64,7 @@ def bounds(
     options: dict[str, Any] = {"search": search, "cutoffs": cutoffs, "ranking": ranking, "relevant": relevant}
     class_wise, micro = cast(Results, per_query(x, label_matrix, **options))
     counted = relevant.counted(label_matrix)
-    similarities = Similarities(x, methods.parse(search).exact, relevant.groups)
+    similarities = Similarities(x, parse(search).exact, relevant.groups)
     tied = _Tied(similarities, ranking.neighbours)
     both = []
     for queries, any_class in ((class_wise, relevant.kind == "any"), (micro, True)):
@@ -92,7 +91,7 @@ def _counts_for(
 
 
 class _Tied:
-    """Which results of each query have equal scores, and those beyond the ranking that equal its last."""
+    """Runs of equal scores in each ranking, and the clips beyond it that equal its last."""
 
     def __init__(self, similarities: Similarities, neighbours: np.ndarray):
         n = neighbours.shape[1]
@@ -121,7 +120,8 @@ class _Tied:
         neighbours, starts = self.neighbours[query], self.starts[query]
         n_queries, n = neighbours.shape
         hits = np.take_along_axis(counts, np.maximum(neighbours, 0), axis=1) & (neighbours >= 0)
-        # Number the groups of equal results through all queries, and count the members of each.
+        # Runs of equal results, numbered through all queries. In the worst order the last n_relevant places
+        # of a run are hits, in the best order the first.
         group = np.cumsum(starts.ravel()) - 1
         size = np.bincount(group)
         n_relevant = np.bincount(group, hits.ravel()).astype(int)
@@ -137,10 +137,10 @@ class _Tied:
 
 
 def duplicates(x: np.ndarray, fnames: Sequence[str], digests: Sequence[str] | None = None) -> pd.DataFrame:
-    """Clips that are in the corpus more than once: equal embeddings, or equal files.
+    """Clips with equal embeddings, or with equal files.
 
-    Duplicates find each other at once, which flatters a system if they share their labels; equal embeddings
-    of different sounds are ties that row order breaks.
+    Duplicates of the same labels retrieve each other and raise the scores; equal embeddings of different
+    sounds are ties that row order breaks.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Files that other tools read: TREC runs and qrels, and embeddings as npz.
+"""Exchange with other tools: TREC runs and qrels, and embeddings as npz.
 
 A query is named by its clip's fname or, class-wise, by fname|label. Names are percent-encoded, as TREC parts
 columns by spaces: `Keyboard_(musical)` stays, `a b` becomes `a%20b`.
@@ -9,7 +9,6 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 import numpy as np
-import pandas as pd
 import scipy.sparse
 
 from sss_lib.evaluation import relevance as rules
@@ -29,8 +28,8 @@ def write_run(
 ) -> None:
     """Write a ranking as a TREC run: query, Q0, clip, rank from 1, score, tag.
 
-    Tools sort by score and break ties each in its own way. So that they all see our order, the score is the
-    number of results that come after, and the similarity itself isn't written.
+    Tools sort by score and break ties each in its own way. So the score is the number of results behind,
+    and the similarity itself isn't written.
 
     Parameters
     ----------
@@ -62,13 +61,13 @@ def write_run(
 
 
 def read_run(path: str | Path, fnames: Sequence[str]) -> Ranking:
-    """Read the ranking of a TREC run, whoever wrote it; results of one query are in the order of their ranks.
+    """Read the ranking of a TREC run by any tool, for `metrics.evaluate`; results are ordered by their ranks.
 
     Parameters
     ----------
     path : str or Path
     fnames : sequence of str [n_clips]
-        They number the clips. Queries fname|label are taken by their fname.
+        Names of the rows. Queries fname|label are read as queries by fname.
 
     Returns
     -------
@@ -80,21 +79,31 @@ def read_run(path: str | Path, fnames: Sequence[str]) -> Ranking:
     ValueError
         If a clip isn't among the fnames, or a clip's class-wise queries have different results.
     """
-    run = _read(path, ["query", "q0", "clip", "rank", "score", "tag"])
+    lines = [line.split() for line in Path(path).read_text(encoding="utf-8").splitlines() if line.strip()]
+    for i, line in enumerate(lines, 1):
+        if len(line) != 6:
+            raise ValueError(f"line {i} of {path} has {len(line)} columns, not 6")
     row_of = {_encoded(fname): i for i, fname in enumerate(fnames)}
-    run["row"] = _rows(run["query"].str.split("|").str[0], row_of, path)
-    run["found"] = _rows(run["clip"], row_of, path)
-    run = run.astype({"rank": int, "score": float}).sort_values(["row", "query", "rank"], kind="stable")
-    results: dict = {}
-    for (row, _), own in run.groupby(["row", "query"], sort=False):
-        found = own["found"].to_numpy(), own["score"].to_numpy()
-        if not np.array_equal(results.setdefault(row, found)[0], found[0]):
-            raise ValueError(f"{path} has different results for the classes of {fnames[row]!r}: give one run")
-    n = max((len(found) for found, _ in results.values()), default=0)
+    results: dict[str, list[tuple[int, int, float]]] = {}
+    for query, _, clip, rank, score, _ in lines:
+        for name in (query.split("|")[0], clip):
+            if name not in row_of:
+                raise ValueError(
+                    f"{path} names {unquote(name)!r}, which is none of the {len(row_of)} clips: "
+                    "give all fnames"
+                )
+        results.setdefault(query, []).append((int(rank), row_of[clip], float(score)))
+    n = max(map(len, results.values()), default=0)
     neighbours = np.full((len(fnames), n), -1, np.int32)
     scores = np.full((len(fnames), n), np.nan, np.float32)
-    for row, (found, score) in results.items():
-        neighbours[row, : len(found)], scores[row, : len(found)] = found, score
+    done = set()
+    for query, found in results.items():
+        row = row_of[query.split("|")[0]]
+        own = np.array([clip for _, clip, _ in sorted(found)] + [-1] * (n - len(found)), np.int32)
+        if row in done and not np.array_equal(own, neighbours[row]):
+            raise ValueError(f"{path} has different results for the classes of {fnames[row]!r}: give one run")
+        done.add(row)
+        neighbours[row], scores[row, : len(found)] = own, [score for *_, score in sorted(found)]
     return Ranking(neighbours, scores, ties=f"as in {Path(path).name}")
 
 
@@ -139,32 +148,12 @@ def write_qrels(
     _write_lines(path, lines())
 
 
-def read_qrels(path: str | Path) -> pd.DataFrame:
-    """Read TREC qrels: columns query and label ("" where the query has none), fname, gain."""
-    qrels = _read(path, ["query", "zero", "clip", "gain"])
-    parts = [query.partition("|") for query in qrels["query"]]
-    columns = {
-        "query": [unquote(clip) for clip, *_ in parts],
-        "label": [unquote(label) for *_, label in parts],
-    }
-    return pd.DataFrame({**columns, "fname": qrels["clip"].map(unquote), "gain": qrels["gain"].astype(int)})
-
-
 def write_npz(path: str | Path, fnames: Sequence[str], x: np.ndarray) -> None:
     """Write clip embeddings for `numpy.load`: arrays fname [n_clips] and embedding [n_clips, dim]."""
     if len(fnames) != len(x):
         raise ValueError(f"{len(fnames)} fnames don't match {len(x)} embeddings: give each its own")
     with replacing(_with_suffix(path, ".npz")) as temporary:
         np.savez(temporary, fname=np.asarray(fnames, str), embedding=x)
-
-
-def read_npz(path: str | Path) -> tuple[list[str], np.ndarray]:
-    """Read fnames and clip embeddings that `write_npz` wrote."""
-    with np.load(path, allow_pickle=False) as arrays:
-        missing = [name for name in ("fname", "embedding") if name not in arrays]
-        if missing:
-            raise ValueError(f"{path} holds {', '.join(arrays)}, but no {missing[0]!r}")
-        return arrays["fname"].tolist(), arrays["embedding"]
 
 
 def _topics(
@@ -201,24 +190,6 @@ def _matrix_of(label_matrix: object, clips: list[str]) -> scipy.sparse.csr_array
 
 def _encoded(name: str) -> str:
     return quote(name, safe="()'&,;:+")
-
-
-def _rows(names: pd.Series, row_of: dict[str, int], path: str | Path) -> pd.Series:
-    rows = names.map(row_of)
-    if rows.isna().any():
-        unknown = unquote(names[rows.isna()].iloc[0])
-        raise ValueError(
-            f"{path} names {unknown!r}, which is none of the {len(row_of)} clips: give all fnames"
-        )
-    return rows.astype(int)
-
-
-def _read(path: str | Path, columns: list[str]) -> pd.DataFrame:
-    rows = [line.split() for line in Path(path).read_text(encoding="utf-8").splitlines() if line.strip()]
-    for i, row in enumerate(rows, 1):
-        if len(row) != len(columns):
-            raise ValueError(f"line {i} of {path} has {len(row)} columns, not {len(columns)}")
-    return pd.DataFrame(rows, columns=columns, dtype=object)
 
 
 def _write_lines(path: str | Path, lines: Iterator[str]) -> None:

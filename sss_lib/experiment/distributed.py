@@ -13,8 +13,9 @@ from sss_lib.evaluation import scoring
 from sss_lib.evaluation.queries import Scored
 from sss_lib.extraction.cluster import WAIT_S, connect, in_order, n_threads
 from sss_lib.extraction.processes import ProcessEndedError
-from sss_lib.search import index
 from sss_lib.search import naming as methods
+from sss_lib.search import timing
+from sss_lib.search.index import Index
 from sss_lib.search.rank import rank as rank_here
 from sss_lib.search.ranking import Ranking, blocks, query_rows
 
@@ -74,12 +75,12 @@ def rank_members(
     top_n: int = 150,
     *,
     client: "distributed.Client | None" = None,
-) -> tuple[index.Index, Ranking, index.Cost]:
-    """`index.rank_members`, whose exact search the workers of a cluster share; see `rank`."""
+) -> tuple[Index, Ranking, timing.Cost]:
+    """`timing.rank_members`, whose exact search the workers of a cluster share; see `rank`."""
     if client is None:
-        return index.rank_members(fnames, x, search, top_n)
+        return timing.rank_members(fnames, x, search, top_n)
     exactly = functools.partial(rank, client=client)
-    return index.rank_members(fnames, x, search, top_n, exactly=exactly, n_threads=n_threads(client))
+    return timing.rank_members(fnames, x, search, top_n, exactly=exactly, n_threads=n_threads(client))
 
 
 def per_query(

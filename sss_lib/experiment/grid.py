@@ -14,7 +14,7 @@ from sss_lib.evaluation import protocols
 from sss_lib.io.names import require_known
 from sss_lib.models import registry as models
 from sss_lib.models.spec import LONG, SHORT
-from sss_lib.processing.processing import AGGREGATIONS
+from sss_lib.processing.aggregation import AGGREGATIONS
 from sss_lib.search import approximate
 from sss_lib.search import naming as methods
 

@@ -26,7 +26,7 @@ def overview(scores: pd.DataFrame, *, protocol: str = "standard", relevance: str
     -------
     pd.DataFrame
         level, name, queries, and a column a metric, with intervals in brackets where there are some; of the
-        first metric also chance and ceiling, if the scores have them (`floors.add_bounds`).
+        first metric also chance and ceiling, if the scores have them (`bounds.add_bounds`).
 
     Raises
     ------
@@ -122,8 +122,8 @@ def by_relevance(scores: pd.DataFrame, n: int = 15, *, protocol: str = "standard
     -------
     pd.DataFrame
         The columns of `tables.SYSTEM`, and a column a rule. Best system first, between the ceiling and chance
-        if the scores have them (`floors.add_bounds`). Rules differ in the queries that have an answer: what
-        leaving out an uploader's clips costs is told by `statistics.losses`.
+        if the scores have them (`bounds.add_bounds`). Rules differ in the queries that have an answer: what
+        leaving out an uploader's clips costs is told by `comparisons.losses`.
     """
     found = scores[(scores["level"] == "macro") & (scores["protocol"] == protocol) & (scores["n"] == n)]
     rules = list(dict.fromkeys(found["relevance"]))

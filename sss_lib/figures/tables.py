@@ -62,9 +62,9 @@ def comparison(
     scores : pd.DataFrame
         Tidy scores of the systems that ran.
     chance : pd.DataFrame
-        Of the same dataset, from `floors.chance`.
+        Of the same dataset, from `bounds.chance`.
     ceiling : pd.DataFrame, optional
-        From `floors.ceiling`.
+        From `bounds.upper_bound`.
     cutoffs : tuple of int
     protocol : str, optional
         As in `select`.

@@ -26,7 +26,7 @@ class Run:
     neighbours : np.ndarray [shape=(n_clips, n), dtype=int32]
         Its ranking.
     cost : mapping
-        The fields of `index.Cost`.
+        The fields of `timing.Cost`.
     queries : PerQuery
         Class-wise results.
     """
@@ -96,8 +96,8 @@ def _row(
         found = value, lost.difference, lost.ci_low, lost.ci_high
         row |= dict(zip(_columns(cutoff), found, strict=True))
     cost, of_exact = run.cost, exact.cost
-    faster, faster_alone = (of_exact[name] / cost[name] for name in ("query_ms", "alone_ms"))
-    times = cost["build_s"], cost["query_ms"], faster, cost["alone_ms"], faster_alone
+    faster, faster_alone = (of_exact[name] / cost[name] for name in ("query_ms", "single_query_ms"))
+    times = cost["build_s"], cost["query_ms"], faster, cost["single_query_ms"], faster_alone
     return row | dict(zip(COLUMNS, (*times, cost["bytes_per_clip"]), strict=True))
 
 

@@ -17,7 +17,7 @@ from sss_lib.io import audio
 from sss_lib.listening import loudness
 from sss_lib.listening.study import Study, System
 from sss_lib.models import registry as models
-from sss_lib.processing import processing
+from sss_lib.processing.aggregation import aggregate
 
 MOST_BYTES = 32_000_000
 """Of an uploaded file: more than half a minute of 24-bit stereo at 96 kHz."""
@@ -131,7 +131,7 @@ def in_words(error: Exception) -> str:
 
 def _rank(study: Study, system: System, embedded: Future, n: int) -> list[tuple[int, float]]:
     frames = embedded.result()
-    clip = processing.aggregate(frames, np.array([0, len(frames)]), system.variant.aggregation)
+    clip = aggregate(frames, np.array([0, len(frames)]), system.variant.aggregation)
     query = study.store.read_fitted(study.name, system.variant)(clip)
     corpus = study.index(system)
     ranking = corpus.rank(query, n)

@@ -2,8 +2,10 @@
 
 Frames of many clips come in; one vector a clip goes out, with what was fitted on the way.
 
-- `processing`: aggregate over time, scale, PCA, whiten, L2-normalise.
+- `aggregation`: mean, maximum or median over time.
+- `scaling`: features to [0, 1], vectors to unit length; `fitting`: these and PCA, fitted and applied.
 - `projection`: clips in the plane.
+- `checks`: what embeddings must be.
 """
 
 import lazy_loader
@@ -11,17 +13,9 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "processing": [
-            "AGGREGATIONS",
-            "Aggregated",
-            "Processing",
-            "aggregate",
-            "fit",
-            "fit_parts",
-            "l2_normalize",
-            "process",
-            "require_finite",
-        ],
+        "aggregation": ["AGGREGATIONS", "Aggregated", "aggregate"],
+        "fitting": ["Processing", "fit", "fit_parts", "process"],
+        "scaling": ["l2_normalize"],
         "projection": ["project"],
     },
 )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sss_lib.processing.processing import require_finite
+from sss_lib.processing.checks import require_finite
 
 METHODS = ("tsne", "pca")
 

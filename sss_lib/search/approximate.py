@@ -1,7 +1,7 @@
-"""Approximate searches, through structures of faiss; `methods` has their names.
+"""Approximate searches, through indexes of faiss; see `naming` for their names.
 
-What is learnt has a fixed seed and is built on one thread, and each query is computed by itself, so that
-results depend neither on the number of threads nor on which queries are asked together.
+Training has a fixed seed, indexes are built on one thread, and each query is computed by itself. So results
+depend neither on the number of threads nor on which queries are asked together.
 """
 
 import contextlib
@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import threadpoolctl
 
-from sss_lib.processing.processing import in_single_precision, l2_normalize, require_finite
+from sss_lib.processing.checks import in_single_precision, require_finite
+from sss_lib.processing.scaling import l2_normalize
 from sss_lib.search.naming import Method
 from sss_lib.search.ranking import Ranking, blocks
 from sss_lib.search.similarity import scaled
@@ -27,19 +28,19 @@ _SETTINGS = threading.Lock()  # of faiss, which are one for all threads
 
 
 def missing() -> str:
-    """What is to be installed before an approximate search can run; empty if nothing is."""
+    """What an approximate search needs and isn't installed, with the command that installs it; else ""."""
     return "" if importlib.util.find_spec("faiss") else "faiss: pip install -e '.[scale]'"
 
 
 def load_faiss() -> ModuleType:
-    """Import faiss. ImportError with the mend if it isn't there."""
+    """Import faiss; ImportError with the command that installs it."""
     if lacking := missing():
         raise ImportError(f"approximate searches need {lacking}")
     return importlib.import_module("faiss")
 
 
 class FaissIndex:
-    """Clips in a structure of faiss, by row.
+    """Clips in an index of faiss, by row.
 
     Parameters
     ----------
@@ -53,14 +54,16 @@ class FaissIndex:
 
     def __init__(self, index: Any, method: Method, dim: int, exponent: int):
         self.index, self.method, self.dim, self.exponent = index, method, dim, exponent
-        if method.structure == "ivf":
-            index.nprobe = method.effort
-        elif method.structure == "hnsw":
-            index.hnsw.efSearch = method.effort
+        load_faiss().ParameterSpace().set_index_parameters(index, method.parameter)
 
     @classmethod
     def build(cls, x: np.ndarray, method: Method) -> "FaissIndex":
-        """Learn what the method learns from some clips, and take these in.
+        """Index of some clips, trained on them.
+
+        Parameters
+        ----------
+        x : np.ndarray [shape=(n_clips, dim)]
+        method : Method
 
         Raises
         ------
@@ -74,29 +77,34 @@ class FaissIndex:
                 f"{method.name} learns {method.least_clips} centroids, but there are {n_clips} clips: "
                 f"use smaller numbers, or {method.exact} alone"
             )
-        if method.pieces > dim:
+        if method.n_subquantizers > dim:
             raise ValueError(
-                f"{method.name} cuts {dim} dimensions into {method.pieces} pieces: use at most pq{dim}"
+                f"{method.name} cuts {dim} dimensions into {method.n_subquantizers} "
+                f"parts: use at most PQ{dim}"
             )
         largest = 1.0 if method.exact == "mcss" else np.abs(x).max(initial=0)
         built = cls(_new(method, dim), method, dim, int(np.frexp(largest)[1]))
-        with _steady(n_threads=1):
-            built.index.train(built._vectors(x))
-        built.add(x)
+        vectors = built._vectors(x)
+        with _one_query_at_a_time(n_threads=1):
+            built.index.train(vectors)
+        built._add(x, vectors)
         return built
 
     def __len__(self) -> int:
         return self.index.ntotal
 
     def add(self, x: np.ndarray) -> None:
-        """Take more clips in, in the cells and by the codes that have been learnt."""
-        vectors = self._vectors(x)
-        if self.method.half and np.abs(vectors).max(initial=0) > LARGEST_HALF:
+        """Add clips; what was trained stays."""
+        require_finite(x, "embeddings")
+        self._add(x, self._vectors(x))
+
+    def _add(self, x: np.ndarray, vectors: np.ndarray) -> None:
+        if self.method.code == "SQfp16" and np.abs(vectors).max(initial=0) > LARGEST_HALF:
             raise ValueError(
                 f"a value of {np.abs(x).max():.3g} is beyond half precision here, which holds up to "
-                f"{np.ldexp(LARGEST_HALF, self.exponent):.3g}: build the index anew with these clips"
+                f"{np.ldexp(LARGEST_HALF, self.exponent):.3g}: build the index again with these clips"
             )
-        with _steady(n_threads=1):  # the links of a graph depend on the order in which clips come
+        with _one_query_at_a_time(n_threads=1):  # the links of HNSW depend on the order in which clips come
             self.index.add(vectors)
 
     def search(self, x: np.ndarray, n: int, alive: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -116,16 +124,20 @@ class FaissIndex:
         scores : np.ndarray [shape=(n_queries, n), dtype=float32]
             As in `search.Ranking`, of the vectors as they are kept; nan beside -1.
         """
-        faiss = load_faiss()
+        require_finite(x, "embeddings")
+        return self._search(x, n, alive)
+
+    def _search(
+        self, x: np.ndarray, n: int, alive: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         options, n_dead = None, 0
         if alive is not None and not alive.all():
-            if self.method.structure == "flat" and self.method.pieces:  # takes no selection
+            if self._is_flat_pq:  # takes no selection: ask for as many more as are deleted
                 n_dead = int(np.count_nonzero(~alive))
             else:
-                chosen = faiss.IDSelectorBitmap(np.packbits(alive, bitorder="little"))
-                options = self._options(faiss, chosen)
+                options = self._among(alive)
         vectors, n_found = self._vectors(x), int(min(n + n_dead, len(self)))
-        with _steady():
+        with _one_query_at_a_time():
             parts = [
                 self.index.search(block, n_found, params=options)
                 for block in blocks(vectors, self._at_once) or [vectors]
@@ -155,7 +167,7 @@ class FaissIndex:
         parts = ((size, np.flatnonzero(sizes == size)) for size in np.unique(sizes).tolist())
         for size, at in ((size, block) for size, of_size in parts for block in blocks(of_size, 16384)):
             # So many more are asked for as have to be left out.
-            found, score = self.search(x[rows[at]], min(top_n + size, len(x)))
+            found, score = self._search(x[rows[at]], min(top_n + size, len(x)))
             own = (groups[found] == groups[rows[at]][:, None]) | (found < 0)
             order = np.argsort(own, axis=1, kind="stable")[:, :top_n]
             found[own], score[own] = -1, np.nan
@@ -164,28 +176,25 @@ class FaissIndex:
         return Ranking(neighbours, scores, ties="row order among what was found")
 
     def to_bytes(self) -> np.ndarray:
-        """The structure in faiss's own format: uint8 [n_bytes]."""
-        faiss = load_faiss()
-        return faiss.serialize_index(self.index)
+        """The index in faiss's own format: uint8 [n_bytes]."""
+        return load_faiss().serialize_index(self.index)
 
     @classmethod
     def from_bytes(cls, content: np.ndarray, method: Method, dim: int, exponent: int) -> "FaissIndex":
-        """Read what `to_bytes` gave. ValueError if it isn't that of this method and dimension."""
-        faiss = load_faiss()
+        """Read what `to_bytes` wrote; ValueError if it is of another method or dimension."""
         expected = _new(method, dim)
         try:
-            index = faiss.deserialize_index(content)
+            index = load_faiss().deserialize_index(content)
         except RuntimeError as error:
             raise ValueError(f"not an index of faiss: {str(error).splitlines()[-1]}") from None
-        fits = isinstance(index, type(expected)) and _facts(index) == _facts(expected)
+        fits = isinstance(index, type(expected)) and _sizes(index) == _sizes(expected)
         if not fits or not index.is_trained:
             kinds = [f"{type(one).__name__} of {one.d} dimensions" for one in (index, expected)]
             raise ValueError(f"holds a {kinds[0]}, not the {kinds[1]} that {method.name} has")
         return cls(index, method, dim, exponent)
 
     def _vectors(self, x: np.ndarray) -> np.ndarray:
-        """Embeddings as faiss takes them: float32, normalised for a cosine, padded for pieces."""
-        require_finite(x, "embeddings")
+        """Embeddings as faiss takes them: float32, of unit length for mcss, padded to a multiple for PQ."""
         if x.shape[1] != self.dim:
             raise ValueError(f"embeddings of {x.shape[1]} dimensions don't fit an index of {self.dim}")
         if x.dtype != np.float64:
@@ -198,9 +207,13 @@ class FaissIndex:
 
     @property
     def _at_once(self) -> int:
-        """How many queries may be searched together: of wide pieces, BLAS rounds them by their number."""
-        wide = self.method.structure == "flat" and self.method.pieces and self.index.pq.dsub >= 16
-        return 1 if wide else 65536
+        """Queries searched together; each alone where BLAS would round by how many there are."""
+        # For subvectors of 16 dimensions and more faiss computes the tables of PQ by a matrix product.
+        return 1 if self._is_flat_pq and self.index.pq.dsub >= 16 else 65536
+
+    @property
+    def _is_flat_pq(self) -> bool:
+        return self.method.structure == "Flat" and self.method.code == "PQ"
 
     def _scores(self, worse: np.ndarray) -> np.ndarray:
         """Scores in the terms of the search from what faiss orders by; nan where that is infinite."""
@@ -209,11 +222,14 @@ class FaissIndex:
             return scaled(np.sqrt(np.maximum(worse, 0)), self.exponent)
         return scaled(-worse, 2 * self.exponent if self.method.exact == "mips" else 0)
 
-    def _options(self, faiss: ModuleType, chosen: Any) -> Any:
-        if self.method.structure == "ivf":
-            return faiss.SearchParametersIVF(sel=chosen, nprobe=self.method.effort)
-        if self.method.structure == "hnsw":
-            return faiss.SearchParametersHNSW(sel=chosen, efSearch=self.method.effort)
+    def _among(self, alive: np.ndarray) -> Any:
+        """Options of a search among some clips alone."""
+        faiss = load_faiss()
+        chosen = faiss.IDSelectorBitmap(np.packbits(alive, bitorder="little"))
+        if self.method.structure == "IVF":
+            return faiss.SearchParametersIVF(sel=chosen, nprobe=self.method.n_probe)
+        if self.method.structure == "HNSW":
+            return faiss.SearchParametersHNSW(sel=chosen, efSearch=self.method.ef_search)
         return faiss.SearchParameters(sel=chosen)
 
 
@@ -230,42 +246,34 @@ def _padded(values: np.ndarray, n: int, by: float) -> np.ndarray:
 
 
 def _quantiser(index: Any) -> Any:
-    """Return the product quantiser of an index of faiss; None if it has none."""
-    faiss = load_faiss()
-    keeper = faiss.downcast_index(index.storage) if hasattr(index, "storage") else index
-    return getattr(keeper, "pq", None)
+    """Product quantiser of an index of faiss; None if it has none."""
+    storage = load_faiss().downcast_index(index.storage) if hasattr(index, "storage") else index
+    return getattr(storage, "pq", None)
 
 
-def _facts(index: Any) -> tuple:
-    """Return what tells indexes of one type from each other."""
+def _sizes(index: Any) -> tuple:
+    """What tells indexes of one type apart."""
     pq = _quantiser(index)
-    return index.d, index.metric_type, getattr(index, "nlist", 0), (pq.M, pq.nbits) if pq else ()
+    return index.d, index.metric_type, getattr(index, "nlist", 0), pq and (pq.M, pq.nbits)
 
 
 def _new(method: Method, dim: int) -> Any:
-    """Return an empty index of faiss."""
+    """Empty index of faiss; PQ takes a multiple of its subquantizers as the dimension."""
     faiss = load_faiss()
-    kept, width = "Flat", dim
-    if method.half:
-        kept = "SQfp16"
-    elif method.pieces:
-        kept, width = f"PQ{method.pieces}x{method.bits}np", -(-dim // method.pieces) * method.pieces
-    structure = {"flat": "", "hnsw": f"HNSW{method.size},", "ivf": f"IVF{method.size},"}[method.structure]
+    m = method.n_subquantizers or 1
     metric = faiss.METRIC_L2 if method.exact == "nns" else faiss.METRIC_INNER_PRODUCT
-    index = faiss.index_factory(width, structure + kept, metric)
-    if method.structure == "hnsw":
+    index = faiss.index_factory(-(-dim // m) * m, method.factory, metric)
+    if method.m:
         index.hnsw.efConstruction = _EF_CONSTRUCTION
-    learners = [index] if method.structure == "ivf" else []
-    if method.pieces:
-        learners.append(_quantiser(index))
-    for learner in learners:
-        learner.cp.min_points_per_centroid = 1  # it warns on a stream that nobody reads
+    for trained in (index, _quantiser(index)):
+        if hasattr(trained, "cp"):
+            trained.cp.min_points_per_centroid = 1  # else k-means warns of few clips on stderr
     return index
 
 
 @contextlib.contextmanager
-def _steady(n_threads: int | None = None) -> Iterator[None]:
-    """Let faiss compute each query by itself: BLAS rounds by what is multiplied together.
+def _one_query_at_a_time(n_threads: int | None = None) -> Iterator[None]:
+    """Let faiss compute each query by itself: BLAS rounds a product by the shapes of its matrices.
 
     Parameters
     ----------

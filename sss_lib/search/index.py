@@ -1,30 +1,23 @@
-"""A stored index: clips that new sounds are ranked against; it grows, shrinks, and is kept in a file."""
+"""An index of clips that new sounds are ranked against: stored in a file, added to, deleted from."""
 
-import dataclasses
 import hashlib
-import statistics
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
-import threadpoolctl
 
 from sss_lib.io.artefact import Artefact, DamagedArtefactError, StaleArtefactError
-from sss_lib.processing.processing import in_single_precision
-from sss_lib.search import approximate
-from sss_lib.search import naming as methods
+from sss_lib.processing.checks import in_single_precision, require_finite
 from sss_lib.search.approximate import FaissIndex
 from sss_lib.search.exact import ranking_of
-from sss_lib.search.naming import Method
+from sss_lib.search.naming import Method, parse
 from sss_lib.search.rank import rank
-from sss_lib.search.ranking import Ranking, query_rows
+from sss_lib.search.ranking import Ranking
 from sss_lib.search.similarity import Similarities
 
 
 class Index:
-    """Clips by name in the structure of one search, exact or approximate.
+    """Clips by name, for one search, exact or approximate.
 
     Parameters
     ----------
@@ -32,7 +25,7 @@ class Index:
     clips : Vectors or FaissIndex
         The same clips, by row.
     alive : np.ndarray [shape=(n_clips,), dtype=bool], optional
-        Which of them have not been deleted.
+        Which have not been deleted.
 
     Examples
     --------
@@ -58,7 +51,7 @@ class Index:
 
     @classmethod
     def build(cls, fnames: Sequence[str], x: np.ndarray, search: str) -> "Index":
-        """Index of clips by a search; see `methods` for the names.
+        """Index of clips for a search.
 
         Parameters
         ----------
@@ -66,13 +59,14 @@ class Index:
         x : np.ndarray [shape=(n_clips, dim)]
             Kept in single precision, or as the search says.
         search : str
+            As in `rank`; see `naming`.
         """
-        method = methods.parse(search)
+        method = parse(search)
         return cls(fnames, (Vectors if method.is_exact else FaissIndex).build(x, method))
 
     @property
     def method(self) -> Method:
-        """How it searches."""
+        """The search."""
         return self.clips.method
 
     def __len__(self) -> int:
@@ -82,19 +76,19 @@ class Index:
         return fname in self._row_of
 
     def rank(self, x: np.ndarray, top_n: int = 150) -> Ranking:
-        """Ranking of the clips for sounds that are none of them.
+        """Ranking of the clips for queries outside the index.
 
         Parameters
         ----------
         x : np.ndarray [shape=(n_queries, dim)]
-            Processed as the clips were, with what was fitted on them: see `Store.read_fitted`.
+            Processed as the clips were, by what was fitted on them: see `Store.read_fitted`.
         top_n : int
             Results a query, at most as many as there are clips.
 
         Returns
         -------
         Ranking
-            Neighbours are places in `fnames`; -1 where an approximate search finds no more.
+            Neighbours are positions in `fnames`; -1 where an approximate search finds no more.
 
         Raises
         ------
@@ -106,7 +100,14 @@ class Index:
         return Ranking(*self.clips.search(np.atleast_2d(x), min(top_n, len(self)), self.alive))
 
     def add(self, fnames: Sequence[str], x: np.ndarray) -> None:
-        """Take in more clips: what was learnt, such as centroids, stays as it is."""
+        """Add clips; what was trained, such as centroids, stays.
+
+        Parameters
+        ----------
+        fnames : sequence of str [n_clips]
+            None of them in the index.
+        x : np.ndarray [shape=(n_clips, dim)]
+        """
         known = [fname for fname in fnames if fname in self]
         if known or len(set(fnames)) < len(fnames) or len(fnames) != len(x):
             raise ValueError(
@@ -119,7 +120,12 @@ class Index:
         self.alive = np.append(self.alive, np.ones(len(fnames), bool))
 
     def delete(self, fnames: Sequence[str]) -> None:
-        """Let clips be found no more. Their places in the structure stay taken until it is built anew."""
+        """Delete clips by name. They keep their memory until the index is built again.
+
+        Parameters
+        ----------
+        fnames : sequence of str
+        """
         unknown = [fname for fname in fnames if fname not in self]
         if unknown:
             raise ValueError(
@@ -130,17 +136,16 @@ class Index:
             self.alive[self._row_of.pop(fname)] = False
 
     def write(self, artefact: Artefact) -> None:
-        """Write it with the recipe of an artefact: the digest of what it was built from is among its inputs.
+        """Write the index with the recipe of an artefact, among whose inputs is the digest of the embeddings.
 
         Parameters
         ----------
         artefact : Artefact
-            From `Store.index`; or of a path of your own, for an index whose clips are no longer a
-            collection's: its parameters name the search.
+            From `Store.index`, or of your own path; its parameters name the search.
         """
         _require_search(artefact, self.method.name)
         content = self.clips.to_bytes()
-        # A piece a clip, so that no value of the table is large.
+        # The bytes are cut into one piece a clip: Parquet holds no value above 2 GiB.
         ends = np.linspace(0, len(content), len(self.fnames) + 1).astype(np.int64)
         buffers = [None, pa.py_buffer(ends), pa.py_buffer(content)]
         pieces = pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(self.fnames), buffers)
@@ -153,16 +158,20 @@ class Index:
 
     @classmethod
     def read(cls, artefact: Artefact) -> "Index":
-        """Read an index back; nothing in the file is executed.
+        """Read a stored index; nothing in the file is executed.
+
+        Parameters
+        ----------
+        artefact : Artefact
 
         Raises
         ------
         FileNotFoundError
             If there is none.
         StaleArtefactError
-            If it was built from other embeddings than those that are there now, or for another search.
+            If it was built from other embeddings than the current ones, or for another search.
         DamagedArtefactError
-            If the file isn't what it says.
+            If the content doesn't match its checksum or its description.
         """
         table, about = artefact.read(), artefact.metadata()
         method = _require_search(artefact, about["recipe"]["parameters"].get("search"))
@@ -173,8 +182,8 @@ class Index:
             content = np.frombuffer(content, np.uint8)[ends[0] : ends[-1]]
             if hashlib.sha256(content.data).hexdigest() != about["sha256"]:
                 raise ValueError(f"its content doesn't have the sha256 {about['sha256'][:12]} that it names")
-            holder = Vectors if method.is_exact else FaissIndex
-            clips = holder.from_bytes(content, method, about["dim"], about["exponent"])
+            kind = Vectors if method.is_exact else FaissIndex
+            clips = kind.from_bytes(content, method, about["dim"], about["exponent"])
             return cls(table["fname"].to_pylist(), clips, table["alive"].to_numpy())
         except (KeyError, TypeError, ValueError) as error:
             raise DamagedArtefactError(
@@ -183,7 +192,7 @@ class Index:
 
 
 class Vectors:
-    """Clips as they are, searched exactly: what `FaissIndex` is to an approximate search."""
+    """Clips for an exact search, with the methods of `FaissIndex`."""
 
     exponent = 0
 
@@ -193,14 +202,15 @@ class Vectors:
 
     @classmethod
     def build(cls, x: np.ndarray, method: Method) -> "Vectors":
-        """Take clips in, in single precision."""
+        """Clips in single precision."""
+        require_finite(x, "embeddings")
         return cls(in_single_precision(x, "embeddings").copy(), method)
 
     def __len__(self) -> int:
         return len(self.x)
 
     def add(self, x: np.ndarray) -> None:
-        """Take more clips in."""
+        """Add clips."""
         self.x, self._prepared = np.vstack([self.x, self._fitting(x)]), None
 
     def search(self, x: np.ndarray, n: int, alive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -227,86 +237,11 @@ class Vectors:
         return cls(content.view("<f4").reshape(-1, dim).astype(np.float32), method)
 
     def _fitting(self, x: np.ndarray) -> np.ndarray:
+        require_finite(x, "embeddings")
         x = in_single_precision(x, "embeddings")
         if x.shape[1] != self.dim:
             raise ValueError(f"embeddings of {x.shape[1]} dimensions don't fit an index of {self.dim}")
         return x
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a search took, on the machine at hand.
-
-    Attributes
-    ----------
-    build_s : float
-        To build its index, on one thread.
-    query_ms : float
-        A query, all clips querying, on `n_threads`.
-    alone_ms : float
-        A query that comes alone, as from a person who waits, when the index is ready.
-    bytes_per_clip : float
-        Of the index.
-    n_threads : int
-    """
-
-    build_s: float
-    query_ms: float
-    alone_ms: float
-    bytes_per_clip: float
-    n_threads: int
-
-    def parameters(self) -> dict:
-        """Its fields, as an artefact records them."""
-        return dataclasses.asdict(self)
-
-
-def rank_members(
-    fnames: Sequence[str],
-    x: np.ndarray,
-    search: str,
-    top_n: int = 150,
-    queries: np.ndarray | None = None,
-    *,
-    exactly: Callable[..., Ranking] | None = None,
-    n_threads: int | None = None,
-) -> tuple[Index, Ranking, Cost]:
-    """Index of all clips, their ranking for each other as `search.rank` gives it, and what both took.
-
-    An exact search can be done by another function, called as `search.rank` is, on so many threads.
-    """
-    is_exact = methods.parse(search).is_exact
-    if not is_exact:
-        approximate.load_faiss()  # which takes a moment the first time
-    begin = time.perf_counter()
-    built = Index.build(fnames, x, search)
-    build_s = time.perf_counter() - begin
-    rows, n = query_rows(queries, len(x)), min(top_n, max(len(x) - 1, 1))
-    took_s: list[float] = []
-    while len(took_s) < 3 and sum(took_s) < 0.1:  # a moment is measured thrice
-        begin = time.perf_counter()
-        if exactly is not None and is_exact:
-            ranking = exactly(x, search, n, rows)
-        else:
-            ranking, n_threads = built.clips.rank(x, rows, n), _n_threads()
-        took_s.append(time.perf_counter() - begin)
-    size = len(built.clips.to_bytes()) / len(x)
-    query_ms = 1000 * min(took_s) / max(len(rows), 1)
-    return built, ranking, Cost(build_s, query_ms, _alone_ms(built, x, n), size, n_threads or _n_threads())
-
-
-def _alone_ms(built: Index, x: np.ndarray, n: int) -> float:
-    """Return what a query takes that comes alone: the median of ten clips, after the first."""
-    took_s = []
-    for row in np.linspace(0, len(x) - 1, 11).astype(int):
-        begin = time.perf_counter()
-        built.rank(x[row : row + 1], n)
-        took_s.append(time.perf_counter() - begin)
-    return 1000 * statistics.median(took_s[1:])
-
-
-def _n_threads() -> int:
-    return max((pool["num_threads"] for pool in threadpoolctl.threadpool_info()), default=1)
 
 
 def _require_search(artefact: Artefact, name: object) -> Method:
@@ -316,4 +251,4 @@ def _require_search(artefact: Artefact, name: object) -> Method:
             f"{artefact.path} holds an index for search {name!r}, not {wanted!r}: "
             f"run {artefact.made_by or 'what builds it'} again"
         )
-    return methods.parse(str(name))
+    return parse(str(name))

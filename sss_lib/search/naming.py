@@ -1,16 +1,15 @@
-"""Methods: how searches are named, and what the numbers in a name say.
+"""How searches are named: an exact search, then an index and its parameter as faiss calls them.
 
-A name is an exact search, a structure, and how the structure keeps vectors:
+- `nns`, `mips`, `mcss`: exact.
+- `nns-Flat`, `nns-SQfp16`, `nns-PQ16`: all clips are compared, in float32, in half precision, or by product
+  quantisation into 16 codes of 8 bits; `PQ16x4` has codes of 4 bits.
+- `nns-IVF64-nprobe=8`: an inverted file of 64 lists, of which the 8 nearest to the query are searched.
+- `nns-HNSW16-efSearch=64`: a graph of 16 links a clip, searched with 64 candidates, or with as many as are
+  asked for if those are more.
 
-- `nns-flat`: every clip is compared; `nns-flat-half`: of vectors in half precision; `nns-flat-pq16`: of 16
-  bytes, each the nearest of 256 centroids of a sixteenth of the vector (product quantisation); `pq16x4` has
-  16 centroids and half a byte each.
-- `nns-ivf64-probe8`: clips lie in 64 cells around centroids, and the 8 nearest to the query are searched.
-- `nns-hnsw16-ef64`: a graph with 16 links a clip, walked with the 64 nearest clips so far (or as many as are
-  asked for, if those are more) in hand.
-
-`half` and `pq` go with each structure: `mcss-ivf64-probe8-pq16`. A search has one name only, so that its
-files do.
+`SQfp16` and `PQ` go with each: `mcss-IVF64-PQ16-nprobe=8`. The words are those of `faiss.index_factory` and
+`faiss.ParameterSpace`; hyphens stand for faiss's commas, which part the items of a list in YAML. A search has
+one name only, so that its files do.
 """
 
 import difflib
@@ -19,97 +18,119 @@ from dataclasses import dataclass
 
 from sss_lib.search.similarity import SEARCHES
 
-STRUCTURES = {
-    "flat": "every clip compared",
-    "hnsw": "a graph of {} links a clip, walked with {} in hand",
-    "ivf": "{} cells, {} searched",
-}
 _NAME = re.compile(
-    r"(?P<exact>nns|mips|mcss)"
-    r"(-((?P<flat>flat)|hnsw(?P<links>[0-9]+)-ef(?P<ef>[0-9]+)|ivf(?P<cells>[0-9]+)-probe(?P<probe>[0-9]+))"
-    r"(-((?P<half>half)|pq(?P<pieces>[0-9]+)(x(?P<bits>[0-9]+))?))?)?"
+    r"(?P<exact>nns|mips|mcss)(-(IVF(?P<n_list>[0-9]+)|HNSW(?P<m>[0-9]+)))?"
+    r"(-(?P<code>Flat|SQfp16|PQ)((?<=PQ)(?P<n_subquantizers>[0-9]+)(x(?P<n_bits>[0-9]+))?)?)?"
+    r"(-nprobe=(?P<n_probe>[0-9]+)|-efSearch=(?P<ef_search>[0-9]+))?"
 )
-_WORDS = {"hnsw": "16", "ef": "64", "ivf": "64", "probe": "8", "pq": "16", "flat": "", "half": ""}
-_FOLLOWS = {"hnsw": "ef", "ivf": "probe"}
+_EXAMPLES = (
+    *("nns-Flat", "nns-SQfp16", "nns-PQ16", "nns-PQ16x4"),
+    *(
+        "nns-IVF64-nprobe=8",
+        "nns-IVF64-PQ16-nprobe=8",
+        "nns-HNSW16-efSearch=64",
+        "nns-HNSW16-PQ16-efSearch=64",
+    ),
+)
 
 
 @dataclass(frozen=True)
 class Method:
-    """How a search goes about it.
+    """A search: exact, or approximate through an index of faiss.
 
     Attributes
     ----------
     exact : str
         "nns", "mips" or "mcss": what it approximates, or is.
-    structure : str
-        "flat", "hnsw" or "ivf"; empty if the search is exact.
-    size, effort : int
-        Links a clip and clips in hand of "hnsw"; cells and how many are searched of "ivf".
-    half : bool
-        Whether vectors are kept in half precision.
-    pieces, bits : int
-        Of product quantisation; no pieces, no quantisation.
+    code : str
+        How vectors are kept: "Flat" in float32, "SQfp16" in half precision, "PQ" by product quantisation;
+        "" if the search is exact.
+    n_list, n_probe : int
+        Inverted lists of IVF, and how many are searched; no lists, no IVF.
+    m, ef_search : int
+        Links a clip of HNSW, and candidates kept in a search; no links, no HNSW.
+    n_subquantizers, n_bits : int
+        Codes a clip of PQ, and bits a code.
 
     Examples
     --------
-    >>> Method("nns", "ivf", 64, 8, pieces=16).name
-    'nns-ivf64-probe8-pq16'
+    >>> method = Method("nns", "PQ", n_list=64, n_subquantizers=16)
+    >>> method.name, method.factory
+    ('nns-IVF64-PQ16-nprobe=8', 'IVF64,PQ16x8np')
     """
 
     exact: str
-    structure: str = ""
-    size: int = 0
-    effort: int = 0
-    half: bool = False
-    pieces: int = 0
-    bits: int = 8
+    code: str = ""
+    n_list: int = 0
+    n_probe: int = 8
+    m: int = 0
+    ef_search: int = 64
+    n_subquantizers: int = 0
+    n_bits: int = 8
 
     @property
     def is_exact(self) -> bool:
-        """Whether it compares all clips in full, in the library's own code."""
-        return not self.structure
+        """Whether the library itself compares all clips, rather than faiss."""
+        return not self.code
+
+    @property
+    def structure(self) -> str:
+        """Index without its numbers: "IVF", "HNSW" or "Flat"; "" if the search is exact."""
+        return "IVF" if self.n_list else "HNSW" if self.m else self.code and "Flat"
+
+    @property
+    def parameter(self) -> str:
+        """Parameter of a search, for `faiss.ParameterSpace`; "" where there is none."""
+        of_structure = {"IVF": f"nprobe={self.n_probe}", "HNSW": f"efSearch={self.ef_search}"}
+        return of_structure.get(self.structure, "")
+
+    @property
+    def factory(self) -> str:
+        """Index, for `faiss.index_factory`; "np" leaves out a training that only Hamming distances need."""
+        code = f"PQ{self.n_subquantizers}x{self.n_bits}np" if self.code == "PQ" else self.code
+        return ",".join([*self._structure_with_size, code])
 
     @property
     def name(self) -> str:
-        """What it is called in grids and files."""
-        return "-".join([self.exact, *([self.short_name] if self.structure else [])])
+        """Name in grids and files; `parse` reads it."""
+        code = "" if self.code == "Flat" and self.structure != "Flat" else self.code
+        if code == "PQ":
+            code += f"{self.n_subquantizers}" + ("" if self.n_bits == 8 else f"x{self.n_bits}")
+        parts = [self.exact, *self._structure_with_size, code, self.parameter]
+        return "-".join(part for part in parts if part)
 
     @property
-    def short_name(self) -> str:
-        """Its name without the exact search: "exact" if it is one."""
-        if self.is_exact:
-            return "exact"
-        about = {"hnsw": "hnsw{}-ef{}", "ivf": "ivf{}-probe{}", "flat": "flat"}[self.structure]
-        quantised = f"pq{self.pieces}" + ("" if self.bits == 8 else f"x{self.bits}")
-        kept = ["half"] if self.half else [quantised] if self.pieces else []
-        return "-".join([about.format(self.size, self.effort), *kept])
-
-    @property
-    def words(self) -> str:
+    def description(self) -> str:
         """What it does, for people."""
         if self.is_exact:
             return SEARCHES[self.exact]
-        kept = "in half precision" if self.half else f"as {self.pieces} codes of {self.bits} bits"
-        how = STRUCTURES[self.structure].format(self.size, self.effort)
-        return f"{SEARCHES[self.exact]}, {how}" + (f", {kept}" if self.half or self.pieces else "")
+        return f"{SEARCHES[self.exact]}, approximated by {self.name.partition('-')[2]} of faiss"
 
     @property
     def least_clips(self) -> int:
-        """How many clips it takes to learn its centroids."""
-        return max(2, self.size if self.structure == "ivf" else 0, 2**self.bits if self.pieces else 0)
+        """Clips needed to learn the centroids: one for each."""
+        return max(2, self.n_list, 2**self.n_bits if self.n_subquantizers else 0)
 
-    def require_sense(self) -> None:
-        """Raise ValueError if its numbers can't be."""
-        if self.structure == "ivf" and not 1 <= self.effort <= self.size:
-            raise ValueError(f"{self.name} probes {self.effort} of {self.size} cells: probe 1 to {self.size}")
-        if self.structure == "hnsw" and (not 2 <= self.size <= 1024 or self.effort < 1):
-            raise ValueError(f"{self.name}: a graph takes 2 to 1024 links a clip, and at least 1 in hand")
-        if self.pieces and not 4 <= self.bits <= 12:
-            raise ValueError(f"{self.name} has codes of {self.bits} bits: give 4 to 12")
+    @property
+    def _structure_with_size(self) -> list[str]:
+        return [f"{self.structure}{self.n_list or self.m}"] if self.n_list or self.m else []
+
+    def validate(self) -> None:
+        """Raise ValueError if a parameter is out of range."""
+        if self.n_list and not 1 <= self.n_probe <= self.n_list:
+            raise ValueError(f"{self.name} probes {self.n_probe} of {self.n_list} lists: probe at most all")
+        if self.m and (not 2 <= self.m <= 1024 or self.ef_search < 1):
+            raise ValueError(f"{self.name}: HNSW takes 2 to 1024 links a clip and efSearch of at least 1")
+        if self.code == "PQ" and not (self.n_subquantizers and 4 <= self.n_bits <= 12):
+            raise ValueError(f"{self.name}: PQ takes at least one code, of 4 to 12 bits")
 
 
 def parse(search: str) -> Method:
-    """Method of a search by its name: the one place where names are read.
+    """Method of a search by its name.
+
+    Parameters
+    ----------
+    search : str
 
     Raises
     ------
@@ -118,54 +139,24 @@ def parse(search: str) -> Method:
 
     Examples
     --------
-    >>> parse("mcss-hnsw16-ef64-half").words
-    'maximum cosine similarity, a graph of 16 links a clip, walked with 64 in hand, in half precision'
-    >>> parse("nns-ivf64")  # doctest: +ELLIPSIS
+    >>> parse("mcss-HNSW16-SQfp16-efSearch=64").factory
+    'HNSW16,SQfp16'
+    >>> parse("nns-IVF64")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    ValueError: search 'nns-ivf64' is unknown: did you mean 'nns-ivf64-probe8'? ...
+    ValueError: search 'nns-IVF64' is unknown: did you mean 'nns-IVF64-nprobe=8'? ...
     """
     found = _NAME.fullmatch(search)
-    method = _method(found) if found else None
-    if method is None or method.name != search:
-        near = method.name if method else _nearest(search)
-        raise ValueError(
-            f"search {search!r} is unknown: {f'did you mean {near!r}? Else ' if near else ''}use one of "
-            f"{', '.join(SEARCHES)}, alone or as in nns-flat, nns-hnsw16-ef64, nns-ivf64-probe8, each also "
-            "with -half or -pq16 behind it"
-        )
-    method.require_sense()
-    return method
-
-
-def _method(found: re.Match) -> Method:
-    numbers = {name: int(value) for name, value in found.groupdict().items() if (value or "").isdigit()}
-    structure = next((name for name, of in (("hnsw", "ef"), ("ivf", "probe")) if of in numbers), "")
-    return Method(
-        found["exact"],
-        structure or found["flat"] or "",
-        numbers.get("links", numbers.get("cells", 0)),
-        numbers.get("ef", numbers.get("probe", 0)),
-        found["half"] is not None,
-        numbers.get("pieces", 0),
-        numbers.get("bits", 8),
+    near = difflib.get_close_matches(search, [*SEARCHES, *_EXAMPLES], 1)
+    if found:
+        numbers = {name: int(value) for name, value in found.groupdict().items() if (value or "").isdigit()}
+        is_indexed = numbers.get("n_list") or numbers.get("m")
+        method = Method(found["exact"], found["code"] or ("Flat" if is_indexed else ""), **numbers)
+        if method.name == search:
+            method.validate()
+            return method
+        near = [method.name]
+    hint = f"did you mean {near[0]!r}? Else " if near else ""
+    raise ValueError(
+        f"search {search!r} is unknown: {hint}use one of {', '.join(SEARCHES)}, alone or with an index of "
+        f"faiss, as {', '.join(_EXAMPLES)}"
     )
-
-
-def _nearest(search: str) -> str:
-    """Name of a search that was meant: each word replaced by the nearest one, what is missing filled in."""
-    exact, *words = search.lower().split("-")
-    close = difflib.get_close_matches(exact, SEARCHES, 1)
-    if not close:
-        return ""
-    parts = [close[0]]
-    for word in words:
-        letters, number, bits = re.findall(r"([a-z]*)([0-9]*)(x[0-9]+)?", word)[0]
-        near = difflib.get_close_matches(letters, _WORDS, 1)
-        if near:
-            parts.append(near[0] + ((number or _WORDS[near[0]]) if _WORDS[near[0]] else "") + bits)
-    for first, second in _FOLLOWS.items():
-        at = next((i for i, part in enumerate(parts) if part.startswith(first)), None)
-        if at is not None and not any(part.startswith(second) for part in parts):
-            parts.insert(at + 1, second + _WORDS[second])
-    found = _NAME.fullmatch("-".join(parts))
-    return _method(found).name if found else parts[0]

@@ -3,8 +3,8 @@
 import numpy as np
 
 from sss_lib.search import approximate
-from sss_lib.search import naming as methods
 from sss_lib.search.exact import ranking_of
+from sss_lib.search.naming import parse
 from sss_lib.search.ranking import Ranking, query_rows
 from sss_lib.search.similarity import BLOCKS, Similarities
 
@@ -18,13 +18,13 @@ def rank(
     groups: np.ndarray | None = None,
     at_a_time: tuple[int, int] = BLOCKS,
 ) -> Ranking:
-    """Ranking of the corpus for each query, exact unless asked otherwise; the query is left out by its row.
+    """Ranking of the corpus for each query, without the query itself (by row).
 
     Equal scores are in row order; identical clips always have equal scores. An exact ranking is the same on
     every processor: each vector is rounded to some 20 bits of its largest value, nns from the mean of all
     clips, and then compared without rounding (see `similarity`). Scores are rounded once, to float32.
 
-    Memory holds a copy of the corpus in float32, what `at_a_time` bounds, and the results: 8 bytes each, thus
+    Memory holds a copy of the corpus in float32, the blocks of `at_a_time`, and the results: 8 bytes each,
     1.2 GB for a million queries with 150. `metrics.per_query` without a ranking keeps no results.
 
     Parameters
@@ -32,7 +32,7 @@ def rank(
     x : np.ndarray [shape=(n_clips, dim)]
         The corpus; may be memory-mapped.
     search : str
-        "nns", "mips" or "mcss"; or an approximate one, such as "nns-hnsw16-ef64": see `methods`.
+        "nns", "mips" or "mcss"; or an approximate one, such as "nns-HNSW16-efSearch=64": see `naming`.
     top_n : int
         Results a query, at most n_clips - 1.
     queries : np.ndarray [shape=(n_queries,), dtype=int], optional
@@ -62,6 +62,6 @@ def rank(
     if top_n < 1:
         raise ValueError(f"top_n={top_n} is below 1: ask for at least one result")
     rows = query_rows(queries, len(x))
-    if not (method := methods.parse(search)).is_exact:
+    if not (method := parse(search)).is_exact:
         return approximate.rank(x, method, rows, min(top_n, len(x) - 1), groups)
     return ranking_of(Similarities(x, search, groups), rows, min(top_n, len(x) - 1), at_a_time)

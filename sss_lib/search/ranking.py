@@ -1,4 +1,4 @@
-"""What every search gives and needs: a `Ranking`, the rows that query, blocks of them, threads."""
+"""A `Ranking`, the rows that query, blocks of them, and threads: what all searches share."""
 
 import functools
 from collections.abc import Callable, Iterable
@@ -30,9 +30,16 @@ class Ranking:
 
 
 def query_rows(queries: np.ndarray | None, n_clips: int) -> np.ndarray:
-    """Rows of the clips that query, by default all: int [n_queries].
+    """Rows of the clips that query, by default all; ValueError if they are no rows of the corpus.
 
-    Raises ValueError if they are no whole numbers, or there is no such row.
+    Parameters
+    ----------
+    queries : array_like [shape=(n_queries,), dtype=int], optional
+    n_clips : int
+
+    Returns
+    -------
+    np.ndarray [shape=(n_queries,), dtype=int]
 
     Examples
     --------
@@ -56,16 +63,28 @@ def query_rows(queries: np.ndarray | None, n_clips: int) -> np.ndarray:
 
 
 def blocks(rows: np.ndarray, size: int = 256) -> list[np.ndarray]:
-    """Consecutive pieces of an array; ValueError if they should hold less than one row."""
+    """Consecutive blocks of an array; ValueError if their size is below 1.
+
+    Examples
+    --------
+    >>> blocks(np.arange(5), 2)
+    [array([0, 1]), array([2, 3]), array([4])]
+    """
     if size < 1:
         raise ValueError(f"{size} queries at a time: take at least one")
     return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
 def in_threads(function: Callable, items: Iterable) -> list:
-    """Results of a function that spends its time in numpy, in order: a thread for each that BLAS would use.
+    """Results of a function for each item, in order, on as many threads as BLAS has.
 
-    Each thread's matrix products run on that thread alone, so that the rest of the work is shared out too.
+    BLAS itself gets one thread meanwhile: so the work around the matrix products runs in parallel too.
+
+    Parameters
+    ----------
+    function : callable
+        Spends its time in numpy, which releases the interpreter's lock.
+    items : iterable
     """
     controller, items = _blas(), list(items)
     n_threads = max((library["num_threads"] for library in controller.info()), default=1)

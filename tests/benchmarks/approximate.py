@@ -21,7 +21,7 @@ import scipy.sparse
 sys.path.insert(0, str(Path(__file__).parent))
 from search_and_evaluation import CUTOFFS, N_CLIPS, fsd50k_labels
 
-from sss_lib import export, grid, index, metrics, plots, tradeoffs
+from sss_lib import export, grid, metrics, plots, timing, tradeoffs
 
 FOLDER = Path(__file__).parent.parent.parent / "figures" / "benchmarks"
 GRID = grid.NOTEBOOKS / "grids" / "ann.yaml"
@@ -47,7 +47,7 @@ def measure(n_clips: int, n_queries: int, searches: tuple[str, ...]) -> pd.DataF
     rows = np.sort(np.random.default_rng(1).choice(n_clips, n_queries, replace=False))
     runs = {}
     for search in searches:
-        _, ranking, cost = index.rank_members(fnames, x, search, max(CUTOFFS), rows)
+        _, ranking, cost = timing.rank_members(fnames, x, search, max(CUTOFFS), rows)
         ways = {"search": search, "cutoffs": CUTOFFS, "ranking": ranking, "queries": rows}
         of_class, _ = metrics.per_query(x, label_matrix, **ways)
         runs[search] = tradeoffs.Run(ranking.neighbours, cost.parameters(), of_class)

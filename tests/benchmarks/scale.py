@@ -5,7 +5,7 @@ Every ratio is of medians within one run, on the same threads. Beyond 10,000 cli
 queries; what each job prepares once (timed by a single query) counts as it would with all of them.
 
     python tests/benchmarks/scale.py            measure, and compare with the table in figures/benchmarks/
-    python tests/benchmarks/scale.py --save     write the table and the plots, and the table into the README
+    python tests/benchmarks/scale.py --save     write the table, also into the README there, and the plots
 
 More options: --up-to=100000 for fewer sizes, --rounds=3, and --cpu for processor time on one thread, which
 can be compared where other work shares the cores. Only what was measured by the same clock, in as many rounds
@@ -13,6 +13,7 @@ and on as many cores is compared. The exit code is not zero where a ratio is wor
 more than 30 %, or misses what is allowed.
 """
 
+import json
 import os
 import platform
 import statistics
@@ -40,7 +41,8 @@ QUERIES = {10_000: 10_000, 30_000: 6_000, 100_000: 4_000, 1_000_000: 1_000}
 """How many clips query, by the number of clips."""
 DIM, TOP_N, ROUNDS, FILE_ROUNDS, WORSE = 100, 150, 5, 3, 1.3
 RANK, EVALUATE = "search.rank, top 150", "metrics.per_query, top 150 and R1 of every class"
-ALLOWED = {RANK: 2.5, EVALUATE: 4.0}
+ALLOWED = {RANK: 3.2, EVALUATE: 5.0}
+"""A quarter more than the search took that rounded as the processor does."""
 ALIKE = ["what", "clips", "queries", "clock", "rounds", "cores"]
 """What two measurements have to share to be compared."""
 CLOCKS = {"wall": "Wall time", "cpu": "Processor time of one thread"}
@@ -133,13 +135,11 @@ def growth(sizes: list[int], rounds: int) -> list[dict]:
     for n_clips in sizes:
         x = embeddings(n_clips)
         clips = np.sort(np.random.default_rng(1).choice(n_clips, QUERIES[n_clips], replace=False))
-        of, one = units_of(ours(x, clips), x, clips, rounds)
-        rows += [row(name, n_clips, len(clips), value, rounds, ALLOWED[name]) for name, value in of.items()]
+        jobs = ours(x, clips) | (rivals(x) if n_clips == sizes[0] else {})  # by the same queries
+        of, one = units_of(jobs, x, clips, rounds)
+        for name, value in of.items():
+            rows.append(row(name, n_clips, len(clips), value, rounds, ALLOWED.get(name)))
         print(f"{n_clips:,} clips, {len(clips):,} of them query: a unit takes {one:.2f} s", flush=True)
-        if n_clips == sizes[0]:
-            some = clips[::10]
-            of, _ = units_of(rivals(x), x, some, rounds)
-            rows += [row(name, n_clips, len(some), value, rounds) for name, value in of.items()]
     return rows
 
 
@@ -166,7 +166,7 @@ def files(n_clips: int = 10_231, n_json: int = 400) -> list[dict]:
             columns = {"fname": fnames, "frames": frames, "hop_s": np.full(n_clips, 0.5)}
             _time(seconds, "write", lambda columns=columns: stored.write(columns))
             _time(seconds, "read", lambda: artefacts.to_frames(stored.read()))
-            _time(seconds, "write json", lambda: artefacts.write_json_embeddings(as_json, few, few.fnames))
+            _time(seconds, "write json", lambda: _write_json(as_json, few))
             _time(seconds, "read json", lambda: artefacts.read_json_embeddings(as_json))
         median = {name: statistics.median(times) for name, times in seconds.items()}
         more = n_clips / n_json
@@ -177,6 +177,13 @@ def files(n_clips: int = 10_231, n_json: int = 400) -> list[dict]:
             "frames on disk, times less than JSON": (size / stored.path.stat().st_size, 3),
         }
     return [row(name, n_clips, n_json, value, FILE_ROUNDS, least) for name, (value, least) in times.items()]
+
+
+def _write_json(folder: Path, frames: artefacts.Frames) -> None:
+    """Write frame embeddings as the code of the study did: a JSON file a clip."""
+    for fname, values in zip(frames.fnames, np.split(frames.values, frames.offsets[1:-1]), strict=True):
+        content = {"audio_path": fname, "embeddings": values.tolist()}
+        (folder / f"{fname}.json").write_text(json.dumps(content))
 
 
 def peak_gb(n_clips: int) -> float:
@@ -280,7 +287,7 @@ def draw(table: pd.DataFrame, folder: Path) -> None:
     plots.save(figure, folder, "tools")
 
 
-def save(table: pd.DataFrame, folder: Path = FOLDER, readme: Path = ROOT / "README.md") -> None:
+def save(table: pd.DataFrame, folder: Path = FOLDER, readme: Path = FOLDER / "README.md") -> None:
     """Write table and plots, and the table into the README between its two marks."""
     folder.mkdir(parents=True, exist_ok=True)
     with artefacts.replacing(folder / "ratios.csv") as temporary:

@@ -7,7 +7,7 @@ import scipy.sparse
 import sklearn.metrics
 from test_relevance import PARENTS
 
-from sss_lib import exchange, metrics, relevance
+from sss_lib import metrics, relevance, trec
 from sss_lib.evaluation.protocols import Protocol
 from sss_lib.search import rank
 
@@ -51,8 +51,8 @@ def files(corpus, folder, kind="class"):
     rule = relevance.define(kind, labels, parents=PARENTS)
     by_class = (None,) if kind == "graded" else (None, labels)
     for i, names in enumerate(by_class):
-        exchange.write_run(folder / f"run{i}", ranking, FNAMES, label_matrix, names)
-        exchange.write_qrels(folder / f"qrels{i}", label_matrix, FNAMES, names, relevant=rule)
+        trec.write_run(folder / f"run{i}", ranking, FNAMES, label_matrix, names)
+        trec.write_qrels(folder / f"qrels{i}", label_matrix, FNAMES, names, relevant=rule)
     paths = []
     for name in ("run", "qrels"):
         paths.append(folder / name)

@@ -51,12 +51,6 @@ def test_systems_that_are_equally_good_differ_as_rarely_as_p_says(test):
     assert 0.02 <= finds / 400 <= 0.085  # standard error 0.011
 
 
-def test_pairs_that_are_grouped_turn_together():
-    differences = np.array([1.0, 1.0, 1.0, 1.0])
-    assert paired.paired_permutation(differences, np.zeros(4)) == 2 / 16
-    assert paired.paired_permutation(differences, np.zeros(4), groups=np.array([0, 0, 1, 1])) == 2 / 4
-
-
 def test_a_query_without_a_score_in_either_system_is_left_out():
     a, b = np.array([0.5, np.nan, 0.7, 0.9]), np.array([0.4, 0.1, np.nan, 0.6])
     assert paired.paired_bootstrap(a, b).difference == pytest.approx((0.1 + 0.3) / 2)

@@ -7,7 +7,7 @@ import pytest
 import reference
 import scipy.sparse
 
-from sss_lib import floors, metrics, processing, protocols
+from sss_lib import bounds, metrics, processing, protocols
 from sss_lib.evaluation.protocols import Protocol
 
 DIVISORS = {
@@ -129,7 +129,7 @@ def test_the_paper_counts_a_query_without_an_answer_as_zero():
     }
     assert found.loc[("MAP", "macro", "all"), ["n_queries", "n_skipped"]].tolist() == [3, 0]
     assert found.loc[("MR1", "macro", "all"), ["n_queries", "n_skipped"]].tolist() == [2, 1]
-    for bound, micro in ((floors.ceiling, 2 / 3), (floors.chance, 2 / 3 * 1 / 3)):
+    for bound, micro in ((bounds.upper_bound, 2 / 3), (bounds.chance, 2 / 3 * 1 / 3)):
         scores = bound(has_label, ["a", "b"], cutoffs=(1,), protocol="paper")
         scores = scores.set_index(["metric", "level", "name"])["value"]
         assert scores["MAP", "class", "b"] == 0

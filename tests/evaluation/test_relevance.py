@@ -140,8 +140,3 @@ def test_rules_that_dont_fit_are_refused():
         metrics.per_query(np.eye(3), np.ones((3, 1), bool), relevant=relevance.define("leaf", ["a", "b"]))
     with pytest.raises(ValueError, match="relevance 'graded' has no weights: define it with the labels"):
         metrics.per_query(np.eye(3), np.ones((3, 1), bool), relevant=relevance.Relevance("graded"))
-
-
-def test_what_is_excluded_by_has_a_name():
-    with pytest.raises(ValueError, match=r"exclude is a ndarray, which has no name: give a column"):
-        relevance.define("class", exclude=np.array(["ann", "ben"]))

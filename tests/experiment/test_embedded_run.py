@@ -13,14 +13,14 @@ import pytest
 
 from sss_lib import (
     artefacts,
+    bounds,
     experiment,
     extraction,
-    floors,
+    intervals,
     metrics,
     models,
     processing,
     reproduction,
-    statistics,
     tables,
 )
 
@@ -55,7 +55,7 @@ def computed(mini, tmp_path_factory):
         clips = clips_of[variant.model](variant.aggregation)
         x = processing.process(clips, variant.n_components, variant.normalize)
         queries = metrics.per_query(x, mini.label_matrix, search=search, cutoffs=GRID.cutoffs)
-        of_system = statistics.summary(*queries, mini.labels, mini.families)
+        of_system = intervals.summary(*queries, mini.labels, mini.families)
         of_system = of_system[of_system["level"] == "macro"]
         scores.append(of_system.assign(**variant.parameters(), search=search))
     return pd.concat(scores, ignore_index=True)
@@ -89,7 +89,10 @@ def test_the_committed_table_is_that_of_the_committed_scores(mini):
     labelled = mini.label_matrix, mini.labels, mini.families
     stability = pd.read_csv(COMMITTED / "stability.csv").set_index("system")
     table = tables.comparison(
-        rows("systems"), floors.chance(*labelled), floors.ceiling(*labelled), p=stability["p_holm"].to_dict()
+        rows("systems"),
+        bounds.chance(*labelled),
+        bounds.upper_bound(*labelled),
+        p=stability["p_holm"].to_dict(),
     )
     committed = pd.read_csv(COMMITTED / "comparison.csv", dtype=str, keep_default_na=False)
     pd.testing.assert_frame_equal(table.astype(str), committed, check_dtype=False)
@@ -101,7 +104,7 @@ def test_the_embedded_models_stand_in_order_above_chance(computed, mini):
     pytest.importorskip("torch")
     best = tables.of_systems(computed, tables.best_systems(computed))
     found = tables.select(best, "MAP", 15).set_index("model")
-    chance = floors.chance(mini.label_matrix, mini.labels, cutoffs=(15,))
+    chance = bounds.chance(mini.label_matrix, mini.labels, cutoffs=(15,))
     assert found["ci_low"]["aisfx"] > found["ci_high"]["logmel"]  # not even the intervals meet
     assert found["ci_low"]["logmel"] > found["ci_high"]["duration"]
     assert found["ci_low"]["duration"] > tables.select(chance, "MAP", 15)["value"].item()

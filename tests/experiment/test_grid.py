@@ -108,8 +108,8 @@ def test_pca_beyond_the_number_of_clips_is_left_out():
         ("modles: [aisfx]", "'modles' is not among the keys of grid.yaml: did you mean 'models'?"),
         ("models: [aisfxx]", "did you mean 'aisfx'?"),
         ("models: [aisfx]\nsearches: [mip]", "did you mean 'mips'?"),
-        ("models: [aisfx]\nsearches: [nns-hnws16-ef64]", "did you mean 'nns-hnsw16-ef64'?"),
-        ("models: [aisfx]\nsearches: [nns-ivf8-probe9]", "probes 9 of 8 cells: probe 1 to 8"),
+        ("models: [aisfx]\nsearches: [nns-HNWS16-efSearch=64]", "did you mean 'nns-HNSW16-efSearch=64'?"),
+        ("models: [aisfx]\nsearches: [nns-IVF8-nprobe=9]", "probes 9 of 8 lists"),
         ("models: []", "models of the grid is empty"),
         ("models: [aisfx]\ncutoffs: [0]", "cutoffs=[0] of the grid: give whole numbers from 1"),
         ("models: [aisfx]\ncutoffs: []", "cutoffs of the grid is empty"),
@@ -130,20 +130,20 @@ def test_a_grid_with_a_mistake_names_the_mend(tmp_path, text, message):
 
 
 def test_an_approximate_search_is_left_out_where_there_are_too_few_clips():
-    grid = Grid(("aisfx",), searches=("nns", "nns-flat-pq16", "nns-flat-pq16x4", "nns-ivf256-probe8"))
+    grid = Grid(("aisfx",), searches=("nns", "nns-PQ16", "nns-PQ16x4", "nns-IVF256-nprobe=8"))
     found, left_out = grid.systems({"aisfx": 231})
-    assert [search for _, search in found] == ["nns", "nns-flat-pq16x4"]
-    assert left_out == ["aisfx has embedded 231 clips: no search nns-flat-pq16, nns-ivf256-probe8"]
+    assert [search for _, search in found] == ["nns", "nns-PQ16x4"]
+    assert left_out == ["aisfx has embedded 231 clips: no search nns-PQ16, nns-IVF256-nprobe=8"]
     assert len(grid.systems({"aisfx": 256})[0]) == 4
 
 
 def test_without_faiss_approximate_searches_are_left_out(monkeypatch):
     monkeypatch.setattr("sss_lib.search.approximate.missing", lambda: "faiss: pip install -e '.[scale]'")
-    grid, left_out = Grid(("duration",), searches=("nns", "nns-flat", "mcss-flat")).available()
+    grid, left_out = Grid(("duration",), searches=("nns", "nns-Flat", "mcss-Flat")).available()
     assert grid.searches == ("nns",)
     assert left_out == ["2 approximate searches need faiss: pip install -e '.[scale]'"]
     with pytest.raises(ValueError, match="no search of the grid can run: 1 approximate searches need faiss"):
-        Grid(("duration",), searches=("nns-flat",)).available()
+        Grid(("duration",), searches=("nns-Flat",)).available()
 
 
 def test_a_grid_of_which_nothing_is_left_is_refused():

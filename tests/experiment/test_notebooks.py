@@ -5,6 +5,7 @@ import functools
 import json
 import re
 import shutil
+from urllib.parse import unquote
 
 import in_process
 import numpy as np
@@ -15,24 +16,24 @@ from sss_lib import __main__ as command
 from sss_lib import (
     approximate,
     audio,
+    bounds,
+    comparisons,
     dataset,
-    exchange,
     experiment,
-    floors,
     measures,
     metrics,
     models,
     processing,
     relevance,
     search,
-    statistics,
     tables,
+    trec,
 )
 from sss_lib.experiment.store import Store, to_matrix
 
 NOTEBOOKS = sorted(experiment.NOTEBOOKS.glob("*.ipynb"))
 CLIPS = 12
-APPROXIMATE = "nns-ivf4-probe1"
+APPROXIMATE = "nns-IVF4-nprobe=1"
 HOSTILE = "<script>alert(1)</script>"
 
 
@@ -156,7 +157,7 @@ def test_systems_are_compared_by_uploader_where_uploaders_are_known(small_run):
     results = experiment.read_results(store, "my sounds", design, best, collection)
     groups = relevance.origins(collection.clips)
     by_group, by_clip = (
-        statistics.leaderboard(results, collection.labels, n=3, groups=own) for own in (groups, None)
+        comparisons.rank_stability(results, collection.labels, n=3, groups=own) for own in (groups, None)
     )
     figures = folder / "figures" / "my sounds-small"
     written = pd.read_csv(figures / "stability.csv")
@@ -257,7 +258,7 @@ def test_clips_without_an_embedding_are_told_at_the_end_and_left_out_of_chance(s
     comparison = experiment.comparison_artefact(store, "my sounds", design).read().to_pandas()
     everything = dataset.read(store.dataset("my sounds"))
     embedded = everything.select([fname for fname in everything.clips["fname"] if fname != "broken"])
-    chance = floors.chance(embedded.label_matrix, embedded.labels, cutoffs=(3, 10))
+    chance = bounds.chance(embedded.label_matrix, embedded.labels, cutoffs=(3, 10))
     (expected,) = tables.select(chance, "MAP", 3)["value"]
     assert comparison.iloc[-1]["System"] == "Chance (expected)"
     assert comparison.iloc[-1]["MAP@3"] == f"{expected:.3f}"
@@ -440,8 +441,10 @@ def test_evaluation_writes_what_other_tools_read(small_run, tmp_path):
     parameters = {"data_dir": str(folder / "data"), "dataset": "my sounds", **variant.parameters()}
     parameters |= {"searches": ["nns"], "cutoffs": [3, 10], "export_dir": str(tmp_path / "exported")}
     in_process.run(experiment.NOTEBOOKS / "04_evaluation.ipynb", tmp_path / "04.ipynb", parameters)
-    fnames, x = exchange.read_npz(tmp_path / "exported" / f"my sounds-{variant.name}.npz")
-    ranking = exchange.read_run(tmp_path / "exported" / f"my sounds-{variant.name}-nns.run", fnames)
+    arrays = np.load(tmp_path / "exported" / f"my sounds-{variant.name}.npz")
+    fnames, x = arrays["fname"].tolist(), arrays["embedding"]
+    ranking = trec.read_run(tmp_path / "exported" / f"my sounds-{variant.name}-nns.run", fnames)
     np.testing.assert_array_equal(ranking.neighbours, search.rank(x, "nns", top_n=10).neighbours)
-    qrels = exchange.read_qrels(tmp_path / "exported" / "my sounds.qrels")
-    assert set(qrels["query"]) <= set(fnames)
+    qrels = (tmp_path / "exported" / "my sounds.qrels").read_text().splitlines()
+    assert qrels
+    assert {unquote(line.split()[0]) for line in qrels} <= set(fnames)

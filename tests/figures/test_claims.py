@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from sss_lib import claims, processing, search, statistics
+from sss_lib import claims, paired, processing, search
 from sss_lib.experiment import Grid, Variant
 
 RNG = np.random.default_rng(0)
@@ -45,7 +45,7 @@ def test_three_searches_that_rank_alike_are_one_comparison():
         ("aisfx-max-pcanone-l2/nns", "aisfx-mean-pcanone-l2/nns"),
         ("aisfx-max-pca100-l2/nns", "aisfx-mean-pca100-l2/nns"),
     ]
-    approximate = [(variant, "nns-hnsw16-ef64") for variant, _ in SYSTEMS]
+    approximate = [(variant, "nns-HNSW16-efSearch=64") for variant, _ in SYSTEMS]
     pairs = claims.distinct(claims.by_field("aggregation", "max", "mean")([*SYSTEMS, *approximate]))
     assert len(pairs) == 4  # an approximate search is another one
     twice = Grid(("aisfx",), normalize=(True,), pre_normalize=(False, True), aggregations=("mean", "max"))
@@ -154,7 +154,7 @@ def test_a_claim_without_a_pair_is_not_tested():
 
 def test_the_macro_difference_is_the_mean_of_the_classes_differences_and_its_interval_a_loops():
     a, b = RNG.random(500), RNG.random(500)
-    found = statistics.macro_difference(a, b, LABEL, QUERY, n_draws=400)
+    found = paired.macro_difference(a, b, LABEL, QUERY, n_draws=400)
     by_class = [(a - b)[c == LABEL].mean() for c in range(20)]
     assert found.difference == pytest.approx(np.mean(by_class))
     rng, drawn = np.random.default_rng(1), []

@@ -58,7 +58,7 @@ def test_of_equal_systems_the_simplest_is_named_and_no_approximate_one(store, ca
     for variant, search, value in (
         (Variant("aisfx", "mean", None), "mcss", 0.3 + 1e-12),
         (Variant("aisfx", "mean", None), "nns", 0.3),
-        (Variant("aisfx", "mean", 100), "nns-hnsw16-ef64", 0.4),
+        (Variant("aisfx", "mean", 100), "nns-HNSW16-efSearch=64", 0.4),
     ):
         write_scores(store, "mini", variant, dict.fromkeys(BOTH, value), search)
     assert leaderboard.main(["--data-dir", str(store.data_dir)]) == 0

@@ -389,7 +389,7 @@ def test_a_models_odd_name_is_drawn_as_it_is(oddly_named):
 
 
 def test_a_grid_of_approximate_searches_alone_has_its_bars(ax):
-    searches = ("nns-flat-half", "nns-hnsw8-ef32")
+    searches = ("nns-SQfp16", "nns-HNSW8-efSearch=32")
     scores = tidy([(experiment.Variant("aisfx"), search) for search in searches])
     plots.processing_grid(scores, "aisfx", ax)
     assert ax.get_legend_handles_labels()[1] == list(searches)

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 import reference
 
-from sss_lib import metrics, relevance, reports, statistics
+from sss_lib import intervals, metrics, relevance, reports
 
 
 @pytest.fixture(scope="module")
@@ -18,8 +18,8 @@ def run():
 def test_the_overview_opens_with_the_headline_and_puts_the_best_first(run):
     (queries, _), labels, families, _ = run
     scores = metrics.summarise(*queries, labels, families)
-    intervals = statistics.bootstrap_intervals(*queries, labels, families, n_draws=50)
-    scores = scores.merge(intervals, on=["metric", "n", "level", "name"])
+    found = intervals.bootstrap_intervals(*queries, labels, families, n_draws=50)
+    scores = scores.merge(found, on=["metric", "n", "level", "name"])
     table = reports.overview(scores)
     assert list(table) == ["level", "name", "queries", "MAP@5", "MR1"]
     assert table["level"].tolist()[:2] == ["macro", "micro"]
@@ -125,7 +125,7 @@ def test_queries_come_back_from_their_table(run):
             metrics.summarise(*q, labels, families, protocol=protocol) for q in (queries, back)
         )
         pd.testing.assert_frame_equal(found, expected)
-    with pytest.raises(ValueError, match="no queries by relevance 'leaf': there are those by 'class'"):
+    with pytest.raises(ValueError, match="no queries by relevance 'leaf': the table has 'class'"):
         metrics.read_queries(table, fnames, labels, relevance="leaf")
     fewer = metrics.read_queries(table, fnames[:10], labels)
     assert fewer[1].query.max() < 10

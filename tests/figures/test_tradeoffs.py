@@ -10,7 +10,7 @@ mpl.use("agg")
 
 import matplotlib.pyplot as plt
 
-from sss_lib import index, measures, metrics, plots, search, tables, tradeoffs
+from sss_lib import measures, metrics, plots, search, tables, timing, tradeoffs
 
 pytest.importorskip("faiss")
 
@@ -25,7 +25,7 @@ def runs(names, n=300):
     labels = scipy.sparse.csr_array(np.eye(12, dtype=bool)[of])
     found = {}
     for name in names:
-        _, ranking, cost = index.rank_members(list(map(str, range(n))), x, name, max(CUTOFFS))
+        _, ranking, cost = timing.rank_members(list(map(str, range(n))), x, name, max(CUTOFFS))
         queries, _ = metrics.per_query(x, labels, search=name, cutoffs=CUTOFFS, ranking=ranking)
         found[name] = tradeoffs.Run(ranking.neighbours, cost.parameters(), queries)
     return x, labels, found
@@ -33,16 +33,16 @@ def runs(names, n=300):
 
 @pytest.fixture(scope="module")
 def measured():
-    x, labels, found = runs(["mcss-flat", "nns", "nns-flat-pq4x4", "nns-flat", "nns-ivf16-probe1"])
+    x, labels, found = runs(["mcss-Flat", "nns", "nns-PQ4x4", "nns-Flat", "nns-IVF16-nprobe=1"])
     return x, labels, tradeoffs.against_exact(found, cutoffs=CUTOFFS, n_draws=200).set_index("search")
 
 
 def test_each_search_stands_under_its_exact_one_if_that_was_run(measured):
-    assert measured[2].index.tolist() == ["nns", "nns-flat-pq4x4", "nns-flat", "nns-ivf16-probe1"]
+    assert measured[2].index.tolist() == ["nns", "nns-PQ4x4", "nns-Flat", "nns-IVF16-nprobe=1"]
 
 
 def test_the_exact_search_and_one_that_finds_the_same_lose_nothing(measured):
-    for name in ("nns", "nns-flat"):
+    for name in ("nns", "nns-Flat"):
         row = measured[2].loc[name]
         assert row[["recall@5", "recall@20"]].tolist() == [1, 1]
         assert row[[column for column in row.index if "lost" in column]].tolist() == [0] * 9
@@ -50,7 +50,7 @@ def test_the_exact_search_and_one_that_finds_the_same_lose_nothing(measured):
     assert measured[2].loc["nns", "bytes a clip"] == 64
 
 
-@pytest.mark.parametrize("name", ["nns-flat-pq4x4", "nns-ivf16-probe1"])
+@pytest.mark.parametrize("name", ["nns-PQ4x4", "nns-IVF16-nprobe=1"])
 def test_losses_are_differences_of_the_scores_that_each_has(measured, name):
     x, labels, table = measured
     classes = [str(i) for i in range(12)]
@@ -70,8 +70,8 @@ def test_losses_are_differences_of_the_scores_that_each_has(measured, name):
 
 def test_bytes_and_speed_are_those_of_the_runs(measured):
     table = measured[2]
-    assert table.loc["nns-flat-pq4x4", "bytes a clip"] < 8  # two bytes, and 16 centroids of 16 numbers
-    assert 64 < table.loc["nns-flat", "bytes a clip"] < 66
+    assert table.loc["nns-PQ4x4", "bytes a clip"] < 8  # two bytes, and 16 centroids of 16 numbers
+    assert 64 < table.loc["nns-Flat", "bytes a clip"] < 66
     for faster, took in (("times faster", "ms a query"), ("times faster alone", "ms alone")):
         assert (table[faster] * table[took]).to_numpy() == pytest.approx(table.loc["nns", took])
 
@@ -98,8 +98,8 @@ def test_the_best_system_is_an_exact_one_where_there_is_one():
     system = {"model": "m", "aggregation": "mean", "scale": False, "n_components": 5, "normalize": True}
     system |= {"pre_normalize": False, "metric": "MAP", "n": 15, "level": "macro", "protocol": "standard"}
     system |= {"relevance": "class"}
-    values = {"nns-ivf16-probe1": 0.5, "nns": 0.4, "mips": 0.3}
+    values = {"nns-IVF16-nprobe=1": 0.5, "nns": 0.4, "mips": 0.3}
     scores = pd.DataFrame([system | {"search": name, "value": value} for name, value in values.items()])
     assert tables.best_systems(scores)["search"].tolist() == ["nns"]
-    assert tables.best_systems(scores[:1])["search"].tolist() == ["nns-ivf16-probe1"]
-    assert tables.describe_system(scores.iloc[0]) == "mean, PCA 5, L2, NNS ivf16-probe1"
+    assert tables.best_systems(scores[:1])["search"].tolist() == ["nns-IVF16-nprobe=1"]
+    assert tables.describe_system(scores.iloc[0]) == "mean, PCA 5, L2, NNS IVF16-nprobe=1"

@@ -47,10 +47,6 @@ def test_frames_that_do_not_fit_are_refused(frames, offsets, how, message):
         processing.aggregate(frames, offsets, how)
 
 
-def test_a_zero_vector_stays_zero_when_normalised():
-    np.testing.assert_array_equal(processing.process(np.array([[0.0, 0.0], [0.0, 5.0]])), [[0, 0], [0, 1]])
-
-
 def plainly_normalised(x):
     """What `l2_normalize` does to rows whose squares are neither 0 nor inf."""
     length = np.sqrt(np.einsum("ij,ij->i", x, x, dtype=np.float64))[:, None]
@@ -85,15 +81,6 @@ def test_rows_whose_squares_no_number_holds_are_normalised(size):
     np.testing.assert_allclose(processing.l2_normalize(x), expected, rtol=1e-15)
 
 
-def test_pca_keeps_the_distances_that_lie_in_the_kept_directions():
-    rng = np.random.default_rng(0)
-    flat = rng.normal(size=(40, 3)) @ rng.normal(size=(3, 20))  # three directions in twenty dimensions
-    reduced = processing.process(flat, n_components=3, normalize=False)
-    for a, b in rng.integers(40, size=(20, 2)):
-        expected = np.linalg.norm(flat[a] - flat[b])
-        assert np.linalg.norm(reduced[a] - reduced[b]) == pytest.approx(expected, rel=1e-4)
-
-
 @pytest.mark.parametrize("shape", [(30, 8), (8, 30)])
 def test_pca_equals_scikit_learns_up_to_sign(shape):
     from sklearn.decomposition import PCA
@@ -123,29 +110,31 @@ def test_pre_normalisation_happens_before_pca():
     )
 
 
+ROW_OF_INF = np.where(np.arange(16).reshape(4, 4) == 9, np.inf, 1)
+
+
 @pytest.mark.parametrize(
-    ("n_components", "message"),
+    ("x", "n_components", "scale", "message"),
     [
-        (200, "n_components=200 exceeds dim=8"),
-        (0, "n_components=0 is below 1"),
-        (-3, "n_components=-3 is below 1"),
+        (np.eye(30, 8), 200, False, "n_components=200 exceeds dim=8: use at most 8"),
+        (np.eye(30, 8), 0, False, "n_components=0 is below 1, with dim=8: use at most 8"),
+        (np.eye(5, 8), 7, False, "n_components=7 exceeds n_clips=5"),
+        (ROW_OF_INF, 2, True, r"1 of \d embeddings are not finite \(first: row [02]"),
+        (np.ones((0, 4)), None, True, "0 clips have no range to scale their features by: give at least one"),
     ],
 )
-def test_pca_sizes_that_do_not_fit_are_refused(n_components, message):
+def test_embeddings_that_cannot_be_fitted_are_refused(x, n_components, scale, message):
     with pytest.raises(ValueError, match=message):
-        processing.process(np.eye(30, 8), n_components=n_components)
+        processing.process(x, n_components, scale=scale)
+    with pytest.raises(ValueError, match=message):
+        processing.fit_parts([x[:2], x[2:]], n_components, scale=scale)
 
 
-def test_more_components_than_clips_are_refused():
-    with pytest.raises(ValueError, match="n_components=7 exceeds n_clips=5"):
-        processing.process(np.eye(5, 8), n_components=7)
-
-
-def test_embeddings_that_are_not_finite_are_refused():
-    x = np.eye(4)
-    x[2, 1] = np.inf
-    with pytest.raises(ValueError, match=r"1 of 4 embeddings are not finite \(first: row 2"):
-        processing.process(x)
+def test_parts_that_cannot_be_fitted_are_refused():
+    with pytest.raises(ValueError, match="generator can be read once"):
+        processing.fit_parts((np.eye(3) for _ in range(2)), 2)
+    with pytest.raises(ValueError, match="0 clips have no 3 components: give at least as many"):
+        processing.fit_parts([], 3)
 
 
 @pytest.mark.parametrize("flags", list(itertools.product([None, 4], *[[True, False]] * 3)))
@@ -198,17 +187,6 @@ def test_fitting_parts_equals_fitting_all_at_the_size_of_a_model(normalize):
     np.testing.assert_allclose(found * sign, expected, atol=1e-5)
 
 
-def test_parts_that_can_be_read_once_only_are_refused():
-    with pytest.raises(ValueError, match="generator can be gone through once"):
-        processing.fit_parts((np.eye(3) for _ in range(2)), 2)
-
-
-@pytest.mark.parametrize("n_components", [9, 0])
-def test_sizes_that_do_not_fit_the_parts_are_refused(n_components):
-    with pytest.raises(ValueError, match=f"n_components={n_components} .* dim=8: use at most 8"):
-        processing.fit_parts([np.eye(30, 8)], n_components)
-
-
 def test_clips_are_aggregated_a_part_at_a_time():
     parts = [
         Frames(["a", "b"], FRAMES, OFFSETS),
@@ -217,16 +195,6 @@ def test_clips_are_aggregated_a_part_at_a_time():
     clips = processing.Aggregated(parts, "mean")
     for _ in range(2):
         np.testing.assert_array_equal(np.vstack(list(clips)), [[4, 2], [7, 7], [1, 5]])
-
-
-@pytest.mark.parametrize("parts", [[], [np.ones((0, 4))]])
-def test_no_clips_are_refused_by_their_number(parts):
-    with pytest.raises(
-        ValueError, match="0 clips have no range to scale their features by: give at least one"
-    ):
-        processing.fit_parts(parts, None, scale=True)
-    with pytest.raises(ValueError, match="0 clips have no 3 components: give at least as many"):
-        processing.fit_parts(parts, 3)
 
 
 def test_a_part_without_clips_changes_nothing():

@@ -1,7 +1,6 @@
 """A stored index finds what a plain search finds, grows, shrinks, and is refused if it is another."""
 
 import dataclasses
-import os
 
 import numpy as np
 import pyarrow as pa
@@ -9,17 +8,17 @@ import pyarrow.parquet as pq
 import pytest
 from reference import rank_others
 
-from sss_lib import approximate, experiment, index, methods, search
+from sss_lib import approximate, experiment, naming, search, timing
 from sss_lib.experiment.store import Artefact, DamagedArtefactError, StaleArtefactError
 from sss_lib.search.index import Index
 
 pytest.importorskip("faiss")
 
 SEARCHES = (
-    *("nns", "mips", "mcss", "nns-flat", "mcss-flat-half", "nns-flat-pq8x4"),
-    *("nns-hnsw8-ef32", "mips-hnsw8-ef32-pq8x4", "mcss-ivf16-probe4", "nns-ivf16-probe4-pq8x4"),
+    *("nns", "mips", "mcss", "nns-Flat", "mcss-SQfp16", "nns-PQ8x4", "nns-HNSW8-efSearch=32"),
+    *("mips-HNSW8-PQ8x4-efSearch=32", "mcss-IVF16-nprobe=4", "nns-IVF16-PQ8x4-nprobe=4"),
 )
-LOOKS_EVERYWHERE = ("nns", "mips", "mcss", "nns-flat", "mips-flat", "mcss-flat", "nns-ivf16-probe16")
+LOOKS_EVERYWHERE = ("nns", "mips", "mcss", "nns-Flat", "mips-Flat", "mcss-Flat", "nns-IVF16-nprobe=16")
 
 
 def clips(n=300, seed=0):
@@ -38,7 +37,7 @@ def results(one: Index, queries: np.ndarray, n: int = 10) -> list[list[str]]:
 
 def plain(fnames: list[str], x: np.ndarray, queries: np.ndarray, name: str, n: int = 10) -> list[list[str]]:
     """What each query finds, by a plain loop over the clips."""
-    exact = methods.parse(name).exact
+    exact = naming.parse(name).exact
     every = (rank_others(np.vstack([x, query]).astype(float), len(x), exact) for query in queries)
     return [[fnames[row] for row in rows[:n]] for rows in every]
 
@@ -57,18 +56,6 @@ def test_new_sounds_find_what_a_plain_loop_finds(name):
     assert results(Index.build(fnames, x, name), queries) == plain(fnames, x, queries, name)
 
 
-@pytest.mark.parametrize("name", SEARCHES)
-def test_queries_do_not_find_each_other_and_scores_are_those_of_each_alone(name):
-    fnames, x = clips()
-    one, queries = Index.build(fnames, x, name), clips(9, seed=1)[1]
-    together = one.rank(queries, 20)
-    assert together.neighbours.max() < len(x)
-    for i, query in enumerate(queries):
-        alone = one.rank(query, 20)
-        np.testing.assert_array_equal(alone.neighbours[0], together.neighbours[i])
-        np.testing.assert_array_equal(alone.scores[0], together.scores[i])
-
-
 @pytest.mark.parametrize("name", ["nns", "mips", "mcss"])
 @pytest.mark.parametrize("size", [1e4, 1e8, 1e18, 1e30])
 def test_a_query_finds_the_same_to_the_bit_whatever_else_is_asked(name, size):
@@ -81,7 +68,9 @@ def test_a_query_finds_the_same_to_the_bit_whatever_else_is_asked(name, size):
     assert results(one, queries) == plain(fnames, x, queries, name)
 
 
-@pytest.mark.parametrize("name", ["nns", "mips", "mcss", "nns-flat", "mips-hnsw8-ef32", "nns-ivf16-probe4"])
+@pytest.mark.parametrize(
+    "name", ["nns", "mips", "mcss", "nns-Flat", "mips-HNSW8-efSearch=32", "nns-IVF16-nprobe=4"]
+)
 def test_what_single_precision_cannot_hold_is_refused_and_leaves_the_index_as_it_was(name):
     fnames, x = clips()
     one = Index.build(fnames, x, name)
@@ -109,38 +98,21 @@ def test_clips_nearest_to_a_far_sound_are_those_furthest_in_its_direction(size):
     np.testing.assert_allclose(found.scores, np.broadcast_to(lengths, found.scores.shape), rtol=1e-6)
 
 
-@pytest.mark.parametrize("size", [2.0**-60, 2.0**60])
-@pytest.mark.parametrize("name", ["nns", "mips", "mcss"])
-def test_a_collection_far_from_one_is_searched_as_its_like_is(name, size):
-    (fnames, x), queries = clips(), clips(9, seed=1)[1]
-    found, like = (Index.build(fnames, x * by, name).rank(queries * by, 9) for by in (np.float32(size), 1))
-    np.testing.assert_array_equal(found.neighbours, like.neighbours)
-    by = {"nns": size, "mips": size**2, "mcss": 1}[name]
-    np.testing.assert_allclose(found.scores / by, like.scores, rtol=1e-6)
-
-
 def test_one_clip_is_found_and_a_clip_that_asks_is_its_own_nearest():
     one = Index.build(["a"], np.array([[0.3, 0.7]]), "nns").rank(np.array([[0.3, 0.7], [0.3, 1.7]]))
     np.testing.assert_array_equal(one.neighbours, [[0], [0]])
     np.testing.assert_allclose(one.scores, [[0], [1]], rtol=1e-6)
     with pytest.raises(ValueError, match=r"a corpus of 1 clip\(s\) can't be searched by its clips"):
-        index.rank_members(["a"], np.array([[0.3, 0.7]]), "nns")
+        timing.rank_members(["a"], np.array([[0.3, 0.7]]), "nns")
     fnames, x = clips()
     itself = Index.build(fnames, x + 1000, "nns").rank(x + 1000, 1)
     np.testing.assert_array_equal(itself.neighbours[:, 0], np.arange(300))
     np.testing.assert_array_equal(itself.scores, 0)
 
 
-@pytest.mark.parametrize("name", LOOKS_EVERYWHERE)
-def test_adding_finds_what_building_at_once_finds(name):
-    (fnames, x), (more, y), queries = clips(), clips(80, seed=2), clips(15, seed=1)[1]
-    grown = Index.build(fnames, x, name)
-    grown.add(more, y)
-    assert len(grown) == 380
-    assert results(grown, queries) == plain(fnames + more, np.vstack([x, y]), queries, name)
-
-
-@pytest.mark.parametrize("name", ["nns-ivf16-probe4", "mcss-ivf16-probe4-half", "nns-ivf16-probe4-pq8x4"])
+@pytest.mark.parametrize(
+    "name", ["nns-IVF16-nprobe=4", "mcss-IVF16-SQfp16-nprobe=4", "nns-IVF16-PQ8x4-nprobe=4"]
+)
 def test_adding_to_the_same_centroids_equals_taking_all_in_at_once(name):
     (fnames, x), (more, y), queries = clips(), clips(80, seed=2), clips(15, seed=1)[1]
     grown, at_once = Index.build(fnames, x, name), Index.build(fnames, x, name)
@@ -165,16 +137,8 @@ def test_what_is_deleted_is_never_found(name):
         one.delete(gone[:1])
 
 
-@pytest.mark.parametrize("name", LOOKS_EVERYWHERE)
-def test_deleting_finds_what_the_rest_alone_would(name):
-    fnames, x = clips()
-    one, queries = Index.build(fnames, x, name), clips(15, seed=1)[1]
-    one.delete(fnames[:200])
-    assert results(one, queries) == plain(fnames[200:], x[200:], queries, name)
-
-
-@pytest.mark.parametrize("name", ["mips", "nns-flat", "mcss-ivf4-probe4"])
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("name", [*LOOKS_EVERYWHERE[:-1], "nns-IVF4-nprobe=4"])
+@pytest.mark.parametrize("seed", range(2))
 def test_any_order_of_adding_and_deleting_finds_what_a_plain_loop_finds(name, seed):
     rng = np.random.default_rng(seed)
     fnames, x = clips(20)
@@ -220,7 +184,7 @@ def test_an_index_is_read_back_as_it_was_and_goes_on(name, artefact):
     for seed in (3, 4):
         np.testing.assert_array_equal(again.rank(queries).neighbours, one.rank(queries).neighbours)
         np.testing.assert_array_equal(again.rank(queries).scores, one.rank(queries).scores)
-        if "hnsw" in name:  # how many levels a new clip has is drawn anew
+        if "HNSW" in name:  # how many levels a new clip has is drawn anew
             break
         for either in (one, again):
             either.add(*clips(20, seed))
@@ -228,18 +192,18 @@ def test_an_index_is_read_back_as_it_was_and_goes_on(name, artefact):
 
 
 def test_other_embeddings_are_refused_with_both_digests_and_the_mend(artefact):
-    Index.build(*clips(), "nns-flat").write(artefact("nns-flat", "a" * 64))
+    Index.build(*clips(), "nns-Flat").write(artefact("nns-Flat", "a" * 64))
     message = r"another embeddings \(aaaaaaaaaaaa, where bbbbbbbbbbbb is there now\): run 03_search again"
     with pytest.raises(StaleArtefactError, match=message):
-        Index.read(artefact("nns-flat", "b" * 64))
+        Index.read(artefact("nns-Flat", "b" * 64))
 
 
 def test_another_search_is_refused_with_both(artefact):
-    Index.build(*clips(), "nns-flat").write(artefact("nns-flat"))
-    with pytest.raises(StaleArtefactError, match=r"for search 'nns-flat', not 'mips-flat': run 03_search"):
-        Index.read(artefact("mips-flat"))
-    with pytest.raises(StaleArtefactError, match=r"for search 'nns', not 'mips-flat'"):
-        Index.build(*clips(), "nns").write(artefact("mips-flat"))
+    Index.build(*clips(), "nns-Flat").write(artefact("nns-Flat"))
+    with pytest.raises(StaleArtefactError, match=r"for search 'nns-Flat', not 'mips-Flat': run 03_search"):
+        Index.read(artefact("mips-Flat"))
+    with pytest.raises(StaleArtefactError, match=r"for search 'nns', not 'mips-Flat'"):
+        Index.build(*clips(), "nns").write(artefact("mips-Flat"))
 
 
 def rewritten(artefact, **columns):
@@ -251,8 +215,8 @@ def rewritten(artefact, **columns):
 
 
 def test_a_changed_content_is_refused_before_faiss_sees_it(artefact, monkeypatch):
-    stored = artefact("nns-flat")
-    Index.build(*clips(), "nns-flat").write(stored)
+    stored = artefact("nns-Flat")
+    Index.build(*clips(), "nns-Flat").write(stored)
     content = pq.read_table(stored.path)["content"].to_pylist()
     content[100] = bytes([content[100][0] ^ 1]) + content[100][1:]
     rewritten(stored, content=pa.array(content, pa.large_binary()))
@@ -264,42 +228,39 @@ def test_a_changed_content_is_refused_before_faiss_sees_it(artefact, monkeypatch
 @pytest.mark.parametrize(
     ("name", "other"),
     [
-        ("nns-flat", "nns-hnsw8-ef32"),
-        ("nns-flat", "mips-flat"),
-        ("nns-flat-pq8x4", "nns-flat"),
-        ("nns-ivf16-probe4", "nns-flat"),
-        ("nns-hnsw8-ef32", "nns-hnsw8-ef32-half"),
+        ("nns-Flat", "nns-HNSW8-efSearch=32"),
+        ("nns-Flat", "mips-Flat"),
+        ("nns-PQ8x4", "nns-Flat"),
+        ("nns-IVF16-nprobe=4", "nns-Flat"),
+        ("nns-HNSW8-efSearch=32", "nns-HNSW8-SQfp16-efSearch=32"),
     ],
 )
 def test_an_index_of_another_kind_is_refused(name, other):
     fnames, x = clips()
     content = Index.build(fnames, x, other).clips.to_bytes()
     with pytest.raises(ValueError, match=r"holds a \w+ of 16 dimensions, not the \w+ of 16"):
-        approximate.FaissIndex.from_bytes(content, methods.parse(name), 16, 0)
-
-
-@pytest.mark.parametrize("content", [b"", b"x", os.urandom(999), b"IxF2" + bytes(60)])
-def test_what_is_no_index_is_refused(content):
-    with pytest.raises(ValueError, match=r"not an index of faiss|holds a"):
-        approximate.FaissIndex.from_bytes(np.frombuffer(content, np.uint8), methods.parse("nns-flat"), 16, 0)
+        approximate.FaissIndex.from_bytes(content, naming.parse(name), 16, 0)
 
 
 def test_a_half_file_and_a_foreign_one_are_refused(artefact):
-    stored = artefact("nns-flat")
+    stored = artefact("nns-Flat")
     with pytest.raises(FileNotFoundError, match=r"does not exist: run 03_search with"):
         Index.read(stored)
-    Index.build(*clips(), "nns-flat").write(stored)
+    Index.build(*clips(), "nns-Flat").write(stored)
     content = stored.path.read_bytes()
     for bad in (content[: len(content) // 2], b"PK\x03\x04 nothing", b""):
         stored.path.write_bytes(bad)
         with pytest.raises(DamagedArtefactError, match="delete it"):
             Index.read(stored)
+    for bad in (b"", b"x", b"IxF2" + bytes(60)):
+        with pytest.raises(ValueError, match=r"not an index of faiss|holds a"):
+            approximate.FaissIndex.from_bytes(np.frombuffer(bad, np.uint8), naming.parse("nns-Flat"), 16, 0)
     stored.write({"fname": ["a"]})
     with pytest.raises(DamagedArtefactError, match="not the index that it says"):
         Index.read(stored)
 
 
-@pytest.mark.parametrize("name", ["nns", "nns-flat"])
+@pytest.mark.parametrize("name", ["nns", "nns-Flat"])
 def test_what_does_not_fit_is_refused(name):
     fnames, x = clips()
     one = Index.build(fnames, x, name)
@@ -325,7 +286,7 @@ def test_what_does_not_fit_is_refused(name):
 
 def test_a_value_beyond_half_precision_is_refused():
     fnames, x = clips()
-    one = Index.build(fnames, x, "nns-flat-half")
+    one = Index.build(fnames, x, "nns-SQfp16")
     one.add(["large"], 100 * x[:1])
     with pytest.raises(ValueError, match="is beyond half precision here, which holds up to"):
         one.add(["huge"], 1e9 * x[:1])
@@ -338,12 +299,12 @@ def test_an_index_of_a_collection_is_of_its_embeddings(small_store):
         one = experiment.index_of(small_store, small_study.NAME, variant, exact)
         stored = small_store.embeddings(small_study.NAME, variant).read()
         assert one.fnames == stored["fname"].to_pylist()
-        stored_index = small_store.index(small_study.NAME, variant, f"{exact}-flat")
-        built, ranking, cost = index.rank_members(one.fnames, one.clips.x, f"{exact}-flat", 5)
+        stored_index = small_store.index(small_study.NAME, variant, f"{exact}-Flat")
+        built, ranking, cost = timing.rank_members(one.fnames, one.clips.x, f"{exact}-Flat", 5)
         built.write(stored_index)
-        again = experiment.index_of(small_store, small_study.NAME, variant, f"{exact}-flat")
+        again = experiment.index_of(small_store, small_study.NAME, variant, f"{exact}-Flat")
         np.testing.assert_array_equal(
-            ranking.neighbours, search.rank(one.clips.x, f"{exact}-flat", 5).neighbours
+            ranking.neighbours, search.rank(one.clips.x, f"{exact}-Flat", 5).neighbours
         )
         assert results(again, one.clips.x, 3) == results(one, one.clips.x, 3)
         assert dataclasses.asdict(cost) == cost.parameters()
@@ -353,7 +314,7 @@ def test_an_index_of_a_collection_is_of_its_embeddings(small_store):
 
 def test_the_cost_of_an_exact_search_is_its_vectors():
     fnames, x = clips()
-    _, ranking, cost = index.rank_members(fnames, x, "nns", 20)
+    _, ranking, cost = timing.rank_members(fnames, x, "nns", 20)
     assert cost.bytes_per_clip == 64
     assert cost.query_ms > 0
     expected = search.rank(x, "nns", 20)
@@ -361,17 +322,10 @@ def test_the_cost_of_an_exact_search_is_its_vectors():
     np.testing.assert_array_equal(ranking.scores, expected.scores)
 
 
-def test_a_sample_of_members_is_ranked_as_among_all():
-    fnames, x = clips()
-    _, every, _ = index.rank_members(fnames, x, "nns", 20)
-    _, some, _ = index.rank_members(fnames, x, "nns", 20, np.array([7, 3]))
-    np.testing.assert_array_equal(some.neighbours, every.neighbours[[7, 3]])
-
-
 @pytest.mark.parametrize("exact", list(search.SEARCHES))
 def test_what_an_exact_index_has_prepared_follows_what_is_added_and_deleted(exact):
     fnames, x = clips()
-    built = index.Index.build(fnames, x, exact)
+    built = Index.build(fnames, x, exact)
     queries = np.vstack([x[:2], x[:3] + 0.25])
     alone = built.rank(queries[3:4], 10)
     np.testing.assert_array_equal(built.rank(queries, 10).scores[3], alone.scores[0])

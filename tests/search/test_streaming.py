@@ -44,16 +44,6 @@ def assert_same_queries(one, other):
             np.testing.assert_array_equal(sums, b.precision_sums[n])
 
 
-@few
-@hypothesis.given(collections(), searches, at_a_time, st.integers(1, 200))
-def test_rankings_are_equal_whatever_is_compared_at_a_time(collection, how, sizes, n):
-    x, _, groups = collection
-    plain = rank(x, how, top_n=n, groups=groups, at_a_time=(len(x), len(x)))
-    pieces = rank(x, how, top_n=n, groups=groups, at_a_time=sizes)
-    np.testing.assert_array_equal(pieces.neighbours, plain.neighbours)
-    np.testing.assert_array_equal(pieces.scores, plain.scores)
-
-
 def test_nothing_at_a_time_is_refused():
     with pytest.raises(ValueError, match="0 queries at a time: take at least one"):
         rank(np.eye(3), at_a_time=(0, 5))
@@ -111,21 +101,6 @@ def test_the_first_rank_is_counted_through_all_pieces(collection, how, sizes):
         assert first == (hits.argmax() + 1 if hits.any() else 0)
 
 
-@pytest.mark.parametrize("how", SEARCHES)
-def test_some_clips_at_a_time_score_as_in_the_plain_loop(how):
-    rng = np.random.default_rng(0)
-    x, has_label, labels, families = reference.random_multilabel(rng, 40, 6, 3)
-    sparse = scipy.sparse.csr_array(has_label)
-    queries = metrics.per_query(x, sparse, search=how, cutoffs=(2, 9), at_a_time=(7, 9))
-    found = metrics.summarise(*queries, labels, families).set_index(["metric", "n", "level", "name"])["value"]
-    for row in reference.evaluate(x, has_label, labels, families, how, (2, 9), "standard"):
-        key = (row["metric"], row["n"] if row["n"] else np.nan, row["level"], row["name"])
-        value = found[[k[0] == key[0] and k[2:] == key[2:] and k[1] == row["n"] for k in found.index]]
-        if row["n"] is None:
-            value = found[[k[0] == "MR1" and k[2:] == key[2:] for k in found.index]]
-        assert value.item() == pytest.approx(row["value"], rel=1e-6)
-
-
 def test_a_sample_of_queries_scores_as_it_does_among_all():
     rng = np.random.default_rng(1)
     x, has_label, _, _ = reference.random_multilabel(rng, 300, 8, 4)
@@ -142,16 +117,6 @@ def test_a_sample_of_queries_scores_as_it_does_among_all():
     assert_same_queries(metrics.per_query(x, sparse, cutoffs=(5,), queries=some, ranking=ranking), kept)
     with pytest.raises(ValueError, match="queries are not in row order, each once"):
         metrics.per_query(x, sparse, queries=some[::-1])
-
-
-def test_bands_hold_every_clip_once_in_row_order():
-    x = np.random.default_rng(2).normal(size=(900, 3)).astype(np.float32)
-    x[500:700] = x[:200]
-    similarities = Similarities(x, "mips")
-    bands = list(similarities.bands(np.arange(5), width=256))
-    assert [len(columns) for columns, _ in bands] == [256, 256, 256, 132]
-    assert all((np.diff(columns) > 0).all() for columns, _ in bands)
-    np.testing.assert_array_equal(np.concatenate([columns for columns, _ in bands]), np.arange(900))
 
 
 def test_values_keep_their_bits_through_the_keys():

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from sss_lib.figures.plots.style import GROUP_COLOURS, MARKERS
 from sss_lib.search.naming import parse
 
-COLOURS = dict(zip(("flat", "hnsw", "ivf", ""), (*GROUP_COLOURS[:3], GROUP_COLOURS[6]), strict=True))
+COLOURS = dict(zip(("Flat", "HNSW", "IVF", ""), (*GROUP_COLOURS[:3], GROUP_COLOURS[6]), strict=True))
 """By structure; none for an exact search."""
 
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sss_lib.io.download import Remote, digest_of, locked, write_json
+from sss_lib.io.artefact import locked
+from sss_lib.io.download import Remote, digest_of, write_json
 from sss_lib.models.weights.formats import flaw
 
 WEIGHTS_DIR = Path(__file__).parents[3] / "data" / "models"

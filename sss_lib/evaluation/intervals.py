@@ -1,28 +1,37 @@
-"""Draws of queries and the means that they give, for the bootstrap and the permutation test."""
+"""Bootstrap intervals of one system's scores.
+
+Each draw resamples the queries and leaves the corpus as it is. The unit that is drawn is a clip with all its
+queries or, where `groups` are given, all clips of one group, such as an uploader: clips of one origin are
+alike, and drawing them one by one would give intervals that are too narrow.
+"""
 
 import functools
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import scipy.sparse
 
-from sss_lib.evaluation.queries import Queries
-from sss_lib.evaluation.summary import levels
+from sss_lib.evaluation import protocols
+from sss_lib.evaluation.protocols import Protocol
+from sss_lib.evaluation.queries import Key, Queries, Scored
+from sss_lib.evaluation.summary import levels, summarise
 
-LEAST_SHARE = 0.25
-"""Of the classes of a mean, so many must have queries of two units for its spread to be told."""
+MIN_CLASS_SHARE = 0.25
+"""Minimum share of a mean's classes with queries of two units or more: below it no interval is reported."""
 
 
 def require_options(n_draws: int, confidence: float = 0.95) -> None:
-    """Raise ValueError if so many draws, or an interval of that confidence, can't tell anything."""
+    """Raise ValueError if the number of draws or the confidence is out of range."""
     if not 0 < confidence < 1:
         raise ValueError(f"confidence={confidence} is not between 0 and 1: use 0.95 for 95 %")
     if n_draws < 2:
-        raise ValueError(f"n_draws={n_draws} is too few to judge by: use 2000")
+        raise ValueError(f"n_draws={n_draws} is below 2: use 2000")
 
 
 def tails(confidence: float) -> list[float]:
-    """Percentiles that an interval lies between.
+    """Percentiles at the two ends of an interval.
 
     Examples
     --------
@@ -32,8 +41,108 @@ def tails(confidence: float) -> list[float]:
     return [50 * (1 - confidence), 50 * (1 + confidence)]
 
 
+def bootstrap_intervals(
+    class_wise: Scored,
+    micro: Scored,
+    labels: list[str],
+    families: Mapping[str, str] | None = None,
+    *,
+    protocol: str | Protocol = "standard",
+    groups: np.ndarray | None = None,
+    n_draws: int = 2000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Percentile bootstrap intervals of every mean that `metrics.summarise` gives.
+
+    Each draw takes as many units as there are, with replacement, and the ends are the percentiles
+    100 (1 - confidence) / 2 and 100 (1 + confidence) / 2 of the draws' means. `Means` says how the draws of
+    small classes are widened. A class that a draw misses keeps its mean.
+
+    Parameters
+    ----------
+    class_wise, micro : PerQuery or GradedPerQuery
+        From `metrics.per_query`.
+    labels, families, protocol
+        As in `metrics.summarise`.
+    groups : np.ndarray [shape=(n_clips,), dtype=int], optional
+        Group of each clip, from `relevance.group_codes`.
+    n_draws : int
+    confidence : float
+        Between 0 and 1.
+    seed : int
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns metric, n, level, name, ci_low, ci_high. The ends are nan where all queries are of one unit,
+        and for means of which less than `MIN_CLASS_SHARE` of the classes have two units. With classes of one
+        to four units 95 % macro intervals cover the truth in 92 to 96 % of simulated cases, but in 75 to 90 %
+        where there are few units and each does alike in all its classes.
+
+    References
+    ----------
+    Efron and Tibshirani (1993), An Introduction to the Bootstrap, section 13.3.
+    """
+    require_options(n_draws, confidence)
+    design = Design(class_wise, micro, labels, families, groups)
+    weights = design.drawn_weights(n_draws, seed)
+    lowest = {"MR1": protocols.named(protocol).rank_base}
+    rows = []
+    for key, scores in scores_of_both(class_wise, micro, protocol).items():
+        means = Means(design, scores)
+        ends, _ = means.interval(weights, confidence)
+        ends = np.clip(ends, lowest.get(key[0], 0), np.inf if key[0] == "MR1" else 1)
+        found = zip(design.levels, means.observed, *ends, strict=True)
+        rows += [(*key, *level, *interval) for level, value, *interval in found if np.isfinite(value)]
+    columns = ["metric", "n", "level", "name", "ci_low", "ci_high"]
+    return pd.DataFrame(rows, columns=columns).astype({"n": "Int64"})
+
+
+def summary(
+    class_wise: Scored,
+    micro: Scored,
+    labels: list[str],
+    families: Mapping[str, str] | None = None,
+    *,
+    protocol: str | Protocol = "standard",
+    groups: np.ndarray | None = None,
+    n_draws: int = 2000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Scores with their 95 % intervals: `metrics.summarise` joined with `bootstrap_intervals`.
+
+    Parameters
+    ----------
+    class_wise, micro, labels, families, protocol, groups, n_draws, seed
+        As in `bootstrap_intervals`.
+
+    Returns
+    -------
+    pd.DataFrame
+        As `metrics.summarise`, with ci_low and ci_high over queries and, if groups are given, group_ci_low
+        and group_ci_high over groups (nan if not).
+    """
+    of = (class_wise, micro, labels, families)
+    options: dict[str, Any] = {"protocol": protocol, "n_draws": n_draws, "seed": seed}
+    keys = ["metric", "n", "level", "name"]
+    table = summarise(*of, protocol=protocol)
+    table = table.merge(bootstrap_intervals(*of, **options), on=keys, validate="one_to_one")
+    if groups is None:
+        return table.assign(group_ci_low=np.nan, group_ci_high=np.nan)
+    by_group = bootstrap_intervals(*of, **options, groups=groups)
+    by_group = by_group.rename(columns={end: f"group_{end}" for end in ("ci_low", "ci_high")})
+    return table.merge(by_group, on=keys, validate="one_to_one")
+
+
+def scores_of_both(class_wise: Scored, micro: Scored, protocol: str | Protocol) -> dict[Key, np.ndarray]:
+    """Scores of the class-wise queries and then of the micro ones, by metric and cutoff."""
+    of_micro = micro.scores(protocol)
+    return {k: np.concatenate([v, of_micro[k]]) for k, v in class_wise.scores(protocol).items()}
+
+
 class Design:
-    """Which unit and which mean each query belongs to: a cell is a class, or all micro queries.
+    """Unit and cell of each query: a cell is a class, or all micro queries.
 
     Parameters
     ----------
@@ -48,7 +157,7 @@ class Design:
     levels : list of (str, str)
         Level and name of each mean: classes, families, macro, micro.
     answerable : np.ndarray [shape=(n_cells,), dtype=bool]
-        Whether any query of the cell has something to find: else its score is 0 or none, and can't vary.
+        Whether any query of the cell has a relevant clip: else its score is 0 or none in every draw.
     """
 
     def __init__(
@@ -83,9 +192,9 @@ class Design:
         return _drawn_weights(self.n_units, n_draws, seed)
 
     def drawn_signs(self, n_draws: int, seed: int) -> np.ndarray:
-        """Whether each unit's systems change places in each draw, 1 or -1: float32 [n_units, n_draws].
+        """Sign of each unit's differences in each permutation: float32 [n_units, n_draws].
 
-        Every way there is, if those are no more than the draws.
+        All 2**n_units permutations, if they are no more than the draws.
         """
         if 2**self.n_units <= n_draws:
             turned = np.arange(2**self.n_units) >> np.arange(self.n_units)[:, None] & 1
@@ -98,10 +207,14 @@ class Design:
 class Means:
     """Mean scores of a design's levels, as observed and in draws.
 
-    A class whose queries are all of one unit doesn't tell how another unit would have done, so that draws of
-    a mean over such classes would spread too little. They borrow: each unit that is alone in a class is taken
-    to vary as units do about their class's mean elsewhere, alike in all classes that it is alone in, and the
-    draws of the mean are spread by as much.
+    Two corrections widen the draws:
+
+    - The mean of g drawn units varies less than that of g new ones, by the factor (g - 1) / g. So a class's
+      draws are spread about its mean by sqrt(g / (g - 1)) (narrowness bias, Hesterberg 2015).
+    - A class with a single unit doesn't vary in the draws. It gets the pooled within-class variance of the
+      classes with several units, s2 = sum over their units of (unit's mean - class's mean)^2 / (number of
+      units - number of classes). A unit that is alone in k of the C classes of a mean, and does alike in
+      them, adds (k / C)^2 s2 to the mean's variance; its draws are scaled to the sum.
 
     Parameters
     ----------
@@ -114,9 +227,13 @@ class Means:
     observed : np.ndarray [shape=(n_levels,)]
         nan where no query has a score.
     has_spread : np.ndarray [shape=(n_levels,), dtype=bool]
-        Whether at least `LEAST_SHARE` of its classes have queries of two units.
+        Whether at least `MIN_CLASS_SHARE` of its classes have queries of two units.
     borrowed : np.ndarray [shape=(n_levels,)]
-        Variance that its classes of one unit add to it.
+        Variance that its single-unit classes add.
+
+    References
+    ----------
+    Hesterberg (2015), What teachers should know about the bootstrap, The American Statistician 69(4).
     """
 
     def __init__(self, design: Design, scores: np.ndarray):
@@ -129,10 +246,11 @@ class Means:
         self.of_cell = np.divide(sums, self.n_queries, out=np.full(n_cells, np.nan), where=self.n_queries > 0)
         self.members = [members[self.n_queries[members] > 0] for members in design.members]
         n_units = np.diff(self.counts.indptr)
+        # sqrt(g / (g - 1)), and 1 for a single unit, whose draws don't vary.
         self.spread = np.sqrt(n_units / np.maximum(n_units - 1, 1))
         varying = [members[design.answerable[members]] for members in self.members]
         self.has_spread = np.array(
-            [len(own) > 0 and (n_units[own] > 1).mean() >= LEAST_SHARE for own in varying]
+            [len(own) > 0 and (n_units[own] > 1).mean() >= MIN_CLASS_SHARE for own in varying]
         )
         alone = [own[n_units[own] == 1] for own in varying]
         self.borrowed = self._unit_variance(n_units) * np.array(
@@ -155,28 +273,30 @@ class Means:
         sums *= self.spread[:, None].astype(np.float32)
         deviations = self._of_levels(sums)
         own = deviations.var(axis=1)
+        # Scale the draws from variance v to v + borrowed.
         wider = np.divide(own + self.borrowed, own, out=np.ones(len(own)), where=own > 0)
         return deviations * np.sqrt(wider)[:, None] + self.observed[:, None]
 
     def interval(self, weights: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:
-        """Ends of the interval, [2, n_levels], and p-value of each level; nan where nothing spreads."""
+        """Ends of the interval, [2, n_levels], and p-value of each level; nan without `has_spread`."""
         drawn = self.drawn(weights)
         ends, p = np.percentile(drawn, tails(confidence), axis=1), _share_beyond(drawn)
         ends[:, ~self.has_spread] = p[~self.has_spread] = np.nan
         return ends, p
 
     def permutation_p(self, signs: np.ndarray) -> np.ndarray:
-        """How often turned differences have a mean as large as the observed, by level: [n_levels]."""
+        """Share of the permutations whose mean is at least as extreme as the observed: [n_levels]."""
         n_queries = np.maximum(self.n_queries, 1)[:, None]
         turned = np.abs(self._of_levels((self.sums @ signs) / n_queries))
         observed = np.abs(self.observed)[:, None]
+        # Sums are of float32: equal means may differ by 1e-7 of their size.
         n_extreme = np.count_nonzero(turned >= observed * (1 - 1e-5) - 1e-7, axis=1)
         if signs.shape[1] == 2 ** len(signs):  # all of them, the observed one among them
             return n_extreme / signs.shape[1]
         return (n_extreme + 1) / (signs.shape[1] + 1)
 
     def _unit_variance(self, n_units: np.ndarray) -> float:
-        """Variance of units' means about the means of their classes, over all classes of several units."""
+        """Pooled within-class variance s2 of units' means, over the classes with several units."""
         cells = np.repeat(np.arange(len(n_units)), n_units)
         several = (n_units[cells] > 1) & (cells < len(n_units) - 1)  # the last cell is micro
         deviations = (self.sums.data / self.counts.data - self.of_cell[cells])[several]
@@ -184,7 +304,7 @@ class Means:
         return float((deviations**2).sum() / max(n_free, 1))
 
     def _squared_shares(self, alone: np.ndarray, n_classes: int) -> float:
-        """Sum of the squared shares that units have in a mean through the classes they are alone in."""
+        """Sum over units of (k / C)^2: in k of the C classes of a mean the unit is alone."""
         units = self.counts.indices[self.counts.indptr[alone]]
         return float((np.bincount(units, minlength=1) ** 2).sum() / max(n_classes, 1) ** 2)
 
@@ -199,7 +319,7 @@ class Means:
 
 
 def _share_beyond(drawn: np.ndarray) -> np.ndarray:
-    """Two-sided p-value: twice the share of draws, with one added, that is not on the side of most."""
+    """Two-sided bootstrap p-value of zero: 2 (min(draws <= 0, draws >= 0) + 1) / (draws + 1), at most 1."""
     n_draws = drawn.shape[1]
     fewer = np.minimum((drawn <= 0).sum(axis=1), (drawn >= 0).sum(axis=1))
     return np.minimum(2 * (fewer + 1) / (n_draws + 1), 1)
@@ -207,7 +327,7 @@ def _share_beyond(drawn: np.ndarray) -> np.ndarray:
 
 @functools.lru_cache(maxsize=2)
 def _drawn_weights(n_units: int, n_draws: int, seed: int) -> np.ndarray:
-    """See `Design.drawn_weights`; kept, as many tables are made from the same draws."""
+    """See `Design.drawn_weights`; cached, as many tables are made from the same draws."""
     rng = np.random.default_rng(seed)
     weights = np.empty((n_units, n_draws), np.float32)
     at_once = max(1, 2**20 // max(n_units, 1))

@@ -1,11 +1,11 @@
-"""Chance and the ceiling, by every rule and protocol."""
+"""Chance and the upper bound, by every rule and protocol."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from test_relevance import PARENTS, collection
 
-from sss_lib import floors, metrics, relevance
+from sss_lib import bounds, metrics, relevance
 from sss_lib.evaluation.protocols import Protocol
 
 
@@ -27,18 +27,18 @@ def test_chance_is_what_random_embeddings_score_on_average(name):
     rng = np.random.default_rng(0)
     runs = pd.concat(
         metrics.evaluate(rng.normal(size=(40, 9)), has_label, labels, families, **arguments)
-        for _ in range(150)
+        for _ in range(60)
     )
     sampled = runs.groupby(KEYS, dropna=False)["value"].agg(["mean", "sem"]).reset_index()
-    both = floors.chance(has_label, labels, families, **arguments).merge(sampled, validate="one_to_one")
+    both = bounds.chance(has_label, labels, families, **arguments).merge(sampled, validate="one_to_one")
     assert len(both) == len(sampled) > 5
     assert (abs(both["value"] - both["mean"]) < 5 * both["sem"] + 1e-12).all()
 
 
 def test_sampled_chance_surrounds_the_expected():
     _, has_label, labels, families, _ = collection(6)
-    expected = floors.chance(has_label, labels, families, cutoffs=(5,))
-    sampled = floors.sampled_chance(has_label, labels, families, cutoffs=(5,), n_draws=60)
+    expected = bounds.chance(has_label, labels, families, cutoffs=(5,))
+    sampled = bounds.sampled_chance(has_label, labels, families, cutoffs=(5,), n_draws=60)
     both = expected.merge(sampled, on=KEYS, validate="one_to_one")
     assert (both["ci_low"] <= both["value_y"]).all()
     assert (both["value_y"] <= both["ci_high"]).all()
@@ -48,24 +48,24 @@ def test_sampled_chance_surrounds_the_expected():
 
 @pytest.mark.parametrize("protocol", metrics.PROTOCOLS)
 @pytest.mark.parametrize("name", RULES)
-def test_nothing_scores_above_the_ceiling(name, protocol):
+def test_nothing_scores_above_the_upper_bound(name, protocol):
     x, has_label, labels, families, uploaders = collection(7)
     arguments = {"cutoffs": (1, 5, 100), "protocol": protocol, "relevant": rules(labels, uploaders)[name]}
-    ceiling = floors.ceiling(has_label, labels, families, **arguments)
+    upper = bounds.upper_bound(has_label, labels, families, **arguments)
     for embeddings in (x, has_label.astype(float)):
         scores = metrics.evaluate(embeddings, has_label, labels, families, **arguments)
-        both = scores.merge(ceiling, on=KEYS, validate="one_to_one")
-        assert len(both) == len(scores) == len(ceiling)
+        both = scores.merge(upper, on=KEYS, validate="one_to_one")
+        assert len(both) == len(scores) == len(upper)
         higher = both["metric"] != "MR1"
         assert (both["value_x"] <= both["value_y"] + 1e-12)[higher].all()
         assert (both["value_x"] >= both["value_y"])[~higher].all()
 
 
-def test_the_ceiling_is_one_unless_more_is_divided_by_than_can_be_found():
+def test_the_upper_bound_is_one_unless_more_is_divided_by_than_can_be_found():
     has_label = np.repeat(np.eye(2, dtype=bool), [4, 6], axis=0)
-    ceiling = floors.ceiling(has_label, ["a", "b"], cutoffs=(5,))
-    assert (ceiling["value"] == 1).all()
-    paper = floors.ceiling(has_label, ["a", "b"], cutoffs=(5,), protocol="paper")
+    upper = bounds.upper_bound(has_label, ["a", "b"], cutoffs=(5,))
+    assert (upper["value"] == 1).all()
+    paper = bounds.upper_bound(has_label, ["a", "b"], cutoffs=(5,), protocol="paper")
     paper = paper.set_index(["metric", "level", "name"])["value"]
     assert paper["MAP", "class", "a"] == 3 / 4  # three to find, four of the class
     assert paper["MAP", "class", "b"] == 5 / 5
@@ -73,16 +73,16 @@ def test_the_ceiling_is_one_unless_more_is_divided_by_than_can_be_found():
     assert paper["MR1", "macro", "all"] == 0
 
 
-def test_a_ranking_by_nested_classes_reaches_the_ceiling():
+def test_a_ranking_by_nested_classes_reaches_the_upper_bound():
     """Every class lies within its parent: who shares the leaf comes first, then who shares the parent."""
     has_label = np.array([[1, 1, 0], [1, 1, 0], [1, 0, 1], [1, 0, 1], [1, 0, 0]], bool)
     x = has_label * np.array([1.0, 2.0, 2.0])
     for protocol in ("standard", Protocol("trec", "R", "R")):
         scores = metrics.evaluate(x, has_label, list("abc"), search="mips", cutoffs=(4,), protocol=protocol)
-        ceiling = floors.ceiling(has_label, list("abc"), cutoffs=(4,), protocol=protocol)
-        np.testing.assert_allclose(scores["value"], ceiling["value"])
+        upper = bounds.upper_bound(has_label, list("abc"), cutoffs=(4,), protocol=protocol)
+        np.testing.assert_allclose(scores["value"], upper["value"])
 
 
 def test_too_few_draws_are_refused():
     with pytest.raises(ValueError, match="n_draws=1 is too few"):
-        floors.sampled_chance(np.ones((3, 1), bool), ["a"], n_draws=1)
+        bounds.sampled_chance(np.ones((3, 1), bool), ["a"], n_draws=1)
