@@ -1,6 +1,6 @@
 # make run    set up what a run needs, then run the notebooks of a grid: figures, a table, executed notebooks; PLAN=1 only plans
 # make check  does what `make run` found last equal the committed results, within tolerances?
-# make test   set up the rest, then run the tests
+# make test   set up the rest, then run the quick tests; make test-all: every test, as CI does
 # make listen DATASET=...   serve notebook 06 as a page on this machine (PORT=8866, HOST=127.0.0.1)
 # make paper  build the paper, the poster and the slides from what `make run` wrote (DATASET=mini)
 # make models MODELS="a b"   download the weights of models by name; without names, list the models
@@ -48,7 +48,7 @@ SSS = @$(BIN)/python -m sss_lib
 ifneq ($(call yes,LATEST),)
 .PHONY: $(READY)  # set up anew, whatever is there
 endif
-.PHONY: setup lock run check test paper listen models data verify leaderboard bench lint clean
+.PHONY: setup lock run check test test-all paper listen models data verify leaderboard bench lint clean
 
 setup: $(READY)-all
 
@@ -80,7 +80,10 @@ check: $(READY)
 	$(SSS) check
 
 test: $(READY)-all
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist worksteal
+
+test-all: $(READY)-all
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m '' --hypothesis-profile full --durations 25
 
 paper: $(READY)-all
 	$(SSS) paper $${DATASET:+--dataset "$$DATASET"}

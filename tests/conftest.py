@@ -1,5 +1,6 @@
-"""Fixtures that several test files share."""
+"""Fixtures that several test files share, and how long the default selection may take."""
 
+import hypothesis
 import numpy as np
 import pytest
 import small_study
@@ -7,6 +8,16 @@ import soundfile
 
 from sss_lib import audio, dataset, models
 from sss_lib.models.catalogue import CATALOGUE
+
+EXTRA_MARKS = {"slow", "browser", "cluster", "simulation", "network"}
+"""Of tests that `make test` leaves out: see pyproject.toml."""
+BUDGET_S = 300 * 2
+"""Of the tests that it runs: five minutes of two cores."""
+for name, max_examples in (("quick", 15), ("full", 60)):
+    hypothesis.settings.register_profile(
+        name, derandomize=True, max_examples=max_examples, deadline=None, database=None
+    )
+hypothesis.settings.load_profile("quick")  # --hypothesis-profile full: another
 
 RATE_HZ = 44100
 GROUND_TRUTH = """\
@@ -24,6 +35,19 @@ Cat,Animal,Living
 Dog,Animal,Living
 Rain,,
 """
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Warn where the default selection has grown too long; a busy machine is no reason to fail."""
+    reports = [report for of_kind in terminalreporter.stats.values() for report in of_kind]
+    tests = [report for report in reports if isinstance(report, pytest.TestReport)]
+    total_s = sum(report.duration for report in tests if not EXTRA_MARKS & report.keywords.keys())
+    if total_s > BUDGET_S:
+        terminalreporter.write_line(
+            f"WARNING: the tests without a mark took {total_s:.0f} s, and have {BUDGET_S} s: "
+            f"quicken the longest, or mark them {' or '.join(sorted(EXTRA_MARKS))}",
+            yellow=True,
+        )
 
 
 @pytest.fixture(scope="session")

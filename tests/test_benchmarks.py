@@ -20,29 +20,25 @@ BENCH = FOLDER / "search_and_evaluation.py"
 @pytest.mark.parametrize(
     ("evaluate_s", "megabytes", "draws_s"), [(9, 900, 5), (13, 900, 5), (9, 1001, 5), (9, 900, 11)]
 )
-def test_the_benchmark_fails_over_its_bounds(monkeypatch, capsys, evaluate_s, megabytes, draws_s):
-    bench = runpy.run_path(str(BENCH))
+def test_the_benchmark_fails_over_its_bounds(monkeypatch, evaluate_s, megabytes, draws_s):
+    main = runpy.run_path(str(BENCH))["main"]
     clock = [0.0]
 
     def taking(seconds):
         return lambda: clock.__setitem__(0, clock[0] + seconds)
 
-    of_main = bench["main"].__globals__
     stand_ins = {
         "workloads": lambda: {"U": (taking(1.0), None), "evaluate": (taking(evaluate_s), 12)},
         "peak_memory_mb": lambda: megabytes,
         "seconds_a_thousand_queries": dict,
         "seconds_of_intervals": lambda: {"bootstrap": draws_s},
+        "time": SimpleNamespace(perf_counter=lambda: clock[0]),
     }
     for name, stand_in in stand_ins.items():
-        monkeypatch.setitem(of_main, name, stand_in)
-    monkeypatch.setattr(of_main["time"], "perf_counter", lambda: clock[0])
+        monkeypatch.setitem(main.__globals__, name, stand_in)
     monkeypatch.setattr(sys, "argv", ["bench"])
-    told = of_main["main"]()
-    within = (evaluate_s, megabytes, draws_s) == (9, 900, 5)
-    assert (told == 0) == within
-    if not within:
-        assert told.startswith("over its bounds: ")
+    told, within = main(), (evaluate_s, megabytes, draws_s) == (9, 900, 5)
+    assert told == 0 if within else told.startswith("over its bounds: ")
 
 
 SCALE = Path(__file__).parent / "benchmarks" / "scale.py"
@@ -79,10 +75,6 @@ def test_what_got_worse_by_more_than_30_percent_is_red(scale, capsys, row, facto
     assert all(now["what"][row] in line and "worse by more than 30 %" in line for line in red)
 
 
-def test_without_a_committed_table_nothing_is_worse(scale):
-    assert scale["show"](TABLE, None) == []
-
-
 @pytest.mark.parametrize(
     ("row", "value", "shown"),
     [(0, 2.508, "2.51"), (0, 2.501, "2.501"), (1, 9.0, "9.0"), (3, 29.996, "29.996"), (3, 12.08, "12.1")],
@@ -116,22 +108,17 @@ def test_what_was_measured_otherwise_is_not_compared(scale, capsys, change):
     assert "4 of these are not compared" in capsys.readouterr().out
 
 
-def measuring(scale, monkeypatch, value):
-    """Let the bench measure nothing, but give a value to search; return its main."""
-    main = scale["main"].__globals__
-    monkeypatch.setitem(
-        main, "growth", lambda sizes, rounds: [scale["row"](scale["RANK"], 10, 10, value, 1, 2.5)]
-    )
-    monkeypatch.setitem(main, "files", list)
-    monkeypatch.setitem(main, "peak_gb", lambda n_clips: 1.0)
-    return scale["main"]
-
-
-def test_the_bench_fails_where_a_bound_is_missed(scale, monkeypatch):
-    assert measuring(scale, monkeypatch, 2.5)([]) == 0
-    assert measuring(scale, monkeypatch, 2.6)([]).startswith(
-        "search.rank, top 150 of 10 clips is 2.6, allowed"
-    )
+@pytest.mark.parametrize(("value", "fails"), [(2.5, False), (2.6, True)])
+def test_the_bench_fails_where_a_bound_is_missed(scale, monkeypatch, value, fails):
+    measured = {
+        "growth": lambda *_: [scale["row"](scale["RANK"], 10, 10, value, 1, 2.5)],
+        "files": list,
+        "peak_gb": lambda _: 1.0,
+    }
+    for name, stand_in in measured.items():
+        monkeypatch.setitem(scale["main"].__globals__, name, stand_in)
+    told = scale["main"]([])
+    assert str(told).startswith("search.rank, top 150 of 10 clips is 2.6, allowed") if fails else told == 0
 
 
 def test_the_table_and_the_plots_are_written_and_the_readme_shows_them(scale, tmp_path):
@@ -170,16 +157,6 @@ def test_preparing_counts_as_it_would_with_all_queries(scale, monkeypatch):
     assert units["job"] == pytest.approx(0.3 * 9 + 0.1 * 2.3)
     units, _ = scale["units_of"](jobs, np.empty((100, 1)), np.arange(100), 3)
     assert units["job"] == pytest.approx(32)
-
-
-def test_the_table_of_the_other_tools_has_each_of_them(scale):
-    """On so few clips that only their being there and answering is tested."""
-    pytest.importorskip("usearch")
-    x = scale["embeddings"](300)
-    for job in scale["rivals"](x).values():
-        job(np.arange(5))
-    for job in scale["ours"](x, np.arange(5)).values():
-        job(np.arange(5))
 
 
 @pytest.fixture

@@ -206,7 +206,12 @@ def executed():
     return set()
 
 
-@pytest.mark.parametrize("command", commands())
+SLOW = re.compile(r"make (lint|paper)|mypy")
+
+
+@pytest.mark.parametrize(
+    "command", [pytest.param(one, marks=[pytest.mark.slow] * bool(SLOW.match(one))) for one in commands()]
+)
 def test_the_command_does_what_it_says(command, made, executed, request, capsys):
     program, *words = itertools.dropwhile(SETTING.match, shlex.split(command))
     target = next((word for word in words if word.isalpha()), "setup")

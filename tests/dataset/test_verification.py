@@ -86,6 +86,7 @@ print(report.n_clips, clips["duration_s"].max(), *clips["problem"], memory.peak_
 """
 
 
+@pytest.mark.slow
 def test_a_file_of_three_hours_is_extracted_and_verified_in_a_gibibyte(tmp_path):
     """Its samples would take 1.3 GiB, and twice as much where they are put together."""
     (tmp_path / "sounds").mkdir()

@@ -19,6 +19,7 @@ RULES = ["class", "leaf", "any", "graded", "class without uploader", "graded wit
 KEYS = ["metric", "n", "level", "name"]
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("name", RULES)
 def test_chance_is_what_random_embeddings_score_on_average(name):
     _, has_label, labels, families, uploaders = collection(5)

@@ -82,12 +82,14 @@ def coverage(sizes, true_means, *, n_trials=300, similar=0.0, group_size=1, by_g
 
 
 # Three hundred trials have a standard error of 0.013 at 0.95.
+@pytest.mark.simulation
 def test_the_macro_interval_covers_as_often_as_it_says_even_with_small_classes():
     sizes = np.array([2] * 14 + [3] * 10 + [4] * 8 + [8] * 6 + [20] * 3 + [100])
     true_means = np.where(sizes < 5, 0.3, 0.6)  # small classes are harder: dropping one would shift the mean
     assert 0.91 <= coverage(sizes, true_means) <= 0.985
 
 
+@pytest.mark.simulation
 def test_with_alike_clips_only_the_interval_by_group_covers():
     sizes, true_means = np.full(10, 30), np.linspace(0.3, 0.7, 10)
     clustered = {"similar": 0.6, "group_size": 5}
@@ -110,6 +112,7 @@ def uploaders_of(n_uploaders, rng, clips_each=4):
     return 0.5 + effects[groups] + 0.03 * rng.normal(size=len(groups)), per_unit[groups], groups
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("n_uploaders", [[1, 2, 3] * 6, [1] * 12 + [2] * 5 + [3] * 4])
 def test_macro_intervals_over_uploaders_cover_though_many_classes_have_one(n_uploaders):
     rng = np.random.default_rng(9)
@@ -184,6 +187,7 @@ def test_a_summary_has_the_intervals_over_clips_and_those_over_groups():
     assert not np.allclose(by_clip["ci_low"], by_group["ci_low"])
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize(("metric", "truth"), [("MAP", 0.5), ("MR1", 4)])
 def test_intervals_of_a_class_of_ten_cover_nine_times_in_ten_and_those_of_a_macro_mean_more(metric, truth):
     """AP is normal about 0.5, R1 geometric of mean 4; twenty classes of ten clips."""

@@ -93,6 +93,7 @@ def test_trec_eval_agrees_where_nothing_is_cut_off(corpus, tmp_path):
         assert ap == pytest.approx(found[name, "MAP", N_CLIPS - 1]), name
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::numba.core.errors.NumbaTypeSafetyWarning")
 @pytest.mark.parametrize("kind", ["class", "graded"])
 def test_ranx_agrees_on_every_query(corpus, tmp_path, kind):

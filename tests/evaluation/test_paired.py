@@ -36,6 +36,7 @@ def test_the_paired_bootstrap_agrees_with_scipy():
     assert paired.paired_bootstrap(a, a[::-1]).p > 0.5
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("test", ["bootstrap", "permutation"])
 def test_systems_that_are_equally_good_differ_as_rarely_as_p_says(test):
     rng = np.random.default_rng(7)

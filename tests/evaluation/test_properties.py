@@ -8,11 +8,6 @@ from hypothesis import strategies as st
 from sss_lib import metrics, ties
 from sss_lib.search import SEARCHES, rank
 
-hypothesis.settings.register_profile(
-    "repeatable", derandomize=True, max_examples=60, deadline=None, database=None
-)
-hypothesis.settings.load_profile("repeatable")
-
 
 @st.composite
 def collections(draw, distinct=False):

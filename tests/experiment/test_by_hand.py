@@ -2,16 +2,17 @@
 
 import shutil
 
+import in_process
 import nbformat
 import numpy as np
 import pandas as pd
 import pyarrow.parquet
 import pytest
-from nbclient import NotebookClient
 
 from sss_lib import __main__ as command
 from sss_lib import experiment
 
+pytestmark = pytest.mark.slow
 STAGES = ("00_dataset", "01_extraction", "02_processing", "03_search", "04_evaluation")
 CLIPS = 120
 """More than the hundred components that the notebooks keep by default."""
@@ -39,7 +40,8 @@ def both(tmp_path_factory):
     grid = folder / "grid.yaml"
     grid.write_text(GRID)
     folders = ["--data-dir", str(folder / "grid" / "data"), "--figures-dir", str(folder / "figures")]
-    assert command.main(["run", str(grid), *folders]) == 0
+    with in_process.kernels_replaced():
+        assert command.main(["run", str(grid), *folders]) == 0
     notebooks = folder / "hand" / "notebooks"
     notebooks.mkdir()
     for stage in STAGES:  # with their default parameters, as in JupyterLab
@@ -56,7 +58,7 @@ def execute(stage, notebooks, **changed):
         (at,) = (i for i, line in enumerate(lines) if line.startswith(f"{name} = "))
         lines[at] = f"{name} = {value!r}"
     given.source = "\n".join(lines)
-    NotebookClient(notebook, resources={"metadata": {"path": notebooks}}).execute()
+    in_process.execute(notebook, notebooks)
 
 
 KINDS = ("datasets", "embeddings", "similarity_rankings", "evaluation_results")
@@ -76,6 +78,7 @@ def test_the_notebooks_by_hand_write_what_the_grid_writes(both, kind):
         assert tables[0].select(names).equals(tables[1].select(names)), path
 
 
+@pytest.mark.cluster
 def test_a_part_at_a_time_and_on_a_cluster_they_write_the_same_but_for_rounding(both, tmp_path):
     pytest.importorskip("distributed")
     _, of_hand = both

@@ -41,6 +41,7 @@ from sss_lib.experiment.variant import Variant  # noqa: E402
 from sss_lib.extraction import cluster, embedding, extraction, parts, workers  # noqa: E402
 from sss_lib.models.catalogue import CATALOGUE  # noqa: E402
 
+pytestmark = pytest.mark.cluster
 ROOT = Path(__file__).parents[2]
 MANUAL = (ROOT / "notebooks" / "README.md").read_text()
 

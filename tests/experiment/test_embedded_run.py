@@ -61,6 +61,7 @@ def computed(mini, tmp_path_factory):
     return pd.concat(scores, ignore_index=True)
 
 
+@pytest.mark.slow
 def test_every_committed_score_is_what_the_code_computes(computed):
     committed = rows("systems")
     quick = committed[committed["model"].isin(computed["model"])]
@@ -97,6 +98,7 @@ def test_the_committed_table_is_that_of_the_committed_scores(mini):
     pd.testing.assert_frame_equal(table.astype(str), committed, check_dtype=False)
 
 
+@pytest.mark.slow
 def test_the_embedded_models_stand_in_order_above_chance(computed, mini):
     """Of the embedded sounds aiSFX finds more than log-mel statistics, those more than length and level."""
     pytest.importorskip("torch")

@@ -22,6 +22,8 @@ TOLERANCE = 1e-5
 """Of the largest value of the embeddings."""
 WITHOUT_DOWNLOAD = [name for name in CATALOGUE if name not in stand_ins.DOWNLOADED]
 
+AUDITED = [pytest.param(n, marks=[pytest.mark.slow] * (n == "freesound")) for n in WITHOUT_DOWNLOAD]
+
 
 def network_of(row):
     """What tells a network, and the audio that it gets, from another; those of PE-A-Frame differ in size."""
@@ -74,7 +76,7 @@ def assert_same(differences):
     assert max(differences.values()) < TOLERANCE, differences
 
 
-@pytest.mark.parametrize("name", WITHOUT_DOWNLOAD)
+@pytest.mark.parametrize("name", AUDITED)
 def test_a_clip_has_the_same_embedding_in_any_order_batch_and_worker(name, mini):
     row = models.spec(name)
     pytest.importorskip(row.requires or "numpy")
@@ -82,6 +84,7 @@ def test_a_clip_has_the_same_embedding_in_any_order_batch_and_worker(name, mini)
     assert_same(models.audit(name, [audio.decode(path, row.rate_hz) for path in paths]))
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("name", [names[0] for names in GROUPS.values()])
 def test_so_it_has_by_networks_whose_weights_are_downloaded(name, mini, workers):
     row = models.spec(name)
@@ -105,6 +108,7 @@ PREPARED = [
 """For each kind of network, what the study computed and another way with long and short clips."""
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("name", PREPARED)
 def test_so_it_has_however_its_audio_is_prepared(name, workers):
     """Of a clip longer than the window, and of one shorter; of many equal layers, one is run."""

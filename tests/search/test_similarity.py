@@ -216,6 +216,7 @@ print(digest.hexdigest(), *kernels)
 """
 
 
+@pytest.mark.slow
 def test_rankings_and_ranks_are_equal_to_the_bit_on_every_kernel_of_blas(pytestconfig):
     """Kernels for processors with AVX-512, AVX2, AVX and SSE alone, as far as this one runs them."""
     code = DIGESTS.format(tests=str(pytestconfig.rootpath / "tests" / "search"))

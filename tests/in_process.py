@@ -1,0 +1,62 @@
+"""Notebooks run in this process, without a kernel: seconds less a notebook, and the same code cells."""
+
+import ast
+import contextlib
+import io
+from pathlib import Path
+
+import joblib
+import matplotlib as mpl
+import nbformat
+import pytest
+from matplotlib import pyplot as plt
+from papermill.iorw import load_notebook_node
+from papermill.parameterize import parameterize_notebook
+
+from sss_lib.experiment import NOTEBOOKS
+
+
+def execute(notebook, folder):
+    """Run the code cells of a notebook in a folder, and keep in it what they print and show."""
+    names = {"__name__": "__main__"}
+    with contextlib.chdir(folder), mpl.rc_context():
+        for cell in notebook.cells:
+            if cell["cell_type"] == "code":
+                _run(cell, names)
+        plt.close("all")
+
+
+def _run(cell, names):
+    printed, shown = io.StringIO(), []
+    names["display"] = shown.append
+    body = ast.parse(cell["source"]).body
+    last = body.pop() if body and isinstance(body[-1], ast.Expr) else None
+    try:
+        with contextlib.redirect_stdout(printed):
+            exec(compile(ast.Module(body, []), "cell", "exec"), names)
+            if last:
+                shown.append(eval(compile(ast.Expression(last.value), "cell", "eval"), names))
+    finally:
+        outputs = [{"text/html": one._repr_html_()} for one in shown if hasattr(one, "_repr_html_")]
+        cell["outputs"] = [nbformat.v4.new_output("display_data", one) for one in outputs]
+        cell["outputs"].append(nbformat.v4.new_output("stream", text=printed.getvalue()))
+
+
+def run(notebook, output, parameters, **_):
+    """Do as `run_notebook` does, with papermill's parameters."""
+    filled = parameterize_notebook(load_notebook_node(str(notebook)), dict(parameters))
+    try:
+        execute(filled, NOTEBOOKS)
+    finally:
+        Path(output).parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(filled, output)
+
+
+@contextlib.contextmanager
+def kernels_replaced():
+    """Have the grids that are run meanwhile run their notebooks here, one at a time."""
+    with pytest.MonkeyPatch.context() as patch, joblib.parallel_config("sequential"):
+        patch.setattr("sss_lib.experiment.task.run_notebook", run)
+        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):  # the runner sets them
+            patch.setenv(name, "1")
+        yield
