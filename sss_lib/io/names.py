@@ -15,6 +15,7 @@ def require_known(value: object, known: Iterable, what: str) -> None:
     """
     known = [str(k) for k in known]
     if str(value) not in known:
-        near = difflib.get_close_matches(str(value), known, 1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        by_lower_case = {k.lower(): k for k in known}
+        near = difflib.get_close_matches(str(value).lower(), by_lower_case, 1)
+        hint = f"did you mean {by_lower_case[near[0]]!r}? " if near else ""
         raise ValueError(f"{value!r} is not among {what}: {hint}They are {', '.join(known)}")

@@ -2,8 +2,11 @@
 
 A name comes in; an `Extractor` goes out, from a waveform to frame embeddings. Notebook 01 uses it.
 
-- `registry`: from names to rows and loaded models; encoders of your own.
-- `spec`, `naming`: what a row says; models outside the catalogue.
+A new model is a row in `catalogue/` and, for a new family, one file in `loaders/` with `load(spec, device)`.
+
+- `registry`: from names to rows and loaded models; `register` adds a function as a model.
+- `spec`, `extractor`: a row, with the ways to prepare audio; a loaded model.
+- `naming`: models outside the catalogue, by the paths of their modules and folders.
 - `catalogue/`, `loaders/`: a row a model, a file a family.
 - `frontends/`, `weights/`: spectrograms and batches; files of weights, where they come from.
 - `command`: lists models, fetches weights.

@@ -1,12 +1,12 @@
 """What is known of an audio representation, and how long and short clips are made to fit it."""
 
-import difflib
 import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sss_lib.io import audio
+from sss_lib.io.names import require_known
 from sss_lib.models.weights.file import Weights, digest
 
 LONG = {
@@ -37,7 +37,7 @@ class ModelSpec:
         What several rows are variations of, such as OpenL3 with its bands, contents and dimensions; "" for a
         model of its own.
     loader : str
-        Module of `sss_lib.models` whose `load(spec, device)` gives the network.
+        Module of `sss_lib.models.loaders` whose `load(spec, device)` gives the network.
     rate_hz : int
         Sample rate of the waveform it takes.
     dim : int
@@ -69,7 +69,7 @@ class ModelSpec:
     gain_db : float
         Applied to the wave first, with clipping at full scale.
     paper : mapping
-        Fields that have another value under `preprocessing="paper"`: what the 2024 study computed.
+        Fields that have another value with the word "paper": what the 2024 study computed.
     paper_differs : str
         The same in words.
     half : bool
@@ -78,8 +78,10 @@ class ModelSpec:
         Processing scales each of its features to [0, 1] over the collection first.
     network : callable or None
         Of a model that `models.register` added: wave to frames.
-    floor : bool
-        A floor that any representation must beat, not a contender.
+    is_baseline : bool
+        Any representation must beat it: in figures it is shown apart from the systems compared.
+    has_text : bool
+        It can embed words, too: its loader has a `text_tower`.
     """
 
     name: str
@@ -109,7 +111,8 @@ class ModelSpec:
     paper_differs: str = ""
     half: bool = False
     scaled: bool = False
-    floor: bool = False
+    is_baseline: bool = False
+    has_text: bool = False
     network: Any = field(default=None, repr=False)
 
     @property
@@ -179,12 +182,8 @@ class ModelSpec:
         >>> models.spec("vggish").prepared("paper").name
         'vggish+paper'
         """
-        if unknown := [word for word in words if word not in WORDS]:
-            near = difflib.get_close_matches(unknown[0], WORDS, 1)
-            hint = f"did you mean {near[0]!r}? Else " if near else ""
-            raise ValueError(
-                f"preparation {unknown[0]!r} of {self.name} is unknown: {hint}use one of {', '.join(WORDS)}"
-            )
+        for word in words:
+            require_known(word, WORDS, f"the preparations of {self.name}")
         if "paper" in words and not self.paper:
             raise ValueError(f"{self.name} has no other preparation for the paper: leave out 'paper'")
         new = replace(self, **self.paper) if "paper" in words else self
@@ -215,7 +214,7 @@ class ModelSpec:
         )
         base = as_paper if like_paper else plain
         policies = [(getattr(self, key), getattr(base, key)) for key in ("long", "short")]
-        telling = [own for own, others in policies if own != others]
+        telling = [here for here, there in policies if here != there]
         telling += ["paper"] if like_paper else []
         telling += ["half"] if self.half and not plain.half else []
         if not telling:

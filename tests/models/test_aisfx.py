@@ -23,7 +23,7 @@ def extractor():
 def test_the_converted_network_equals_the_published_one(extractor):
     import safetensors.torch
 
-    network = aisfx.build()
+    network = aisfx.Network()
     network.load_state_dict(safetensors.torch.load_file(models.read_weights(extractor.spec)))
     patches = torch.from_numpy(np.random.default_rng(0).random((3, 100, 96), np.float32))
     with torch.inference_mode():

@@ -44,7 +44,7 @@ def recording(extractor, name):
 
 @pytest.fixture(scope="module")
 def network():
-    network = audioclip.build()
+    network = audioclip.Network()
     state = {name: torch.from_numpy(value) for name, value in audioclip_audio(SHAPES).items()}
     network.load_state_dict(state)
     return network.eval()
@@ -69,7 +69,7 @@ def test_the_wavelets_are_frequency_b_splines(network, band):
 
 def test_untrained_wavelets_are_those_of_fourier():
     """Of order 0 their envelope is 1, and whole-numbered centres are the bins of a transform of 2047."""
-    real, imaginary = audioclip.build().audio.fbsp.wavelets()
+    real, imaginary = audioclip.Network().audio.fbsp.wavelets()
     frame = noise(2048)
     expected = np.exp(-1j * np.outer(np.arange(8), np.linspace(-np.pi, np.pi, 2048))) @ frame / np.sqrt(2048)
     spectrum = (real[:8] + 1j * imaginary[:8]).detach().numpy() @ frame

@@ -15,7 +15,7 @@ from published_vit import RECORDED  # noqa: E402
 
 from sss_lib import audio, models  # noqa: E402
 from sss_lib.models.catalogue import CATALOGUE  # noqa: E402
-from sss_lib.models.loaders import beats, beats_network  # noqa: E402
+from sss_lib.models.loaders import beats  # noqa: E402
 from sss_lib.models.weights import checkpoint  # noqa: E402
 
 NAME = "beats-iter3"
@@ -115,7 +115,7 @@ def test_buckets_are_single_steps_then_logarithmic():
     """Of 16 buckets 8 are for each direction: 0 to 3 a step each, the eighth from 32 on."""
     distances = torch.tensor([-1000, -64, -31, -8, -7, -4, -3, 0, 3, 4, 64])
     expected = [7, 7, 6, 5, 4, 4, 3, 0, 11, 12, 15]  # 4 + floor(4 log(d / 4) / log(16)): 8 -> 5, 31 -> 6.95
-    assert beats_network.buckets(distances, 16, 64).tolist() == expected
+    assert beats.buckets(distances, 16, 64).tolist() == expected
 
 
 def test_the_bias_of_two_tokens_is_that_of_their_distance(extractor):
@@ -131,7 +131,7 @@ def test_the_bias_of_two_tokens_is_that_of_their_distance(extractor):
 @pytest.mark.parametrize("key", ["max_distance", "deep_norm"])
 def test_the_configuration_counts(of_tokens, state, key):
     other = {**CFG, key: {"max_distance": 1280, "deep_norm": False}[key]}
-    network = checkpoint.load_into(beats.build(other, tokens=True), state, "x")
+    network = checkpoint.load_into(beats.Network(other, tokens=True), state, "x")
     with torch.inference_mode():
         tokens = network(torch.from_numpy(next(beats.inputs(NOISE[:80000])))[None])[0].numpy()
     assert np.abs(tokens - of_tokens(NOISE[:80000])).max() > 1e-3

@@ -96,4 +96,4 @@ def test_other_weights_are_refused_by_name(change, message):
     content = {name: value for name, value in content.items() if value is not None}
     state = spectrogram_transformer.to_transformers(content)
     with pytest.raises(ValueError, match=message):
-        checkpoint.load_into(spectrogram_transformer.build().host, state, "x")
+        checkpoint.load_into(spectrogram_transformer.Network(), state, "x")

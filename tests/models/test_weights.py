@@ -17,8 +17,7 @@ from webserver import BLOCK, CONTENT, OTHER, Site
 from sss_lib import download
 from sss_lib.io.download import FetchError
 from sss_lib.models.weights import file as weights
-from sss_lib.models.weights.fetch import fetch
-from sss_lib.models.weights.file import Weights, find
+from sss_lib.models.weights.file import Weights, fetch, find
 
 
 def sha256(content):
@@ -615,11 +614,10 @@ def test_a_redirect_from_https_to_http_is_refused():
 CODE = """
 import sys
 from sss_lib.models.weights import file as weights
-from sss_lib.models.weights.fetch import fetch
 row = weights.Weights("x.pt", "MIT", "a page", sys.argv[1], sys.argv[2])
 print("ready", flush=True)
 sys.stdin.readline()
-print(fetch("net", row, allow_http=True), flush=True)
+print(weights.fetch("net", row, allow_http=True), flush=True)
 """
 
 

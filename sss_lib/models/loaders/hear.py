@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from sss_lib.io import audio
-from sss_lib.models import naming as outside
+from sss_lib.models import naming
 from sss_lib.models.frontends import batches
 from sss_lib.models.spec import ModelSpec
 from sss_lib.models.weights.file import content_digest
@@ -113,7 +113,7 @@ def _described(module: str, path: str, digests: tuple) -> ModelSpec:
             hop_s = float(np.median(np.diff(times_s)))
             break
     labels = [module, Path(path).stem] if path else [module]
-    name, display_name = outside.names_of("hear", *labels, path=path)
+    name, display_name = naming.names_of("hear", *labels, path=path)
     return ModelSpec(
         name=name,
         display_name=display_name,

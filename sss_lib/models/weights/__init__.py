@@ -1,1 +1,1 @@
-"""Files of weights: which (`file`), fetched (`fetch`), their formats, read into a network (`checkpoint`)."""
+"""Files of weights: found or fetched (`file`), told by their formats, read into networks (`checkpoint`)."""

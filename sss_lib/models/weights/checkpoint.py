@@ -1,12 +1,10 @@
 """Checkpoints of PyTorch networks: read without running what is in them, and matched name by name."""
 
-import importlib
 import pickle
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from sss_lib.models.spec import ModelSpec
@@ -14,21 +12,6 @@ from sss_lib.models.weights import file as weights
 
 if TYPE_CHECKING:
     from torch import nn
-
-
-def import_torch(spec: ModelSpec) -> ModuleType:
-    """Return torch, or say how to install what the model needs."""
-    try:
-        import safetensors.torch
-        import torch
-
-        importlib.import_module(spec.requires)
-    except ImportError as error:
-        raise ImportError(
-            f"{spec.name} needs {error.name}: install it with pip install -e .[torch]"
-        ) from None
-    del safetensors
-    return torch
 
 
 class _Ignored:
@@ -189,16 +172,28 @@ def published(spec: ModelSpec, **how: Any) -> tuple[dict, Path]:
 
     Raises
     ------
-    ImportError
-        If a library that the model needs is not installed.
     FileNotFoundError
         If the file is missing.
     ValueError
         If it isn't the expected one, or `read` or `select` refuses it.
     """
-    import_torch(spec)
     path = weights.find(spec.name, spec.needed_weights)
     return select(read(path), path, **how), path
+
+
+def load_published(spec: ModelSpec, build: Callable[[], "nn.Module"], **how: Any) -> "nn.Module":
+    """Network with a model's published weights, in evaluation mode.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+    build : callable
+        Gives the network, whose state dict has the published names. It is called once the file is read.
+    **how
+        See `published`, which says what is raised, as does `load_into`.
+    """
+    state, path = published(spec, **how)
+    return load_into(build(), state, path)
 
 
 def load_into(network: "nn.Module", state: Mapping, source: str | Path) -> "nn.Module":

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sss_lib.io import audio
-from sss_lib.models import naming as outside
+from sss_lib.models import naming
 from sss_lib.models.frontends import batches
 from sss_lib.models.loaders import pe_audio
 from sss_lib.models.spec import ModelSpec
@@ -136,17 +136,20 @@ def spec_of(path: str | Path) -> ModelSpec:
             f"{folder} holds a model of type {config.model_type!r}: known are {', '.join(KINDS)}; for "
             "another, write a module with HEAR's interface"
         )
+    has_tokenizer = any((folder / name).is_file() for name in ("tokenizer.json", "vocab.json"))
     files = sorted([*folder.glob("*.json"), *checkpoint.weight_files(folder)])
     _, fields, _ = KINDS[config.model_type]
-    name, display_name = outside.names_of("folder", folder.name, path=str(folder))
+    name, display_name = naming.names_of("folder", folder.name, path=str(folder))
     return ModelSpec(
         name=name,
         display_name=display_name,
-        loader="pe_audio" if config.model_type == "pe_audio" else "transformers_audio",
+        loader="pe_audio" if config.model_type == "pe_audio" else "transformers_folder",
         rate_hz=extractor.sampling_rate,
         colour="#888888",
         citation=f"a folder with a model of type {config.model_type}",
         requires="transformers",
+        extra="torch",
+        has_text=config.model_type == "clap" and has_tokenizer,
         options={
             "folder": str(folder),
             "model_type": config.model_type,
@@ -183,13 +186,9 @@ def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
     return embed
 
 
-def text_tower(spec: ModelSpec) -> Callable[[str], np.ndarray] | None:
-    """What embeds words by a CLAP's text encoder, to [dim]; None without one, or without its tokenizer."""
-    folder = Path(spec.options["folder"])
-    has_tokenizer = any((folder / name).is_file() for name in ("tokenizer.json", "vocab.json"))
-    if spec.options["model_type"] != "clap" or not has_tokenizer:
-        return None
-    return functools.partial(_embed_text, folder)
+def text_tower(spec: ModelSpec) -> Callable[[str], np.ndarray]:
+    """Text encoder of a CLAP: words to [dim]."""
+    return functools.partial(_embed_text, Path(spec.options["folder"]))
 
 
 def _embed_text(folder: Path, words: str) -> np.ndarray:
