@@ -75,6 +75,20 @@ class Weights:
         if re.search(r"\bNC\b", self.licence):
             object.__setattr__(self, "non_commercial", True)
 
+    @classmethod
+    def of_hugging_face(cls, repository: str, file: str, licence: str, *, saved_as: str = "") -> "Weights":
+        """Weights in a repository of huggingface.co that publishes no digest.
+
+        Parameters
+        ----------
+        repository, file : str
+        licence : str
+        saved_as : str
+            Its name here; by default that of the file.
+        """
+        page = f"huggingface.co/{repository}"
+        return cls(saved_as or file, licence, page, url=f"https://{page}/resolve/main/{file}")
+
 
 def cache_dir() -> Path:
     """Folder of downloaded weights: `SSS_CACHE`, or semantic-sound-similarity/models in the user's cache."""
