@@ -40,18 +40,6 @@ def test_embeddings_equal_those_of_the_published_pipeline(extractor, mini, fname
     np.testing.assert_allclose(frames, RECORDED[fname], atol=1e-5 * np.abs(RECORDED[fname]).max())
 
 
-@pytest.mark.parametrize("n_samples", [1, 500, 13230, 102_400, 44100 * 30])
-def test_every_length_gives_finite_frames(extractor, n_samples):
-    wave = np.random.default_rng(0).normal(0, 0.1, n_samples).astype(np.float32)
-    frames = extractor(wave)
-    n_mel_frames = -(-(n_samples + 1024) // 1024)
-    assert frames.shape == (1 + max(0, n_mel_frames - 100) // 50, 512)
-
-
-def test_silence_has_an_embedding(extractor):
-    assert extractor(np.zeros(44100, np.float32)).shape == (1, 512)
-
-
 def test_frames_do_not_depend_on_the_batch(extractor, monkeypatch):
     wave = np.random.default_rng(0).normal(0, 0.1, 44100 * 6).astype(np.float32)
     together = extractor(wave)
