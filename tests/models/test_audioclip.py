@@ -8,13 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from published_resnet import audioclip as published_form
-from published_resnet import audioclip_audio
-from seeded import noise, recorded_shapes, save
+from seeded import noise, recorded_shapes
 
 torch = pytest.importorskip("torch")
 
-from sss_lib import audio, models  # noqa: E402
+from sss_lib import audio  # noqa: E402
 from sss_lib.models.loaders import audioclip  # noqa: E402
 
 RECORDED = np.load(Path(__file__).parent.parent / "data" / "audioclip_reference.npz")
@@ -22,18 +20,9 @@ SHAPES = recorded_shapes(RECORDED)
 CLIPS = ("130393", "scratch-percussion-gong")
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("cache")
-    for variant in ("Full", "Partial"):
-        save(published_form(), folder / f"AudioCLIP-{variant}-Training.pt")
-    return folder
-
-
 @pytest.fixture(params=["audioclip-full", "audioclip-full+paper"])
-def extractor(request, cache, monkeypatch):
-    monkeypatch.setenv("SSS_CACHE", str(cache))
-    return models.load(request.param)
+def extractor(request, load_stand_in):
+    return load_stand_in(request.param)
 
 
 def recording(extractor, name):
@@ -41,11 +30,8 @@ def recording(extractor, name):
 
 
 @pytest.fixture(scope="module")
-def network():
-    network = audioclip.Network()
-    state = {name: torch.from_numpy(value) for name, value in audioclip_audio(SHAPES).items()}
-    network.load_state_dict(state)
-    return network.eval()
+def network(load_stand_in):
+    return load_stand_in("audioclip-full").network.network
 
 
 def wavelet_by_loop(m, fb, fc):

@@ -21,37 +21,14 @@ NAME = "beats-iter3"
 NOISE = np.random.default_rng(0).normal(0, 0.1, 20 * 16000).astype(np.float32)
 
 
-def write(folder, content, name=NAME):
-    """Put a checkpoint where the published one is looked for."""
-    torch.save(content, folder / CATALOGUE[name].weights.file)
+@pytest.fixture(scope="module")
+def extractor(load_stand_in):
+    return load_stand_in(NAME)
 
 
 @pytest.fixture(scope="module")
-def state():
-    """Weights by the names of the published checkpoint."""
-    return published_vit.beats(finetuned=False)["model"]
-
-
-@pytest.fixture(scope="module")
-def cache(state, tmp_path_factory):
-    """Cache folder with a pretrained checkpoint."""
-    folder = tmp_path_factory.mktemp("cache")
-    write(folder, {"cfg": CFG, "model": state})
-    return folder
-
-
-@pytest.fixture(scope="module")
-def extractor(cache):
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        seeded.accept(cache, monkeypatch)
-        return models.load(NAME)
-
-
-@pytest.fixture(scope="module")
-def of_tokens(cache):
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        seeded.accept(cache, monkeypatch)
-        return models.load(f"{NAME}+paper")
+def of_tokens(load_stand_in):
+    return load_stand_in(f"{NAME}+paper")
 
 
 @pytest.mark.parametrize(
@@ -105,20 +82,18 @@ def test_the_bias_of_two_tokens_is_that_of_their_distance(extractor):
 
 
 @pytest.mark.parametrize("key", ["max_distance", "deep_norm"])
-def test_the_configuration_counts(of_tokens, state, key):
+def test_the_configuration_counts(of_tokens, key):
     other = {**CFG, key: {"max_distance": 1280, "deep_norm": False}[key]}
+    state = published_vit.beats(finetuned=False)["model"]
     network = checkpoint.load_into(beats.Network(other, tokens=True), state, "x")
     with torch.inference_mode():
         tokens = network(torch.from_numpy(next(beats.inputs(NOISE[:80000])))[None])[0].numpy()
     assert np.abs(tokens - of_tokens(NOISE[:80000])).max() > 1e-3
 
 
-def test_a_finetuned_checkpoint_is_taken_without_its_classifier(extractor, tmp_path, monkeypatch):
-    seeded.accept(tmp_path, monkeypatch)
-    name = "beats-iter3plus-as2m-finetuned-cpt2"
-    content = published_vit.beats(finetuned=True)
-    write(tmp_path, content, name)
-    np.testing.assert_array_equal(models.load(name)(NOISE[:16000]), extractor(NOISE[:16000]))
+def test_a_finetuned_checkpoint_is_taken_without_its_classifier(extractor, load_stand_in):
+    finetuned = load_stand_in("beats-iter3plus-as2m-finetuned-cpt2")
+    np.testing.assert_array_equal(finetuned(NOISE[:16000]), extractor(NOISE[:16000]))
 
 
 @pytest.mark.parametrize(
@@ -142,6 +117,6 @@ def test_a_finetuned_checkpoint_is_taken_without_its_classifier(extractor, tmp_p
 )
 def test_other_files_are_refused(tmp_path, monkeypatch, content, message):
     seeded.accept(tmp_path, monkeypatch)
-    write(tmp_path, content)
+    torch.save(content, tmp_path / CATALOGUE[NAME].weights.file)
     with pytest.raises(ValueError, match=message):
         models.load(NAME)

@@ -24,12 +24,8 @@ def state():
 
 
 @pytest.fixture(scope="module")
-def extractor(state, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("cache")
-    torch.save(state, folder / CATALOGUE[FINETUNED].weights.file)
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        seeded.accept(folder, monkeypatch)
-        return models.load(FINETUNED)
+def extractor(load_stand_in):
+    return load_stand_in(FINETUNED)
 
 
 def embedding_by_transformers(state, frames):

@@ -14,11 +14,10 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 import published_clap  # noqa: E402
-from published_clap import KEYS, content_of  # noqa: E402
+from published_clap import KEYS  # noqa: E402
 
 from sss_lib import audio, models  # noqa: E402
 from sss_lib.models.loaders import htsat  # noqa: E402
-from sss_lib.models.weights import file as weights  # noqa: E402
 
 RECORDED = np.load(Path(__file__).parent.parent / "data" / "clap_reference.npz")
 TOLERANCE = 1e-5
@@ -27,33 +26,9 @@ LONG = "scratch-music-loops-garden"
 """A clip of 16.8 s."""
 
 
-def save(name, content):
-    path = weights.path_of(models.spec(name).weights)
-    torch.save(content, path)
-    return path
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("cache")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SSS_CACHE", str(folder))
-        yield folder
-
-
-@pytest.fixture(scope="module")
-def load():
-    """Extractor of a name with random weights; loaded once."""
-    loaded = {}
-
-    def by_name(name):
-        if name not in loaded:
-            path = save(name.partition("+")[0], content_of(name.partition("+")[0]))
-            loaded[name] = models.load(name)
-            path.unlink()
-        return loaded[name]
-
-    return by_name
+@pytest.fixture
+def load(load_stand_in):
+    return load_stand_in
 
 
 @pytest.fixture
@@ -156,11 +131,8 @@ def test_a_clip_is_fused_from_a_frame_longer_than_the_window_on(n_samples, shape
 @pytest.mark.parametrize(
     ("name", "size"), [("laion-clap-htsat-unfused", "tiny"), ("laion-larger-clap-general", "base")]
 )
-def test_files_of_transformers_give_what_its_pipeline_gives(wave_of, name, size):
-    model = published_clap.of_transformers(size)
-    path = save(name, model.state_dict())
-    extractor = models.load(name)
-    path.unlink()
+def test_files_of_transformers_give_what_its_pipeline_gives(load, wave_of, name, size):
+    extractor, model = load(name), published_clap.of_transformers(size)
     wave = wave_of("198403", 48000)
     front_end = transformers.ClapFeatureExtractor(frequency_min=50, truncation="rand_trunc")
     with torch.inference_mode():

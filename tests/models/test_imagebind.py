@@ -10,7 +10,6 @@ import seeded  # noqa: E402
 from published_vit import imagebind as published  # noqa: E402
 
 from sss_lib import audio, models  # noqa: E402
-from sss_lib.models.catalogue import CATALOGUE  # noqa: E402
 from sss_lib.models.frontends import kaldi  # noqa: E402
 
 NAME = "imagebind-huge"
@@ -23,12 +22,8 @@ def state():
 
 
 @pytest.fixture(scope="module")
-def extractor(state, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("cache")
-    torch.save(state, folder / CATALOGUE[NAME].weights.file)
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        seeded.accept(folder, monkeypatch)
-        return models.load(NAME)
+def extractor(load_stand_in):
+    return load_stand_in(NAME)
 
 
 def embedding_by_numpy(state, frames):

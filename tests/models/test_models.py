@@ -1,8 +1,6 @@
 """Descriptors and spectrograms against scipy and loops; the catalogue; weights that were changed."""
 
 import importlib
-import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -80,19 +78,6 @@ def test_log_mel_is_the_logarithm_of_one_plus_ten_thousand_times_the_band_power(
     np.testing.assert_allclose(
         log_mel(wave, rate_hz=44100, size=2048, hop=1024, n_bands=64), expected, rtol=0, atol=1e-4
     )
-
-
-@pytest.mark.parametrize("band", [10, 30, 50])
-def test_a_tone_in_the_middle_of_a_band_is_loudest_there(band):
-    mel = (band + 1) / 65 * 2595 * np.log10(1 + 22050 / 700)  # 64 bands have 65 equal steps between edges
-    frequency_hz = 700 * (10 ** (mel / 2595) - 1)
-    tone = np.sin(2 * np.pi * frequency_hz * np.arange(44100) / 44100).astype(np.float32)
-    frames = log_mel(tone, rate_hz=44100, size=2048, hop=1024, n_bands=64)
-    assert frames[20].argmax() == band
-
-
-def test_log_mel_of_silence_is_zero():
-    assert not log_mel(np.zeros(5000, np.float32), rate_hz=44100, size=2048, hop=1024, n_bands=64).any()
 
 
 def test_logmel_is_the_mean_then_the_standard_deviation_of_each_band():
@@ -181,11 +166,6 @@ def test_a_name_like_no_model_lists_them_all():
         models.spec("xyz")
 
 
-def test_the_catalogue_is_a_copy():
-    models.catalogue().clear()
-    assert list(models.catalogue()) == list(CATALOGUE)
-
-
 @pytest.mark.parametrize("row", CATALOGUE.values(), ids=list(CATALOGUE))
 def test_a_row_of_the_catalogue_has_what_a_run_needs(row, tmp_path, monkeypatch):
     monkeypatch.setenv("SSS_CACHE", str(tmp_path))  # where nothing has a digest from its first use
@@ -212,26 +192,6 @@ WITH_WEIGHTS = [row for row in CATALOGUE.values() if row.weights and not row.wei
 @pytest.mark.parametrize("row", WITH_WEIGHTS, ids=lambda row: row.name)
 def test_the_weights_in_the_repository_are_the_published_ones(row):
     assert models.read_weights(row) == weights.WEIGHTS_DIR / row.weights.file
-
-
-@pytest.mark.parametrize("row", WITH_WEIGHTS, ids=lambda row: row.name)
-def test_changed_weights_are_refused(row, tmp_path, monkeypatch):
-    path = Path(shutil.copy(weights.WEIGHTS_DIR / row.weights.file, tmp_path))
-    with path.open("r+b") as file:
-        file.seek(-1, 2)
-        last = file.read(1)
-        file.seek(-1, 2)
-        file.write(bytes([last[0] ^ 1]))  # one bit of the last number
-    monkeypatch.setattr(weights, "WEIGHTS_DIR", tmp_path)
-    with pytest.raises(ValueError, match=f"has sha256 .*, not {row.weights.sha256}"):
-        models.read_weights(row)
-
-
-@pytest.mark.parametrize("row", WITH_WEIGHTS, ids=lambda row: row.name)
-def test_missing_weights_are_named(row, tmp_path, monkeypatch):
-    monkeypatch.setattr(weights, "WEIGHTS_DIR", tmp_path)
-    with pytest.raises(FileNotFoundError, match=f"{row.weights.file}, the weights of {row.name}, is missing"):
-        models.read_weights(row)
 
 
 def test_aisfx_loads_no_weights_that_were_not_checked(tmp_path, monkeypatch):

@@ -4,29 +4,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from published_resnet import wav2clip as published_form
-from seeded import noise, save
+from seeded import noise
 
 torch = pytest.importorskip("torch")
 
-from sss_lib import audio, models  # noqa: E402
+from sss_lib import audio  # noqa: E402
 
 RECORDED = np.load(Path(__file__).parent.parent / "data" / "wav2clip_reference.npz")
 NOISES = [name for name in RECORDED if name.startswith("noise")]
 CLIPS = [name for name in RECORDED if name not in ("names", "shapes", *NOISES)]
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("cache")
-    save(published_form(), folder / "Wav2CLIP.pt")
-    return folder
-
-
 @pytest.fixture
-def extractor(cache, monkeypatch):
-    monkeypatch.setenv("SSS_CACHE", str(cache))
-    return models.load("wav2clip")
+def extractor(load_stand_in):
+    return load_stand_in("wav2clip")
 
 
 def assert_recorded(embedding, expected):
