@@ -6,7 +6,7 @@ A new model is a row in `catalogue/` and, for a new family, one file in `loaders
 
 - `registry`: from names to rows and loaded models; `register` adds a function as a model.
 - `spec`, `extractor`: a row, with the ways to prepare audio; a loaded model.
-- `naming`: models outside the catalogue, by the paths of their modules and folders.
+- `naming`: names of external models: modules with HEAR's interface, folders of transformers.
 - `catalogue/`, `loaders/`: a row a model, a file a family.
 - `frontends/`, `weights/`: spectrograms and batches; files of weights, where they come from.
 - `command`: lists models, fetches weights.
@@ -23,7 +23,7 @@ from sss_lib.models.registry import (  # at once: `catalogue` and `spec` are als
     fetch,
     file_name,
     has_text,
-    is_outside,
+    is_external,
     load,
     read_weights,
     register,
@@ -32,4 +32,4 @@ from sss_lib.models.registry import (  # at once: `catalogue` and `spec` are als
 )
 
 __all__ = ["Extractor", "ModelSpec", "absolute", "audit", "canonical", "catalogue", "fetch", "file_name"]
-__all__ += ["has_text", "is_outside", "load", "read_weights", "register", "spec", "text_tower"]
+__all__ += ["has_text", "is_external", "load", "read_weights", "register", "spec", "text_tower"]

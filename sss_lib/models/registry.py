@@ -16,7 +16,7 @@ from sss_lib.models import naming
 from sss_lib.models.catalogue import CATALOGUE
 from sss_lib.models.extractor import Extractor
 from sss_lib.models.frontends.batches import Batched
-from sss_lib.models.naming import absolute, is_outside
+from sss_lib.models.naming import absolute, is_external
 from sss_lib.models.spec import ModelSpec
 from sss_lib.models.weights import file as weights
 
@@ -29,7 +29,7 @@ __all__ = [
     "fetch",
     "file_name",
     "has_text",
-    "is_outside",
+    "is_external",
     "load",
     "read_weights",
     "register",
@@ -55,8 +55,8 @@ def spec(name: str) -> ModelSpec:
     Parameters
     ----------
     name : str
-        A model, such as "vggish"; with words behind it, such as "vggish+paper", the same with its audio
-        prepared otherwise (`ModelSpec.prepared`). "hear:module" or "hear:module:weights" is any importable
+        A model, such as "vggish"; with words behind it, such as "vggish+paper", the same with another
+        preparation of audio (`ModelSpec.prepared`). "hear:module" or "hear:module:weights" is any importable
         encoder with HEAR's interface, and "./folder" an audio model of transformers in a local folder.
 
     Raises
@@ -64,7 +64,7 @@ def spec(name: str) -> ModelSpec:
     ValueError
         If there is no such model; the message has the nearest name. Or if a word doesn't suit it.
     """
-    if is_outside(name):
+    if is_external(name):
         base, words = naming.split(name)
         loader = _loader("hear" if base.startswith(naming.HEAR) else "transformers_folder")
         return loader.spec_of(base).prepared(*words)
@@ -97,7 +97,7 @@ def canonical(name: str) -> str:
     ('clap-2022', 'clap-2022+paper', 'clap-2022+paper')
     """
     row = spec(name)
-    if not is_outside(name):
+    if not is_external(name):
         return row.name
     base, _ = naming.split(absolute(name))
     return "+".join([base, *row.name.split("+")[1:]])
@@ -193,9 +193,9 @@ def register(name: str, network: Callable | None = None, *, rate_hz: int, dim: i
         return partial(register, name, rate_hz=rate_hz, dim=dim, **about)
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise ValueError(f"model name {name!r} is not plain: use letters, digits, '.', '_' and '-' only")
-    if name in CATALOGUE and CATALOGUE[name].loader != "own":
+    if name in CATALOGUE and CATALOGUE[name].loader != "registered":
         raise ValueError(f"model {name!r} comes with the library: choose another name for yours")
-    CATALOGUE[name] = _loader("own").row(name, network, {"rate_hz": rate_hz, "dim": dim, **about})
+    CATALOGUE[name] = _loader("registered").row(name, network, {"rate_hz": rate_hz, "dim": dim, **about})
     return network
 
 

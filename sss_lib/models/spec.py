@@ -1,4 +1,4 @@
-"""What is known of an audio representation, and how long and short clips are made to fit it."""
+"""Rows of the catalogue: an audio representation, and how long and short clips are fitted to it."""
 
 import importlib.util
 from collections.abc import Mapping
@@ -15,13 +15,13 @@ LONG = {
     "truncate": "the first window only",
     "crop": "one window, at a place drawn with a seed from the clip itself",
 }
-"""What becomes of a clip longer than the network's window."""
+"""Treatment of a clip longer than the network's window."""
 SHORT = {
     "repeat": "the clip is repeated until the window is full",
     "repeatpad": "the clip is repeated as often as it fits whole, then zeros fill the window",
     "pad": "zeros fill the window",
 }
-"""What becomes of a clip shorter than the network's window."""
+"""Treatment of a clip shorter than the network's window."""
 WORDS = (*LONG, *SHORT, "paper", "half", "default", "standard")
 """What can stand behind a model's name: see `ModelSpec.prepared`."""
 
@@ -35,7 +35,7 @@ class ModelSpec:
     name, display_name : str
     variation_of : str
         What several rows are variations of, such as OpenL3 with its bands, contents and dimensions; "" for a
-        model of its own.
+        model without variations.
     loader : str
         Module of `sss_lib.models.loaders` whose `load(spec, device)` gives the network.
     rate_hz : int
@@ -54,14 +54,14 @@ class ModelSpec:
     trained_on : str
         The training data's names.
     verified : str
-        Against what its output was checked, in words.
+        Reference that its output was compared with, in words.
     requires : str
         The library that its loader needs, if any.
     extra : str
         The extra that installs that library, if it has another name.
     weights : Weights or None
     options : mapping
-        What its loader needs to know besides, such as the names of a graph's nodes.
+        Parameters of its loader, such as the names of a graph's nodes.
     window_s : float or None
         Seconds of audio that the network takes at once; None where it takes any length.
     long, short : str
@@ -117,7 +117,7 @@ class ModelSpec:
 
     @property
     def series(self) -> str:
-        """Name of the model that it is a variation of, or its own."""
+        """Name of the model that it is a variation of; its displayed name if of none."""
         return self.variation_of or self.display_name
 
     @property
@@ -161,9 +161,9 @@ class ModelSpec:
         }
 
     def prepared(self, *words: str) -> "ModelSpec":
-        """Return the model with its audio prepared otherwise, under a name that says so.
+        """Return the model with another preparation of audio, under a name that says so.
 
-        Whatever the words and their order, what computes the same has the same name.
+        Words that lead to the same computation give the same name, in any order.
 
         Parameters
         ----------
@@ -207,7 +207,7 @@ class ModelSpec:
         return new._named_after(self)
 
     def _named_after(self, plain: "ModelSpec") -> "ModelSpec":
-        """Return this model under the name of the one that it was prepared from, and the words that tell."""
+        """Return this model, named after the unprepared one and the words that differ from it."""
         as_paper = replace(plain, **plain.paper)
         like_paper = as_paper != plain and all(
             getattr(self, key) == value for key, value in plain.paper.items()

@@ -9,7 +9,7 @@ ESSENTIA_MODELS = "https://essentia.upf.edu/models"
 
 
 def _graph(options: dict[str, Any], differs: str, **in_paper: Any) -> dict[str, Any]:
-    """Fields of a graph that Essentia runs: its options, and what the 2024 study's code did otherwise."""
+    """Fields of a graph that Essentia runs: its options, and what the 2024 study's code did differently."""
     return {
         "options": options,
         "paper": {"gain_db": 6.0, "options": {**options, "min_s": 1.0, **in_paper}},

@@ -1,4 +1,4 @@
-"""Kaldi's log-mel filter bank, which the audio transformers listen through, in numpy."""
+"""Kaldi's log-mel filter bank, the front end of the audio transformers, in numpy."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from sss_lib.models.spec import ModelSpec
 
 N_BANDS = 128
 FLOOR = np.finfo(np.float32).eps
-"""Smallest power of a band: silence is log(FLOOR) = -15.94."""
+"""Smallest power of a band, FLT_EPSILON as in Kaldi: silence is ln(FLOOR) = -15.94."""
 
 
 def fbank(wave: np.ndarray, *, rate_hz: int, window: str = "hann") -> np.ndarray:

@@ -7,7 +7,7 @@ A frame is the mean of the 8 tokens of one 160 ms, so that the mean over frames 
 options={"tokens": True} each token is a frame: then the maximum and the median, too, are those over tokens.
 
 A clip beyond 30 s, whose attention would outgrow the memory, is cut into pieces of 30 s, and one piece goes
-through the network at a time: its 1,496 tokens take 0.3 GiB besides the weights.
+through the network at a time: its 1,496 tokens take 0.3 GiB, without the weights.
 """
 
 import math
@@ -31,7 +31,7 @@ PATCH, PATCH_DIM, DIM, HIDDEN, N_HEADS, N_LAYERS, N_BUCKETS = 16, 512, 768, 3072
 KERNEL, GROUPS = 128, 16
 """Of the convolution that encodes the positions of tokens."""
 CFG = {"activation_fn", "deep_norm", "layer_norm_first", "max_distance"}
-"""What a checkpoint's configuration tells of the network that no shape does."""
+"""Parameters of the network that follow from no shape of the weights."""
 SHORTEST, PIECE = 400 + (PATCH - 1) * 160, 30 * 16000
 """Samples that give one patch, and samples at most at once."""
 
@@ -66,7 +66,7 @@ def inputs(wave: np.ndarray) -> Iterator[np.ndarray]:
 def buckets(distances: torch.Tensor, n_buckets: int, max_distance: int) -> torch.Tensor:
     """Bucket of each signed distance, as of T5 (Raffel et al., JMLR 2020) in both directions.
 
-    With h buckets a direction, a distance d < h / 2 is a bucket of its own; from there on the bucket is
+    With h buckets a direction, each distance d < h / 2 has a bucket; a longer one has bucket
     h / 2 + floor(ln(2 d / h) / ln(2 max_distance / h) h / 2), at most h - 1.
 
     Parameters
@@ -187,7 +187,7 @@ class Network(nn.Module):
     Parameters
     ----------
     cfg : mapping
-        As in the checkpoint. Its `max_distance` and `deep_norm` count, which no shape tells.
+        As in the checkpoint. Its `max_distance` and `deep_norm` follow from no shape.
     tokens : bool
         Give all tokens, not the mean of the 8 of one time.
 

@@ -1,8 +1,8 @@
 """What the CLAP models share: the log-mel front end, and the projection of Microsoft's.
 
 Frames of 1024 samples, 64 mel bands, decibels. Where a published file holds the mel filter bank that its
-network was trained with, that one is used, whatever the configurations beside it say: those of CLAP 2023 and
-Pengi contradict each other (microsoft/CLAP issue 38).
+network was trained with, that one is used and not the configurations: those of CLAP 2023 and Pengi
+contradict each other (microsoft/CLAP issue 38).
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ LOW_HZ, HIGH_HZ = 50, 14000
 
 
 def mel_bank(rate_hz: int, *, htk: bool) -> np.ndarray:
-    """Mel filter bank of LAION-CLAP: torchaudio's where htk, librosa's otherwise.
+    """Mel filter bank of LAION-CLAP: torchaudio's if htk, else librosa's.
 
     Returns
     -------

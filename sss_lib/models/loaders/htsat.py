@@ -21,7 +21,7 @@ from sss_lib.models.weights import checkpoint
 ENCODER = "audio_model.audio_encoder."
 BANK = ENCODER + "logmel_extractor.melW"
 UNUSED = ("spectrogram_extractor.", "tscam_conv.", "head.")
-"""Parts of the encoder that the embedding does without: what a window and FFT compute, and classification."""
+"""Parts of the encoder that the embedding doesn't use: spectrogram and classification."""
 FILES: dict[str, dict[str, Any]] = {
     "laion": {
         "nested": "state_dict",

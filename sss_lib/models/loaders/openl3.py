@@ -19,7 +19,7 @@ RANGE_DB = 80.0
 
 
 def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the network: waveform to [n_seconds, dim]. It runs on the CPU, whatever the device.
+    """Return the network: waveform to [n_seconds, dim]. It runs on the CPU on any device.
 
     Of the options, `n_bands` and `centred` are those of `patches`, and `min_s` is what shorter clips are
     padded to with zeros, in seconds.
@@ -45,8 +45,8 @@ def patches(wave: np.ndarray, n_bands: int, *, centred: bool = False) -> np.ndar
     n_bands : int
         128 or 256.
     centred : bool
-        The first second is centred on the beginning, half of it zeros, and whatever is left counts as a last
-        one: what the 2024 study computed.
+        The first second is centred on the beginning, half of it zeros, and any rest counts as a last one, as
+        in the 2024 study.
 
     Returns
     -------

@@ -1,7 +1,7 @@
 """Blocks of vision transformers (Dosovitskiy et al., ICLR 2021), with the names of their checkpoints.
 
 CAV-MAE and ImageBind are made of them. BEATs normalises after each sum and biases its attention, and AST and
-HTSAT run in the library transformers: these have blocks of their own.
+HTSAT run in the library transformers: their blocks differ.
 """
 
 import torch

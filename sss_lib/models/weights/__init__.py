@@ -1,1 +1,1 @@
-"""Files of weights: found or fetched (`file`), told by their formats, read into networks (`checkpoint`)."""
+"""Files of weights: found or downloaded (`file`), their `formats`, and read into networks (`checkpoint`)."""

@@ -31,7 +31,7 @@ NOTES = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy
 def read(path: str | Path) -> Any:
     """Content of a .safetensors file, or of a PyTorch file that holds nothing but tensors and plain values.
 
-    What it is, nobody has looked at yet: `select` does.
+    The content is unchecked: `select` checks it.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def select(
     dropped: tuple[str, ...] = (),
     renamed: Mapping[str, str] | None = None,
 ) -> dict:
-    """State dict in a checkpoint, without the parts that a network does without.
+    """State dict in a checkpoint, without the parts that a network doesn't use.
 
     Parameters
     ----------
@@ -216,14 +216,14 @@ def load_into(network: "nn.Module", state: Mapping, source: str | Path) -> "nn.M
     ValueError
         If names are missing or extra, or a shape differs; the message names them.
     """
-    own = network.state_dict()
+    expected = network.state_dict()
     wrong = {
-        "is missing": [name for name in own if name not in state],
-        "has besides": [name for name in state if name not in own],
+        "is missing": [name for name in expected if name not in state],
+        "has besides": [name for name in state if name not in expected],
         "has in another shape": [
-            f"{name} {list(state[name].shape)} for {list(own[name].shape)}"
-            for name in own
-            if name in state and state[name].shape != own[name].shape
+            f"{name} {list(state[name].shape)} for {list(expected[name].shape)}"
+            for name in expected
+            if name in state and state[name].shape != expected[name].shape
         ],
     }
     complaints = [

@@ -61,7 +61,7 @@ def row(name: str, network: Callable, about: dict) -> ModelSpec:
         require_known(key, known, f"the fields of model {name!r}")
     defaults = {"display_name": name, "hop_s": None, "colour": "#000000", "citation": "your own"}
     derived_fields = {
-        "loader": "own",
+        "loader": "registered",
         "network": network,
         "has_text": hasattr(network, "embed_text"),
         "options": {"code": code_digest(network), **about.pop("options", {})},
