@@ -20,22 +20,8 @@ from sss_lib.models.naming import absolute, is_external
 from sss_lib.models.spec import ModelSpec
 from sss_lib.models.weights import file as weights
 
-__all__ = [
-    "Extractor",
-    "ModelSpec",
-    "absolute",
-    "canonical",
-    "catalogue",
-    "fetch",
-    "file_name",
-    "has_text",
-    "is_external",
-    "load",
-    "read_weights",
-    "register",
-    "spec",
-    "text_tower",
-]
+__all__ = ["Extractor", "ModelSpec", "absolute", "canonical", "catalogue", "fetch", "file_name", "has_text"]
+__all__ += ["is_external", "load", "read_weights", "register", "spec", "text_tower"]
 
 
 def catalogue() -> dict[str, ModelSpec]:

@@ -162,16 +162,6 @@ def test_the_graph_reads_the_audio(extractor):
     assert np.linalg.norm(first - other) > 0.01 * np.linalg.norm(first)
 
 
-@pytest.mark.parametrize("name", STAND_INS)
-def test_weights_that_are_missing_are_named_with_their_place(name, tmp_path, monkeypatch):
-    monkeypatch.setenv("SSS_CACHE", str(tmp_path))
-    row = models.spec(name)
-    with pytest.raises(FileNotFoundError) as caught:
-        models.load(name)
-    for part in (row.weights.url, str(tmp_path / row.weights.file), f'make models MODELS="{name}"'):
-        assert part in str(caught.value)
-
-
 @pytest.mark.parametrize("name", ONE_OF_A_KIND)
 def test_another_graph_is_refused_with_the_way_to_get_rid_of_it(name, tmp_path, monkeypatch):
     monkeypatch.setenv("SSS_CACHE", str(tmp_path))

@@ -109,18 +109,13 @@ def test_duration_is_the_logarithm_of_the_length_and_of_the_level(wave, seconds,
 )
 def test_any_wave_gives_one_finite_row_that_repeats(name, wave):
     extractor = models.load(name)
+    before = wave.copy()
     embedding = extractor(wave)
+    np.testing.assert_array_equal(wave, before)
     assert embedding.shape == (1, CATALOGUE[name].dim)
     assert embedding.dtype == np.float32
     assert np.isfinite(embedding).all()
     np.testing.assert_array_equal(extractor(wave), embedding)
-
-
-@pytest.mark.parametrize("name", DESCRIPTORS)
-def test_a_model_leaves_the_wave_as_it_is(name):
-    wave = NOISE[:5000].copy()
-    models.load(name)(wave)
-    np.testing.assert_array_equal(wave, NOISE[:5000])
 
 
 @pytest.mark.parametrize(

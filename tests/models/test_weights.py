@@ -258,13 +258,6 @@ def test_a_damaged_lock_file_is_named(cache):
         find("net", described(sha256=None))
 
 
-def test_entries_of_other_files_stay(cache):
-    for file in ("x.pt", "y.pt"):
-        put(cache / file, CONTENT)
-        find("net", described(file=file))
-    assert list(lock(cache)) == ["x.pt", "y.pt"]
-
-
 def test_a_cache_that_cannot_be_written_serves_weights_whose_digest_is_known(cache, monkeypatch):
     def refuse(path):
         raise PermissionError(13, "Permission denied", str(path))
