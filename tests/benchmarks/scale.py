@@ -5,7 +5,7 @@ Every ratio is of medians within one run, on the same threads. Beyond 10,000 cli
 queries; what each job prepares once (timed by a single query) counts as it would with all of them.
 
     python tests/benchmarks/scale.py            measure, and compare with the table in figures/benchmarks/
-    python tests/benchmarks/scale.py --save     write the table and the plots, and the table into the README
+    python tests/benchmarks/scale.py --save     write the table, also into the README there, and the plots
 
 More options: --up-to=100000 for fewer sizes, --rounds=3, and --cpu for processor time on one thread, which
 can be compared where other work shares the cores. Only what was measured by the same clock, in as many rounds
@@ -40,7 +40,8 @@ QUERIES = {10_000: 10_000, 30_000: 6_000, 100_000: 4_000, 1_000_000: 1_000}
 """How many clips query, by the number of clips."""
 DIM, TOP_N, ROUNDS, FILE_ROUNDS, WORSE = 100, 150, 5, 3, 1.3
 RANK, EVALUATE = "search.rank, top 150", "metrics.per_query, top 150 and R1 of every class"
-ALLOWED = {RANK: 2.5, EVALUATE: 4.0}
+ALLOWED = {RANK: 3.2, EVALUATE: 5.0}
+"""A quarter more than the search took that rounded as the processor does."""
 ALIKE = ["what", "clips", "queries", "clock", "rounds", "cores"]
 """What two measurements have to share to be compared."""
 CLOCKS = {"wall": "Wall time", "cpu": "Processor time of one thread"}
@@ -133,13 +134,11 @@ def growth(sizes: list[int], rounds: int) -> list[dict]:
     for n_clips in sizes:
         x = embeddings(n_clips)
         clips = np.sort(np.random.default_rng(1).choice(n_clips, QUERIES[n_clips], replace=False))
-        of, one = units_of(ours(x, clips), x, clips, rounds)
-        rows += [row(name, n_clips, len(clips), value, rounds, ALLOWED[name]) for name, value in of.items()]
+        jobs = ours(x, clips) | (rivals(x) if n_clips == sizes[0] else {})  # by the same queries
+        of, one = units_of(jobs, x, clips, rounds)
+        for name, value in of.items():
+            rows.append(row(name, n_clips, len(clips), value, rounds, ALLOWED.get(name)))
         print(f"{n_clips:,} clips, {len(clips):,} of them query: a unit takes {one:.2f} s", flush=True)
-        if n_clips == sizes[0]:
-            some = clips[::10]
-            of, _ = units_of(rivals(x), x, some, rounds)
-            rows += [row(name, n_clips, len(some), value, rounds) for name, value in of.items()]
     return rows
 
 
@@ -280,7 +279,7 @@ def draw(table: pd.DataFrame, folder: Path) -> None:
     plots.save(figure, folder, "tools")
 
 
-def save(table: pd.DataFrame, folder: Path = FOLDER, readme: Path = ROOT / "README.md") -> None:
+def save(table: pd.DataFrame, folder: Path = FOLDER, readme: Path = FOLDER / "README.md") -> None:
     """Write table and plots, and the table into the README between its two marks."""
     folder.mkdir(parents=True, exist_ok=True)
     with artefacts.replacing(folder / "ratios.csv") as temporary:

@@ -42,7 +42,7 @@ from sss_lib.extraction import cluster, extraction  # noqa: E402
 from sss_lib.models.catalogue import CATALOGUE  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
+MANUAL = (ROOT / "notebooks" / "README.md").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -318,21 +318,21 @@ def test_without_dask_the_extra_is_named(monkeypatch):
         pass
 
 
-def line_of_readme(begin):
-    """Return the words of the command of the README that begins so, without its comment."""
-    found = [line for line in README.splitlines() if line.startswith(begin)]
+def line_of_manual(begin):
+    """Return the words of the command of the manual that begins so, without its comment."""
+    found = [line for line in MANUAL.splitlines() if line.startswith(begin)]
     assert len(found) == 1
     return shlex.split(found[0], comments=True)
 
 
 @pytest.fixture
 def command_lines(tmp_path):
-    """Address of a scheduler with two workers, started by the commands of the README, on a free port."""
+    """Address of a scheduler with two workers, started by the commands of the manual, on a free port."""
     bin_dir, ours = Path(sys.executable).parent, {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with contextlib.ExitStack() as stack:
 
         def start(begin, *more, **replaced):
-            words = [replaced.get(word, word) for word in line_of_readme(f".venv/bin/{begin}")]
+            words = [replaced.get(word, word) for word in line_of_manual(f".venv/bin/{begin}")]
             words[0] = str(bin_dir / "dask")
             ways = {"env": ours, "stderr": subprocess.DEVNULL, "cwd": tmp_path}
             process = stack.enter_context(subprocess.Popen([*words, *more], **ways))
@@ -394,6 +394,6 @@ def test_a_grid_on_a_cluster_of_command_lines_survives_the_kill_of_a_worker(
 
 
 def test_make_hands_the_cluster_of_the_readme_on():
-    words = line_of_readme("make run CLUSTER=tcp")
+    words = line_of_manual("make run CLUSTER=tcp")
     said = subprocess.run([words[0], "-n", *words[1:]], capture_output=True, text=True, cwd=ROOT, check=True)
     assert "--cluster tcp://127.0.0.1:8786" in said.stdout
