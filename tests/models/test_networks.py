@@ -12,18 +12,18 @@ from sss_lib import models  # noqa: E402
 from sss_lib.models.weights import file as weights  # noqa: E402
 
 N_FRAMES = {
-    "aisfx": {1: 1, 13230: 1, 30 * 44100: 24},  # 1 + (1293 - 100) // 50 patches
+    "aisfx": {1: 1, 13230: 1, 6 * 44100: 4},  # 1 + (260 - 100) // 50 patches
     "audioclip-full": {1: 1, 5 * 44100: 1, 5 * 44100 + 1: 2},
     "audioclip-full+paper": {1: 1, 5 * 44100 + 1: 1},
     "beats-iter3": {1: 1, 2799: 1, 4800: 1, 5360: 2, 16000: 6},
-    "cav-mae-as-46.6": {1: 1, 4800: 1, 30 * 16000: 3},
+    "cav-mae-as-46.6": {1: 1, 4800: 1, 11 * 16000: 2},
     "imagebind-huge": {1: 1, 4800: 1, 5 * 16000: 3},
     "ast": {1: 1, 4800: 1, 11 * 16000: 2},
-    "wav2clip": {1: 1, 256: 1, 257: 1, 30 * 16000: 1},
-    "clap-2022": {1: 1, 13230: 1, 30 * 44100: 6},
-    "clap-2023": {1: 1, 13230: 1, 30 * 44100: 5},
-    "clap-2023+paper": {30 * 44100: 1},
-    "laion-clap-630k-fusion-best": {1: 1, 14400: 1, 30 * 48000: 3},
+    "wav2clip": {1: 1, 256: 1, 257: 1, 3 * 16000: 1},
+    "clap-2022": {1: 1, 13230: 1, 11 * 44100: 3},
+    "clap-2023": {1: 1, 13230: 1, 8 * 44100: 2},
+    "clap-2023+paper": {8 * 44100: 1},
+    "laion-clap-630k-fusion-best": {1: 1, 14400: 1, 11 * 48000: 2},
     "pe-a-frame-small": {1: 1, 48001: 26},
 }
 """By model, the number of frames of waves by their number of samples."""
