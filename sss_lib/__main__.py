@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     """Run a grid and print its table; return the exit code."""
-    from sss_lib.dataset import dataset as datasets
+    from sss_lib.dataset import sources
     from sss_lib.experiment import results as experiment
     from sss_lib.experiment.grid import NOTEBOOKS, read_grid
     from sss_lib.experiment.runner import Runner
@@ -64,14 +64,14 @@ def _run(arguments: list[str]) -> int:
         choice = {key: value for key, value in given.items() if value}
         chosen = [options.dataset] if options.dataset else grid.datasets
         for dataset in chosen:
-            datasets.require_meant(dataset)
+            sources.check_is_name(dataset)
         for dataset in chosen:
             store = Store(options.data_dir)
             runner = Runner(
                 options.grid, dataset, store, options.figures_dir, options.n_jobs, choice, options.cluster
             )
             if options.plan:
-                datasets.require_there(dataset, options.data_dir)
+                sources.check_exists(dataset, options.data_dir)
                 runner.plan()
                 continue
             well = runner.run() and well

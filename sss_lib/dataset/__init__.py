@@ -2,10 +2,11 @@
 
 A known name or a folder comes in; a `Dataset` goes out, and a report on its files.
 
-- `dataset`: load a collection or a subset of it, keep it as a table.
-- `ground_truth`, `taxonomy`: tables of clips, vocabularies.
-- `known/`: the collections that are known by name.
-- `examination`, `verification`, `describe`: what is in each file, is a copy whole, and what is in it?
+- `dataset`: a labelled collection of clips, and subsets of it.
+- `sources`: load a collection that is known by name, or a folder; `known/`: the collections.
+- `ground_truth`, `taxonomy`: how tables of clips and vocabularies are read.
+- `verification`: is a copy whole, and what is in each file? `describe`: what is in the collection?
+- `table`: the artefact of a dataset, which the other notebooks read.
 """
 
 import lazy_loader
@@ -13,21 +14,12 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "dataset": [
-            "KNOWN",
-            "Dataset",
-            "fetch",
-            "fingerprint",
-            "from_folder",
-            "inspect",
-            "known_as",
-            "load",
-            "name_of",
-            "read",
-            "taxonomy_of",
-            "write",
+        "dataset": ["Dataset"],
+        "sources": [
+            *("KNOWN", "fetch", "from_folder", "inspect", "known_as", "load", "name_of", "taxonomy_of"),
         ],
-        "examination": ["verify"],
+        "table": ["fingerprint", "read", "write"],
+        "verification": ["verify"],
         "ground_truth": ["DatasetError"],
     },
 )

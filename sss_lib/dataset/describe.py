@@ -1,11 +1,12 @@
-"""A collection at a glance: what it has, the tree of its classes, which occur together, how one sounds."""
+"""A collection in numbers: its sizes, the tree of its classes, which of them co-occur, and a player."""
 
 import html
 
 import numpy as np
 import pandas as pd
 
-from sss_lib.dataset.dataset import Dataset, DatasetError
+from sss_lib.dataset.dataset import Dataset
+from sss_lib.dataset.ground_truth import DatasetError
 from sss_lib.dataset.taxonomy import Taxonomy
 from sss_lib.io import audio
 
@@ -14,13 +15,13 @@ PREVIEW_S, PREVIEW_HZ = 10.0, 22050
 
 
 def glance(collection: Dataset, report: pd.DataFrame) -> pd.DataFrame:
-    """What there is, in numbers: a table of two columns.
+    """Numbers of clips, classes, labels and uploaders, as a table of two columns.
 
     Parameters
     ----------
     collection : Dataset
     report : pd.DataFrame
-        From `examination.verify`.
+        From `verification.verify`.
     """
     sizes, n_labels = collection.class_sizes(), int(collection.label_matrix.sum())
     licences = collection.clips["licence"].replace("", "not told").value_counts()
@@ -45,7 +46,7 @@ def tree(collection: Dataset, classes: Taxonomy | None = None, *, depth: int = 4
     classes : Taxonomy, optional
         Without it, all classes of a family are on one level.
     depth : int
-        Levels that are shown, the families being the first; what is below is counted.
+        Levels to show, families being the first; classes below are counted.
     """
     sizes = collection.class_sizes()
     above = classes.parents if classes else {}
@@ -69,7 +70,7 @@ def tree(collection: Dataset, classes: Taxonomy | None = None, *, depth: int = 4
 
 
 def co_occurrence(collection: Dataset, n: int = 20) -> pd.DataFrame:
-    """Of the n largest classes, the share of each row's clips that have the column's class too.
+    """Share of the clips of one class (row) that also have another (column), for the n largest classes.
 
     Returns
     -------
@@ -88,7 +89,7 @@ def co_occurrence(collection: Dataset, n: int = 20) -> pd.DataFrame:
 
 
 def player(collection: Dataset, label: str | None = None, seed: int = 0) -> str:
-    """Page with a random clip of a class, to hear, and what is known of it, as HTML.
+    """Player of a random clip of a class, with its labels, uploader and licence, as HTML.
 
     Parameters
     ----------

@@ -17,19 +17,19 @@ AUDIO_SUFFIXES = (*audio.SUFFIXES, *audio.FFMPEG_SUFFIXES)
 
 
 class DatasetError(ValueError):
-    """A collection whose audio and ground truth don't fit together; the message names what and the mend."""
+    """A collection whose audio and ground truth don't fit together; the message gives the remedy."""
 
 
 @dataclass
 class GroundTruth:
-    """What a collection says of its clips.
+    """Clips of a collection with their labels.
 
     Attributes
     ----------
     clips : pd.DataFrame
         fname, path, labels (list of str), and whatever else is known: split, uploader, licence, ...
     problems : list of str
-        A sentence on each thing that doesn't fit; the clips concerned are left out.
+        A sentence on each misfit; the clips concerned are left out.
     """
 
     clips: pd.DataFrame
@@ -67,7 +67,7 @@ def of_csv(ground_truth_csv: str | Path, files: Mapping[str, Path], audio_dir: s
 
 
 def of_table(clips: pd.DataFrame, files: Mapping[str, Path], *, where: str, audio_dir: str) -> GroundTruth:
-    """Ground truth of the clips in a table that have labels and a file; the problems tell the others."""
+    """Ground truth of the clips in a table that have labels and a file; problems list the others."""
     listed, repeated = set(clips["fname"]), clips["fname"].duplicated()
     unlabelled = pd.Series([not any(row) for row in clips["labels"]], index=clips.index)
     half = pd.Series(["" in row for row in clips["labels"]], index=clips.index) & ~unlabelled
@@ -90,7 +90,7 @@ def of_table(clips: pd.DataFrame, files: Mapping[str, Path], *, where: str, audi
 
 
 def of_folder(folder: str | Path) -> GroundTruth:
-    """Ground truth of a folder of one's own, by what is in it.
+    """Ground truth of a user's own folder, by its content.
 
     - A table with the columns fname and labels: ground_truth.csv, or the only such table. The audio is in
       audio/ or beside it.
@@ -178,7 +178,7 @@ def audio_files(audio_dir: str | Path) -> dict[str, Path]:
 
 
 def by_fname(paths: Iterable[Path], audio_dir: str | Path) -> dict[str, Path]:
-    """Files by their name without the suffix."""
+    """Files by fname, the name without its suffix; two of one fname are a DatasetError."""
     files: dict[str, Path] = {}
     twice = [path.stem for path in paths if files.setdefault(_composed(path.stem), path) is not path]
     refuse(sorted(set(twice)), f"fnames have two files in {audio_dir}: keep one of each")
@@ -225,12 +225,12 @@ def read_csv(path: str | Path, needs: Iterable[str] = (), **options: object) -> 
 
 
 def _composed(text: str) -> str:
-    """Return text with an é of one sign, as tables have it, not of two, as some file systems do."""
+    """Text in Unicode's composed form (NFC), as tables have it: macOS's file names are decomposed."""
     return unicodedata.normalize("NFC", text)
 
 
 def complaint(items: Iterable[object], what: str) -> list[str]:
-    """Return a sentence with the number of the items and the first few, or nothing if there are none.
+    """A sentence with the number of items and the first three; none if there are no items.
 
     Examples
     --------
@@ -243,6 +243,6 @@ def complaint(items: Iterable[object], what: str) -> list[str]:
 
 
 def refuse(items: Iterable[object], what: str) -> None:
-    """Raise DatasetError if there are any items, naming their number and the first few."""
+    """Raise DatasetError with a complaint if there are any items."""
     for sentence in complaint(items, what):
         raise DatasetError(sentence)

@@ -1,43 +1,125 @@
-"""Is a copy of a collection whole, and what is in it? `python -m sss_lib verify DATASET` says it.
+"""Is a copy of a collection whole, and what is in its files? `python -m sss_lib verify DATASET` says it.
 
-Every clip is decoded from its first sample to its last; the archives it came from, its labels and its class
-sizes are compared with what was published. What would falsify a result is WRONG and ends with exit code 1;
-what is worth knowing is a note.
+Every clip is decoded from its first sample to its last. The archives that it came from, its labels and its
+class sizes are compared with what was published. What would falsify a result is WRONG and ends with exit
+code 1; what is worth knowing is a note.
 """
 
 import argparse
+import contextlib
+import hashlib
+import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
-from sss_lib.dataset.examination import CLIPPED_RUN, verify
+from sss_lib.dataset import sources
+from sss_lib.dataset.dataset import Dataset
 from sss_lib.dataset.ground_truth import DatasetError
 from sss_lib.dataset.known.collection import PARTS_DIR, Collection, Expected, receipts
 from sss_lib.io import archives, audio, download
 from sss_lib.io.split_zip import ArchiveError
 
-if TYPE_CHECKING:
-    from sss_lib.dataset.dataset import Dataset
-
 SILENCE = 1e-4
 """A clip counts as silent if no sample is louder: -80 dB of full scale."""
+CLIPPED_RUN = 3
+"""A clip counts as clipped if so many samples in a row are at full scale."""
+FULL_SCALE = 0.999
 OK, NOTE, WRONG = "ok", "note", "WRONG"
+
+
+def verify(dataset: Dataset, n_jobs: int = -1) -> pd.DataFrame:
+    """Decode every clip and say what is in it: one row a clip, in dataset order.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    n_jobs : int
+        Threads; -1 for one a core.
+
+    Returns
+    -------
+    pd.DataFrame
+        fname, duration_s, rate_hz, n_channels, rms_db (of full scale; -inf for silence), peak, clipped,
+        sha256 of the file and of its audio (wave_sha256), and problem ("" for a clip that decodes).
+    """
+    import joblib
+    from tqdm import tqdm
+
+    work = (joblib.delayed(_examine)(path) for path in dataset.clips["path"])
+    rows = joblib.Parallel(n_jobs, prefer="threads", return_as="generator", batch_size=8)(work)
+    bar = tqdm(rows, f"verifying {dataset.name}", len(dataset), unit="clip", mininterval=0.5)
+    report = pd.DataFrame(bar, columns=list(_ROW))
+    report.insert(0, "fname", dataset.clips["fname"].to_numpy())
+    return report
+
+
+_ROW = {
+    **{"duration_s": np.nan, "rate_hz": 0, "n_channels": 0, "rms_db": np.nan, "peak": np.nan},
+    **{"clipped": False, "sha256": "", "wave_sha256": "", "problem": ""},
+}
+
+
+def _examine(path: str) -> dict:
+    row = dict(_ROW)
+    with contextlib.suppress(OSError):  # decoding says why
+        if os.path.isfile(path):  # a pipe or a device would never end
+            row["sha256"] = download.digest_of(Path(path))
+    try:
+        blocks = audio.blocks(path)
+        first, rate_hz = next(blocks)  # there is one, or an AudioError
+        sound = _Sound(rate_hz, first.shape[1])
+        sound.add(first)
+        for block, _ in blocks:
+            sound.add(block)
+    except audio.AudioError as error:
+        return row | {"problem": str(error)}
+    return row | sound.row()
+
+
+class _Sound:
+    """Running measures of a sound that is decoded block by block, whatever its length."""
+
+    def __init__(self, rate_hz: int, n_channels: int):
+        self.rate_hz, self.n_channels = rate_hz, n_channels
+        self.n_samples, self.energy, self.peak, self.clipped = 0, 0.0, 0.0, False
+        self.content = hashlib.sha256(f"{rate_hz} {n_channels} ".encode())
+        self.before = np.zeros((0, n_channels), bool)  # a run may begin in the block before
+
+    def add(self, channels: np.ndarray) -> None:
+        """Measure the next block: float32 [n_samples, n_channels]."""
+        self.n_samples += len(channels)
+        self.energy += float(np.square(channels.mean(axis=1, dtype=np.float64)).sum())
+        self.content.update(np.ascontiguousarray(channels).data)
+        loudness = np.abs(channels)
+        self.peak = max(self.peak, float(loudness.max()))
+        full = np.concatenate([self.before, loudness >= FULL_SCALE])
+        self.before, run = full[-CLIPPED_RUN + 1 :], full
+        for _ in range(CLIPPED_RUN - 1):  # run[i]: full[i], full[i + 1], ... all are at full scale
+            run = run[1:] & full[: len(run) - 1]
+        self.clipped = self.clipped or bool(run.any())
+
+    def row(self) -> dict:
+        """Columns of `verify`."""
+        level = np.sqrt(self.energy / self.n_samples)
+        return {
+            "duration_s": self.n_samples / self.rate_hz,
+            "rate_hz": self.rate_hz,
+            "n_channels": self.n_channels,
+            "rms_db": 20 * np.log10(level) if level else -np.inf,
+            "peak": self.peak,
+            "clipped": self.clipped,
+            "wave_sha256": self.content.hexdigest(),
+        }
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found.
-
-    Attributes
-    ----------
-    level : str
-        "ok", "note" or "WRONG".
-    what, says : str
-    """
+    """What one check found: `level` is OK, NOTE or WRONG, `what` the subject, `says` a sentence."""
 
     level: str
     what: str
@@ -45,6 +127,11 @@ class Finding:
 
     def __str__(self) -> str:
         return f"  {self.level:6}{self.what:12}{self.says}".replace("\n", "\n" + 20 * " ")
+
+
+def _finding(what: str, bad: object, good: str, level: str = WRONG) -> Finding:
+    """What is bad, with its level; or what is good, if nothing is."""
+    return Finding(level, what, str(bad)) if bad else Finding(OK, what, good)
 
 
 @dataclass(frozen=True)
@@ -66,7 +153,7 @@ class Report:
 
 
 def report_on(
-    dataset: "Dataset",
+    dataset: Dataset,
     clips: pd.DataFrame,
     *,
     problems: Iterable[str] = (),
@@ -82,23 +169,19 @@ def report_on(
         From `verify`.
     problems : iterable of str
         What doesn't fit together (see `dataset.inspect`).
-    known : Collection, optional
-        What it should be; None for a subset or a folder of one's own.
-    root : Path, optional
-        The folder of that collection.
+    known, root : Collection and Path, optional
+        What it should be, and its folder; None for a subset or a folder of one's own.
     """
     findings = [
         *(_parts(known, root) + _unpacked(known, root) if known and root else []),
         *(Finding(WRONG, "tables", sentence) for sentence in problems),
         *(_sizes(dataset, known.expected()) if known and known.expected else []),
-        *_classes(dataset),
+        _classes(dataset),
         *_audio(clips),
         *(_published_audio(clips, known.expected()) if known and known.expected else []),
     ]
-    title = f"{dataset.name}: {len(dataset):,} clips"
-    if known:
-        title += f" of {known.title} ({known.source}; {known.licence})"
-    return Report(title, tuple(findings))
+    collection = f" of {known.title} ({known.source}; {known.licence})" if known else ""
+    return Report(f"{dataset.name}: {len(dataset):,} clips{collection}", tuple(findings))
 
 
 def _parts(known: Collection, root: Path) -> list[Finding]:
@@ -116,19 +199,18 @@ def _parts(known: Collection, root: Path) -> list[Finding]:
         elif remote.digest is None:
             n_unknown += 1
         elif wrong := remote.difference(remote.path.stat().st_size, download.digest_of(remote.path, "md5")):
-            mend = "what was unpacked was checked then; delete it, or that folder too, and `make data` again"
-            findings.append(Finding(WRONG, "parts", f"{remote.path} {wrong}: {mend}"))
+            remedy = (
+                "what was unpacked was checked then; delete it, or that folder too, and `make data` again"
+            )
+            findings.append(Finding(WRONG, "parts", f"{remote.path} {wrong}: {remedy}"))
         else:
             n_right += 1
-    if n_right:
-        findings.append(
-            Finding(OK, "parts", f"{n_right} of {len(known.remotes(root))} have the published md5")
-        )
-    if n_unknown:
-        findings.append(Finding(NOTE, "parts", f"{n_unknown} without a published md5"))
-    if absent:
-        findings.append(Finding(NOTE, "parts", f"no longer here: {', '.join(absent)}"))
-    return findings
+    counts = (
+        (n_right, OK, f"{n_right} of {len(known.remotes(root))} have the published md5"),
+        (n_unknown, NOTE, f"{n_unknown} without a published md5"),
+        (len(absent), NOTE, f"no longer here: {', '.join(absent)}"),
+    )
+    return findings + [Finding(level, "parts", says) for n, level, says in counts if n]
 
 
 def _unpacked(known: Collection, root: Path) -> list[Finding]:
@@ -136,36 +218,31 @@ def _unpacked(known: Collection, root: Path) -> list[Finding]:
     findings = []
     for archive in known.archives:
         parts = [root / PARTS_DIR / part.file for part in archive.parts]
-        if not ((root / archive.folder).is_dir() and _is_zip(parts)):
+        is_zip = parts[-1].suffix == ".zip" and all(part.is_file() for part in parts)
+        if not (is_zip and (root / archive.folder).is_dir()):
             continue
         try:
             contents = archives.contents(parts)
         except ArchiveError as error:
             findings.append(Finding(WRONG, "unpacked", str(error)))
             continue
-        own = {name: told for name, told in contents.items() if name.startswith(f"{archive.folder}/")}
-        other = [name for name, told in own.items() if not _is_as_told(root / name, *told)]
-        mend = f"delete {root / archive.folder}, and `make data` again: {_some(other)}"
-        findings.append(
-            Finding(WRONG, "unpacked", f"{len(other)} files are not those of {parts[-1].name}; {mend}")
-            if other
-            else Finding(OK, "unpacked", f"all {len(own):,} files of {parts[-1].name} as they are in it")
-        )
+        own = {name: about for name, about in contents.items() if name.startswith(f"{archive.folder}/")}
+        other = [name for name, about in own.items() if not _matches(root / name, *about)]
+        remedy = f"delete {root / archive.folder}, and `make data` again: {_some(other)}"
+        wrong = other and f"{len(other)} files are not those of {parts[-1].name}; {remedy}"
+        right = f"all {len(own):,} files of {parts[-1].name} as they are in it"
+        findings.append(_finding("unpacked", wrong, right))
     return findings
 
 
-def _is_zip(parts: list[Path]) -> bool:
-    return parts[-1].suffix == ".zip" and all(part.is_file() for part in parts)
-
-
-def _is_as_told(path: Path, n_bytes: int, checksum: int) -> bool:
+def _matches(path: Path, n_bytes: int, checksum: int) -> bool:
     try:
         return path.is_file() and path.stat().st_size == n_bytes and archives.checksum(path) == checksum
     except OSError:
         return False
 
 
-def _sizes(dataset: "Dataset", expected: Expected) -> list[Finding]:
+def _sizes(dataset: Dataset, expected: Expected) -> list[Finding]:
     """Compare the numbers of clips, classes and labels with those published."""
     sizes = dataset.class_sizes()
     findings = [
@@ -178,64 +255,55 @@ def _sizes(dataset: "Dataset", expected: Expected) -> list[Finding]:
     ]
     if expected.class_sizes:
         names = sorted({*expected.class_sizes, *sizes.index})
-        here = {name: int(sizes.get(name, 0)) for name in names}
-        other = [name for name in names if here[name] != expected.class_sizes.get(name, 0)]
-        says = [f"{name} has {here[name]} clips, not {expected.class_sizes.get(name, 0)}" for name in other]
-        findings.append(
-            Finding(WRONG, "class sizes", f"{len(other)} classes differ: {_some(says, '; ')}")
-            if other
-            else Finding(OK, "class sizes", f"all {len(names)} as published")
-        )
+        pairs = {name: (sizes.get(name, 0), expected.class_sizes.get(name, 0)) for name in names}
+        other = [f"{name} has {n} clips, not {right}" for name, (n, right) in pairs.items() if n != right]
+        wrong = other and f"{len(other)} classes differ: {_some(other, '; ')}"
+        findings.append(_finding("class sizes", wrong, f"all {len(names)} as published"))
     return findings
 
 
-def _classes(dataset: "Dataset") -> list[Finding]:
+def _classes(dataset: Dataset) -> Finding:
     if not dataset.labels:
-        return [Finding(NOTE, "labels", "none: the clips can be searched and heard, but not scored")]
+        return Finding(NOTE, "labels", "none: the clips can be searched and heard, but not scored")
     sizes = dataset.class_sizes()
     alone = sizes.index[sizes < 2].tolist()
-    if not alone:
-        return [Finding(OK, "queries", f"all {len(sizes)} classes have two clips or more")]
-    return [Finding(NOTE, "queries", f"{len(alone)} of {len(sizes)} classes have one clip: {_some(alone)}")]
+    says = alone and f"{len(alone)} of {len(sizes)} classes have one clip: {_some(alone)}"
+    return _finding("queries", says, f"all {len(sizes)} classes have two clips or more", NOTE)
 
 
 def _audio(clips: pd.DataFrame) -> list[Finding]:
     """What decoding the clips showed."""
-    broken = clips[clips["problem"] != ""]
+    problems = clips.loc[clips["problem"] != "", "problem"].tolist()
+    says = f"{len(problems):,} of {len(clips):,} clips have no usable audio:\n" + _some(problems, "\n")
+    good = f"all {len(clips):,} clips, from the first sample to the last"
+    findings = [_finding("decoding", problems and says, good)]
     sound = clips[clips["problem"] == ""]
-    findings = [Finding(OK, "decoding", f"all {len(clips):,} clips, from the first sample to the last")]
-    if len(broken):
-        says = f"{len(broken):,} of {len(clips):,} clips have no usable audio:\n"
-        findings = [Finding(WRONG, "decoding", says + _some(broken["problem"], "\n"))]
     if sound.empty:
         return findings
     lengths = sound["duration_s"]
-    findings.append(
-        Finding(
-            OK,
-            "durations",
-            f"{lengths.sum() / 3600:.2f} h in all; a clip has {lengths.min():.2f} to {lengths.max():.2f} s, "
-            f"half of them {lengths.median():.1f} s or less",
-        )
-    )
     rates = ", ".join(f"{rate:,} Hz ({n:,})" for rate, n in sound["rate_hz"].value_counts().items())
     channels = ", ".join(f"{n} ({many:,})" for n, many in sound["n_channels"].value_counts().items())
-    findings.append(Finding(OK, "formats", f"sample rates: {rates}; channels: {channels}"))
-    long = sound.loc[lengths > audio.MAX_DURATION_S, "fname"]
-    silent = sound.loc[sound["peak"] < SILENCE, "fname"]
-    clipped = sound.loc[sound["clipped"], "fname"]
-    for what, fnames, says in (
-        ("long", long, f"are longer than {audio.MAX_DURATION_S:g} s: models hear only so much"),
-        ("silent", silent, "hold nothing louder than -80 dB of full scale"),
-        ("clipped", clipped, f"stay at full scale for {CLIPPED_RUN} samples or more"),
+    span = f"a clip has {lengths.min():.2f} to {lengths.max():.2f} s, half of them {lengths.median():.1f} s"
+    findings += [
+        Finding(OK, "durations", f"{lengths.sum() / 3600:.2f} h in all; {span} or less"),
+        Finding(OK, "formats", f"sample rates: {rates}; channels: {channels}"),
+    ]
+    for what, chosen, says in (
+        (
+            "long",
+            lengths > audio.MAX_DURATION_S,
+            f"longer than {audio.MAX_DURATION_S:g} s: models hear no more",
+        ),
+        ("silent", sound["peak"] < SILENCE, "silent: nothing is louder than -80 dB of full scale"),
+        ("clipped", sound["clipped"], f"clipped: {CLIPPED_RUN} samples or more in a row are at full scale"),
     ):
-        level, says = (NOTE, f"{len(fnames)} clips {says}: {_some(fnames)}") if len(fnames) else (OK, "none")
-        findings.append(Finding(level, what, says))
+        fnames = sound.loc[chosen, "fname"].tolist()
+        note = fnames and f"{len(fnames)} clips are {says}: {_some(fnames)}"
+        findings.append(_finding(what, note, "none", NOTE))
     same = sound.groupby("wave_sha256", sort=False)["fname"].agg(list)
-    copies = [fnames for fnames in same if len(fnames) > 1]
-    says = f"{len(copies)} sounds stand more than once: {_some((' = '.join(c) for c in copies), '; ')}"
-    findings.append(Finding(NOTE, "duplicates", says) if copies else Finding(OK, "duplicates", "none"))
-    return findings
+    copies = [" = ".join(fnames) for fnames in same if len(fnames) > 1]
+    note = copies and f"{len(copies)} sounds stand more than once: {_some(copies, '; ')}"
+    return [*findings, _finding("duplicates", note, "none", NOTE)]
 
 
 def _published_audio(clips: pd.DataFrame, expected: Expected) -> list[Finding]:
@@ -243,18 +311,15 @@ def _published_audio(clips: pd.DataFrame, expected: Expected) -> list[Finding]:
     sound, findings = clips[clips["problem"] == ""], []
     if expected.hours is not None:
         hours = sound["duration_s"].sum() / 3600
-        is_right = abs(hours - expected.hours) <= 0.1  # it is rounded
-        says = f"{hours:.1f}" + ("" if is_right else f", not {expected.hours}")
-        findings.append(Finding(OK if is_right else WRONG, "hours", says))
-    for column, right, what in (
-        ("rate_hz", expected.rate_hz, "Hz"),
-        ("n_channels", expected.n_channels, "channels"),
-    ):
-        odd = sound.loc[sound[column] != right, "fname"] if right is not None else ()
-        if len(odd):
-            findings.append(
-                Finding(WRONG, "formats", f"{len(odd)} clips have not {right:,} {what}: {_some(odd)}")
-            )
+        is_right = abs(hours - expected.hours) <= 0.1  # the published number is rounded
+        wrong = "" if is_right else f"{hours:.1f}, not {expected.hours}"
+        findings.append(_finding("hours", wrong, f"{hours:.1f}"))
+    formats = (("rate_hz", expected.rate_hz, "Hz"), ("n_channels", expected.n_channels, "channels"))
+    for column, right, what in formats:
+        odd = sound.loc[sound[column] != right, "fname"].tolist()
+        if right is not None and odd:
+            says = f"{len(odd)} clips have not {right:,} {what}: {_some(odd)}"
+            findings.append(Finding(WRONG, "formats", says))
     return findings
 
 
@@ -266,31 +331,19 @@ def _some(items: Iterable[str], separator: str = ", ", n: int = 5) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Verify a dataset and print the report: exit code 0 if it is whole, 1 if not, 2 if it can't be found."""
-    from sss_lib.dataset import dataset as datasets
-
     parser = argparse.ArgumentParser(prog="python -m sss_lib verify", description=__doc__)
-    parser.add_argument("dataset", help=f"{', '.join(datasets.KNOWN)}, or a folder")
+    parser.add_argument("dataset", help=f"{', '.join(sources.KNOWN)}, or a folder")
     parser.add_argument("--data-dir", type=Path, help="holds the known collections")
     options = parser.parse_args(arguments)
+    known, root = sources.known_as(options.dataset, options.data_dir)
     try:
-        report = _report(options.dataset, options.data_dir)
-    except OSError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        dataset, problems = sources.inspect(options.dataset, options.data_dir)
+        report = report_on(dataset, verify(dataset), problems=problems, known=known, root=root)
+    except (DatasetError, OSError) as error:
+        if isinstance(error, OSError) or not root.is_dir():
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+        parts = _parts(known, root) if known else []
+        report = Report(options.dataset, (*parts, Finding(WRONG, "tables", str(error))))
     print(report)
     return 0 if report.is_whole else 1
-
-
-def _report(name_or_folder: str, data_dir: Path | None) -> Report:
-    """Report on a dataset, or OSError if there is nothing to report on."""
-    from sss_lib.dataset import dataset as datasets
-
-    known, root = datasets.known_as(name_or_folder, data_dir)
-    try:
-        dataset, problems = datasets.inspect(name_or_folder, data_dir)
-    except DatasetError as error:
-        if not root.is_dir():
-            raise FileNotFoundError(str(error)) from None
-        parts = _parts(known, root) if known else []
-        return Report(name_or_folder, (*parts, Finding(WRONG, "tables", str(error))))
-    return report_on(dataset, verify(dataset), problems=problems, known=known, root=root)

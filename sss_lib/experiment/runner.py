@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sss_lib.dataset import dataset
+from sss_lib.dataset import sources, table
 from sss_lib.experiment import distributed as clusters
 from sss_lib.experiment import notebook, reproduction
 from sss_lib.experiment import results as experiment
@@ -19,6 +19,7 @@ from sss_lib.experiment.grid import MAIN, NOTEBOOKS, Variant, read_grid
 from sss_lib.experiment.store import Artefact, Store
 from sss_lib.experiment.tasks import Log, Task, attempt
 from sss_lib.extraction import extraction
+from sss_lib.io.artefact import locked
 from sss_lib.models import registry as models
 from sss_lib.models.weights.file import path_of
 from sss_lib.search.naming import parse
@@ -61,7 +62,7 @@ class Runner:
     def __post_init__(self) -> None:
         self.grid, self.left_out = read_grid(self.grid_path).available()
         self.data_dir = os.path.relpath(self.store.data_dir, NOTEBOOKS)
-        self.name = dataset.name_of(self.dataset, self.choice.get("query"), self.choice.get("name"))
+        self.name = sources.name_of(self.dataset, self.choice.get("query"), self.choice.get("name"))
         self.is_labelled = True
         name = self.name if self.grid.name == MAIN else f"{self.name}-{self.grid.name}"
         self.figures_dir = self.figures_root / name
@@ -163,24 +164,15 @@ class Runner:
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
         """Keep others from running notebooks of this dataset, as long as this process lives."""
+        self.runs_dir.mkdir(parents=True, exist_ok=True)
+        pid = self.runs_dir / "pid"
         try:
-            import fcntl
-        except ImportError:  # Windows
-            yield
-            return
-        path = self.runs_dir / "lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                raise ValueError(
-                    f"process {file.read()} runs a grid on {self.name} already: wait for it, or stop it"
-                ) from None
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
+            lock = locked(pid).acquire(blocking=False)
+        except TimeoutError:
+            other = f"process {pid.read_text()}" if pid.exists() else "another process"
+            raise ValueError(f"{other} runs a grid on {self.name} already: wait for it, or stop it") from None
+        with lock:
+            pid.write_text(str(os.getpid()))
             yield
 
     @contextlib.contextmanager
@@ -306,10 +298,10 @@ class Runner:
         return experiment.scored(self.store, self.name, self.grid)[0]
 
     def _dataset_tasks(self) -> list[Task]:
-        found = dataset.load(self.dataset, self.store.data_dir, **self.choice)
+        found = sources.load(self.dataset, self.store.data_dir, **self.choice)
         self.is_labelled = bool(found.labels)
-        source = dataset.fingerprint(found)
-        given = self.dataset if self.dataset in dataset.KNOWN else os.path.relpath(self.dataset, NOTEBOOKS)
+        source = table.fingerprint(found)
+        given = self.dataset if self.dataset in sources.KNOWN else os.path.relpath(self.dataset, NOTEBOOKS)
         parameters = {"data_dir": self.data_dir, "dataset": given, **self.choice}
         return [Task("00_dataset", self.name, parameters, (self.store.dataset(self.name, source=source),))]
 

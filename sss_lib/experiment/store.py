@@ -1,7 +1,6 @@
 """Where each artefact lives: a `Store` knows the tree under the data folder and hands out `Artefact`s.
 
-Artefacts themselves are in `parquet`, what they hold in `columns`, and those of the CBMI 2024 code in
-`clip_files`.
+Artefacts themselves are in `io.artefact`, and those of the CBMI 2024 code in `io.study_json`.
 """
 
 import dataclasses
@@ -11,10 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 from sss_lib.extraction.extraction import code_of
-from sss_lib.io.artefact import Artefact, DamagedArtefactError, StaleArtefactError, file_digest, replacing
+from sss_lib.io.artefact import (
+    Artefact,
+    DamagedArtefactError,
+    Frames,
+    StaleArtefactError,
+    file_digest,
+    replacing,
+    to_frames,
+    to_matrix,
+    to_table,
+)
 from sss_lib.io.code import code_digest
-from sss_lib.io.columns import Frames, to_frames, to_matrix, to_table
-from sss_lib.io.study_json import read_json_embeddings, write_json_embeddings
+from sss_lib.io.study_json import read_json_embeddings
 
 if TYPE_CHECKING:
     from sss_lib.experiment.grid import Grid, Variant
@@ -33,7 +41,6 @@ __all__ = [
     "to_frames",
     "to_matrix",
     "to_table",
-    "write_json_embeddings",
 ]
 
 _P = ParamSpec("_P")
@@ -100,7 +107,7 @@ class Store:
         path = self.frames_dir(dataset, model) / "parts.parquet"
         code = code_of(spec(model))
         inputs, parameters = {"dataset": self.dataset(dataset)}, spec(model).parameters()
-        return Artefact(path, parameters, inputs, code, "01_extraction", told=("model",))
+        return Artefact(path, parameters, inputs, code, "01_extraction", shown_parameters=("model",))
 
     @_once
     def embeddings(self, dataset: str, variant: "Variant") -> Artefact:

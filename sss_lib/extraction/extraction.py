@@ -17,9 +17,15 @@ import threadpoolctl
 from sss_lib.extraction import cluster as dask
 from sss_lib.extraction import processes
 from sss_lib.io import audio, download
-from sss_lib.io.artefact import Artefact, DamagedArtefactError, StaleArtefactError, replacing
+from sss_lib.io.artefact import (
+    Artefact,
+    DamagedArtefactError,
+    Frames,
+    StaleArtefactError,
+    replacing,
+    to_frames,
+)
 from sss_lib.io.code import code_digest
-from sss_lib.io.columns import Frames, to_frames
 from sss_lib.models import registry as models
 
 if TYPE_CHECKING:

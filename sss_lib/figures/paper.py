@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING
 import threadpoolctl
 import yaml
 
-from sss_lib.dataset import dataset
+from sss_lib.dataset.dataset import Dataset
+from sss_lib.dataset.sources import name_of
 from sss_lib.io.artefact import replacing
 from sss_lib.models import registry as models
 
@@ -88,7 +89,7 @@ def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
 
 def write_run(
     path: str | Path,
-    collection: dataset.Dataset,
+    collection: Dataset,
     failed: "pd.DataFrame",
     *,
     grid: str,
@@ -288,7 +289,7 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown:
         parser.error(f"no document is called {', '.join(sorted(unknown))}: there are {', '.join(DOCUMENTS)}")
     try:
-        name = dataset.name_of(options.dataset)
+        name = name_of(options.dataset)
         paths = build(
             options.figures_dir / name,
             options.out or SOURCES / name,

@@ -3,7 +3,7 @@
 Paths come in, arrays and tables go out. No notebook of its own: all stages read and write through it.
 
 - `audio`, `containers`, `ffmpeg`: decode a file to one mono waveform at a given rate; cut it into windows.
-- `artefact`, `columns`: Parquet files that say what made them; what is in them.
+- `artefact`: Parquet files that say what made them; replacing and locking files.
 - `code`: digests of the code that made them.
 - `download`, `archives`, `split_zip`: files from the web, resumed and checked; unpacked whole or not at all.
 - `study_json`: the JSON of the 2024 study.
@@ -15,8 +15,10 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "artefact": ["Artefact", "DamagedArtefactError", "StaleArtefactError", "replacing"],
-        "columns": ["Frames", "to_frames", "to_matrix", "to_table"],
-        "study_json": ["read_json_embeddings", "write_json_embeddings"],
+        "artefact": [
+            *("Artefact", "DamagedArtefactError", "StaleArtefactError", "locked", "replacing"),
+            *("Frames", "to_frames", "to_matrix", "to_table"),
+        ],
+        "study_json": ["read_json_embeddings"],
     },
 )

@@ -1,4 +1,4 @@
-"""Unpacking archives: zip, split zip and tar.gz, whole or not at all, and never outside their folder."""
+"""Archives: zip, split zip and tar.gz, unpacked whole or not at all, and never outside their folder."""
 
 import contextlib
 import errno
@@ -15,7 +15,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from sss_lib.io.download import is_full, locked
+from sss_lib.io.artefact import locked
+from sss_lib.io.download import is_full
 from sss_lib.io.split_zip import ArchiveError, JoinedZip
 
 BLOCK = 1 << 20
@@ -28,17 +29,17 @@ _DAMAGE = (
 
 
 def unpack(parts: Sequence[Path], folder: Path, *, progress: bool = True) -> None:
-    """Unpack the top folder of an archive, so that it becomes `folder`, which has its name.
+    """Unpack the top folder of an archive to `folder`, which has the same name.
 
-    It is unpacked beside it under a hidden name and renamed when all is there: a run that fails leaves
-    nothing, and what a killed one leaves is deleted by the next. Anything beside the top folder is left out.
+    The archive is unpacked beside it under a hidden name, and renamed when it is complete. A run that fails
+    leaves nothing; the next one deletes what a killed one leaves. Anything beside the top folder is dropped.
 
     Parameters
     ----------
     parts : sequence of Path
         One .zip or .tar.gz; or the parts of a split zip in order, .z01, .z02, ... and .zip last.
     folder : Path
-        What is there already is kept, and nothing is unpacked.
+        If it exists, it is kept, and nothing is unpacked.
     progress : bool
         Show a progress bar.
 
@@ -60,8 +61,8 @@ def unpack(parts: Sequence[Path], folder: Path, *, progress: bool = True) -> Non
         try:
             _unpack_all(parts, hidden, progress)
             if not (hidden / folder.name).is_dir():
-                there = ", ".join(sorted(path.name for path in hidden.iterdir())[:3]) or "nothing"
-                raise ArchiveError(f"{parts[-1]} holds no folder {folder.name}, but {there}")
+                others = ", ".join(sorted(path.name for path in hidden.iterdir())[:3]) or "nothing"
+                raise ArchiveError(f"{parts[-1]} holds no folder {folder.name}, but {others}")
             os.replace(hidden / folder.name, folder)
         except _DAMAGE as error:
             raise ArchiveError(
@@ -80,8 +81,8 @@ def unpack(parts: Sequence[Path], folder: Path, *, progress: bool = True) -> Non
 
 
 def discard_unfinished(folder: Path) -> None:
-    """Delete what a killed run left of a folder that was to be unpacked, once no other run is at it."""
-    if _hidden(folder).is_dir():
+    """Delete what a killed run left of a folder; wait for a run that is unpacking it."""
+    if _hidden(folder).is_dir():  # else there would be a lock file for nothing
         with locked(folder):
             shutil.rmtree(_hidden(folder), ignore_errors=True)
 
@@ -96,8 +97,10 @@ def _unpack_all(parts: list[Path], into: Path, progress: bool) -> None:
     into.mkdir()
     units = {"unit": "B", "unit_scale": True, "unit_divisor": 1024}
     is_zip = parts[-1].suffix.lower() == ".zip"
-    total = n_unpacked_bytes(parts) if is_zip else None
-    if total is not None:
+    total = None  # a tar.gz doesn't tell
+    if is_zip:
+        with _opened(parts) as archive:
+            total = sum(info.file_size for info in archive.infolist())
         require_space(into, total, f"unpack {parts[-1].name}")
     members = _zip_members(parts) if is_zip else _tar_members(parts[-1])
     with tqdm(desc=f"unpacking {parts[-1].name}", total=total, disable=not progress, **units) as bar:
@@ -108,7 +111,7 @@ def _unpack_all(parts: list[Path], into: Path, progress: bool) -> None:
                     path.mkdir(parents=True, exist_ok=True)
                     continue
                 path.parent.mkdir(parents=True, exist_ok=True)
-                file = path.open("xb")
+                file = path.open("xb")  # fails if it exists: a second entry could replace a checked one
             except (FileExistsError, NotADirectoryError):
                 raise ArchiveError(f"{parts[-1]} holds {name!r} twice: it isn't to be trusted") from None
             except OSError as error:
@@ -121,18 +124,12 @@ def _unpack_all(parts: list[Path], into: Path, progress: bool) -> None:
                     found = zlib.crc32(block, found)
                     file.write(block)
                     bar.update(len(block))
-            if checksum not in (None, found):  # zipfile itself doesn't look at a file that claims to be empty
+            if checksum not in (None, found):  # zipfile doesn't check an entry that claims to be empty
                 raise zipfile.BadZipFile(f"{name!r} has another checksum")
 
 
-def n_unpacked_bytes(parts: Sequence[Path]) -> int:
-    """How many bytes the files of a zip have, by its own account."""
-    with _opened(parts) as archive:
-        return sum(info.file_size for info in archive.infolist())
-
-
 def contents(parts: Sequence[Path]) -> dict[str, tuple[int, int]]:
-    """Size and CRC-32 of each file of a zip by its name, by the zip's own account.
+    """Size and CRC-32 of each file of a zip by name, by the zip's own directory.
 
     Raises
     ------
@@ -178,7 +175,7 @@ def require_space(folder: Path, n_bytes: int, what: str) -> None:
 
 
 def _safe(name: str, archive: Path) -> PurePosixPath:
-    """Path of a member, if it stays where it is put."""
+    """Path of a member, if it stays in its folder on every system: also no backslash and no drive."""
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or any(sign in name for sign in "\\:\0"):
         raise ArchiveError(f"{archive} holds {name!r}, which could lead outside its folder: not unpacked")
@@ -189,11 +186,12 @@ def _zip_members(parts: list[Path]) -> Iterator[tuple[str, IO[bytes] | None, int
     """Name, content and CRC-32 of each file; the content of a folder is None."""
     with _opened(parts) as archive:
         for info in archive.infolist():
-            kind = stat.S_IFMT(info.external_attr >> 16)
+            kind = stat.S_IFMT(info.external_attr >> 16)  # zips from Unix keep the mode there; 0: others
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
                 raise ArchiveError(f"{parts[-1]} holds {info.filename!r}, a link or a device: not unpacked")
             if info.flag_bits & 1:
                 raise ArchiveError(f"{parts[-1]} holds {info.filename!r} encrypted: unpack it by hand")
+            # zipfile itself cuts a name at a zero byte and turns separators: judge the name as it is stored.
             yield info.orig_filename, None if info.is_dir() else archive.open(info), info.CRC
 
 
@@ -204,7 +202,7 @@ def _tar_members(path: Path) -> Iterator[tuple[str, IO[bytes] | None, None]]:
             if not (member.isfile() or member.isdir()):
                 raise ArchiveError(f"{path} holds {member.name!r}, a link or a device: not unpacked")
             yield member.name, archive.extractfile(member), None
-        while content.read(BLOCK):  # to its end, where the checksum of the whole is
+        while content.read(BLOCK):  # tarfile stops before the end of the gzip, where its checksum is
             pass
 
 

@@ -1,16 +1,18 @@
 """Parquet files that say what made them: written whole or not at all, and read back only if intact.
 
 Each carries a recipe in its schema metadata: the parameters, the digests of its inputs, and that of
-the code that made it. It is current while a run would use the same recipe today.
+the code that made it. It is current while a run would use the same recipe today. Its columns hold
+vectors, matrices, or `Frames` of many clips.
 """
 
 import contextlib
 import functools
+import glob
 import hashlib
 import json
 import os
-import re
 import tempfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -19,9 +21,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from filelock import FileLock
 
 from sss_lib.io.code import code_digest
-from sss_lib.io.columns import to_matrix, to_table
 
 _KEY = b"sss_lib"
 
@@ -44,6 +46,15 @@ def replacing(path: str | Path) -> Iterator[Path]:
         os.replace(name, path)
     finally:
         Path(name).unlink(missing_ok=True)
+
+
+def locked(path: str | Path) -> FileLock:
+    """Lock that keeps other processes and threads from `path`, for a `with`; it ends with its process.
+
+    The lock is a file beside `path`, which stays: whoever deleted it would let two others in at once.
+    """
+    path = Path(path)
+    return FileLock(path.with_name(f".{path.name}.lock"))
 
 
 class DamagedArtefactError(ValueError):
@@ -69,7 +80,7 @@ class Artefact:
         What of sss_lib makes it: packages and modules, with all that they import; see `code_digest`.
     made_by : str
         The notebook that writes it, for messages.
-    told : tuple of str
+    shown_parameters : tuple of str
         The parameters that messages name; by default all.
     """
 
@@ -78,7 +89,7 @@ class Artefact:
     inputs: Mapping[str, "Artefact | str"] = field(default_factory=dict)
     code: tuple[str, ...] = ()
     made_by: str = ""
-    told: tuple[str, ...] = ()
+    shown_parameters: tuple[str, ...] = ()
 
     def recipe(self) -> dict:
         """What would make this artefact today. Inputs must exist."""
@@ -100,7 +111,7 @@ class Artefact:
 
     def metadata(self) -> dict:
         """What the file says of itself: its recipe, the digest of its columns, and extras."""
-        self._require()
+        self._check_exists()
         try:
             return json.loads(pq.read_schema(self.path).metadata[_KEY])
         except (pa.ArrowException, KeyError, TypeError) as error:
@@ -145,18 +156,23 @@ class Artefact:
         StaleArtefactError
             If it was made from other inputs than are there now.
         """
-        self._require_inputs()
+        self._check_inputs()
         with self._intact():
             return pq.read_table(self.path, columns=columns, page_checksum_verification=True)
 
     def mapped(self, column: str) -> np.ndarray:
-        """Column [n, d], memory-mapped and read-only: what isn't looked at is not read. Raises as `read`.
+        """Matrix [n, d] of a column, memory-mapped and read-only: rows that nobody reads take no memory.
 
-        Parquet can't be mapped, so that the first call decodes the column, some rows at a time, into a file
-        beside it. This bears the digest of the columns: a changed artefact gets a new one, and the old goes.
-        One that has not the size or the head that it should have is made anew.
+        Parquet can't be mapped. The first call decodes the column into a file beside it, some rows at a time;
+        Arrow's own format would need all of them at once. The file ends with the digest of the artefact and
+        a checksum of itself. Each call compares both, and replaces a file that is stale or damaged.
+
+        Raises
+        ------
+        ValueError
+            If the column isn't a matrix; else as `read`.
         """
-        self._require_inputs()
+        self._check_inputs()
         with self._intact():
             about = pq.read_metadata(self.path)
         schema = about.schema.to_arrow_schema()
@@ -167,28 +183,44 @@ class Artefact:
                 f"column {column!r} of {self.path} is {kind}, not one of its matrices "
                 f"({', '.join(matrices) or 'it has none'}): give one of these"
             )
-        dtype, shape = np.dtype(kind.value_type.to_pandas_dtype()), (about.num_rows, kind.list_size)
-        name = f".{self.path.stem}.{column}."
-        path = self.path.with_name(f"{name}{self.digest()[:16]}.npy")
-        if not _is_array(path, dtype, shape):
-            head = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
-            with replacing(path) as temporary, open(temporary, "wb") as file:
+        path = self.path.with_name(f".{self.path.stem}.{column}.npy")
+        if not self._is_copy(path):
+            with locked(path):
+                if not self._is_copy(path):  # another process made none meanwhile
+                    self._copy(column, path, kind.value_type, (about.num_rows, kind.list_size))
+        return np.load(path, mmap_mode="r")
+
+    def _copy(self, column: str, path: Path, kind: pa.DataType, shape: tuple[int, int]) -> None:
+        """Write a matrix as .npy, then the digest of the columns, then the CRC-32 of all before."""
+        for left in path.parent.glob(f".{glob.escape(path.name)}.*.npy"):  # by a killed run
+            left.unlink()
+        descr = np.lib.format.dtype_to_descr(np.dtype(kind.to_pandas_dtype()))
+        head = {"descr": descr, "fortran_order": False, "shape": shape}
+        with replacing(path) as temporary:
+            with temporary.open("wb") as file:
                 np.lib.format.write_array_header_1_0(file, head)
                 for values in self._matrices(column):
                     file.write(np.ascontiguousarray(values).data)
-            # Of this column alone: what was mapped before, and what a killed run has left of it.
-            made = re.compile(rf"\.?{re.escape(name)}[0-9a-f]{{16}}\.npy(\..*\.npy)?")
-            for other in path.parent.iterdir():
-                if made.fullmatch(other.name) and path.name not in other.name:
-                    other.unlink(missing_ok=True)
-        return np.load(path, mmap_mode="r")
+                file.write(self.digest().encode())
+            checksum = zlib.crc32(np.memmap(temporary, mode="r").data)
+            with temporary.open("ab") as file:
+                file.write(checksum.to_bytes(4, "big"))
+
+    def _is_copy(self, path: Path) -> bool:
+        """Whether a mapped file is intact, and made from these very columns."""
+        try:
+            content = np.memmap(path, mode="r")
+        except (OSError, ValueError):  # there is none, or it is empty
+            return False
+        seal = self.digest().encode()
+        return bytes(content[-4 - len(seal) :]) == seal + zlib.crc32(content[:-4].data).to_bytes(4, "big")
 
     def _matrices(self, column: str) -> Iterator[np.ndarray]:
         with self._intact(), pq.ParquetFile(self.path, page_checksum_verification=True) as file:
             for batch in file.iter_batches(16384, columns=[column]):
                 yield to_matrix(pa.chunked_array(batch.columns))
 
-    def _require_inputs(self) -> None:
+    def _check_inputs(self) -> None:
         recorded = self.metadata()["recipe"]["inputs"]
         for name, value in self.inputs.items():
             now = value if isinstance(value, str) else value.digest()
@@ -208,24 +240,78 @@ class Artefact:
                 f"{self.path} is damaged: delete it and make it again ({error})"
             ) from None
 
-    def _require(self) -> None:
+    def _check_exists(self) -> None:
         if not self.path.is_file():
-            told = {name: self.parameters[name] for name in self.told or self.parameters}
-            mend = f": run {self.made_by} with {told} first" if self.made_by else ""
-            raise FileNotFoundError(f"{self.path} does not exist{mend}")
-
-
-def _is_array(path: Path, dtype: np.dtype, shape: tuple[int, int]) -> bool:
-    """Whether there is a file of just such an array."""
-    try:
-        array = np.load(path, mmap_mode="r")
-        is_whole = path.stat().st_size == array.offset + array.nbytes
-        return is_whole and (array.dtype, array.shape) == (dtype, shape)
-    except (OSError, EOFError, ValueError):
-        return False
+            shown = {name: self.parameters[name] for name in self.shown_parameters or self.parameters}
+            remedy = f": run {self.made_by} with {shown} first" if self.made_by else ""
+            raise FileNotFoundError(f"{self.path} does not exist{remedy}")
 
 
 @functools.cache
 def file_digest(path: Path) -> str:
     """Digest of a file that stays as it is."""
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Frame embeddings of many clips, one below the other.
+
+    Attributes
+    ----------
+    fnames : list of str [n_clips]
+    values : np.ndarray [shape=(n_total, dim), dtype=float32]
+    offsets : np.ndarray [shape=(n_clips + 1,), dtype=int64]
+        Clip i owns `values[offsets[i]:offsets[i + 1]]`.
+    hop_s : float
+        Seconds from one frame to the next; nan where a clip has one embedding.
+    """
+
+    fnames: list[str]
+    values: np.ndarray
+    offsets: np.ndarray
+    hop_s: float = float("nan")
+
+
+def to_table(columns: Mapping[str, object]) -> pa.Table:
+    """Arrow table of columns: 1-D arrays as they are, [n, d] as fixed-size lists, `Frames` as lists of those.
+
+    Examples
+    --------
+    >>> to_table({"fname": ["a", "b"], "embedding": np.zeros((2, 3), np.float32)}).schema.types
+    [DataType(string), FixedSizeListType(fixed_size_list<item: float>[3])]
+    """
+    arrays = {}
+    for name, column in columns.items():
+        if isinstance(column, Frames):
+            arrays[name] = pa.ListArray.from_arrays(column.offsets.astype(np.int32), _matrix(column.values))
+        elif isinstance(column, np.ndarray) and column.ndim == 2:
+            arrays[name] = _matrix(column)
+        else:
+            arrays[name] = pa.array(column)
+    return pa.table(arrays)
+
+
+def _matrix(values: np.ndarray) -> pa.FixedSizeListArray:
+    return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(values).ravel()), values.shape[1])
+
+
+def to_matrix(column: pa.ChunkedArray) -> np.ndarray:
+    """Array [n, d] of a fixed-size list column.
+
+    Examples
+    --------
+    >>> to_matrix(to_table({"x": np.array([[1, 2], [3, 4]])})["x"])
+    array([[1, 2],
+           [3, 4]])
+    """
+    width = column.type.list_size
+    return column.combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(-1, width)
+
+
+def to_frames(table: pa.Table) -> Frames:
+    """Frame embeddings from a table with the columns fname, frames and hop_s."""
+    lists = table["frames"].combine_chunks()
+    offsets = lists.offsets.to_numpy().astype(np.int64)
+    values = to_matrix(pa.chunked_array([lists.flatten()]))
+    return Frames(table["fname"].to_pylist(), values, offsets - offsets[0], table["hop_s"][0].as_py())

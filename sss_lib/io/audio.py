@@ -1,4 +1,4 @@
-"""One decoder for every model: a file becomes one finite, mono, float32 waveform at the rate asked for."""
+"""One decoder for all models: a file becomes one finite, mono, float32 waveform at a given rate."""
 
 import hashlib
 import os
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sss_lib.io import containers, ffmpeg
+from sss_lib.io.names import require_known
 
 if TYPE_CHECKING:
     import soundfile
@@ -19,15 +20,14 @@ SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", "
 """Of files that libsndfile reads."""
 FFMPEG_SUFFIXES = (".m4a", ".mp4", ".aac", ".wma", ".webm")
 """Of files for which ffmpeg must be installed."""
-RATES_HZ = (100, 2_000_000)
-"""Sample rates outside are taken for damage."""
+RATES_HZ = (100, 2_000_000)  # others are taken for damage
 UNKNOWN_FRAMES = 2**63 - 1
-"""What libsndfile says of a flac that was written as a stream, which it can't read to its end."""
+"""What libsndfile tells of a flac that was written as a stream, and that it can't read to its end."""
 BLOCK_FRAMES = 1 << 18
 
 
 class AudioError(ValueError):
-    """A file from which no usable waveform comes; the message names the file and says why."""
+    """A file without a usable waveform; the message names it and says why."""
 
 
 def decode(path: str | Path, rate_hz: int, *, max_duration_s: float | None = MAX_DURATION_S) -> np.ndarray:
@@ -37,7 +37,7 @@ def decode(path: str | Path, rate_hz: int, *, max_duration_s: float | None = MAX
     ----------
     path : str or Path
         Any format that libsndfile reads (wav, flac, ogg, opus, mp3, aiff, ...); if ffmpeg is installed, any
-        that it reads (m4a, wma, ...). What the file is counts, not its suffix.
+        that it reads (m4a, wma, ...). The content counts, not the suffix.
     rate_hz : int
         Sample rate of the result. Resampling is soxr's very high quality.
     max_duration_s : float or None
@@ -54,7 +54,7 @@ def decode(path: str | Path, rate_hz: int, *, max_duration_s: float | None = MAX
         If the file can't be read, is empty, ends early, or holds values that are not finite.
     """
     channels, native_hz = read(path, max_duration_s=max_duration_s)
-    with np.errstate(over="ignore"):  # told below
+    with np.errstate(over="ignore"):  # an infinite sum is an AudioError below
         wave = channels.mean(axis=1, dtype=np.float32)
     if native_hz != rate_hz and len(wave):
         import soxr
@@ -120,10 +120,7 @@ def blocks(path: str | Path, *, max_duration_s: float | None = None) -> Iterator
 
 
 def duration_s(path: str | Path) -> float:
-    """Length in seconds by the file's own account; nan where it can't be told.
-
-    Quick, but for the rare file that doesn't tell: it is decoded, in little memory.
-    """
+    """Length in seconds by the file's header; the rare file without one is decoded; nan if that fails."""
     import soundfile
 
     if not os.path.isfile(path):  # a pipe or a device would never end
@@ -134,7 +131,7 @@ def duration_s(path: str | Path) -> float:
             return about.frames / about.samplerate
     except (soundfile.LibsndfileError, OSError):
         pass
-    told_s = ffmpeg.told_duration_s(path)
+    told_s = ffmpeg.duration_s(path)
     try:
         return sum(len(block) / rate_hz for block, rate_hz in blocks(path)) if told_s is None else told_s
     except AudioError:
@@ -142,7 +139,7 @@ def duration_s(path: str | Path) -> float:
 
 
 def needs_ffmpeg(path: str | Path) -> bool:
-    """Whether a file, by its suffix, can only be read if ffmpeg is installed."""
+    """Whether a file, by its suffix, needs ffmpeg."""
     return os.path.splitext(path)[1].lower() in FFMPEG_SUFFIXES
 
 
@@ -167,7 +164,7 @@ def _blocks_of(path: Path, max_duration_s: float | None) -> Iterator[tuple[np.nd
 
 
 def _distrust(file: "soundfile.SoundFile", path: str | Path) -> str:
-    """Why libsndfile's samples of a file that it opens can't be believed; "" if they can."""
+    """Why libsndfile would decode a file wrongly, though it opens it; "" if it wouldn't."""
     if file.frames == UNKNOWN_FRAMES:
         return "its header doesn't say how long it is."
     if file.format == "W64" and containers.is_w64_of_other_than_integers(path):
@@ -178,7 +175,7 @@ def _distrust(file: "soundfile.SoundFile", path: str | Path) -> str:
 def _blocks_of_file(
     file: "soundfile.SoundFile", path: Path, max_duration_s: float | None
 ) -> Iterator[tuple[np.ndarray, int]]:
-    """Yield the samples block by block: a damaged header must not say how much memory is taken."""
+    """Yield the samples block by block: a damaged header must not decide how much memory is taken."""
     n_wanted = np.inf if max_duration_s is None else round(max_duration_s * file.samplerate)
     n_block = min(BLOCK_FRAMES, ffmpeg.MAX_BLOCK_VALUES // file.channels)
     n_frames = 0
@@ -220,12 +217,12 @@ def _require_rate(rate_hz: int, path: Path) -> None:
 
 
 def _is_estimate(file: "soundfile.SoundFile", path: Path) -> bool:
-    """Whether the number of samples that libsndfile promises isn't the file's own count."""
+    """Whether libsndfile only estimates the number of samples, from the bitrate of an mp3."""
     return (file.format == "MP3" or "MPEG" in file.subtype) and not containers.counts_frames(path)
 
 
 def _require_whole(path: Path) -> None:
-    """Raise AudioError if there is no file, or its end is missing: libsndfile reads on without a word."""
+    """Raise AudioError if there is no file, or its end is missing: libsndfile would decode the rest."""
     if path.is_symlink() and not path.exists():
         raise AudioError(f"{path} is a link to {os.readlink(path)}, which does not exist")
     if not path.is_file():
@@ -299,9 +296,9 @@ def windows(wave: np.ndarray, size: int, *, long: str = "windows", short: str = 
     size : int
         Samples of a window.
     long : str
-        Of a longer wave: "windows" gives all, one after the other, the last one moved back to end where the
-        wave ends; "spread" three: at the start, in the middle and at the end; "truncate" the first; "crop"
-        one at a place drawn with the wave itself as the seed.
+        Of a longer wave: "windows" gives all in a row, the last one moved back to end where the wave ends;
+        "spread" three, at start, middle and end; "truncate" the first; "crop" one at a place drawn with the
+        wave itself as the seed.
     short : str
         Of a shorter wave: "repeat" repeats it until the window is full, "repeatpad" as often as it fits
         whole, with zeros after that, and "pad" fills up with zeros.
@@ -330,10 +327,8 @@ def windows(wave: np.ndarray, size: int, *, long: str = "windows", short: str = 
     >>> [windows(np.arange(1, 3), 5, short=how)[0] for how in ("repeat", "repeatpad", "pad")]
     [array([1, 2, 1, 2, 1]), array([1, 2, 1, 2, 0]), array([1, 2, 0, 0, 0])]
     """
-    if long not in ("windows", "spread", "truncate", "crop"):
-        raise ValueError(f"long {long!r} is unknown: use windows, spread, truncate or crop")
-    if short not in ("repeat", "repeatpad", "pad"):
-        raise ValueError(f"short {short!r} is unknown: use repeat, repeatpad or pad")
+    require_known(long, ("windows", "spread", "truncate", "crop"), "the windows of a long wave")
+    require_known(short, ("repeat", "repeatpad", "pad"), "the windows of a short wave")
     if len(wave) < size:
         n_repeated = {"repeat": size, "repeatpad": size // len(wave) * len(wave), "pad": len(wave)}[short]
         return pad_to(np.resize(wave, n_repeated), size)[None]

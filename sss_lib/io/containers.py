@@ -1,4 +1,8 @@
-"""Files of audio by their own headers: is the end of one missing? Decoders read on without a word."""
+"""Audio files by their own headers: is the end of one missing? Decoders read on without a word.
+
+No library asks this. The formats: RIFF (wav), RF64 and W64 (EBU Tech 3306, Sony), AIFF and CAF (Apple), au
+(Sun), Ogg (RFC 3533), ID3v2, MPEG audio frames (ISO 11172-3) and ADTS (ISO 13818-7).
+"""
 
 import os
 from dataclasses import dataclass
@@ -30,6 +34,8 @@ def n_streams(path: str | Path) -> int:
 
     Streams that begin together, such as sound and text, count as one.
     """
+    # RFC 3533: a page has a header of 27 bytes, then a table with the length of each of its segments. Byte 5
+    # holds flags (2: first page of a stream), byte 26 the number of segments.
     n, in_head, at = 0, False, 0
     with open(path, "rb") as file:
         while True:
@@ -92,7 +98,7 @@ def _n_promised_bytes(head: bytes, file: BinaryIO) -> int:
         return 0 if size in UNKNOWN_SIZES else offset + size
     if kind not in _FORMATS:
         return 0
-    if kind == b"RF64":  # in place of the sizes that have no room
+    if kind == b"RF64":  # sizes beyond 32 bits are in its first chunk, "ds64"; those in place are all ones
         whole, sound = (int.from_bytes(head[i : i + 8], "little") for i in (20, 28))
         return _end_of_sound(file, _FORMATS[kind], sound) or whole + 8
     if end := _end_of_sound(file, _FORMATS[kind]):
@@ -130,7 +136,7 @@ def _has_last_page(file: BinaryIO, n_bytes: int) -> bool:
     page = tail[tail.rfind(b"OggS") :]
     n_segments = page[26] if len(page) > 26 else 256
     n_page = 27 + n_segments + sum(page[27 : 27 + n_segments])
-    return n_page <= len(page) and bool(page[5] & 4)
+    return n_page <= len(page) and bool(page[5] & 4)  # flag 4: last page of a stream
 
 
 def _has_broken_frame(file: BinaryIO, n_bytes: int) -> bool:
@@ -152,12 +158,13 @@ def _id3_bytes(head: bytes) -> int:
         return 0
     size = 0
     for seven_bits in head[6:10]:
-        size = size << 7 | seven_bits & 127
+        size = size << 7 | seven_bits & 127  # no byte of a tag has its highest bit: it would look like sound
     return 10 + size + (10 if head[5] & 16 else 0)  # a footer
 
 
 def _frame_bytes(header: bytes) -> int:
     """Size of the frame of mp3 or aac (ADTS) that a header of six bytes begins; 0 if it is no such header."""
+    # ADTS: 12 ones, a bit for MPEG 2 or 4, layer 00; the 13 bits of the size lie across bytes 3 to 5.
     if len(header) > 5 and header[0] == 255 and header[1] & 0b11110110 == 0b11110000:
         return int.from_bytes(header[3:6]) >> 5 & 0x1FFF
     return _mp3_frame_bytes(header)
@@ -171,6 +178,7 @@ def _mp3_frame_bytes(header: bytes) -> int:
     >>> _mp3_frame_bytes(bytes([0xFF, 0xFB, 0x90, 0x00]))  # 128 kbit/s at 44.1 kHz: 144 * 128000 / 44100
     417
     """
+    # 11 ones, version (2 bits), layer (2), protection (1); bitrate (4), rate (2), padding (1), private (1).
     if len(header) < 4 or header[0] != 255 or header[1] < 0b11100000:
         return 0
     version, layer, bitrate, rate = header[1] >> 3 & 3, header[1] >> 1 & 3, header[2] >> 4, header[2] >> 2 & 3
@@ -179,6 +187,7 @@ def _mp3_frame_bytes(header: bytes) -> int:
     first = version == 3  # MPEG 1, not 2 or 2.5
     kbits = _KBITS_1[layer][bitrate] if first else _KBITS_2[bitrate]
     rate_hz = (44100, 48000, 32000)[rate] // {3: 1, 2: 2, 0: 4}[version]
+    # A frame has 1152 samples, or 576 in layer III of MPEG 2, and 1152 / 8 bits = 144 bytes * bit/s / Hz.
     return (144_000 if first or layer == 2 else 72_000) * kbits // rate_hz + (header[2] >> 1 & 1)
 
 

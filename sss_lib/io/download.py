@@ -1,6 +1,8 @@
-"""Downloading a file: with a progress bar, going on where a broken download stopped, checked, atomic."""
+"""Downloads: with a progress bar, resumed where they broke, checked, and atomic.
 
-import contextlib
+pooch, the usual library, doesn't resume a broken download; a part of FSD50K has 3 GB.
+"""
+
 import errno
 import hashlib
 import http.client
@@ -10,44 +12,43 @@ import re
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO
 
-from sss_lib.io.artefact import replacing
+from sss_lib.io.artefact import locked, replacing
 
 _HEADERS = {"User-Agent": f"sss_lib/{version('semantic-sound-similarity')}"}
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class FetchError(OSError):
-    """A file that could not be downloaded: it is still absent, and nothing says that it is wrong."""
+    """A file could not be downloaded; nothing says that it is wrong."""
 
-    code = 0  # where HTTP errors have their status: to try again at once is no use
+    code = 0  # in place of an HTTP status: no error of a server, so that trying again at once is no use
 
 
 @dataclass(frozen=True)
 class Remote:
-    """A file on the web, and what is known of it before it comes.
+    """A file on the web, and what it must be.
 
     Attributes
     ----------
     url : str
     path : Path
-        Where it is to be.
+        Where the file is to be.
     what : str
         For messages: "the weights of aisfx".
-    n_bytes : int or None
-    digest : str or None
-        What it is held to.
+    n_bytes, digest : int, str or None
+        Its size and digest; None where they are unknown.
     algorithm : str
         Of the digest: "sha256" or "md5".
     note : str
         What a message says after a wrong digest.
     flaw : callable
-        Why a file can't be the right one, in words: "" if it can.
+        Takes a path; says why that file can't be the right one, or "".
 
     Examples
     --------
@@ -82,10 +83,10 @@ def fetch(
     timeout_s: float = 30.0,
     allow_http: bool = False,
 ) -> str | None:
-    """Download a file, unless one is at its path already; return the digest of what came, if it did.
+    """Download a file unless it exists; return its digest, or None if it existed.
 
-    A download that breaks or is killed leaves `{file}.part`, and the next try goes on from there. The file
-    gets its name when it is whole and checked. Of processes that want it, one downloads and the others wait.
+    A download that breaks or is killed leaves `{file}.part`, and the next try resumes it. The file gets its
+    name once it is whole and checked. Of several processes, one downloads and the others wait.
 
     Parameters
     ----------
@@ -93,9 +94,9 @@ def fetch(
     progress : bool
         Show a progress bar.
     retries : int
-        How often in a row to try again without getting any further.
+        Tries in a row that may get no further.
     backoff_s : float
-        Pause before the first of these, in seconds; each is twice as long as the one before.
+        Pause before the first of these, in seconds; it doubles each time.
     timeout_s : float
         How long the server may be silent, in seconds.
     allow_http : bool
@@ -118,18 +119,7 @@ def fetch(
     with locked(path):
         if path.is_file():  # another process was faster
             return None
-        try:
-            _download(remote, part, progress, retries, backoff_s, timeout_s)
-        except (OSError, http.client.HTTPException) as error:
-            if is_full(error):
-                raise FetchError(
-                    f"the disk is full: {path.parent} has no room for the rest of {path.name}, "
-                    f"{remote.what}. What came is kept: make room, and run the same again"
-                ) from None
-            raise FetchError(
-                f"{remote.url}, {remote.what}, could not be downloaded ({error}): try again later, "
-                f"or put the file at {path} by hand"
-            ) from None
+        _download(remote, part, progress, retries, backoff_s, timeout_s)
         digest = digest_of(part, remote.algorithm)
         if wrong := remote.difference(part.stat().st_size, digest) or remote.flaw(part):
             _discard(part)
@@ -145,7 +135,7 @@ def fetch(
 
 
 def size_of(url: str, *, timeout_s: float = 30.0) -> int | None:
-    """Return how many bytes the server says that a file has; None if it doesn't say."""
+    """Size of a file in bytes by the server's account; None if it doesn't tell."""
     request = urllib.request.Request(url, headers=_HEADERS, method="HEAD")
     try:
         with urllib.request.build_opener(_Redirect).open(request, timeout=timeout_s) as response:
@@ -161,13 +151,13 @@ def is_full(error: BaseException) -> bool:
 
 
 def digest_of(path: Path, algorithm: str = "sha256") -> str:
-    """Return the digest of a file."""
+    """Hexadecimal digest of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
 
 
 def part_of(path: Path) -> Path:
-    """Path of what has come of a file so far."""
+    """Path of an unfinished download."""
     return path.with_name(f"{path.name}.part")
 
 
@@ -177,57 +167,53 @@ def write_json(path: Path, value: dict) -> None:
         temporary.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
 
 
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Keep other processes out of the block; the system lets them in when this one ends, however it ends."""
-    with path.with_name(f".{path.name}.lock").open("ab") as file:
-        if os.name == "nt":
-            import msvcrt
-
-            acquired = False
-            while not acquired:
-                with contextlib.suppress(OSError):  # after ten seconds
-                    msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)  # type: ignore[attr-defined]
-                    acquired = True
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
 def _download(
     remote: Remote, part: Path, progress: bool, retries: int, backoff_s: float, timeout_s: float
 ) -> None:
-    """Download into `part`, trying again until it is whole or `retries` tries got no further."""
+    """Download into `part`, trying again until it is whole or `retries` tries got no further.
+
+    Raises FetchError with the remedy.
+    """
     tries, longest = 0, 0
     while True:
         try:
             return _receive(remote, part, progress, timeout_s)
         except (OSError, http.client.HTTPException) as error:
             size = part.stat().st_size if part.exists() else 0
+            # A bad line makes progress with each try: only tries in a row without any count.
             tries, longest = (1, size) if size > longest else (tries + 1, longest)
             if isinstance(error, urllib.error.HTTPError):
                 error.close()
             if is_full(error):
-                raise
+                raise FetchError(
+                    f"the disk is full: {part.parent} has no room for the rest of {remote.path.name}, "
+                    f"{remote.what}. What came is kept: make room, and run the same again"
+                ) from None
             status = getattr(error, "code", 500)  # a broken connection is like a broken server
             if status == 416:  # the resource ends before `size`: `part` is no beginning of it
                 _discard(part)
+            # 408 and 429: the server is too busy now; others below 500 say that the request is wrong.
             if tries > retries or (status < 500 and status not in (408, 416, 429)):
-                raise
+                raise FetchError(
+                    f"{remote.url}, {remote.what}, could not be downloaded ({error}): try again later, "
+                    f"or put the file at {remote.path} by hand"
+                ) from None
         time.sleep(backoff_s * 2 ** (tries - 1))
 
 
 def _receive(remote: Remote, part: Path, progress: bool, timeout_s: float) -> None:
-    """Download into `part`, going on from what it holds if that surely is a beginning of the same thing."""
+    """Download into `part`; resume only if what it holds is surely the beginning of the same version.
+
+    RFC 9110: `Range` asks for the rest, and `If-Range` makes the server send the whole file (200) in place of
+    the rest (206) once its version has changed. A version is known by its validator, ETag or Last-Modified.
+    """
     from tqdm import tqdm
 
     about = json.loads(_about(part).read_text()) if part.exists() and _about(part).exists() else {}
     validator = about.get("validator")
-    is_safe = validator or remote.digest  # a mixture of two versions would be noticed
-    may_go_on = is_safe and about.get("url") == remote.url
-    size = part.stat().st_size if may_go_on else 0
+    # Without a validator the server may append another version: the digest would notice the mixture.
+    may_resume = (validator or remote.digest) and about.get("url") == remote.url
+    size = part.stat().st_size if may_resume else 0
     if size and size == about["n_bytes"]:
         return
     request = urllib.request.Request(remote.url, headers=_HEADERS)
@@ -240,6 +226,7 @@ def _receive(remote: Remote, part: Path, progress: bool, timeout_s: float) -> No
         if response.status == 206:
             span = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers["Content-Range"] or "")
             n_bytes = int(span[2]) if span else None
+            # Servers and caches err: a rest that begins elsewhere, or is of another file, is no rest.
             if not size or (span and int(span[1]), n_bytes, found) != (size, about["n_bytes"], validator):
                 _discard(part)
                 raise ConnectionError("the server went on with something else")
@@ -253,7 +240,8 @@ def _receive(remote: Remote, part: Path, progress: bool, timeout_s: float) -> No
             if wrong := remote.difference(n_bytes):
                 _discard(part)
                 raise ValueError(f"{remote.url} {wrong}: put the right file at {remote.path} by hand")
-            part.write_bytes(b"")  # before this: other bytes must never stand beside a new description
+            # In this order: a killed run must never leave other bytes beside a new description.
+            part.write_bytes(b"")
             write_json(_about(part), {"url": remote.url, "validator": found, "n_bytes": n_bytes})
         units = {"unit": "B", "unit_scale": True, "unit_divisor": 1024}
         bar = tqdm(desc=remote.path.name, initial=size, total=n_bytes, disable=not progress, **units)
@@ -285,13 +273,13 @@ class _Redirect(urllib.request.HTTPRedirectHandler):
 
 
 def _validator(headers: http.client.HTTPMessage) -> str | None:
-    """Return what tells this version of a resource from others: a strong ETag, or when it changed."""
-    etag = headers["ETag"] or ""
+    """Return what identifies this version of a file: a strong ETag, or when it changed."""
+    etag = headers["ETag"] or ""  # a weak one, W/"...", allows other bytes with the same meaning
     return etag if etag.startswith('"') else headers["Last-Modified"]
 
 
 def _about(part: Path) -> Path:
-    """Path of the file that tells what `part` is a part of."""
+    """Path of the description of a part: its address, version and full size."""
     return part.with_name(f"{part.name}.json")
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 TIMEOUT_S = 300
-"""Of waiting for the next block."""
+"""Longest wait for the next block."""
 MAX_BLOCK_VALUES = 1 << 22
-"""Of all channels together: a file of a thousand channels must not say how much memory is taken."""
+"""Of all channels together: a file of a thousand channels must not decide how much memory is taken."""
 
 
 def program() -> str | None:
@@ -38,7 +38,7 @@ def blocks(
 ) -> Iterator[tuple[np.ndarray, int]]:
     """Sound of a file as ffmpeg decodes it, all channels at the file's own rate, a block at a time.
 
-    It comes through a pipe as Sun's au of floats, which every ffmpeg writes alike: six numbers, perhaps a
+    ffmpeg writes it into a pipe as Sun's au of floats, the same in all its versions: six numbers, perhaps a
     note, and samples to the end.
 
     Parameters
@@ -47,7 +47,7 @@ def blocks(
         Path of ffmpeg.
     path : str or Path
     max_duration_s : float or None
-        Later sound is left out, or most of it where channels or rate change midway; None keeps all.
+        Later sound is left out (most of it where channels or rate change midway); None keeps all.
     n_frames : int
         Samples of each channel in a block, but for the last one.
 
@@ -59,8 +59,8 @@ def blocks(
     Raises
     ------
     FfmpegError
-        If ffmpeg can't be started, doesn't end well, is silent for `TIMEOUT_S`, or complains: it decodes what
-        it can, and only says what it can't. Perhaps only after some blocks.
+        If ffmpeg can't be started, fails, is silent for `TIMEOUT_S`, or complains: of damaged sound it
+        decodes a part, with a complaint only. The error may come after some blocks.
     """
     # -t would count from the picture's start, and leave out sound that begins late
     length = [] if max_duration_s is None else ["-af", f"atrim=duration={max_duration_s}"]
@@ -85,7 +85,7 @@ def blocks(
 
 
 def _blocks_of_au(process: subprocess.Popen, n_frames: int) -> Iterator[tuple[np.ndarray, int]]:
-    """Yield what a process writes as au; nothing where it ends before a whole header."""
+    """Yield the samples that a process writes as au; none if it ends within the header."""
     head = _read(process, 24)
     if len(head) < 24:
         return
@@ -99,7 +99,7 @@ def _blocks_of_au(process: subprocess.Popen, n_frames: int) -> Iterator[tuple[np
 
 
 def _read(process: subprocess.Popen, n_bytes: int) -> bytes:
-    """Read that many bytes, or what is left; end a process that writes nothing more, but doesn't end."""
+    """Read that many bytes, or what is left; kill a process that neither writes nor ends."""
     assert process.stdout is not None
     late = threading.Event()
 
@@ -118,8 +118,8 @@ def _read(process: subprocess.Popen, n_bytes: int) -> bytes:
     return content
 
 
-def told_duration_s(path: str | Path) -> float | None:
-    """Length in seconds that a file's headers tell, to 10 ms; None if they don't, or there is no ffmpeg."""
+def duration_s(path: str | Path) -> float | None:
+    """Length of a file in seconds by its headers, to 10 ms; None if they lack it, or there is no ffmpeg."""
     if not (found := program()):
         return None
     command = [found, "-nostdin", "-hide_banner", *_input(path)]
@@ -135,5 +135,5 @@ def told_duration_s(path: str | Path) -> float | None:
 
 
 def _input(path: str | Path) -> list[str]:
-    """Return the arguments that name a file: a playlist in disguise must not reach the network."""
+    """Arguments that name the input, a file only: a playlist in disguise must not reach the network."""
     return ["-protocol_whitelist", "file", "-i", f"file:{path}"]

@@ -1,4 +1,10 @@
-"""Split zips: their parts, read as one archive. Python's zipfile alone knows archives of one part only."""
+"""Split zips: their parts, read as one archive. Python's zipfile reads archives of one part only.
+
+A zip ends with its directory: one entry a file (PK 1 2), then the end record (PK 5 6), which says where the
+directory begins. A field that has no room for its value is all ones, and the value stands in the Zip64 form:
+in an extra field of the entry, or in a second end record (PK 6 6), which a locator (PK 6 7) points to.
+Section numbers in comments are those of PKWARE's APPNOTE 6.3.10.
+"""
 
 import io
 import os
@@ -15,11 +21,11 @@ class ArchiveError(ValueError):
 
 
 class JoinedZip(io.RawIOBase):
-    """The parts of a split zip as one archive to read from, without a joined copy on the disk.
+    """The parts of a split zip as one file to read, without a joined copy on the disk.
 
-    The directory of a split zip says of each file in which part it begins, and where in that part. Here the
-    parts follow one another, and a directory that counts from the first byte takes the place of that one
-    (in the Zip64 form, since the whole may exceed 4 GB).
+    The directory of a split zip gives the place of each file as a part and an offset in it. Here the parts
+    follow one another, and the directory is replaced by one with offsets from the first byte, in the Zip64
+    form, since the whole may exceed 4 GB.
 
     Parameters
     ----------
@@ -46,14 +52,16 @@ class JoinedZip(io.RawIOBase):
 
     def _directory(self) -> tuple[int, bytes]:
         """How many files there are, and the directory's bytes; `tail_start` is set to where it begins."""
+        # 4.3.16: the end record has 22 bytes and a comment of at most 65,535; it never crosses parts.
         begin = max(self.starts[-1], self.n_bytes - (1 << 16) - 22)
         end = self._at(begin, self.n_bytes - begin)
         at = end.rfind(b"PK\5\6")
         if at < 0:
             raise ArchiveError(f"{self.last} is no zip, or its end is missing: delete it and fetch it again")
+        # Number of this part, part where the directory begins, entries here and in all, size, offset.
         part, first, _, n_files, size, offset = struct.unpack_from("<4H2L", end, at + 4)
         if at >= 20 and end[at - 20 : at - 16] == b"PK\6\7":
-            part, offset = struct.unpack_from("<LQ", end, at - 16)
+            part, offset = struct.unpack_from("<LQ", end, at - 16)  # 4.3.15: where the Zip64 record is
             record = self._at(self._start(part) + offset, 56)
             part, first, _, n_files, size, offset = struct.unpack_from("<2L4Q", record, 16)
         if part + 1 != len(self.files):
@@ -69,7 +77,11 @@ class JoinedZip(io.RawIOBase):
         return self.starts[part]
 
     def _joined_entries(self, directory: bytes) -> Iterator[bytes]:
-        """Entries of the directory with offsets from the first byte of the first part."""
+        """Entries of the directory (4.3.12) with offsets from the first byte of the first part.
+
+        Of the 17 fields of an entry, 8 and 9 are the compressed and full size, 10 to 12 the lengths of name,
+        extra fields and comment, 13 the part and 16 the offset in it.
+        """
         at = 0
         while at < len(directory):
             fields = list(struct.unpack_from("<4s6H3L5H2L", directory, at))
@@ -80,12 +92,13 @@ class JoinedZip(io.RawIOBase):
             extra = directory[at + 46 + n_name : at + 46 + n_name + n_extra]
             at += 46 + n_name + n_extra + n_comment
             large, others = _split_extra(extra)
-            # Each is there only if its own field has no room for it: size, compressed size, offset, part.
+            # 4.5.3: in this order, each only if its own field is all ones.
             for i, code, full in ((9, "Q", _FULL), (8, "Q", _FULL), (16, "Q", _FULL), (13, "L", 65535)):
                 if fields[i] == full and large:
                     (fields[i],) = struct.unpack_from(f"<{code}", large)
                     large = large[struct.calcsize(code) :]
             offset = self._start(fields[13]) + fields[16]
+            # Always the Zip64 form: a file that begins before 4 GB in its part may begin later in the whole.
             others = struct.pack("<2H3Q", 1, 24, fields[9], fields[8], offset) + others
             fields[8] = fields[9] = fields[16] = _FULL
             fields[11:14] = len(others), 0, 0
@@ -125,7 +138,7 @@ class JoinedZip(io.RawIOBase):
 
 
 def _split_extra(extra: bytes) -> tuple[bytes, bytes]:
-    """Return the large numbers among the extra fields of a directory's entry, and the other fields."""
+    """Return the numbers in the Zip64 extra field (kind 1) of an entry, and the other extra fields."""
     large, others, at = b"", b"", 0
     while at + 4 <= len(extra):
         kind, size = struct.unpack_from("<2H", extra, at)

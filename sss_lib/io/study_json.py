@@ -1,16 +1,13 @@
-"""Embeddings in a JSON file a clip: the form of the CBMI 2024 code."""
+"""Embeddings of the CBMI 2024 code: a JSON file a clip."""
 
 import json
 from pathlib import Path
 
 import numpy as np
 
-from sss_lib.io.artefact import replacing
-from sss_lib.io.columns import Frames
-
 
 def read_json_embeddings(folder: str | Path) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Frame or clip embeddings in the per-clip JSON form of the CBMI 2024 code.
+    """Frame or clip embeddings that the CBMI 2024 code wrote.
 
     Parameters
     ----------
@@ -46,15 +43,3 @@ def read_json_embeddings(folder: str | Path) -> tuple[list[str], np.ndarray, np.
         rows.append(values)
     offsets = np.concatenate([[0], np.cumsum([len(values) for values in rows])]).astype(np.int64)
     return [path.stem for path in paths], np.concatenate(rows), offsets
-
-
-def write_json_embeddings(folder: str | Path, frames: Frames, audio_paths: list[str]) -> None:
-    """Write one JSON file a clip in the form of the CBMI 2024 code; see `read_json_embeddings`."""
-    for i, (fname, audio_path) in enumerate(zip(frames.fnames, audio_paths, strict=True)):
-        values = frames.values[frames.offsets[i] : frames.offsets[i + 1]]
-        path = Path(folder) / f"{fname}.json"
-        if path.parent.resolve() != Path(folder).resolve():
-            raise ValueError(f"fname {fname!r} would be written outside {folder}: rename the clip")
-        with replacing(path) as temporary:
-            embeddings = values if np.isfinite(frames.hop_s) else values[0]  # nan: one embedding a clip
-            temporary.write_text(json.dumps({"audio_path": audio_path, "embeddings": embeddings.tolist()}))

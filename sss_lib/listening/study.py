@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from sss_lib.dataset import dataset as datasets
+from sss_lib.dataset import table as datasets
 from sss_lib.experiment.grid import RULE, Variant
 from sss_lib.experiment.results import index_of
 from sss_lib.experiment.scores import best_systems, describe_system

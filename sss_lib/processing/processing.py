@@ -9,7 +9,7 @@ import numpy as np
 import threadpoolctl
 
 if TYPE_CHECKING:
-    from sss_lib.io.columns import Frames
+    from sss_lib.io.artefact import Frames
 
 AGGREGATIONS = ("mean", "max", "median", "none")
 

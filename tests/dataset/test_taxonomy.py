@@ -10,12 +10,12 @@ from sss_lib.dataset.taxonomy import Taxonomy
 
 
 @pytest.fixture
-def table(tmp_path):
-    def write(text):
+def read(tmp_path):
+    def of(text):
         (tmp_path / "classes.csv").write_text(text)
-        return tmp_path / "classes.csv"
+        return taxonomy.read(tmp_path / "classes.csv")
 
-    return write
+    return of
 
 
 def ancestors_by_closure(parents, label):
@@ -38,31 +38,28 @@ def test_ancestors_are_those_of_a_plain_closure():
 
 
 @pytest.mark.parametrize("column", ["parent", "parents"])
-def test_a_label_may_have_several_parents_that_meet_again(table, column):
-    path = table(f'label,{column},family\nWolf,"Dog, Wild",A\nDog,Animal,A\nWild,Animal,A\nAnimal,,A\n')
-    classes = taxonomy.read(path)
+def test_a_label_may_have_several_parents_that_meet_again(read, column):
+    classes = read(f'label,{column},family\nWolf,"Dog, Wild",A\nDog,Animal,A\nWild,Animal,A\nAnimal,,A\n')
     assert classes.ancestors("Wolf") == ["Dog", "Wild", "Animal"]
     assert classes.complete(["Wolf", "Dog"]) == ["Wolf", "Dog", "Wild", "Animal"]
 
 
-def test_a_table_without_parents_has_no_ancestors(table):
-    classes = taxonomy.read(table("label,family\nDog,A\nCat,\n"))
-    assert classes.complete(["Dog"]) == ["Dog"]
-    assert classes.families == {"Dog": "A", "Cat": ""}
-
-
-def test_a_table_without_families_has_none(table):
-    classes = taxonomy.read(table("label,parent\nDog,Animal\nAnimal,\n"))
-    assert classes.complete(["Dog"]) == ["Dog", "Animal"]
-    assert classes.families == {"Dog": "", "Animal": ""}
-    with pytest.raises(DatasetError, match=r"columns label, kind, but no 'family'"):
-        taxonomy.read(table("label,kind\nDog,Animal\n"))
-
-
-def test_spaces_around_a_name_are_none_of_it(table):
-    classes = taxonomy.read(table("label, parents ,family\n Dog ,Animal , Living\nAnimal,, Living \n"))
-    assert classes.parents == {"Dog": ("Animal",), "Animal": ()}
-    assert set(classes.families.values()) == {"Living"}
+@pytest.mark.parametrize(
+    ("text", "complete", "families"),
+    [
+        ("label,family\nDog,A\nAnimal,\n", ["Dog"], {"Dog": "A", "Animal": ""}),
+        ("label,parent\nDog,Animal\nAnimal,\n", ["Dog", "Animal"], {"Dog": "", "Animal": ""}),
+        (
+            "label, parents ,family\n Dog ,Animal , A\nAnimal,, A \n",
+            ["Dog", "Animal"],
+            {"Dog": "A", "Animal": "A"},
+        ),
+    ],
+    ids=["no parents", "no families", "spaces"],
+)
+def test_a_table_may_lack_parents_or_families_and_have_spaces(read, text, complete, families):
+    assert read(text).complete(["Dog"]) == complete
+    assert read(text).families == families
 
 
 @pytest.mark.parametrize(
@@ -72,42 +69,33 @@ def test_spaces_around_a_name_are_none_of_it(table):
         ("Dog,Dog,", r"classes.csv: 'Dog' is its own ancestor \(Dog > Dog\)"),
         ("Dog,Pet,\nPet,Animal,\nAnimal,Dog,", r"own ancestor \(Dog > Pet > Animal > Dog\): take one"),
         ("Cat,,\nDog,Pet,\nPet,Animal,\nAnimal,Pet,", r"\(Pet > Animal > Pet\)"),
-        (
-            "Dog,Animl,\nAnimal,,",
-            r"1 parents are not among the labels: give each a line .* \('Animl'\)",
-        ),
+        ("Dog,Animl,\nAnimal,,", r"1 parents are not among the labels: give each a line .* \('Animl'\)"),
         ("Dog,,\nDog,,", r"1 labels stand twice \('Dog'\)"),
     ],
 )
-def test_what_can_be_no_taxonomy_is_refused(table, rows, message):
+def test_what_can_be_no_taxonomy_is_refused(read, rows, message):
     with pytest.raises(DatasetError, match=message):
-        taxonomy.read(table(f"label,parents,family\n{rows}\n"))
+        read(f"label,parents,family\n{rows}\n")
 
 
-def test_a_missing_table_is_named(tmp_path):
+def test_a_table_that_is_missing_or_lacks_both_columns_is_named(read, tmp_path):
     with pytest.raises(DatasetError, match=r"nowhere\.csv does not exist"):
         taxonomy.read(tmp_path / "nowhere.csv")
+    with pytest.raises(DatasetError, match=r"classes\.csv: it has columns label, kind, but no 'family'"):
+        read("label,kind\nDog,Animal\n")
 
 
 def test_ancestors_are_added_on_request_only(collection):
     table = collection / "ground_truth.csv"
-    table.write_text(
-        table.read_text("utf-8").replace("Dog,Animal", "Dog").replace("Cat,Animal", "Cat"), "utf-8"
-    )
+    text = table.read_text("utf-8").replace("Dog,Animal", "Dog").replace("Cat,Animal", "Cat")
+    table.write_text(text, "utf-8")
     assert dataset.load(collection).class_sizes().to_dict() == {"Animal": 1, "Cat": 1, "Dog": 2, "Rain": 2}
     full = dataset.load(collection, add_ancestors=True)
     assert full.class_sizes().to_dict() == {"Animal": 4, "Cat": 1, "Dog": 2, "Rain": 2}
     assert full.clips["labels"].tolist()[3] == ["Dog", "Rain", "Animal"]
-    same = dataset.from_folder(
-        collection / "audio",
-        table,
-        taxonomy.read(collection / "classes.csv"),
-        add_ancestors=True,
-    )
+    classes = taxonomy.read(collection / "classes.csv")
+    same = dataset.from_folder(collection / "audio", table, classes, add_ancestors=True)
     pd.testing.assert_frame_equal(same.clips, full.clips)
-
-
-def test_ancestors_need_a_vocabulary(collection):
     (collection / "classes.csv").unlink()
     with pytest.raises(DatasetError, match="tiny has no vocabulary that would tell ancestors"):
         dataset.load(collection, add_ancestors=True)
@@ -115,14 +103,11 @@ def test_ancestors_need_a_vocabulary(collection):
 
 def test_a_mapping_of_families_is_a_vocabulary_without_a_hierarchy(collection):
     families = {"Animal": "Living", "Cat": "Living", "Dog": "Living", "Rain": ""}
-    found = dataset.from_folder(collection / "audio", collection / "ground_truth.csv", families)
-    assert found.families == {"Animal": "Living", "Cat": "Living", "Dog": "Living"}
+    paths = collection / "audio", collection / "ground_truth.csv"
+    assert dataset.from_folder(*paths, families).families == dict.fromkeys(["Animal", "Cat", "Dog"], "Living")
+    del families["Rain"]
     with pytest.raises(DatasetError, match="outside the vocabulary of 3 classes"):
-        dataset.from_folder(
-            collection / "audio",
-            collection / "ground_truth.csv",
-            {k: families[k] for k in ("Animal", "Cat", "Dog")},
-        )
+        dataset.from_folder(*paths, families)
 
 
 def test_a_deep_taxonomy_and_one_of_many_paths_are_quick():

@@ -227,11 +227,12 @@ def test_what_too_few_clips_rule_out_is_told_once_they_are_embedded(
 
 def test_two_runs_on_one_dataset_do_not_write_over_each_other(runner, tmp_path):
     script = (
-        "import fcntl, sys, time; file = open(sys.argv[1], 'a'); file.write('123'); file.flush()\n"
-        "fcntl.flock(file, fcntl.LOCK_EX); print('locked', flush=True); sys.stdin.read()"
+        "import sys; from sss_lib.io.artefact import locked\n"
+        "with locked(sys.argv[1]): print('locked', flush=True); sys.stdin.read()"
     )
     runner.runs_dir.mkdir(parents=True)
-    arguments = [sys.executable, "-c", script, runner.runs_dir / "lock"]
+    (runner.runs_dir / "pid").write_text("123")
+    arguments = [sys.executable, "-c", script, runner.runs_dir / "pid"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(arguments, **pipes) as other:
         assert other.stdout.readline() == "locked\n"

@@ -29,8 +29,9 @@ FORMATS = {
     "vorbis.webm": ["-c:a", "libvorbis"],
     "streamed.flac": ["-c:a", "flac", "-f", "flac", "-"],
     "x.mp2": ["-c:a", "mp2"],
+    "flac within.oga": ["-c:a", "flac", "-f", "ogg"],
 }
-EXACT = ("alac.m4a", "streamed.flac")
+EXACT = ("alac.m4a", "streamed.flac", "flac within.oga")
 ERRORS = {"u8": 2**-6, "s8": 2**-6, "s16": 2**-14, "mulaw": 0.02, "alaw": 0.02, "adpcm": 0.1}
 
 

@@ -156,8 +156,8 @@ def test_a_folder_named_without_a_slash_is_hinted_at(tmp_path, monkeypatch):
         models.spec("wav2vec2")
 
 
-def test_a_name_like_no_model_lists_them_all():
-    with pytest.raises(ValueError, match="'xyz' is not among .*: They are " + ", ".join(CATALOGUE)):
+def test_a_name_like_no_model_lists_what_there_is():
+    with pytest.raises(ValueError, match="'xyz' is not among .*: They are " + ", ".join(list(CATALOGUE)[:9])):
         models.spec("xyz")
 
 

@@ -1,4 +1,4 @@
-"""Collections that are known by name: what they consist of, where it comes from, and how their tables read.
+"""Collections that are known by name: where they are published, and how their tables are read.
 
 A new one is a module beside these with a `Collection`, and its name here.
 """

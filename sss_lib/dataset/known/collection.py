@@ -1,4 +1,4 @@
-"""What is known of a collection, and fetching it: download its archives, check them, unpack them."""
+"""A known collection: where it is published, what a whole copy has, and how to fetch it."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -6,16 +6,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sss_lib.dataset.ground_truth import GroundTruth
+from sss_lib.dataset.ground_truth import DatasetError, GroundTruth
 from sss_lib.dataset.taxonomy import Taxonomy
 from sss_lib.io import archives, download
+from sss_lib.io.artefact import locked
 
 ONTOLOGY_DIR = Path(__file__).parents[3] / "data" / "ontology"
 """The folder of the tables of classes that come with the repository."""
 PARTS_DIR = "archives"
 """The folder, in that of a collection, that holds what was downloaded."""
 RECEIPTS = "checked.json"
-"""The file there that keeps which parts were found right, and their size and time then."""
+"""The file there that lists checked parts, with their md5, size and time of change."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,10 @@ class Part:
     ----------
     url : str
     md5 : str or None
-        As published; None where the file is made anew on the server, so that no digest can be held to.
+        As published; None where the server packs the file again for each download.
     n_bytes : int or None
     at_least : int
-        How many bytes it surely has, for when neither n_bytes nor the server says.
+        Lower bound of its size, for when neither n_bytes nor the server tells it.
     """
 
     url: str
@@ -56,7 +57,7 @@ class Archive:
     n_unpacked_bytes : int
         0 where it is little.
     is_read : bool
-        Whether a copy without it is of no use.
+        Whether the dataset needs it: pages about a collection are not read.
     """
 
     folder: str
@@ -67,7 +68,7 @@ class Archive:
 
 @dataclass(frozen=True)
 class Expected:
-    """What a whole copy has.
+    """Published numbers of a collection.
 
     Attributes
     ----------
@@ -120,29 +121,29 @@ class Collection:
     archives: tuple[Archive, ...] = ()
     expected: Callable[[], Expected] | None = None
 
-    @property
-    def how_to_fetch(self) -> str:
-        """What to do if it isn't there, for messages."""
-        return f"run `make data DATASET={self.name}`" if self.archives else "check out the repository again"
-
     def missing(self, root: Path) -> list[Archive]:
-        """Archives whose folder isn't there; none if nothing is read from any of these."""
+        """Archives without a folder; none if the dataset needs none of these."""
         absent = [archive for archive in self.archives if not (root / archive.folder).is_dir()]
         return absent if any(archive.is_read for archive in absent) else []
 
-    def remotes(self, root: Path) -> list[download.Remote]:
-        """Every part, with where it belongs."""
-        return [
-            download.Remote(
-                part.url,
-                root / PARTS_DIR / part.file,
-                f"part of {self.title}",
-                part.n_bytes,
-                part.md5,
-                "md5",
+    def check_exists(self, root: Path) -> None:
+        """Raise DatasetError with the remedy if there is no copy, or anything of it is missing."""
+        remedy = f"run `make data DATASET={self.name}`" if self.archives else "check out the repository again"
+        if not root.is_dir():
+            raise DatasetError(
+                f"{root}, the dataset {self.name!r}, does not exist: check data_dir, or {remedy}"
             )
-            for archive in self.archives
-            for part in archive.parts
+        if missing := self.missing(root):
+            folders = ", ".join(archive.folder for archive in missing)
+            raise DatasetError(f"{root} lacks {folders} of {self.title}: {remedy}")
+
+    def remotes(self, root: Path, archive: Archive | None = None) -> list[download.Remote]:
+        """Parts of one archive, or of all, with their places."""
+        parts = archive.parts if archive else [part for one in self.archives for part in one.parts]
+        what, folder = f"part of {self.title}", root / PARTS_DIR
+        return [
+            download.Remote(part.url, folder / part.file, what, part.n_bytes, part.md5, "md5")
+            for part in parts
         ]
 
 
@@ -154,9 +155,9 @@ def fetch(
     progress: bool = True,
     **options: Any,
 ) -> None:
-    """Download, check and unpack what is missing of a collection; do nothing if nothing is.
+    """Download, check and unpack the missing archives of a collection.
 
-    A broken or killed run goes on where it stopped. Parts that were put into `{root}/archives/` by hand are
+    A broken or killed run resumes where it stopped. Parts that were put into `{root}/archives/` by hand are
     checked and used.
 
     Parameters
@@ -167,15 +168,14 @@ def fetch(
     keep_parts : bool
         Whether the archives stay after they are unpacked.
     progress : bool
-        Show what is done.
+        Show progress bars.
     **options
         See `download.fetch`.
 
     Raises
     ------
     OSError
-        If the disk has too little space for all of it, before anything is downloaded; or if a part can't be
-        downloaded.
+        If the disk has too little space, before the first download; or if a part can't be downloaded.
     ValueError
         If a part isn't the published one or can't be unpacked.
     """
@@ -184,14 +184,31 @@ def fetch(
     missing = collection.missing(root)
     if not missing:
         return
-    remotes = {remote.path.name: remote for remote in collection.remotes(root)}
-    parts = [part for archive in missing for part in archive.parts]
-    coming = [part for part in parts if not remotes[part.file].path.is_file()]
-    sizes = [part.n_bytes or download.size_of(part.url) for part in coming]
-    n_bytes = sum(
-        max(0, (size or part.at_least) - _n_bytes_here(remotes[part.file]))
-        for part, size in zip(coming, sizes, strict=True)
-    )
+    remotes = [remote for archive in missing for remote in collection.remotes(root, archive)]
+    _check_space(collection, root, missing, progress)
+    for remote in remotes:
+        check(remote, download.fetch(remote, progress=progress, **options))
+    for archive in missing:
+        paths = [remote.path for remote in collection.remotes(root, archive)]
+        archives.unpack(paths, root / archive.folder, progress=progress)
+        for path in [] if keep_parts else paths:
+            path.unlink()
+
+
+def _check_space(collection: Collection, root: Path, missing: list[Archive], progress: bool) -> None:
+    """Raise OSError if the disk has no room for these archives; else print how much is to come."""
+    coming = [
+        (part, remote)
+        for archive in missing
+        for part, remote in zip(archive.parts, collection.remotes(root, archive), strict=True)
+        if not remote.path.is_file()
+    ]
+    sizes = [part.n_bytes or download.size_of(part.url) for part, _ in coming]
+    n_bytes = 0
+    for (part, remote), size in zip(coming, sizes, strict=True):
+        begun = download.part_of(remote.path)
+        n_begun = begun.stat().st_size if begun.exists() else 0
+        n_bytes += max(0, (size or part.at_least) - n_begun)
     n_unpacked = sum(archive.n_unpacked_bytes for archive in missing)
     archives.require_space(root, n_bytes + n_unpacked, f"fetch {collection.title}")
     if progress:
@@ -202,18 +219,10 @@ def fetch(
             f"Licence: {collection.licence} ({collection.source})",
             flush=True,
         )
-    for remote in (remotes[part.file] for part in parts):
-        digest = download.fetch(remote, progress=progress, **options)
-        check(remote, digest)
-    for archive in missing:
-        paths = [remotes[part.file].path for part in archive.parts]
-        archives.unpack(paths, root / archive.folder, progress=progress)
-        for path in [] if keep_parts else paths:
-            path.unlink()
 
 
 def check(remote: download.Remote, digest: str | None = None) -> None:
-    """Raise ValueError if a part isn't the published one; note it if it is, and take that note next time.
+    """Raise ValueError if a part isn't the published one; else note its md5, so that it is hashed once.
 
     Parameters
     ----------
@@ -221,22 +230,21 @@ def check(remote: download.Remote, digest: str | None = None) -> None:
     digest : str, optional
         Its md5, if that is known already.
     """
-    path, noted = remote.path, receipts(remote.path.parent)
+    path, noted = remote.path, receipts(remote.path.parent).get(remote.path.name, {})
     state = {"n_bytes": path.stat().st_size, "mtime_ns": path.stat().st_mtime_ns}
-    if noted.get(path.name, {}).items() >= state.items() and noted[path.name].get("md5") == (
-        remote.digest or noted[path.name].get("md5")
-    ):
+    # A part has up to 3 GB: it is hashed again only if its size, time or published md5 changed.
+    if noted.items() >= state.items() and noted.get("md5") == (remote.digest or noted.get("md5")):
         return
     digest = digest or download.digest_of(path, remote.algorithm)
     if wrong := remote.difference(state["n_bytes"], digest):
         raise ValueError(f"{path} {wrong}: delete it, and run the same again to download it")
-    with download.locked(path.parent / RECEIPTS):
-        noted = receipts(path.parent) | {path.name: {"md5": digest, **state}}
-        download.write_json(path.parent / RECEIPTS, noted)
+    with locked(path.parent / RECEIPTS):  # read again: another run may have noted its own parts
+        entries = receipts(path.parent) | {path.name: {"md5": digest, **state}}
+        download.write_json(path.parent / RECEIPTS, entries)
 
 
 def receipts(parts_dir: Path) -> dict[str, dict]:
-    """Return which parts were found right: md5, size and time of change by file name."""
+    """Checked parts by file name: md5, size and time of change."""
     path = parts_dir / RECEIPTS
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -247,9 +255,3 @@ def receipts(parts_dir: Path) -> dict[str, dict]:
     except ValueError as error:
         raise ValueError(f"{path} is damaged ({error}): delete it to have the parts checked anew") from None
     return found
-
-
-def _n_bytes_here(remote: download.Remote) -> int:
-    """How much has come of a part that isn't whole."""
-    part = download.part_of(remote.path)
-    return part.stat().st_size if part.exists() else 0

@@ -4,8 +4,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from sss_lib.dataset import dataset
+from sss_lib.dataset import sources
 from sss_lib.dataset.known import CATALOGUE
+from sss_lib.io.names import require_known
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -21,12 +22,13 @@ def main(arguments: list[str] | None = None) -> int:
             size = f"{n_bytes / 1e9:.1f} GB" if one.archives else "comes with the repository"
             print(f"{name:14}{one.title:20}{size:27}{one.licence}; {one.source}")
     for name in options.names:
-        known, root = dataset.known_as(name, options.data_dir)
-        if not known:
-            print(f"error: {name!r} is not among the known: {', '.join(CATALOGUE)}", file=sys.stderr)
+        try:
+            require_known(name, CATALOGUE, "the known datasets")
+        except ValueError as error:
+            print(f"error: {error}", file=sys.stderr)
             return 2
         try:
-            dataset.fetch(name, options.data_dir, keep_parts=not options.delete_parts)
+            sources.fetch(name, options.data_dir, keep_parts=not options.delete_parts)
         except (OSError, ValueError) as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
@@ -35,5 +37,6 @@ def main(arguments: list[str] | None = None) -> int:
                 "\ninterrupted: what came is kept, and the same command goes on from there", file=sys.stderr
             )
             return 130
-        print(f"{known.title} is in {root}: `make verify DATASET={name}` says whether the copy is whole")
+        title, (_, root) = CATALOGUE[name].title, sources.known_as(name, options.data_dir)
+        print(f"{title} is in {root}: `make verify DATASET={name}` says whether the copy is whole")
     return 0

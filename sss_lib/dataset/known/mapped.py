@@ -1,4 +1,4 @@
-"""Classes of other collections in the words of FSD50K, by committed tables that say which is which.
+"""Classes of other collections, mapped to those of FSD50K by committed tables.
 
 A table has the columns category (the collection's own word), relation, label, parents, family and note.
 relation is "same" where FSD50K has the class: label is FSD50K's. It is "narrower" where FSD50K has only a

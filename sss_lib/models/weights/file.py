@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from sss_lib.io import download
-from sss_lib.io.download import Remote, digest_of, locked, write_json
+from sss_lib.io.artefact import locked
+from sss_lib.io.download import Remote, digest_of, write_json
 from sss_lib.models.weights.formats import flaw
 
 WEIGHTS_DIR = Path(__file__).parents[3] / "data" / "models"

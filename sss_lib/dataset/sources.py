@@ -1,0 +1,225 @@
+"""Where datasets come from: collections that are known by name, and folders of one's own."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sss_lib.dataset import ground_truth, taxonomy
+from sss_lib.dataset.dataset import Dataset, assemble, checked_name
+from sss_lib.dataset.ground_truth import COLUMNS, DatasetError, GroundTruth, complaint
+from sss_lib.dataset.known import CATALOGUE, collection
+from sss_lib.dataset.known.collection import Collection
+from sss_lib.dataset.taxonomy import Taxonomy
+from sss_lib.io.names import did_you_mean
+
+KNOWN = tuple(CATALOGUE)
+"""Names that `load` knows; anything else is a folder."""
+
+
+def load(
+    name_or_folder: str | Path,
+    data_dir: str | Path | None = None,
+    *,
+    query: str | None = None,
+    name: str | None = None,
+    add_ancestors: bool = False,
+) -> Dataset:
+    """Dataset from a known name, which is fetched if it is missing, or from a folder.
+
+    Parameters
+    ----------
+    name_or_folder : str or Path
+        One of `KNOWN`, or a folder (see `ground_truth.of_folder`): with audio files and a table
+        fname,labels; with one folder of audio files a class; or with audio files alone, without labels.
+        A folder may also hold classes.csv (label,family and parents): its vocabulary.
+    data_dir : str or Path, optional
+        Holds the known collections; by default the data folder of this checkout.
+    query : str, optional
+        Only the clips that satisfy it: see `Dataset.subset`.
+    name : str, optional
+        Of the dataset; by default that of the collection or folder, with a digest of the query if any.
+    add_ancestors : bool
+        Whether each clip gets the ancestors of its labels, by the vocabulary.
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    DatasetError
+        If audio and ground truth don't fit together: a listed clip without a file, a file that isn't listed,
+        a repeated fname, a clip without labels, a label outside the vocabulary, ...
+    OSError
+        If a known collection can't be fetched.
+    """
+    check_is_name(name_or_folder)
+    known, root = known_as(name_or_folder, data_dir)
+    if known:
+        collection.fetch(known, root)
+        known.check_exists(root)
+    dataset, problems = _read(known, root, query, name, add_ancestors)
+    if problems:
+        raise DatasetError("\n".join(problems))
+    return dataset
+
+
+def inspect(
+    name_or_folder: str | Path,
+    data_dir: str | Path | None = None,
+    *,
+    query: str | None = None,
+    name: str | None = None,
+    add_ancestors: bool = False,
+) -> tuple[Dataset, list[str]]:
+    """Return the dataset of the usable clips, and a sentence on each misfit.
+
+    Nothing is fetched. See `load`.
+
+    Raises
+    ------
+    DatasetError
+        If there is nothing to use at all.
+    """
+    known, root = check_exists(name_or_folder, data_dir)
+    return _read(known, root, query, name, add_ancestors)
+
+
+def _read(
+    known: Collection | None, root: Path, query: str | None, name: str | None, add_ancestors: bool
+) -> tuple[Dataset, list[str]]:
+    """Return the dataset of a collection or a folder, and a sentence on each misfit."""
+    found = known.read(root) if known else ground_truth.of_folder(root)
+    own_name = known.name if known else root.resolve().name
+    whole, problems = _label(own_name, root, found, _taxonomy(known, root), add_ancestors)
+    if query:
+        return whole.subset(query, name), problems
+    return dataclasses.replace(whole, name=checked_name(own_name, None, name)), problems
+
+
+def check_is_name(name_or_folder: str | Path) -> None:
+    """Raise DatasetError if this is neither the name of a known collection nor a folder."""
+    if str(name_or_folder) not in KNOWN and not Path(name_or_folder).is_dir():
+        hint = did_you_mean(name_or_folder, KNOWN)
+        raise DatasetError(
+            f"{str(name_or_folder)!r} is neither a known dataset ({', '.join(map(repr, KNOWN))}) nor a "
+            f"folder: {hint}{'Else ' if hint else ''}give a folder that holds audio files"
+        )
+
+
+def check_exists(
+    name_or_folder: str | Path, data_dir: str | Path | None = None
+) -> tuple[Collection | None, Path]:
+    """Return what `known_as` does; raise DatasetError if anything of it is missing. Nothing is fetched."""
+    check_is_name(name_or_folder)
+    known, root = known_as(name_or_folder, data_dir)
+    if known:
+        known.check_exists(root)
+    return known, root
+
+
+def fetch(name_or_folder: str | Path, data_dir: str | Path | None = None, **options: Any) -> None:
+    """Download, check and unpack what is missing of a known collection; see `known.collection.fetch`."""
+    known, root = known_as(name_or_folder, data_dir)
+    if known:
+        collection.fetch(known, root, **options)
+
+
+def known_as(
+    name_or_folder: str | Path, data_dir: str | Path | None = None
+) -> tuple[Collection | None, Path]:
+    """Return the collection of a known name and its folder; or None, and the folder that was named."""
+    if known := CATALOGUE.get(str(name_or_folder)):
+        return known, Path(data_dir or Path(__file__).parents[2] / "data") / known.folder
+    return None, Path(name_or_folder)
+
+
+def taxonomy_of(name_or_folder: str | Path, data_dir: str | Path | None = None) -> Taxonomy | None:
+    """Vocabulary of a known collection or of a folder; None if it has none."""
+    return _taxonomy(*known_as(name_or_folder, data_dir))
+
+
+def _taxonomy(known: Collection | None, root: Path) -> Taxonomy | None:
+    if known:
+        return known.taxonomy()
+    return taxonomy.read(root / "classes.csv") if (root / "classes.csv").is_file() else None
+
+
+def name_of(name_or_folder: str | Path, query: str | None = None, name: str | None = None) -> str:
+    """Name that `load` gives a dataset.
+
+    Raises
+    ------
+    DatasetError
+        If it can't be the name of a file, or a subset would have that of the whole.
+
+    Examples
+    --------
+    >>> name_of("sounds/birds"), name_of("mini", "licence == 'CC0-1.0'")
+    ('birds', 'mini-2b5e4a')
+    """
+    own = str(name_or_folder) if str(name_or_folder) in KNOWN else Path(name_or_folder).resolve().name
+    return checked_name(own, query, name)
+
+
+def from_folder(
+    audio_dir: str | Path,
+    ground_truth_csv: str | Path,
+    families: Mapping[str, str] | Taxonomy | None = None,
+    *,
+    name: str | None = None,
+    add_ancestors: bool = False,
+) -> Dataset:
+    """Dataset from a folder of audio files and a ground truth in FSD50K's form.
+
+    Parameters
+    ----------
+    audio_dir : str or Path
+        Holds one file a clip, named {fname}.{suffix}; see AUDIO_SUFFIXES.
+    ground_truth_csv : str or Path
+        Columns fname and labels (comma-joined, with ancestors); others are kept.
+    families : mapping of str to str, or Taxonomy, optional
+        Every label of the vocabulary to its family ("" for none). A label outside it is an error.
+    name : str, optional
+        By default the name of the folder around `audio_dir`.
+    add_ancestors : bool
+        Whether each clip gets the ancestors of its labels, by the taxonomy.
+
+    Raises
+    ------
+    DatasetError
+        As from `load`.
+    """
+    files = ground_truth.audio_files(audio_dir)
+    found = ground_truth.of_csv(ground_truth_csv, files, audio_dir)
+    if families is not None and not isinstance(families, Taxonomy):
+        families = Taxonomy(dict.fromkeys(families, ()), families)
+    name = name or Path(audio_dir).resolve().parent.name
+    dataset, problems = _label(name, Path(audio_dir), found, families, add_ancestors)
+    if problems:
+        raise DatasetError("\n".join(problems))
+    return dataset
+
+
+def _label(
+    name: str, root: Path, found: GroundTruth, classes: Taxonomy | None, add_ancestors: bool
+) -> tuple[Dataset, list[str]]:
+    """Return the dataset of a ground truth and a vocabulary, and a sentence on each misfit."""
+    clips, problems = found.clips, list(found.problems)
+    if classes is not None:
+        unknown = sorted({label for row in clips["labels"] for label in row} - set(classes.families))
+        hints = {label: did_you_mean(label, classes.families) for label in unknown[:3]}
+        shown = " ".join(f"{label}: {hint.strip()}" for label, hint in hints.items() if hint)
+        n_classes = len(classes.families)
+        problems += complaint(unknown, f"labels are outside the vocabulary of {n_classes} classes. {shown}")
+    if add_ancestors:
+        if classes is None:
+            raise DatasetError(
+                f"{name} has no vocabulary that would tell ancestors: add classes.csv, label,parents"
+            )
+        clips = clips.assign(labels=[classes.complete(row) for row in clips["labels"]])
+    absent = {column: "" for column in ("split", "uploader", "licence") if column not in clips}
+    clips = clips.assign(**absent)
+    clips = clips[[*COLUMNS, *(column for column in clips if column not in COLUMNS)]]
+    return assemble(name, clips, classes.families if classes else {}, str(root)), problems
