@@ -36,6 +36,7 @@ def _run(cell, names):
             exec(compile(ast.Module(body, []), "cell", "exec"), names)
             if last:
                 shown.append(eval(compile(ast.Expression(last.value), "cell", "eval"), names))
+        cell["execution_count"] = 1
     finally:
         outputs = [{"text/html": one._repr_html_()} for one in shown if hasattr(one, "_repr_html_")]
         cell["outputs"] = [nbformat.v4.new_output("display_data", one) for one in outputs]
@@ -45,8 +46,10 @@ def _run(cell, names):
 def run(notebook, output, parameters, **_):
     """Do as `run_notebook` does, with papermill's parameters."""
     filled = parameterize_notebook(load_notebook_node(str(notebook)), dict(parameters))
+    filled.metadata.papermill["exception"] = True  # until all cells have run
     try:
         execute(filled, NOTEBOOKS)
+        filled.metadata.papermill["exception"] = None
     finally:
         Path(output).parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(filled, output)

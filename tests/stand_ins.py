@@ -88,4 +88,4 @@ def _pe_audio(row: ModelSpec) -> dict:
 
     torch.manual_seed(0)
     state = pe_audio.build(**row.options).state_dict()
-    return state | {f"{prefix}x": torch.zeros(1) for prefix in pe_audio.OTHER_BRANCHES}
+    return state | {f"{prefix}x": torch.zeros(1) for prefix in pe_audio.UNUSED}

@@ -80,7 +80,7 @@ def is_contender(variant: Variant) -> bool:
     (False, False)
     """
     spec = models.spec(variant.model)
-    return not spec.floor and variant.scale == spec.scaled
+    return not spec.is_baseline and variant.scale == spec.scaled
 
 
 def ranks_like(system: System) -> System:

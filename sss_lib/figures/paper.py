@@ -184,7 +184,7 @@ def facts(figures_dir: str | Path) -> dict:
             "verified": spec.verified,
             "licence": spec.weights.licence if spec.weights else "-",
             "citation": spec.citation,
-            "floor": spec.floor,
+            "floor": spec.is_baseline,
         }
         for name, spec in specs.items()
     }

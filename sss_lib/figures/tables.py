@@ -61,7 +61,7 @@ def comparison(
         spec = models.spec(system["model"])
         own = of_systems(scores, system.to_frame().T.astype(scores[SYSTEM].dtypes.to_dict()))
         row = {
-            "System": spec.display_name + (" (floor)" if spec.floor else ""),
+            "System": spec.display_name + (" (floor)" if spec.is_baseline else ""),
             "Processing and search": describe_system(system),
             "Modality": spec.modality,
             "Objective": spec.objective,

@@ -15,8 +15,9 @@ def did_you_mean(name: object, known: Iterable[object]) -> str:
     >>> did_you_mean("nms", ["nns", "mips"]), did_you_mean("x", ["nns", "mips"])
     ("did you mean 'nns'? ", '')
     """
-    near = difflib.get_close_matches(str(name), map(str, known), 1)
-    return f"did you mean {near[0]!r}? " if near else ""
+    by_lower_case = {str(one).lower(): str(one) for one in known}
+    near = difflib.get_close_matches(str(name).lower(), by_lower_case, 1)
+    return f"did you mean {by_lower_case[near[0]]!r}? " if near else ""
 
 
 def require_known(value: object, known: Iterable, what: str, error: type[ValueError] = ValueError) -> None:

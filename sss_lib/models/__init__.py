@@ -2,8 +2,11 @@
 
 A name comes in; an `Extractor` goes out, from a waveform to frame embeddings. Notebook 01 uses it.
 
-- `registry`: from names to rows and loaded models; encoders of your own.
-- `spec`, `naming`: what a row says; models outside the catalogue.
+A new model is a row in `catalogue/` and, for a new family, one file in `loaders/` with `load(spec, device)`.
+
+- `registry`: from names to rows and loaded models; `register` adds a function as a model.
+- `spec`, `extractor`: a row, with the ways to prepare audio; a loaded model.
+- `naming`: names of external models: modules with HEAR's interface, folders of transformers.
 - `catalogue/`, `loaders/`: a row a model, a file a family.
 - `frontends/`, `weights/`: spectrograms and batches; files of weights, where they come from.
 - `command`: lists models, fetches weights.
@@ -20,7 +23,7 @@ from sss_lib.models.registry import (  # at once: `catalogue` and `spec` are als
     fetch,
     file_name,
     has_text,
-    is_outside,
+    is_external,
     load,
     read_weights,
     register,
@@ -29,4 +32,4 @@ from sss_lib.models.registry import (  # at once: `catalogue` and `spec` are als
 )
 
 __all__ = ["Extractor", "ModelSpec", "absolute", "audit", "canonical", "catalogue", "fetch", "file_name"]
-__all__ += ["has_text", "is_outside", "load", "read_weights", "register", "spec", "text_tower"]
+__all__ += ["has_text", "is_external", "load", "read_weights", "register", "spec", "text_tower"]

@@ -1,4 +1,4 @@
-"""Whether a model gives a clip the same embedding whenever, wherever and with whomever it is embedded."""
+"""Determinism of a model: is a clip's embedding the same in any order, batch and process?"""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
@@ -30,7 +30,7 @@ def audit(
     dict of str to float
         By way, the largest difference over the largest absolute value of the embeddings: "again" in the same
         call a second time, "another order" from the last clip to the first, "another batch size" each clip
-        in a call of its own, "another worker" in a process of its own.
+        in a separate call, "another worker" in a separate process.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""Models outside the catalogue: modules with HEAR's interface, and folders of transformers, by their paths.
+"""Names of external models: modules with HEAR's interface, and folders of the library transformers.
 
 A module is "hear:MODULE" or "hear:MODULE:WEIGHTS", a folder any name with a slash in it, such as "./folder".
-Words behind it, such as "./folder+truncate", prepare its audio otherwise (`ModelSpec.prepared`).
+Words behind it, such as "./folder+truncate", change how its audio is prepared (`ModelSpec.prepared`).
 """
 
 import hashlib
@@ -14,12 +14,12 @@ from sss_lib.models.spec import WORDS
 HEAR = "hear:"
 
 
-def is_outside(name: str) -> bool:
-    """Whether a name is of a model outside the catalogue.
+def is_external(name: str) -> bool:
+    """Whether a name is the path of an external model, not one of the catalogue.
 
     Examples
     --------
-    >>> is_outside("hear:mymodule"), is_outside("./wav2vec2"), is_outside("vggish+paper")
+    >>> is_external("hear:mymodule"), is_external("./wav2vec2"), is_external("vggish+paper")
     (True, True, False)
     """
     return name.startswith(HEAR) or "/" in name or os.sep in name
@@ -38,9 +38,9 @@ def absolute(name: str, folder: str | Path = "") -> str:
 
 
 def split(name: str) -> tuple[str, list[str]]:
-    """Name of a model outside, and the words behind it that prepare its audio.
+    """Name of an external model, and the words behind it that prepare its audio.
 
-    A file or folder whose own name ends in such a word is taken as it is called.
+    The name of an existing file or folder is not split, even if it ends in such a word.
 
     Examples
     --------
@@ -57,15 +57,15 @@ def split(name: str) -> tuple[str, list[str]]:
 
 
 def names_of(kind: str, *labels: str, path: str = "") -> tuple[str, str]:
-    """What the files of a model outside are called, and what it is called where people read.
+    """File name and displayed name of an external model.
 
-    A path's digest is in both, for what is called alike in two folders.
+    Both contain a digest of the path, because two folders can hold files of one name.
 
     Parameters
     ----------
     kind : str
     *labels : str
-        What tells it to a person.
+        For people: the module and its weights, or the folder.
     path : str
         Absolute; "" if it has none.
 
@@ -80,8 +80,8 @@ def names_of(kind: str, *labels: str, path: str = "") -> tuple[str, str]:
 
 
 def _parted(name: str) -> tuple[str, str]:
-    """What stands before the path in a name, and the path; "" if there is none."""
-    if not is_outside(name):
+    """Prefix and path of a name; the path is "" if there is none."""
+    if not is_external(name):
         return name, ""
     if not name.startswith(HEAR):
         return "", name

@@ -1,10 +1,9 @@
 """Audio representations by name: `catalogue()` says which there are, `load(name)` gives one to call."""
 
-import difflib
 import importlib
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -12,30 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from sss_lib.models import naming as outside
+from sss_lib.io.names import require_known
+from sss_lib.models import naming
 from sss_lib.models.catalogue import CATALOGUE
+from sss_lib.models.extractor import Extractor
 from sss_lib.models.frontends.batches import Batched
-from sss_lib.models.naming import absolute, is_outside
+from sss_lib.models.naming import absolute, is_external
 from sss_lib.models.spec import ModelSpec
-from sss_lib.models.weights import fetch as download
-from sss_lib.models.weights.file import find
+from sss_lib.models.weights import file as weights
 
-__all__ = [
-    "Extractor",
-    "ModelSpec",
-    "absolute",
-    "canonical",
-    "catalogue",
-    "fetch",
-    "file_name",
-    "has_text",
-    "is_outside",
-    "load",
-    "read_weights",
-    "register",
-    "spec",
-    "text_tower",
-]
+__all__ = ["Extractor", "ModelSpec", "absolute", "canonical", "catalogue", "fetch", "file_name", "has_text"]
+__all__ += ["is_external", "load", "read_weights", "register", "spec", "text_tower"]
 
 
 def catalogue() -> dict[str, ModelSpec]:
@@ -55,8 +41,8 @@ def spec(name: str) -> ModelSpec:
     Parameters
     ----------
     name : str
-        A model, such as "vggish"; with words behind it, such as "vggish+paper", the same with its audio
-        prepared otherwise (`ModelSpec.prepared`). "hear:module" or "hear:module:weights" is any importable
+        A model, such as "vggish"; with words behind it, such as "vggish+paper", the same with another
+        preparation of audio (`ModelSpec.prepared`). "hear:module" or "hear:module:weights" is any importable
         encoder with HEAR's interface, and "./folder" an audio model of transformers in a local folder.
 
     Raises
@@ -64,19 +50,14 @@ def spec(name: str) -> ModelSpec:
     ValueError
         If there is no such model; the message has the nearest name. Or if a word doesn't suit it.
     """
-    if is_outside(name):
-        base, words = outside.split(name)
-        loader = _loader("hear" if base.startswith(outside.HEAR) else "transformers_audio")
+    if is_external(name):
+        base, words = naming.split(name)
+        loader = _loader("hear" if base.startswith(naming.HEAR) else "transformers_folder")
         return loader.spec_of(base).prepared(*words)
     name, *words = name.split("+")
-    if name not in CATALOGUE:
-        near = difflib.get_close_matches(name.lower(), CATALOGUE, 1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        hint = f"for the folder of that name write './{name}'. " if Path(name).is_dir() else hint
-        raise ValueError(
-            f"model {name!r} is not in the catalogue: {hint}It has {', '.join(CATALOGUE)}, and what "
-            "models.register adds in this very notebook or program"
-        )
+    if name not in CATALOGUE and Path(name).is_dir():
+        raise ValueError(f"model {name!r} is not in the catalogue: for the folder write './{name}'")
+    require_known(name, CATALOGUE, "the models of the catalogue and of models.register")
     return CATALOGUE[name].prepared(*words)
 
 
@@ -102,73 +83,10 @@ def canonical(name: str) -> str:
     ('clap-2022', 'clap-2022+paper', 'clap-2022+paper')
     """
     row = spec(name)
-    if not is_outside(name):
+    if not is_external(name):
         return row.name
-    base, _ = outside.split(absolute(name))
+    base, _ = naming.split(absolute(name))
     return "+".join([base, *row.name.split("+")[1:]])
-
-
-@dataclass(frozen=True)
-class Extractor:
-    """A loaded model: call it with a waveform to get frame embeddings.
-
-    Attributes
-    ----------
-    spec : ModelSpec
-    network : callable
-        Waveform to frames, as the loader gave it. Where it has a method `embed`, that takes many waves.
-    """
-
-    spec: ModelSpec
-    network: Callable[[np.ndarray], np.ndarray]
-
-    def __call__(self, wave: np.ndarray) -> np.ndarray:
-        """Frame embeddings of a waveform.
-
-        Parameters
-        ----------
-        wave : np.ndarray [shape=(n_samples,), dtype=float32]
-            Mono, at `spec.rate_hz`, full scale +-1.
-
-        Returns
-        -------
-        np.ndarray [shape=(n_frames, dim), dtype=float32]
-            At least one frame, whatever the length.
-
-        Raises
-        ------
-        ValueError
-            If the wave isn't a non-empty vector or the result isn't finite.
-        """
-        return self.embed([wave])[0]
-
-    def embed(self, waves: Iterable[np.ndarray]) -> list[np.ndarray]:
-        """Frame embeddings of each wave, computed together where the network can; see `__call__`."""
-        prepared = map(self._prepare, waves)
-        if hasattr(self.network, "embed"):
-            embedded = self.network.embed(prepared)
-        else:
-            embedded = map(self.network, prepared)
-        return [self._check(frames) for frames in embedded]
-
-    def _prepare(self, wave: np.ndarray) -> np.ndarray:
-        if np.ndim(wave) != 1 or not len(wave):
-            raise ValueError(f"{self.spec.name} takes a non-empty mono waveform, not shape {np.shape(wave)}")
-        wave = np.ascontiguousarray(wave, np.float32)
-        if self.spec.gain_db:
-            wave = np.clip(wave * np.float32(10 ** (self.spec.gain_db / 20)), -1, 1)
-        return wave
-
-    def _check(self, frames: np.ndarray) -> np.ndarray:
-        frames = np.asarray(frames, np.float32)
-        if frames.ndim != 2 or frames.shape[1] != self.spec.dim or not len(frames):
-            raise ValueError(
-                f"{self.spec.name} gave shape {frames.shape}, not (n_frames, {self.spec.dim}): mend its "
-                "loader or its row in the catalogue"
-            )
-        if not np.isfinite(frames).all():
-            raise ValueError(f"{self.spec.name} gave values that are not finite")
-        return frames
 
 
 def load(name: str | ModelSpec, device: str = "cpu") -> Extractor:
@@ -195,8 +113,14 @@ def load(name: str | ModelSpec, device: str = "cpu") -> Extractor:
         If a library that it needs is not installed; the message says how to install it.
     """
     row = spec(name) if isinstance(name, str) else name
-    loader = _loader(row.loader)
-    network = loader.load(row, device)
+    try:
+        network = _loader(row.loader).load(row, device)
+    except ModuleNotFoundError as error:
+        if not row.requires:
+            raise
+        raise ImportError(
+            f"{row.name} needs {error.name}: install it with pip install -e .[{row.extra or row.requires}]"
+        ) from None
     if row.half:
         if not isinstance(network, Batched):
             raise ValueError(f"{row.name}: half precision is for networks in PyTorch only")
@@ -205,21 +129,20 @@ def load(name: str | ModelSpec, device: str = "cpu") -> Extractor:
 
 
 def text_tower(row: ModelSpec) -> Callable[[str], np.ndarray] | None:
-    """What embeds words in the space of a model's sounds: words to [dim]; None where there is none here.
+    """Text encoder of a model, which embeds words in the space of its sounds: words to [dim]; None without.
 
-    A loader offers it as `text_tower(spec)`, which is cheap and gives None where its weights are missing.
+    The loader offers it as `text_tower(spec)`.
     """
-    loader = _loader(row.loader)
-    return loader.text_tower(row) if hasattr(loader, "text_tower") else None
+    return _loader(row.loader).text_tower(row) if row.has_text else None
 
 
 def has_text(name: str) -> bool:
     """Whether a model can be searched with words here."""
-    return text_tower(spec(name)) is not None
+    return spec(name).has_text
 
 
 def register(name: str, network: Callable | None = None, *, rate_hz: int, dim: int, **about: Any) -> Callable:
-    """Add an audio representation of your own to the catalogue, for as long as this Python runs.
+    """Add an audio representation to the catalogue, for as long as this Python runs.
 
     Parameters
     ----------
@@ -256,9 +179,9 @@ def register(name: str, network: Callable | None = None, *, rate_hz: int, dim: i
         return partial(register, name, rate_hz=rate_hz, dim=dim, **about)
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise ValueError(f"model name {name!r} is not plain: use letters, digits, '.', '_' and '-' only")
-    if name in CATALOGUE and CATALOGUE[name].loader != "own":
+    if name in CATALOGUE and CATALOGUE[name].loader != "registered":
         raise ValueError(f"model {name!r} comes with the library: choose another name for yours")
-    CATALOGUE[name] = _loader("own").row(name, network, {"rate_hz": rate_hz, "dim": dim, **about})
+    CATALOGUE[name] = _loader("registered").row(name, network, {"rate_hz": rate_hz, "dim": dim, **about})
     return network
 
 
@@ -268,11 +191,11 @@ def _loader(name: str) -> ModuleType:
 
 
 def read_weights(row: ModelSpec) -> Path | None:
-    """Path of a model's weights, if it has any, which are there and are the right ones; see `weights.find`.
+    """Path of a model's weights, found and checked as `weights.file.find` does; None if it has none.
 
     From then on `ModelSpec.parameters` has their digest, also where none is published.
     """
-    return find(row.name, row.weights) if row.weights else None
+    return weights.find(row.name, row.weights) if row.weights else None
 
 
 def fetch(name: str, **options: Any) -> Path | None:
@@ -282,7 +205,7 @@ def fetch(name: str, **options: Any) -> Path | None:
     ----------
     name : str
     **options
-        See `sss_lib.download.fetch`: progress, retries, ...
+        See `sss_lib.io.download.fetch`: progress, retries, ...
 
     Returns
     -------
@@ -297,4 +220,4 @@ def fetch(name: str, **options: Any) -> Path | None:
         If they could not be downloaded; the message tells the URL and where to put the file.
     """
     row = spec(name)
-    return download.fetch(name, row.weights, **options) if row.weights else None
+    return weights.fetch(name, row.weights, **options) if row.weights else None

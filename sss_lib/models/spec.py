@@ -1,12 +1,12 @@
-"""What is known of an audio representation, and how long and short clips are made to fit it."""
+"""Rows of the catalogue: an audio representation, and how long and short clips are fitted to it."""
 
-import difflib
 import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sss_lib.io import audio
+from sss_lib.io.names import require_known
 from sss_lib.models.weights.file import Weights, digest
 
 LONG = {
@@ -15,13 +15,13 @@ LONG = {
     "truncate": "the first window only",
     "crop": "one window, at a place drawn with a seed from the clip itself",
 }
-"""What becomes of a clip longer than the network's window."""
+"""Treatment of a clip longer than the network's window."""
 SHORT = {
     "repeat": "the clip is repeated until the window is full",
     "repeatpad": "the clip is repeated as often as it fits whole, then zeros fill the window",
     "pad": "zeros fill the window",
 }
-"""What becomes of a clip shorter than the network's window."""
+"""Treatment of a clip shorter than the network's window."""
 WORDS = (*LONG, *SHORT, "paper", "half", "default", "standard")
 """What can stand behind a model's name: see `ModelSpec.prepared`."""
 
@@ -35,9 +35,9 @@ class ModelSpec:
     name, display_name : str
     variation_of : str
         What several rows are variations of, such as OpenL3 with its bands, contents and dimensions; "" for a
-        model of its own.
+        model without variations.
     loader : str
-        Module of `sss_lib.models` whose `load(spec, device)` gives the network.
+        Module of `sss_lib.models.loaders` whose `load(spec, device)` gives the network.
     rate_hz : int
         Sample rate of the waveform it takes.
     dim : int
@@ -54,14 +54,14 @@ class ModelSpec:
     trained_on : str
         The training data's names.
     verified : str
-        Against what its output was checked, in words.
+        Reference that its output was compared with, in words.
     requires : str
         The library that its loader needs, if any.
     extra : str
         The extra that installs that library, if it has another name.
     weights : Weights or None
     options : mapping
-        What its loader needs to know besides, such as the names of a graph's nodes.
+        Parameters of its loader, such as the names of a graph's nodes.
     window_s : float or None
         Seconds of audio that the network takes at once; None where it takes any length.
     long, short : str
@@ -69,7 +69,7 @@ class ModelSpec:
     gain_db : float
         Applied to the wave first, with clipping at full scale.
     paper : mapping
-        Fields that have another value under `preprocessing="paper"`: what the 2024 study computed.
+        Fields that have another value with the word "paper": what the 2024 study computed.
     paper_differs : str
         The same in words.
     half : bool
@@ -78,8 +78,10 @@ class ModelSpec:
         Processing scales each of its features to [0, 1] over the collection first.
     network : callable or None
         Of a model that `models.register` added: wave to frames.
-    floor : bool
-        A floor that any representation must beat, not a contender.
+    is_baseline : bool
+        Any representation must beat it: in figures it is shown apart from the systems compared.
+    has_text : bool
+        It can embed words, too: its loader has a `text_tower`.
     """
 
     name: str
@@ -109,12 +111,13 @@ class ModelSpec:
     paper_differs: str = ""
     half: bool = False
     scaled: bool = False
-    floor: bool = False
+    is_baseline: bool = False
+    has_text: bool = False
     network: Any = field(default=None, repr=False)
 
     @property
     def series(self) -> str:
-        """Name of the model that it is a variation of, or its own."""
+        """Name of the model that it is a variation of; its displayed name if of none."""
         return self.variation_of or self.display_name
 
     @property
@@ -158,9 +161,9 @@ class ModelSpec:
         }
 
     def prepared(self, *words: str) -> "ModelSpec":
-        """Return the model with its audio prepared otherwise, under a name that says so.
+        """Return the model with another preparation of audio, under a name that says so.
 
-        Whatever the words and their order, what computes the same has the same name.
+        Words that lead to the same computation give the same name, in any order.
 
         Parameters
         ----------
@@ -179,12 +182,8 @@ class ModelSpec:
         >>> models.spec("vggish").prepared("paper").name
         'vggish+paper'
         """
-        if unknown := [word for word in words if word not in WORDS]:
-            near = difflib.get_close_matches(unknown[0], WORDS, 1)
-            hint = f"did you mean {near[0]!r}? Else " if near else ""
-            raise ValueError(
-                f"preparation {unknown[0]!r} of {self.name} is unknown: {hint}use one of {', '.join(WORDS)}"
-            )
+        for word in words:
+            require_known(word, WORDS, f"the preparations of {self.name}")
         if "paper" in words and not self.paper:
             raise ValueError(f"{self.name} has no other preparation for the paper: leave out 'paper'")
         new = replace(self, **self.paper) if "paper" in words else self
@@ -208,14 +207,14 @@ class ModelSpec:
         return new._named_after(self)
 
     def _named_after(self, plain: "ModelSpec") -> "ModelSpec":
-        """Return this model under the name of the one that it was prepared from, and the words that tell."""
+        """Return this model, named after the unprepared one and the words that differ from it."""
         as_paper = replace(plain, **plain.paper)
         like_paper = as_paper != plain and all(
             getattr(self, key) == value for key, value in plain.paper.items()
         )
         base = as_paper if like_paper else plain
         policies = [(getattr(self, key), getattr(base, key)) for key in ("long", "short")]
-        telling = [own for own, others in policies if own != others]
+        telling = [here for here, there in policies if here != there]
         telling += ["paper"] if like_paper else []
         telling += ["half"] if self.half and not plain.half else []
         if not telling:

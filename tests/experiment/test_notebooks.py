@@ -30,7 +30,6 @@ from sss_lib import (
     trec,
 )
 from sss_lib.experiment.store import Store, to_matrix
-from sss_lib.experiment.task import run_notebook
 
 NOTEBOOKS = sorted(experiment.NOTEBOOKS.glob("*.ipynb"))
 CLIPS = 12

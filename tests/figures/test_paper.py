@@ -192,7 +192,7 @@ def test_processing_and_search_are_those_of_the_run(built):
     systems = pd.read_csv(FIGURES / "systems.csv")
     map_15 = systems[(systems["metric"] == "MAP") & (systems["n"] == 15)]
     ranked = map_15.sort_values("value", ascending=False)["model"].unique()
-    in_full = [name for name in ranked if not models.spec(name).floor][:3]
+    in_full = [name for name in ranked if not models.spec(name).is_baseline][:3]
     steps = ["aggregation", "scale", "n_components", "normalize"]
     for name, document in [
         *((name, "paper") for name in in_full),

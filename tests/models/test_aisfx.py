@@ -23,7 +23,7 @@ def extractor():
 def test_the_converted_network_equals_the_published_one(extractor):
     import safetensors.torch
 
-    network = aisfx.build()
+    network = aisfx.Network()
     network.load_state_dict(safetensors.torch.load_file(models.read_weights(extractor.spec)))
     patches = torch.from_numpy(np.random.default_rng(0).random((3, 100, 96), np.float32))
     with torch.inference_mode():
@@ -38,18 +38,6 @@ def test_embeddings_equal_those_of_the_published_pipeline(extractor, mini, fname
     frames = extractor(audio.decode(path, extractor.spec.rate_hz))
     assert frames.shape == RECORDED[fname].shape
     np.testing.assert_allclose(frames, RECORDED[fname], atol=1e-5 * np.abs(RECORDED[fname]).max())
-
-
-@pytest.mark.parametrize("n_samples", [1, 500, 13230, 102_400, 44100 * 30])
-def test_every_length_gives_finite_frames(extractor, n_samples):
-    wave = np.random.default_rng(0).normal(0, 0.1, n_samples).astype(np.float32)
-    frames = extractor(wave)
-    n_mel_frames = -(-(n_samples + 1024) // 1024)
-    assert frames.shape == (1 + max(0, n_mel_frames - 100) // 50, 512)
-
-
-def test_silence_has_an_embedding(extractor):
-    assert extractor(np.zeros(44100, np.float32)).shape == (1, 512)
 
 
 def test_frames_do_not_depend_on_the_batch(extractor, monkeypatch):

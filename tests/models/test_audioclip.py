@@ -4,19 +4,15 @@ Embeddings, of length one, must agree within 2e-4. Decibels of what nearly cance
 authors' own network in double precision is 0.04 away from itself in single precision, on one of these clips.
 """
 
-import pathlib
 from pathlib import Path
 
 import numpy as np
 import pytest
-from published_resnet import audioclip as published_form
-from published_resnet import audioclip_audio
-from seeded import noise, recorded_shapes, save
+from seeded import noise, recorded_shapes
 
 torch = pytest.importorskip("torch")
 
-from sss_lib import audio, models  # noqa: E402
-from sss_lib.models.frontends import batches  # noqa: E402
+from sss_lib import audio  # noqa: E402
 from sss_lib.models.loaders import audioclip  # noqa: E402
 
 RECORDED = np.load(Path(__file__).parent.parent / "data" / "audioclip_reference.npz")
@@ -24,18 +20,9 @@ SHAPES = recorded_shapes(RECORDED)
 CLIPS = ("130393", "scratch-percussion-gong")
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("cache")
-    for variant in ("Full", "Partial"):
-        save(published_form(), folder / f"AudioCLIP-{variant}-Training.pt")
-    return folder
-
-
 @pytest.fixture(params=["audioclip-full", "audioclip-full+paper"])
-def extractor(request, cache, monkeypatch):
-    monkeypatch.setenv("SSS_CACHE", str(cache))
-    return models.load(request.param)
+def extractor(request, load_stand_in):
+    return load_stand_in(request.param)
 
 
 def recording(extractor, name):
@@ -43,11 +30,8 @@ def recording(extractor, name):
 
 
 @pytest.fixture(scope="module")
-def network():
-    network = audioclip.build()
-    state = {name: torch.from_numpy(value) for name, value in audioclip_audio(SHAPES).items()}
-    network.load_state_dict(state)
-    return network.eval()
+def network(load_stand_in):
+    return load_stand_in("audioclip-full").network.network
 
 
 def wavelet_by_loop(m, fb, fc):
@@ -69,7 +53,7 @@ def test_the_wavelets_are_frequency_b_splines(network, band):
 
 def test_untrained_wavelets_are_those_of_fourier():
     """Of order 0 their envelope is 1, and whole-numbered centres are the bins of a transform of 2047."""
-    real, imaginary = audioclip.build().audio.fbsp.wavelets()
+    real, imaginary = audioclip.Network().audio.fbsp.wavelets()
     frame = noise(2048)
     expected = np.exp(-1j * np.outer(np.arange(8), np.linspace(-np.pi, np.pi, 2048))) @ frame / np.sqrt(2048)
     spectrum = (real[:8] + 1j * imaginary[:8]).detach().numpy() @ frame
@@ -100,55 +84,3 @@ def test_clips_have_the_embedding_that_the_authors_network_gave(extractor, mini,
     frames = extractor(wave)
     assert frames.shape == (1, 1024)
     np.testing.assert_allclose(frames[0], recording(extractor, fname), rtol=0, atol=2e-4)
-
-
-@pytest.mark.parametrize(("n_samples", "n_windows"), [(1, 1), (13230, 1), (220500, 1), (220501, 2)])
-def test_every_length_gives_a_finite_unit_vector_a_window(extractor, n_samples, n_windows):
-    frames = extractor(noise(n_samples))
-    assert frames.shape == (n_windows if extractor.spec.window_s else 1, 1024)
-    np.testing.assert_allclose(np.linalg.norm(frames, axis=1), 1, rtol=1e-5)
-
-
-def test_thirty_seconds_are_six_windows(cache, monkeypatch):
-    monkeypatch.setenv("SSS_CACHE", str(cache))
-    assert models.load("audioclip-partial")(noise(30 * 44100)).shape == (6, 1024)
-
-
-def test_silence_has_an_embedding(extractor):
-    assert extractor(np.zeros(44100, np.float32)).shape == (1, 1024)
-
-
-def test_embeddings_do_not_depend_on_the_batch(extractor, monkeypatch):
-    waves = [noise(44100), noise(44100) ** 2]
-    together = extractor.embed(waves)
-    monkeypatch.setitem(batches.BATCH, "cpu", 1)
-    for wave, embedding in zip(waves, together, strict=True):
-        np.testing.assert_allclose(extractor(wave), embedding, rtol=0, atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda state: state.pop("audio.fbsp.fc"), r"is missing audio\.fbsp\.fc"),
-        (
-            lambda state: state.update({"depth.conv1.weight": np.zeros(3)}),
-            r"has besides depth\.conv1\.weight",
-        ),
-        (
-            lambda state: state.update({"audio.window": np.zeros(1024)}),
-            r"has in another shape audio\.window \[1024\] for \[1654\]",
-        ),
-        (
-            lambda state: state.update({"audio.window": pathlib.PurePosixPath("/")}),
-            r"is refused, because reading it could run code: it asks for pathlib",
-        ),
-    ],
-)
-def test_a_checkpoint_that_does_not_fit_is_refused(tmp_path, monkeypatch, change, message):
-    state = {name: torch.from_numpy(value) for name, value in published_form().items()}
-    change(state)
-    state = {name: torch.as_tensor(v) if isinstance(v, np.ndarray) else v for name, v in state.items()}
-    torch.save(state, tmp_path / "AudioCLIP-Full-Training.pt")
-    monkeypatch.setenv("SSS_CACHE", str(tmp_path))
-    with pytest.raises(ValueError, match=message):
-        models.load("audioclip-full")

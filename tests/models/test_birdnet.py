@@ -87,10 +87,6 @@ def test_the_published_file_is_held_to_its_digest(spec):
         models.load("birdnet")
 
 
-def test_its_licence_is_known_to_forbid_commercial_use():
-    assert models.spec("birdnet").weights.non_commercial
-
-
 @pytest.mark.weights
 @pytest.mark.parametrize("fname", list(RECORDED))
 def test_published_weights_give_what_birdnetlib_gave(mini, fname):

@@ -1,6 +1,5 @@
 """Essentia's models by the user's path; where the published weights can't be had, on stand-in graphs."""
 
-import hashlib
 import importlib.util
 import json
 import subprocess
@@ -12,7 +11,7 @@ import published_graphs
 import pytest
 from graphdef import random_graph
 
-from sss_lib import audio, extraction, models
+from sss_lib import audio, models
 from sss_lib.models.loaders import essentia_import, freesound, openl3
 from sss_lib.models.weights import file as weights
 
@@ -63,11 +62,6 @@ def sound(n_samples):
 
 def noise(extractor, seconds):
     return sound(max(1, round(seconds * extractor.spec.rate_hz)))
-
-
-def test_every_length_gives_rows_of_the_right_width(extractor):
-    for seconds in (0, 0.02, 0.3, 30):
-        assert extractor(noise(extractor, seconds)).shape[1] == extractor.spec.dim
 
 
 def test_a_last_patch_counts_with_half_a_hop_of_its_own_or_alone(extractor):
@@ -129,18 +123,13 @@ def test_a_clip_with_silence_in_it_has_one_embedding_too(extractor):
     wave = noise(extractor, 2.5)
     wave[len(wave) // 3 :] = 0
     first = extractor(wave)
+    assert len(extractor(np.zeros_like(wave))) == len(first)
     for _ in range(5):
         np.testing.assert_array_equal(extractor(wave), first)
     for quiet in (1e-4, 1e-6):
         np.testing.assert_array_equal(
             extractor(wave * np.float32(quiet)), extractor(wave * np.float32(quiet))
         )
-
-
-@pytest.mark.parametrize("name", ["msd-musicnn", "freesound", "logmel", "aisfx"])
-def test_models_that_the_paper_did_not_prepare_otherwise_have_no_other_preparation(name):
-    with pytest.raises(ValueError, match=f"{name} has no other preparation for the paper"):
-        models.spec(f"{name}+paper")
 
 
 def test_what_the_paper_did_is_told_in_words_and_recorded():
@@ -165,35 +154,12 @@ def test_the_seconds_of_openl3_in_the_paper_are_essentias_frames(n_samples):
     np.testing.assert_array_equal(openl3.patches(wave, 128, centred=True), expected)
 
 
-def test_silence_has_an_embedding(extractor):
-    frames = extractor(np.zeros(extractor.spec.rate_hz * 2, np.float32))
-    assert np.isfinite(frames).all()
-
-
-def test_a_clip_has_one_embedding_whatever_came_before(extractor):
-    first, other = noise(extractor, 3.3), noise(extractor, 5)
-    embedded = extractor(first)
-    extractor(other)
-    np.testing.assert_array_equal(extractor(first), embedded)
-    np.testing.assert_array_equal(models.load(extractor.spec.name)(first), embedded)
-
-
 def test_the_graph_reads_the_audio(extractor):
     """Noise and a tone; a change of gain alone is nothing to OpenL3."""
     hiss = noise(extractor, 3)
     tone = 0.1 * np.sin(2 * np.pi * 440 * np.arange(len(hiss)) / extractor.spec.rate_hz).astype(np.float32)
     first, other = extractor(hiss), extractor(tone)
     assert np.linalg.norm(first - other) > 0.01 * np.linalg.norm(first)
-
-
-@pytest.mark.parametrize("name", STAND_INS)
-def test_weights_that_are_missing_are_named_with_their_place(name, tmp_path, monkeypatch):
-    monkeypatch.setenv("SSS_CACHE", str(tmp_path))
-    row = models.spec(name)
-    with pytest.raises(FileNotFoundError) as caught:
-        models.load(name)
-    for part in (row.weights.url, str(tmp_path / row.weights.file), f'make models MODELS="{name}"'):
-        assert part in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ONE_OF_A_KIND)
@@ -216,40 +182,6 @@ def test_another_graph_is_refused_with_the_way_to_get_rid_of_it(name, tmp_path, 
     (tmp_path / weights.LOCK).unlink()
     stand_in(row)
     assert models.load(name)
-
-
-@pytest.mark.parametrize("content", [b"", b'{"error": "login"}', b"<html>", None])
-def test_what_is_no_graph_is_refused_and_the_right_one_taken_later(content, tmp_path, monkeypatch):
-    monkeypatch.setenv("SSS_CACHE", str(tmp_path))
-    row = models.spec("vggish")
-    stand_in(row)
-    path = weights.path_of(row.weights)
-    whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2] if content is None else content)
-    with pytest.raises(ValueError, match=rf"{path.name}, the weights of vggish, is .*: delete it and run"):
-        models.load("vggish")
-    path.write_bytes(whole)
-    assert models.load("vggish")
-
-
-def test_weights_that_change_after_their_first_use_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setenv("SSS_CACHE", str(tmp_path))
-    path = tmp_path / models.spec("vggish").weights.file
-    path.write_bytes(published_graphs.essentia(models.spec("vggish")))
-    models.load("vggish")
-    first = weights.digest(models.spec("vggish").weights)
-    path.write_bytes(published_graphs.essentia(models.spec("vggish"), seed=1))
-    second = hashlib.sha256(path.read_bytes()).hexdigest()
-    with pytest.raises(ValueError, match=f"has sha256 {second}, not {first} as when first used"):
-        models.load("vggish")
-
-
-@pytest.mark.parametrize("n_bands", [128, 256])
-def test_the_filterbank_of_openl3_is_librosas(n_bands):
-    """Its default: Slaney's scale and norm. Within float32."""
-    librosa = pytest.importorskip("librosa")
-    theirs = librosa.filters.mel(sr=48000, n_fft=2048, n_mels=n_bands)
-    np.testing.assert_allclose(openl3.filterbank(n_bands), theirs.T, atol=1e-7)
 
 
 @pytest.mark.parametrize("n_bands", [128, 256])
@@ -334,9 +266,6 @@ class TestFreesound:
             lowlevelSilentFrames=how, tonalSilentFrames=how, rhythmMethod="degara"
         )
 
-    def test_how_it_differs_from_the_extractors_defaults_is_recorded(self, extractor):
-        assert extractor.spec.parameters()["options"] == {"silent_frames": "drop", "rhythm": "degara"}
-
     def test_the_zero_crossing_rate_has_the_statistics_that_are_worked_out_by_hand(self, extractor):
         """Sign changes in frames of 2,048 centred on multiples of 1,024; differences count by their size."""
         wave = sound(44100) * np.linspace(0.3, 1, 44100, dtype=np.float32)
@@ -347,12 +276,6 @@ class TestFreesound:
         once, twice = np.abs(np.diff(rates)), np.abs(np.diff(rates, 2))
         expected = [once.mean(), twice.mean(), once.var(), twice.var(), rates.mean(), rates.var()]
         np.testing.assert_allclose(extractor(wave)[0, -6:], expected, rtol=1e-4)  # the last by name
-
-    def test_the_same_clip_gives_the_same_row_twice(self, extractor):
-        wave = noise(extractor, 1)
-        first = extractor(wave)
-        extractor(noise(extractor, 0.5))
-        np.testing.assert_array_equal(extractor(wave), first)
 
     @pytest.mark.parametrize("fname", ["13113", "130409", "13138"])
     def test_a_clip_with_silent_frames_gives_the_same_row_twice(self, extractor, mini, fname):
@@ -377,15 +300,6 @@ class TestFreesound:
         series = {name.rpartition(".")[0]: size for name, size in selected.items()}
         assert len(selected) == 6 * len(series)
         assert sorted(size for size in series.values() if size > 1) == [6, 6, 13, 13, 18, 27, 40, 96]
-
-
-@pytest.mark.parametrize("name", ["msd-musicnn", "freesound"])
-def test_the_number_of_workers_changes_nothing(name, mini, tmp_path):
-    few = mini.select(mini.clips["fname"].tolist()[30:50])  # some of them with silent frames
-    for n_jobs in (1, 2):
-        extraction.extract(few, name, tmp_path / str(n_jobs), n_jobs)
-    one, two = ((tmp_path / str(n) / "part-00000.parquet").read_bytes() for n in (1, 2))
-    assert one == two
 
 
 def test_nothing_is_printed_on_the_way_to_an_embedding():
@@ -437,17 +351,6 @@ def embedded(row, mini):
     return extractor(wave), extractor(wave)
 
 
-@pytest.mark.weights
-@pytest.mark.parametrize("name", GRAPHS)
-def test_published_weights_run_on_a_real_clip(name, mini):
-    """With the published file in the cache: twice the same, finite and not constant over time."""
-    row = models.spec(name)
-    frames, again = embedded(row, mini)
-    assert frames.shape[1] == row.dim
-    assert frames.std(axis=0).max() > 0
-    np.testing.assert_array_equal(again, frames)
-
-
 RECORDED = Path(__file__).parent.parent / "data" / "essentia_published.json"
 """What each published file, by its sha256, made of that clip: to be added to by whoever has the file."""
 
@@ -457,7 +360,9 @@ RECORDED = Path(__file__).parent.parent / "data" / "essentia_published.json"
 def test_published_weights_give_the_values_that_were_recorded(name, mini):
     """Within 1e-3 of the largest: another build of TensorFlow sums in another order."""
     row = models.spec(name)
-    frames, _ = embedded(row, mini)
+    frames, again = embedded(row, mini)
+    assert frames.std(axis=0).max() > 0
+    np.testing.assert_array_equal(again, frames)
     about = {
         "model": name,
         "n_frames": len(frames),

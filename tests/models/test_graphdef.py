@@ -42,15 +42,6 @@ def test_stand_in_of_a_fixed_batch_refuses_another(tmp_path):
         run(random_graph("x", [2, 5, 4], "y", dim=7), PATCHES, "x", ["y"], tmp_path)
 
 
-def test_every_output_of_a_stand_in_has_the_same_values(tmp_path):
-    names = ["model/penultimate", "model/dense/BiasAdd", "model/Sigmoid"]
-    content = random_graph("x", [-1, 5, 4], names, dim=2)
-    first, *others = run(content, PATCHES, "x", names, tmp_path)
-    assert first.shape == (3, 2)
-    for other in others:
-        np.testing.assert_array_equal(other, first)
-
-
 def test_every_kind_of_attribute_is_read_back(tmp_path):
     graph = Graph()
     x = graph.add("x", "Placeholder", dtype=FLOAT, shape=Shape([-1, 5, 4]))
@@ -65,10 +56,6 @@ def test_every_kind_of_attribute_is_read_back(tmp_path):
     pooled = PATCHES.max(axis=1)
     expected = np.where(pooled > 0, pooled, pooled / 2).mean(axis=1, keepdims=True)
     np.testing.assert_allclose(output, expected, atol=1e-6)
-
-
-def test_same_arguments_give_the_same_bytes():
-    assert random_graph("x", [-1, 3], "y", dim=2, seed=4) == random_graph("x", [-1, 3], "y", dim=2, seed=4)
 
 
 def test_a_node_is_encoded_as_worked_out_by_hand():

@@ -230,13 +230,3 @@ def test_a_path_is_the_same_model_however_it_is_spelt(two, monkeypatch, tmp_path
     assert models.spec(other) == models.spec(two[0])
     assert Variant(other) == Variant(two[0])
     assert Variant(other).model == two[0]
-
-
-@pytest.mark.parametrize("word", ["truncate", "pad", "paper"])
-def test_words_that_mean_nothing_to_a_module_are_refused_with_the_mend(two, word):
-    with pytest.raises(ValueError, match=r"leave (it out|out 'paper')"):
-        models.spec(f"{two[0]}+{word}")
-    _, left_out = Grid((two[0],), long_audio=("default", "truncate")).available()
-    assert left_out == [
-        f"{models.file_name(two[0])} takes clips of any length: 'truncate' means nothing for it, leave it out"
-    ]

@@ -1,4 +1,4 @@
-"""LAION-CLAP, CLAP 2023 and Pengi against what the published packages computed.
+"""LAION-CLAP, CLAP 2022 and 2023 and Pengi against what the published packages computed.
 
 tests/data/record_clap.py recorded it, with the same random weights, which come here in the published form and
 by the user's way: a file in the cache, found, checked and loaded by name.
@@ -14,53 +14,21 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 import published_clap  # noqa: E402
-from published_clap import KEYS, content_of  # noqa: E402
+from published_clap import KEYS  # noqa: E402
 
 from sss_lib import audio, models  # noqa: E402
-from sss_lib.models.frontends import batches  # noqa: E402
 from sss_lib.models.loaders import htsat  # noqa: E402
-from sss_lib.models.weights import file as weights  # noqa: E402
 
 RECORDED = np.load(Path(__file__).parent.parent / "data" / "clap_reference.npz")
 TOLERANCE = 1e-5
-"""Of the largest value of an embedding; the largest difference seen was 5e-7."""
+"""Of the largest value of an embedding; the largest difference seen was 1.2e-6."""
 LONG = "scratch-music-loops-garden"
 """A clip of 16.8 s."""
 
 
-def save(name, content):
-    path = weights.path_of(models.spec(name).weights)
-    torch.save(content, path)
-    return path
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("cache")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SSS_CACHE", str(folder))
-        yield folder
-
-
 @pytest.fixture
-def empty_cache(tmp_path, monkeypatch):
-    """Another cache, which doesn't know the digest of any file."""
-    monkeypatch.setenv("SSS_CACHE", str(tmp_path))
-
-
-@pytest.fixture(scope="module")
-def load():
-    """Extractor of a name with random weights; loaded once."""
-    loaded = {}
-
-    def by_name(name):
-        if name not in loaded:
-            path = save(name.partition("+")[0], content_of(name.partition("+")[0]))
-            loaded[name] = models.load(name)
-            path.unlink()
-        return loaded[name]
-
-    return by_name
+def load(load_stand_in):
+    return load_stand_in
 
 
 @pytest.fixture
@@ -77,17 +45,13 @@ def assert_close(embedded, expected):
     np.testing.assert_allclose(embedded, expected, rtol=0, atol=TOLERANCE * np.abs(expected).max())
 
 
-def noise(n_samples, seed=0):
-    return np.random.default_rng(seed).normal(0, 0.1, n_samples).astype(np.float32)
-
-
 @pytest.mark.parametrize("fname", ["13113", "198403", "207809"])
 @pytest.mark.parametrize(
-    "name", ["laion-clap-630k-fusion-best", "laion-clap-music-speech-audioset", "clap-2023"]
+    "name", ["laion-clap-630k-fusion-best", "laion-clap-music-speech-audioset", "clap-2022", "clap-2023"]
 )
 def test_a_short_clip_is_embedded_as_by_the_published_package(load, wave_of, name, fname):
     extractor = load(name)
-    embedded = extractor(wave_of(fname, extractor.spec.rate_hz))
+    embedded = extractor(wave_of(fname, extractor.spec.rate_hz)[: extractor.spec.window_size])
     assert_close(embedded, RECORDED[f"{KEYS[name]}/{fname}"][None])
 
 
@@ -96,6 +60,7 @@ def test_a_short_clip_is_embedded_as_by_the_published_package(load, wave_of, nam
     [
         ("laion-clap-630k-fusion-best", "laion-fusion/window"),
         ("laion-clap-music-speech-audioset", f"laion-base/{LONG}"),
+        ("clap-2022", f"clap-2022/{LONG}"),
         ("clap-2023", f"clap-2023/{LONG}"),
     ],
 )
@@ -166,11 +131,8 @@ def test_a_clip_is_fused_from_a_frame_longer_than_the_window_on(n_samples, shape
 @pytest.mark.parametrize(
     ("name", "size"), [("laion-clap-htsat-unfused", "tiny"), ("laion-larger-clap-general", "base")]
 )
-def test_files_of_transformers_give_what_its_pipeline_gives(wave_of, name, size):
-    model = published_clap.of_transformers(size)
-    path = save(name, model.state_dict())
-    extractor = models.load(name)
-    path.unlink()
+def test_files_of_transformers_give_what_its_pipeline_gives(load, wave_of, name, size):
+    extractor, model = load(name), published_clap.of_transformers(size)
     wave = wave_of("198403", 48000)
     front_end = transformers.ClapFeatureExtractor(frequency_min=50, truncation="rand_trunc")
     with torch.inference_mode():
@@ -185,97 +147,9 @@ def test_pengi_is_clap_2023_scaled_to_unit_length(load, wave_of):
     assert_close(load("pengi")(wave), expected / np.linalg.norm(expected))
 
 
-@pytest.mark.parametrize("name", ["laion-clap-630k-fusion-best", "clap-2023"])
-@pytest.mark.parametrize(("duration_s", "n_windows"), [(0, (1, 1)), (0.3, (1, 1)), (30, (3, 5))])
-def test_every_length_gives_finite_frames(load, name, duration_s, n_windows):
-    extractor = load(name)
-    wave = noise(max(1, round(duration_s * extractor.spec.rate_hz)))
-    frames = extractor(wave)
-    assert frames.shape == (n_windows[name == "clap-2023"], extractor.spec.dim)
-    last = wave[-round(extractor.spec.window_s * extractor.spec.rate_hz) :]
-    assert_close(extractor(last), frames[-1:])
-
-
-@pytest.mark.parametrize("name", ["laion-clap-630k-fusion-best", "clap-2023"])
-def test_silence_has_an_embedding(load, name):
-    assert load(name)(np.zeros(44100, np.float32)).shape == (1, load(name).spec.dim)
-
-
-def test_frames_do_not_depend_on_the_batch(load, monkeypatch):
-    extractor = load("laion-clap-630k-fusion-best")
-    waves = [noise(48000 * duration_s, seed) for seed, duration_s in enumerate((25, 1, 4))]
-    together = extractor.embed(waves)
-    assert [len(frames) for frames in together] == [3, 1, 1]
-    monkeypatch.setitem(batches.BATCH, "cpu", 2)
-    for wave, frames in zip(waves, together, strict=True):
-        assert_close(extractor(wave), frames)
-
-
-def test_as_in_the_paper_clap_2023_takes_one_window(load):
-    extractor = load("clap-2023+paper")
-    wave = noise(44100 * 20)
-    frames = extractor(wave)
-    assert frames.shape == (1, 1024)
-    np.testing.assert_array_equal(extractor(wave), frames)
-
-
-SPOILED = {
-    "is missing audio_model.audio_encoder.batch_norm.weight": {"bn0.weight": None},
-    "is missing audio_model.audio_encoder.layers.0.blocks.0.attention.self.query.bias": {
-        "layers.0.blocks.0.attn.qkv.bias": None
-    },
-    "has besides audio_model.audio_encoder.layers.9.bias": {"layers.9.bias": torch.zeros(1)},
-    r"has in another shape audio_model.audio_encoder.norm.weight \[767\] for \[768\]": {
-        "norm.weight": torch.zeros(767)
-    },
-    "has no audio_model.audio_encoder.logmel_extractor.melW": {"logmel_extractor.melW": None},
-}
-
-
-@pytest.mark.parametrize("message", SPOILED)
-@pytest.mark.usefixtures("empty_cache")
-def test_names_and_shapes_that_do_not_fit_are_named(message):
-    content = content_of("clap-2023")
-    for name, value in SPOILED[message].items():
-        content["model"].pop(f"audio_encoder.base.htsat.{name}", None)
-        if value is not None:
-            content["model"][f"audio_encoder.base.htsat.{name}"] = value
-    path = save("clap-2023", content)
-    with pytest.raises(ValueError, match=f"{path.name} .*{message}"):
-        models.load("clap-2023")
-    path.unlink()
-
-
-@pytest.mark.usefixtures("empty_cache")
-def test_a_part_that_nobody_knows_is_named():
-    content = content_of("laion-clap-630k-fusion-best")
-    content["state_dict"]["module.video_branch.conv"] = torch.zeros(1)
-    path = save("laion-clap-630k-fusion-best", content)
-    with pytest.raises(ValueError, match=r"has besides video_branch\.conv"):
-        models.load("laion-clap-630k-fusion-best")
-    path.unlink()
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ({"state": {}}, "holds no weights under 'model'"),
-        ({"model": {}}, "holds no weights under 'model'"),
-        ([1], "holds no weights under 'model'"),
-        ({"model": {"audio_encoder.x": "text"}}, "holds str as audio_encoder.x, not a tensor"),
-        ({"model": {}, "args": Path("x")}, "is refused, because reading it could run code"),
-    ],
-)
-@pytest.mark.usefixtures("empty_cache")
-def test_what_is_no_checkpoint_is_refused(content, message):
-    path = save("clap-2023", content)
-    with pytest.raises(ValueError, match=message):
-        models.load("clap-2023")
-    path.unlink()
-
-
 def test_without_transformers_the_message_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
+    monkeypatch.delitem(sys.modules, "sss_lib.models.loaders.htsat")
     with pytest.raises(
         ImportError, match=r"pengi needs transformers: install it with pip install -e \.\[torch\]"
     ):

@@ -67,29 +67,6 @@ def test_essentia_cuts_the_patches_that_were_recorded(es, fname):
         assert_equals_recorded(predict(wave), output, fname)
 
 
-@pytest.mark.parametrize("n_samples", [1, 4800, 47360, 47361, 48000, 16000 * 30])
-def test_every_length_gives_finite_embeddings(es, n_samples):
-    """Frames of 256 samples; whole patches of 187 frames every 93, and one more that repeats what is left."""
-    predict = es.TensorflowPredictMusiCNN(
-        graphFilename=str(GRAPH), output="model/penultimate", lastPatchMode="repeat"
-    )
-    frames = predict(np.random.default_rng(0).normal(0, 0.1, n_samples).astype(np.float32))
-    n_mel_frames = 1 + -(-n_samples // 256)
-    n_whole = max(0, 1 + (n_mel_frames - 187) // 93)
-    assert frames.shape == (n_whole + 1, 200)
-    assert np.isfinite(frames).all()
-
-
-def test_silence_has_one_embedding_at_any_length(es):
-    predict = es.TensorflowPredictMusiCNN(
-        graphFilename=str(GRAPH), output="model/penultimate", lastPatchMode="repeat"
-    )
-    frames = predict(np.zeros(16000 * 5, np.float32))
-    assert frames.shape == (3, 200)
-    assert np.isfinite(frames).all()
-    np.testing.assert_allclose(frames, np.tile(predict(np.zeros(4800, np.float32)), (3, 1)), atol=1e-5)
-
-
 def stand_in_weights():
     """Random weights by the names and shapes of the checkpoint."""
     rng = np.random.default_rng(0)

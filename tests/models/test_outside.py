@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import soundfile
 from test_hear import TIMESTAMPS
-from test_transformers_audio import write
+from test_transformers_folder import write
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")

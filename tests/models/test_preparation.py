@@ -54,7 +54,7 @@ def test_another_name_is_another_computation(name, tmp_path, monkeypatch):
     import torch
 
     pooling = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.AdaptiveAvgPool1d(row.dim))
-    monkeypatch.setattr(f"sss_lib.models.loaders.{row.loader}.build", lambda *_, **__: pooling)
+    monkeypatch.setattr(f"sss_lib.models.loaders.{row.loader}.Network", lambda *_, **__: pooling)
     monkeypatch.setattr("sss_lib.models.weights.checkpoint.load_into", lambda network, *_: network)
     row = stand_ins.with_layers(row, 1) if row.loader in stand_ins.LAYERED else row
     stand_ins.write(row, weights.cache_dir())

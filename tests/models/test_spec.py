@@ -25,7 +25,7 @@ def test_a_preparation_that_changes_nothing_changes_no_name(windowed_model, word
     [
         (
             "peak+cut",
-            "preparation 'cut' of peak is unknown: use one of windows, spread, truncate, crop, repeat",
+            "'cut' is not among the preparations of peak: They are windows, spread, truncate, crop, repeat",
         ),
         ("peak+paper", "peak has no other preparation for the paper: leave out 'paper'"),
         ("duration+pad", "duration takes clips of any length: 'pad' means nothing for it, leave it out"),

@@ -10,13 +10,11 @@ transformers = pytest.importorskip("transformers")
 
 import safetensors.torch  # noqa: E402
 import seeded  # noqa: E402
-import stand_ins  # noqa: E402
 from published_vit import ast as published  # noqa: E402
 
 from sss_lib import audio, models  # noqa: E402
 from sss_lib.models.catalogue import CATALOGUE  # noqa: E402
 from sss_lib.models.loaders import spectrogram_transformer  # noqa: E402
-from sss_lib.models.weights import checkpoint  # noqa: E402
 
 NOISE = np.random.default_rng(0).normal(0, 0.1, 30 * 16000).astype(np.float32)
 
@@ -57,43 +55,3 @@ def test_the_configuration_is_the_default_one_of_transformers():
     config = transformers.ASTConfig()
     written = spectrogram_transformer.CONFIG
     assert {key: getattr(config, key) for key in written} == written
-
-
-def test_every_clip_has_frames_whatever_is_beside(tmp_path, monkeypatch):
-    """Two of the twelve layers are enough to see it."""
-    seeded.accept(tmp_path, monkeypatch)
-    row = stand_ins.with_layers(models.spec("ast"), 2)
-    stand_ins.write(row, tmp_path)
-    extractor = models.load(row)
-    waves = [NOISE[:1], NOISE[: 11 * 16000], NOISE[:4800], np.zeros(16000, np.float32)]
-    together = extractor.embed(waves)
-    assert [frames.shape for frames in together] == [(1, 768), (2, 768), (1, 768), (1, 768)]
-    for wave, frames in zip(waves, together, strict=True):
-        np.testing.assert_allclose(extractor(wave), frames, rtol=0, atol=1e-5)
-
-
-def test_a_damaged_file_is_told(tmp_path, monkeypatch):
-    seeded.accept(tmp_path, monkeypatch)
-    (tmp_path / CATALOGUE["ast"].weights.file).write_bytes(b"no tensors")
-    with pytest.raises(ValueError, match="is no safetensors file, or not a whole one: delete it and run"):
-        models.load("ast")
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"audio_spectrogram_transformer.layernorm.bias": None}, "is missing layernorm.bias"),
-        ({"decoder.bias": torch.zeros(2)}, "has besides decoder.bias"),
-        (
-            {"audio_spectrogram_transformer.layernorm.bias": torch.zeros(2)},
-            r"layernorm.bias \[2\] for \[768\]",
-        ),
-    ],
-    ids=["missing", "extra", "misshapen"],
-)
-def test_other_weights_are_refused_by_name(change, message):
-    content = {**seeded.empty(published()), **change}
-    content = {name: value for name, value in content.items() if value is not None}
-    state = spectrogram_transformer.to_transformers(content)
-    with pytest.raises(ValueError, match=message):
-        checkpoint.load_into(spectrogram_transformer.build().host, state, "x")

@@ -17,8 +17,7 @@ from webserver import BLOCK, CONTENT, OTHER, Site
 from sss_lib import download
 from sss_lib.io.download import FetchError
 from sss_lib.models.weights import file as weights
-from sss_lib.models.weights.fetch import fetch
-from sss_lib.models.weights.file import Weights, find
+from sss_lib.models.weights.file import Weights, fetch, find
 
 
 def sha256(content):
@@ -55,6 +54,13 @@ def described(url="https://example.org/x.pt", content=CONTENT, **changes):
 
 def get(row, **options):
     return fetch("net", row, **({"allow_http": True, "backoff_s": 0, "retries": 1} | options))
+
+
+def break_off(site, row):
+    """A download that ends after three of four blocks."""
+    site.breaks = [3 * BLOCK]
+    with pytest.raises(FetchError, match="it ended after 196608 of 262144 bytes"):
+        get(row, retries=0)
 
 
 def put(path, content):
@@ -252,13 +258,6 @@ def test_a_damaged_lock_file_is_named(cache):
         find("net", described(sha256=None))
 
 
-def test_entries_of_other_files_stay(cache):
-    for file in ("x.pt", "y.pt"):
-        put(cache / file, CONTENT)
-        find("net", described(file=file))
-    assert list(lock(cache)) == ["x.pt", "y.pt"]
-
-
 def test_a_cache_that_cannot_be_written_serves_weights_whose_digest_is_known(cache, monkeypatch):
     def refuse(path):
         raise PermissionError(13, "Permission denied", str(path))
@@ -309,9 +308,7 @@ def test_a_licence_against_commercial_use_is_shown_before_the_download(site, cap
 
 
 def test_the_bar_counts_bytes_of_the_total_from_where_it_resumes(site, capsys):
-    site.breaks = [3 * BLOCK]
-    with pytest.raises(FetchError):
-        get(described(site.url), retries=0)
+    break_off(site, described(site.url))
     first = capsys.readouterr().err
     assert "x.pt:   0%" in first
     assert "| 0.00/256k" in first
@@ -322,9 +319,7 @@ def test_the_bar_counts_bytes_of_the_total_from_where_it_resumes(site, capsys):
     assert "| 192k/256k" in rest
     assert "| 256k/256k" in rest
     assert "0.00" not in rest
-
-
-def test_the_bar_can_be_left_out(site, capsys):
+    (weights.cache_dir() / "x.pt").unlink()
     get(described(site.url), progress=False)
     assert capsys.readouterr().err == ""
 
@@ -341,19 +336,32 @@ def test_a_broken_download_goes_on_where_it_broke(site, cache):
 
 
 def test_the_next_run_goes_on_too(site, cache):
-    site.breaks = [3 * BLOCK]
-    with pytest.raises(FetchError, match="it ended after 196608 of 262144 bytes"):
-        get(described(site.url), retries=0)
+    break_off(site, described(site.url))
     assert visible(cache) == ["x.pt.part", "x.pt.part.json"]
     assert (cache / "x.pt.part").read_bytes() == CONTENT[: 3 * BLOCK]
     assert get(described(site.url)).read_bytes() == CONTENT
     assert site.served == [3 * BLOCK, BLOCK]
 
 
-def test_a_line_that_always_breaks_gets_there_as_long_as_it_gets_further(site):
-    site.breaks_always = BLOCK
+@pytest.mark.parametrize(
+    ("behaviour", "served"),
+    [
+        ({"breaks": [3 * BLOCK]}, [3 * BLOCK, BLOCK]),
+        ({"breaks": [3 * BLOCK], "ranges": False}, [3 * BLOCK, 4 * BLOCK]),  # all of it anew
+        ({"breaks_always": BLOCK}, [BLOCK] * 4),  # gets there, as each try gets further
+    ],
+)
+def test_a_broken_download_ends_whole(site, behaviour, served):
+    vars(site).update(behaviour)
     assert get(described(site.url), retries=1).read_bytes() == CONTENT
-    assert site.served == [BLOCK] * 4
+    assert site.served == served
+
+
+def test_a_server_that_ignores_ranges_and_always_breaks_is_given_up(site):
+    site.ranges, site.breaks_always = False, BLOCK
+    with pytest.raises(FetchError, match="it ended after 65536 of 262144"):
+        get(described(site.url), retries=2)
+    assert len(site.requests) == 3
 
 
 def test_tries_that_get_no_further_end_after_ever_longer_pauses(site, pauses):
@@ -364,17 +372,8 @@ def test_tries_that_get_no_further_end_after_ever_longer_pauses(site, pauses):
     assert pauses == [0.5, 1, 2]
 
 
-def test_a_server_that_ignores_ranges_and_always_breaks_is_given_up(site):
-    site.ranges, site.breaks_always = False, BLOCK
-    with pytest.raises(FetchError, match="it ended after 65536 of 262144"):
-        get(described(site.url), retries=2)
-    assert len(site.requests) == 3
-
-
 def test_a_whole_part_is_checked_without_a_download(site, cache):
-    site.breaks = [3 * BLOCK]
-    with pytest.raises(FetchError):
-        get(described(site.url), retries=0)
+    break_off(site, described(site.url))
     (cache / "x.pt.part").write_bytes(CONTENT)  # killed after the last byte
     assert get(described(site.url)).read_bytes() == CONTENT
     assert len(site.requests) == 1
@@ -383,18 +382,11 @@ def test_a_whole_part_is_checked_without_a_download(site, cache):
 # a server that doesn't go on with the same
 
 
-def test_a_server_that_ignores_ranges_is_asked_for_everything(site):
-    site.ranges, site.breaks = False, [3 * BLOCK]
-    assert get(described(site.url)).read_bytes() == CONTENT
-    assert site.served == [3 * BLOCK, 4 * BLOCK]
-
-
 @pytest.mark.parametrize(("if_range", "n_requests"), [(True, 2), (False, 3)])
 @pytest.mark.parametrize("digest", [None, sha256(OTHER)])
 def test_a_resource_that_changed_is_downloaded_from_its_start(site, if_range, n_requests, digest):
-    site.breaks, site.if_range = [3 * BLOCK], if_range
-    with pytest.raises(FetchError):
-        get(described(site.url, sha256=digest), retries=0)
+    site.if_range = if_range
+    break_off(site, described(site.url, sha256=digest))
     site.content, site.etag = OTHER, '"two"'
     assert get(described(site.url, sha256=digest)).read_bytes() == OTHER
     assert len(site.requests) == n_requests
@@ -404,19 +396,15 @@ def test_a_resource_that_changed_is_downloaded_from_its_start(site, if_range, n_
     "wrong", [None, "bytes 0-262143/262144", "bytes 196608-262143/*", "bytes 196608-262144/262145"]
 )
 def test_another_range_than_asked_for_is_not_taken(site, wrong):
-    site.breaks = [3 * BLOCK]
-    with pytest.raises(FetchError):
-        get(described(site.url, sha256=None), retries=0)
+    break_off(site, described(site.url, sha256=None))
     site.headers = {"Content-Range": wrong}
     assert get(described(site.url, sha256=None)).read_bytes() == CONTENT
     assert ["Range" in asked for asked in site.requests] == [False, True, False]
 
 
 def test_a_part_beyond_the_end_of_the_resource_is_dropped(site):
-    site.breaks, site.etag = [3 * BLOCK], None
-    row = described(site.url, OTHER[:BLOCK])
-    with pytest.raises(FetchError):
-        get(row, retries=0)
+    site.etag, row = None, described(site.url, OTHER[:BLOCK])
+    break_off(site, row)
     site.content = OTHER[:BLOCK]
     assert get(row).read_bytes() == OTHER[:BLOCK]
     assert site.served == [3 * BLOCK, 0, BLOCK]
@@ -441,9 +429,7 @@ def test_a_part_is_only_gone_on_with_if_a_mixture_would_be_noticed(
 
 
 def test_a_part_from_another_address_is_not_gone_on_with(site):
-    site.breaks = [3 * BLOCK]
-    with pytest.raises(FetchError):
-        get(described(site.url), retries=0)
+    break_off(site, described(site.url))
     assert get(described(f"{site.url}?v=2")).read_bytes() == CONTENT
     assert site.requests[1] == {}
 
@@ -504,10 +490,8 @@ def test_a_length_short_of_the_content_is_refused(site, cache, known, values):
 
 
 def test_a_wrong_size_is_refused_before_its_bytes_come_and_ends_an_earlier_part(site, cache, capsys):
-    site.breaks = [3 * BLOCK]
     row = described(site.url, sha256=None, n_bytes=len(CONTENT))
-    with pytest.raises(FetchError):
-        get(row, retries=0)
+    break_off(site, row)
     site.content, site.etag = OTHER + OTHER, '"two"'
     capsys.readouterr()
     with pytest.raises(ValueError, match="has 524288 bytes, not 262144"):
@@ -525,9 +509,7 @@ def test_a_length_that_is_not_told_needs_something_else_known(site, known):
 
 
 def test_a_web_page_is_not_taken_for_weights_and_costs_no_part(site, cache):
-    site.breaks = [3 * BLOCK]
-    with pytest.raises(FetchError):
-        get(described(site.url, sha256=None), retries=0)
+    break_off(site, described(site.url, sha256=None))
     site.headers, site.ranges = {"Content-Type": "text/html; charset=utf-8"}, False
     with pytest.raises(FetchError, match="a web page came"):
         get(described(site.url, sha256=None))
@@ -584,9 +566,7 @@ def test_a_silent_server_is_given_up(site):
 
 
 def test_a_redirect_is_followed_with_the_range(site):
-    site.breaks = [3 * BLOCK]
-    with pytest.raises(FetchError):
-        get(described(site.url), retries=0)
+    break_off(site, described(site.url))
     site.statuses, site.headers = [302], {"Location": f"{site.url}?there"}
     assert get(described(site.url)).read_bytes() == CONTENT
     assert [asked.get("Range") for asked in site.requests] == [
@@ -615,11 +595,10 @@ def test_a_redirect_from_https_to_http_is_refused():
 CODE = """
 import sys
 from sss_lib.models.weights import file as weights
-from sss_lib.models.weights.fetch import fetch
 row = weights.Weights("x.pt", "MIT", "a page", sys.argv[1], sys.argv[2])
 print("ready", flush=True)
 sys.stdin.readline()
-print(fetch("net", row, allow_http=True), flush=True)
+print(weights.fetch("net", row, allow_http=True), flush=True)
 """
 
 

@@ -72,7 +72,7 @@ def class_bars(scores: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
     table, n_all = every.iloc[:, :MOST_MODELS], len(every)
     title = "Each class that can be queried (clips)"
     if n_all > MOST_CLASSES:
-        contenders = [name for name in table if not models.spec(name).floor] or list(table)
+        contenders = [name for name in table if not models.spec(name).is_baseline] or list(table)
         gap = table[contenders].max(axis=1) - table[contenders].min(axis=1)
         table = table.loc[gap.nlargest(MOST_CLASSES).index]
         title = f"The {MOST_CLASSES} of {n_all} classes that differ most (clips)"

@@ -152,11 +152,11 @@ ROWS = (
         verified="transformers' own front end and loading, seeded weights: values up to 4 within 1e-5",
         window_s=10.255,  # 1,024 frames of 25 ms, one every 10 ms
         short="pad",
-        weights=Weights(
-            "ast-finetuned-audioset-10-10-0.4593.safetensors",
+        weights=Weights.of_hugging_face(
+            "MIT/ast-finetuned-audioset-10-10-0.4593",
+            "model.safetensors",
             "BSD-3-Clause",
-            "huggingface.co/MIT/ast-finetuned-audioset-10-10-0.4593",
-            url=f"{HUGGING_FACE}/MIT/ast-finetuned-audioset-10-10-0.4593/resolve/main/model.safetensors",
+            saved_as="ast-finetuned-audioset-10-10-0.4593.safetensors",
         ),
     ),
 )

@@ -40,9 +40,7 @@ def _laion_clap(
 
 
 def _laion_weights(file: str) -> Weights:
-    """Weights that the authors of LAION-CLAP publish, without a digest."""
-    page = "huggingface.co/lukewys/laion_clap"
-    return Weights(file, "Apache-2.0", page, url=f"https://{page}/resolve/main/{file}")
+    return Weights.of_hugging_face("lukewys/laion_clap", file, "Apache-2.0")
 
 
 def _laion_fused(variant: str, **fields: Any) -> ModelSpec:
@@ -64,13 +62,14 @@ def _laion_fused(variant: str, **fields: Any) -> ModelSpec:
 def _laion_of_transformers(
     name: str, repository: str, size: str, n_parameters: str, **fields: Any
 ) -> ModelSpec:
-    page = f"huggingface.co/laion/{repository}"
-    file = f"{repository}.bin"
+    page = f"laion/{repository}"
     return _laion_clap(
         *(name, name.removeprefix("clap-")),
         {"publisher": "transformers", "size": size, "bank": "slaney"},
         n_parameters=n_parameters,
-        weights=Weights(file, "Apache-2.0", page, url=f"https://{page}/resolve/main/pytorch_model.bin"),
+        weights=Weights.of_hugging_face(
+            page, "pytorch_model.bin", "Apache-2.0", saved_as=f"{repository}.bin"
+        ),
         verified="random weights: transformers' feature extractor and model, within 1e-5",
         **fields,
     )
@@ -105,9 +104,7 @@ def _microsoft_htsat(name: str, display_name: str, *, unit: bool, **fields: Any)
 
 
 def _microsoft_weights(file: str) -> Weights:
-    """Weights that the authors of CLAP 2022 and 2023 publish, without a digest."""
-    page = "huggingface.co/microsoft/msclap"
-    return Weights(file, "MS-PL", page, url=f"https://{page}/resolve/main/{file}")
+    return Weights.of_hugging_face("microsoft/msclap", file, "MS-PL")
 
 
 ROWS = (

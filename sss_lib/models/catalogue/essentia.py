@@ -9,7 +9,7 @@ ESSENTIA_MODELS = "https://essentia.upf.edu/models"
 
 
 def _graph(options: dict[str, Any], differs: str, **in_paper: Any) -> dict[str, Any]:
-    """Fields of a graph that Essentia runs: its options, and what the 2024 study's code did otherwise."""
+    """Fields of a graph that Essentia runs: its options, and what the 2024 study's code did differently."""
     return {
         "options": options,
         "paper": {"gain_db": 6.0, "options": {**options, "min_s": 1.0, **in_paper}},
@@ -35,24 +35,32 @@ def _essentia_weights(path: str) -> Weights:
     return Weights(url.rpartition("/")[2], "CC BY-NC-SA 4.0", "essentia.upf.edu/models", url=url)
 
 
-def _fsd_sinet(variant: str, name: str) -> ModelSpec:
+def _classifier(name: str, display_name: str, **fields: Any) -> ModelSpec:
+    """Network that was trained to classify sounds, and that Essentia runs."""
     return ModelSpec(
-        name=f"fsd-sinet-{variant}",
-        display_name=f"FSD-SINet {name}",
-        variation_of="FSD-SINet",
+        name=name,
+        display_name=display_name,
         loader="essentia_graphs",
+        modality="A",
+        objective="Classification",
+        requires="essentia",
+        **{"verified": "stand-in graph with the published nodes and shapes", **fields},
+    )
+
+
+def _fsd_sinet(variant: str, name: str) -> ModelSpec:
+    return _classifier(
+        f"fsd-sinet-{variant}",
+        f"FSD-SINet {name}",
+        variation_of="FSD-SINet",
         rate_hz=22050,
         dim=512,
         hop_s=50 * 220 / 22050,
-        modality="A",
-        objective="Classification",
         n_parameters="5M",
         data_size="51K",
         colour="#D55E00",
         trained_on="FSD50K",
-        verified="stand-in graph with the published nodes and shapes",
         citation="Fonseca et al., Shift-invariance in sound event tagging with CNNs, arXiv:2107.00623",
-        requires="essentia",
         weights=_essentia_weights(f"audio-event-recognition/fsd-sinet/fsd-sinet-{variant}-1"),
         **_patches(
             front_end="TensorflowInputFSDSINet",
@@ -96,15 +104,12 @@ def _openl3(content: str, n_bands: int, dim: int) -> ModelSpec:
 
 
 ROWS = (
-    ModelSpec(
-        name="msd-musicnn",
-        display_name="MSD-MusiCNN",
-        loader="essentia_graphs",
+    _classifier(
+        "msd-musicnn",
+        "MSD-MusiCNN",
         rate_hz=16000,
         dim=200,
         hop_s=93 * 256 / 16000,
-        modality="A",
-        objective="Classification",
         n_parameters="0.8M",
         data_size="200K",
         colour="#009E73",
@@ -112,7 +117,6 @@ ROWS = (
         verified="real weights: equals the published network in TensorFlow",
         citation="Pons and Serra, musicnn: Pre-trained Convolutional Neural Networks for Music Audio "
         "Tagging, arXiv:1909.06654",
-        requires="essentia",
         weights=Weights(
             file="msd-musicnn.pb",
             sha256="d55a43f628317525793f1ba125c6ff3e8a777a38c9ad3e63ceb80372718dd834",
@@ -146,41 +150,31 @@ ROWS = (
         options={"silent_frames": "drop", "rhythm": "degara"},
         scaled=True,
     ),
-    ModelSpec(
-        name="vggish",
-        display_name="VGGish",
-        loader="essentia_graphs",
+    _classifier(
+        "vggish",
+        "VGGish",
         rate_hz=16000,
         dim=128,
         hop_s=0.93,
-        modality="A",
-        objective="Classification",
         n_parameters="62M",
         data_size="80M",
         colour="#F0E442",
         trained_on="YouTube-8M, preliminary",
-        verified="stand-in graph with the published nodes and shapes",
         citation="Hershey et al., CNN architectures for large-scale audio classification, ICASSP 2017",
-        requires="essentia",
         weights=_essentia_weights("feature-extractors/vggish/audioset-vggish-3"),
         **_patches(**VGGISH, output="model/vggish/embeddings"),
     ),
-    ModelSpec(
-        name="yamnet",
-        display_name="YAMNet",
-        loader="essentia_graphs",
+    _classifier(
+        "yamnet",
+        "YAMNet",
         rate_hz=16000,
         dim=1024,
         hop_s=0.93,
-        modality="A",
-        objective="Classification",
         n_parameters="4M",
         data_size="2M",
         colour="#7F7F00",
         trained_on="AudioSet",
-        verified="stand-in graph with the published nodes and shapes",
         citation="Plakal and Ellis, YAMNet, github.com/tensorflow/models, 2020",
-        requires="essentia",
         weights=_essentia_weights("audio-event-recognition/yamnet/audioset-yamnet-1"),
         **_patches(**VGGISH, input="melspectrogram", output="embeddings"),
     ),

@@ -1,11 +1,12 @@
-"""What the study did not have."""
+"""Models published after the 2024 study."""
 
 from sss_lib.models.spec import ModelSpec
 from sss_lib.models.weights.file import Weights
 
 
-def _pe_a_frame(size: str, n_parameters: str, **sizes: int) -> ModelSpec:
-    page = f"huggingface.co/facebook/pe-a-frame-{size}"
+def _pe_a_frame(
+    size: str, n_parameters: str, *, n_layers: int, n_heads: int, dim: int, hidden: int
+) -> ModelSpec:
     return ModelSpec(
         name=f"pe-a-frame-{size}",
         display_name=f"PE-A-Frame {size}",
@@ -26,41 +27,25 @@ def _pe_a_frame(size: str, n_parameters: str, **sizes: int) -> ModelSpec:
         "1e-4; the published file never ran here",
         requires="transformers",
         extra="torch",
-        weights=Weights(
-            file=f"pe-a-frame-{size}.safetensors",
-            licence="Apache-2.0",
-            source=page,
-            url=f"https://{page}/resolve/main/model.safetensors",
+        weights=Weights.of_hugging_face(
+            f"facebook/pe-a-frame-{size}",
+            "model.safetensors",
+            "Apache-2.0",
+            saved_as=f"pe-a-frame-{size}.safetensors",
         ),
-        options=sizes,
+        options={
+            "hidden_size": dim,
+            "num_hidden_layers": n_layers,
+            "num_attention_heads": n_heads,
+            "intermediate_size": hidden,
+        },
     )
 
 
 ROWS = (
-    _pe_a_frame(
-        "small",
-        "117M",
-        hidden_size=768,
-        num_hidden_layers=12,
-        num_attention_heads=6,
-        intermediate_size=2048,
-    ),
-    _pe_a_frame(
-        "base",
-        "238M",
-        hidden_size=1024,
-        num_hidden_layers=16,
-        num_attention_heads=8,
-        intermediate_size=2752,
-    ),
-    _pe_a_frame(
-        "large",
-        "1134M",
-        hidden_size=1792,
-        num_hidden_layers=28,
-        num_attention_heads=14,
-        intermediate_size=4800,
-    ),
+    _pe_a_frame("small", "117M", n_layers=12, n_heads=6, dim=768, hidden=2048),
+    _pe_a_frame("base", "238M", n_layers=16, n_heads=8, dim=1024, hidden=2752),
+    _pe_a_frame("large", "1134M", n_layers=28, n_heads=14, dim=1792, hidden=4800),
     ModelSpec(
         name="birdnet",
         display_name="BirdNET",

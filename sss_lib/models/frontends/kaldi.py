@@ -1,32 +1,33 @@
-"""Kaldi's log-mel filter bank, which the audio transformers listen through, in numpy."""
+"""Kaldi's log-mel filter bank, the front end of the audio transformers, in numpy."""
 
-import functools
 from collections.abc import Callable
 
 import numpy as np
 
 from sss_lib.io import audio
 from sss_lib.models.frontends import batches
-from sss_lib.models.frontends.spectrogram import triangles
+from sss_lib.models.frontends.spectrogram import mel_filterbank
 from sss_lib.models.spec import ModelSpec
 
 N_BANDS = 128
 FLOOR = np.finfo(np.float32).eps
-"""Smallest power of a band: silence is log(FLOOR) = -15.94."""
+"""Smallest power of a band, FLT_EPSILON as in Kaldi: silence is ln(FLOOR) = -15.94."""
 
 
 def fbank(wave: np.ndarray, *, rate_hz: int, window: str = "hann") -> np.ndarray:
     """Natural logarithm of the power in 128 mel bands, in frames of 25 ms every 10 ms.
 
-    Frames lie within the wave; one shorter than a frame is filled up with zeros. Each frame loses its mean
-    and is pre-emphasised by 0.97 (Kaldi's compute-fbank-feats, without dither).
+    As Kaldi's compute-fbank-feats (feat/feature-window.cc) with dither=0: by default Kaldi adds Gaussian
+    noise of one 16-bit step, which would differ each time. Frames lie within the wave (snip-edges); one
+    shorter than a frame is padded with zeros. Of each frame the mean is subtracted, then
+    x[t] - 0.97 x[t - 1] is taken. Bands are straight in mel from 20 Hz to the Nyquist frequency.
 
     Parameters
     ----------
     wave : np.ndarray [shape=(n_samples,), dtype=float32]
     rate_hz : int
     window : str
-        "hann", or "povey": the same to the power of 0.85.
+        "hann": (1 - cos(2 pi t / (size - 1))) / 2, or "povey": that to the power of 0.85, Kaldi's default.
 
     Returns
     -------
@@ -46,22 +47,8 @@ def fbank(wave: np.ndarray, *, rate_hz: int, window: str = "hann") -> np.ndarray
     n_fft = 1 << (size - 1).bit_length()
     spectrum = np.fft.rfft((frames - 0.97 * before) * shape, n_fft)
     power = spectrum.real**2 + spectrum.imag**2
-    return np.log(np.maximum(power @ _filterbank(rate_hz, n_fft), FLOOR))
-
-
-@functools.cache
-def _filterbank(rate_hz: int, n_fft: int) -> np.ndarray:
-    """Triangles in mel from 20 Hz to the Nyquist frequency, whose own bin counts in none.
-
-    Returns
-    -------
-    np.ndarray [shape=(n_fft // 2 + 1, 128), dtype=float32]
-    """
-    mel = 1127 * np.log1p(np.arange(n_fft // 2 + 1) * rate_hz / n_fft / 700)
-    edges = np.linspace(1127 * np.log1p(20 / 700), mel[-1], N_BANDS + 2)
-    bank = triangles(mel, edges)
-    bank[-1] = 0
-    return bank.astype(np.float32)
+    bank = mel_filterbank(rate_hz=rate_hz, size=n_fft, n_bands=N_BANDS, low_hz=20, norm="")
+    return np.log(np.maximum(power @ bank, FLOOR))
 
 
 def windowed(spec: ModelSpec, *, n_frames: int, mean: float, scale: float) -> Callable:

@@ -59,11 +59,21 @@ def triangles(places: np.ndarray, edges: np.ndarray) -> np.ndarray:
 
 
 @functools.lru_cache
-def mel_filterbank(*, rate_hz: int, size: int, n_bands: int) -> np.ndarray:
-    """HTK mel bands from 0 Hz to the Nyquist frequency, each summing to one.
+def mel_filterbank(
+    *,
+    rate_hz: int,
+    size: int,
+    n_bands: int,
+    low_hz: float = 0,
+    high_hz: float | None = None,
+    scale: str = "htk",
+    straight_in: str = "mel",
+    norm: str = "sum",
+) -> np.ndarray:
+    """Triangular mel bands, whose edges are equally spaced in mel.
 
-    Band edges are equally spaced in mel = 1127 ln(1 + f / 700), and so are the sides of the triangles
-    (Essentia's MelBands with warpingFormula="htkMel", weighting="warping", normalize="unit_sum").
+    The defaults are those of Essentia's MelBands with warpingFormula="htkMel", weighting="warping" and
+    normalize="unit_sum". librosa and torchaudio have straight_in="hz", and norm="area" or "".
 
     Parameters
     ----------
@@ -71,26 +81,77 @@ def mel_filterbank(*, rate_hz: int, size: int, n_bands: int) -> np.ndarray:
     size : int
         FFT length in samples.
     n_bands : int
+    low_hz, high_hz : float
+        Where the first band begins and the last ends; by default at 0 Hz and at the Nyquist frequency.
+    scale : str
+        "htk" or "slaney": see `to_mel`.
+    straight_in : str
+        "mel" or "hz": along which axis the sides of the triangles are straight.
+    norm : str
+        "sum": each band sums to one. "area": each has area 1 over Hz. "": each peaks at 1.
 
     Returns
     -------
     np.ndarray [shape=(size // 2 + 1, n_bands), dtype=float32]
+
+    Raises
+    ------
+    ValueError
+        If a band that is to sum to one holds no bin.
 
     Examples
     --------
     >>> bank = mel_filterbank(rate_hz=44100, size=2048, n_bands=96)
     >>> bank.shape, bool(np.allclose(bank.sum(axis=0), 1))
     ((1025, 96), True)
+    >>> mel_filterbank(
+    ...     rate_hz=8, size=8, n_bands=1, scale="slaney", straight_in="hz", norm=""
+    ... ).ravel()
+    array([0. , 0.5, 1. , 0.5, 0. ], dtype=float32)
     """
-    mel = 1127 * np.log1p(np.arange(size // 2 + 1) * rate_hz / size / 700)
-    edges = np.linspace(0, mel[-1], n_bands + 2)
-    bank = triangles(mel, edges)
-    if not bank.any(axis=0).all():
-        n_empty = np.count_nonzero(~bank.any(axis=0))
-        raise ValueError(
-            f"{n_empty} of n_bands={n_bands} mel bands hold no bin of size={size}: use fewer bands"
-        )
-    return (bank / bank.sum(axis=0)).astype(np.float32)
+    bins_hz = np.arange(size // 2 + 1) * rate_hz / size
+    low, high = to_mel(np.array([low_hz, rate_hz / 2 if high_hz is None else high_hz]), scale)
+    edges = np.linspace(low, high, n_bands + 2)
+    edges_hz = to_hz(edges, scale)
+    bank = triangles(bins_hz, edges_hz) if straight_in == "hz" else triangles(to_mel(bins_hz, scale), edges)
+    if norm == "area":
+        bank *= 2 / (edges_hz[2:] - edges_hz[:-2])
+    elif norm == "sum":
+        if n_empty := np.count_nonzero(~bank.any(axis=0)):
+            raise ValueError(
+                f"{n_empty} of n_bands={n_bands} mel bands hold no bin of size={size}: use fewer bands"
+            )
+        bank /= bank.sum(axis=0)
+    return bank.astype(np.float32)
+
+
+def to_mel(hz: np.ndarray, scale: str) -> np.ndarray:
+    """Mel of frequencies.
+
+    HTK (the HTK Book, 5.4): 1127 ln(1 + f / 700), which is 2595 log10(1 + f / 700).
+    Slaney (Auditory Toolbox, 1998): 3 f / 200 up to 1 kHz, then 27 steps for each factor of 6.4.
+
+    Examples
+    --------
+    >>> to_mel(np.array([200.0, 1000.0, 6400.0]), "slaney")
+    array([ 3., 15., 42.])
+    """
+    if scale == "htk":
+        return 1127 * np.log1p(hz / 700)
+    return np.where(hz < 1000, hz * 3 / 200, 15 + 27 * np.log(np.maximum(hz, 1000) / 1000) / np.log(6.4))
+
+
+def to_hz(mel: np.ndarray, scale: str) -> np.ndarray:
+    """Frequencies of mels: the inverse of `to_mel`.
+
+    Examples
+    --------
+    >>> to_hz(np.array([3.0, 15.0, 42.0]), "slaney")
+    array([ 200., 1000., 6400.])
+    """
+    if scale == "htk":
+        return 700 * np.expm1(mel / 1127)
+    return np.where(mel < 15, mel * 200 / 3, 1000 * 6.4 ** ((mel - 15) / 27))
 
 
 def log_mel(wave: np.ndarray, *, rate_hz: int, size: int, hop: int, n_bands: int) -> np.ndarray:
@@ -101,6 +162,7 @@ def log_mel(wave: np.ndarray, *, rate_hz: int, size: int, hop: int, n_bands: int
     np.ndarray [shape=(n_frames, n_bands), dtype=float32]
     """
     power = power_spectrogram(wave, size=size, hop=hop)
+    # Offset 1 keeps silence at 0; the factor is that of Essentia's TensorflowInputMusiCNN, which aiSFX uses.
     return np.log10(1 + 1e4 * (power @ mel_filterbank(rate_hz=rate_hz, size=size, n_bands=n_bands)))
 
 
@@ -129,60 +191,6 @@ def centred_power(wave: np.ndarray, *, size: int, hop: int) -> np.ndarray:
     frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop]
     spectrum = np.fft.rfft(frames * np.hanning(size + 1)[:-1], axis=1)
     return (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
-
-
-@functools.lru_cache
-def triangular_filterbank(
-    *, rate_hz: int, size: int, n_bands: int, low_hz: float, high_hz: float, htk: bool, unit_area: bool
-) -> np.ndarray:
-    """Mel bands whose sides are straight in Hz, as librosa and torchaudio make them.
-
-    Parameters
-    ----------
-    rate_hz : int
-    size : int
-        FFT length in samples.
-    n_bands : int
-    low_hz, high_hz : float
-        Where the first band begins and the last ends; edges are equally spaced in mel between.
-    htk : bool
-        mel = 2595 log10(1 + f / 700); otherwise Slaney's, straight below 1000 Hz and logarithmic above.
-    unit_area : bool
-        Each triangle has area 1 over Hz; otherwise it peaks at 1.
-
-    Returns
-    -------
-    np.ndarray [shape=(size // 2 + 1, n_bands), dtype=float32]
-
-    Examples
-    --------
-    >>> triangular_filterbank(
-    ...     rate_hz=8, size=8, n_bands=1, low_hz=0, high_hz=4, htk=False, unit_area=False
-    ... ).ravel()
-    array([0. , 0.5, 1. , 0.5, 0. ], dtype=float32)
-    """
-    to_mel, to_hz = (_htk_mel, _htk_hz) if htk else (_slaney_mel, _slaney_hz)
-    edges_hz = to_hz(np.linspace(to_mel(low_hz), to_mel(high_hz), n_bands + 2))
-    bank = triangles(np.arange(size // 2 + 1) * rate_hz / size, edges_hz)
-    if unit_area:
-        bank *= 2 / (edges_hz[2:] - edges_hz[:-2])
-    return bank.astype(np.float32)
-
-
-def _htk_mel(hz: float) -> float:
-    return 2595 * np.log10(1 + hz / 700)
-
-
-def _htk_hz(mel: np.ndarray) -> np.ndarray:
-    return 700 * (10 ** (mel / 2595) - 1)
-
-
-def _slaney_mel(hz: float) -> float:
-    return hz * 3 / 200 if hz < 1000 else 15 + 27 * np.log(hz / 1000) / np.log(6.4)
-
-
-def _slaney_hz(mel: np.ndarray) -> np.ndarray:
-    return np.where(mel < 15, mel * 200 / 3, 1000 * 6.4 ** ((mel - 15) / 27))
 
 
 def decibels(power: np.ndarray) -> np.ndarray:

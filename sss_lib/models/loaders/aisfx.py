@@ -1,22 +1,19 @@
 """aiSFX: a convolutional network for sound effects (Ma and Lerch, ISMIR 2022), written from its layer names.
 
-The published pipeline, with the audio decoded by `sss_lib.audio`: 96 HTK mel bands of 2048-sample frames
+The published pipeline, with the audio decoded by `sss_lib.io.audio`: 96 HTK mel bands of 2048-sample frames
 (hop 1024) at 44.1 kHz, log10(1 + 10000 x) over the training maximum, in patches of 100 frames with hop 50.
 A last patch that isn't full is dropped, unless it's the only one: then it is padded with zeros.
 """
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import torch
+from torch import nn
 
 from sss_lib.io import audio
 from sss_lib.models.frontends.batches import Batched
 from sss_lib.models.frontends.spectrogram import log_mel
 from sss_lib.models.spec import ModelSpec
 from sss_lib.models.weights import checkpoint
-
-if TYPE_CHECKING:
-    from torch import nn
 
 LOG_MEL_MAX = 9.457798957824707
 """Largest log-mel value of the training data, which the network's input is divided by."""
@@ -26,8 +23,7 @@ CHANNELS = (1, 64, 128, 256, 512)
 
 def load(spec: ModelSpec, device: str) -> Batched:
     """Network with the published weights: waveform to [n_frames, 512]."""
-    state, path = checkpoint.published(spec)
-    return Batched(patches, checkpoint.load_into(build(), state, path), device)
+    return Batched(patches, checkpoint.load_published(spec, Network), device)
 
 
 def patches(wave: np.ndarray) -> np.ndarray:
@@ -41,40 +37,34 @@ def patches(wave: np.ndarray) -> np.ndarray:
     return audio.chunk(frames.astype(np.float32), PATCH, HOP, keep_partial=False)
 
 
-def build() -> "nn.Module":
-    """Four blocks of two 3 x 3 convolutions with max pooling, then mean over bands and maximum over time.
+class Block(nn.Module):
+    """Two 3 x 3 convolutions, then the largest of `pool` x `pool` values."""
 
-    Returns
-    -------
-    torch.nn.Module
-        [n, n_frames, n_bands] to [n, 512]; its state dict has the published names.
-    """
-    import torch
-    from torch import nn
+    def __init__(self, n_in: int, n_out: int, pool: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(n_in, n_out, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(n_out)
+        self.conv2 = nn.Conv2d(n_out, n_out, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(n_out)
+        self.pool = pool
 
-    class Block(nn.Module):
-        def __init__(self, n_in: int, n_out: int, pool: int):
-            super().__init__()
-            self.conv1 = nn.Conv2d(n_in, n_out, 3, padding=1, bias=False)
-            self.bn1 = nn.BatchNorm2d(n_out)
-            self.conv2 = nn.Conv2d(n_out, n_out, 3, padding=1, bias=False)
-            self.bn2 = nn.BatchNorm2d(n_out)
-            self.pool = pool
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Maps [n, n_out, height // pool, width // pool]."""
+        x = torch.relu(self.bn1(self.conv1(x)))
+        return nn.functional.max_pool2d(torch.relu(self.bn2(self.conv2(x))), self.pool)
 
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            x = torch.relu(self.bn1(self.conv1(x)))
-            return nn.functional.max_pool2d(torch.relu(self.bn2(self.conv2(x))), self.pool)
 
-    class Network(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            for i, pool in enumerate((2, 2, 2, 1)):
-                setattr(self, f"conv_block{i + 1}", Block(CHANNELS[i], CHANNELS[i + 1], pool))
+class Network(nn.Module):
+    """Four blocks, mean over bands, maximum over time: [n, n_frames, n_bands] to [n, 512]."""
 
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            x = x.unsqueeze(1)
-            for block in self.children():
-                x = block(x)
-            return x.mean(dim=3).amax(dim=2)
+    def __init__(self) -> None:
+        super().__init__()
+        for i, pool in enumerate((2, 2, 2, 1)):
+            self.add_module(f"conv_block{i + 1}", Block(CHANNELS[i], CHANNELS[i + 1], pool))
 
-    return Network()
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Embeddings [n, 512]."""
+        x = x.unsqueeze(1)
+        for block in self.children():
+            x = block(x)
+        return x.mean(dim=3).amax(dim=2)

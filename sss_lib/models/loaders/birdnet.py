@@ -20,7 +20,7 @@ TENSOR = "model/GLOBAL_AVG_POOL/Mean"
 
 
 def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the network: waveform to [n_windows, 1024]. It runs on the CPU, whatever the device.
+    """Return the network: waveform to [n_windows, 1024]. It runs on the CPU on any device.
 
     Raises
     ------

@@ -1,40 +1,39 @@
 """What the CLAP models share: the log-mel front end, and the projection of Microsoft's.
 
 Frames of 1024 samples, 64 mel bands, decibels. Where a published file holds the mel filter bank that its
-network was trained with, that one is used, whatever the configurations beside it say: those of CLAP 2023 and
-Pengi contradict each other (microsoft/CLAP issue 38).
+network was trained with, that one is used and not the configurations: those of CLAP 2023 and Pengi
+contradict each other (microsoft/CLAP issue 38).
 """
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
+from torch import nn
 
-from sss_lib.models.frontends.spectrogram import centred_power, decibels, triangular_filterbank
-
-if TYPE_CHECKING:
-    from torch import nn
+from sss_lib.models.frontends.spectrogram import centred_power, decibels, mel_filterbank
 
 SIZE, N_BANDS = 1024, 64
 LOW_HZ, HIGH_HZ = 50, 14000
 
 
 def mel_bank(rate_hz: int, *, htk: bool) -> np.ndarray:
-    """Mel filter bank of LAION-CLAP: torchaudio's where htk, librosa's otherwise.
+    """Mel filter bank of LAION-CLAP: torchaudio's if htk, else librosa's.
 
     Returns
     -------
     np.ndarray [shape=(513, 64), dtype=float32]
     """
-    return triangular_filterbank(
+    return mel_filterbank(
         rate_hz=rate_hz,
         size=SIZE,
         n_bands=N_BANDS,
         low_hz=LOW_HZ,
         high_hz=HIGH_HZ,
-        htk=htk,
-        unit_area=not htk,
+        scale="htk" if htk else "slaney",
+        straight_in="hz",
+        norm="" if htk else "area",
     )
 
 
@@ -63,7 +62,7 @@ def log_mel(bank: np.ndarray, hop: int, *, sixteen_bit: bool = False) -> Callabl
     hop : int
         In samples.
     sixteen_bit : bool
-        Samples are clipped to full scale and cut down to multiples of 1/32767 first, as LAION's code does.
+        Samples are first clipped to full scale and truncated to multiples of 1/32767, as in LAION's code.
 
     Returns
     -------
@@ -79,26 +78,16 @@ def log_mel(bank: np.ndarray, hop: int, *, sixteen_bit: bool = False) -> Callabl
     return front_end
 
 
-def projection(n_in: int) -> "nn.Module":
-    """Projection of CLAP 2022, CLAP 2023 and Pengi to 1024 values, with its published names.
+class Projection(nn.Module):
+    """Projection of CLAP 2022, CLAP 2023 and Pengi: [n, n_in] to [n, 1024]."""
 
-    Returns
-    -------
-    torch.nn.Module
-        [n, n_in] to [n, 1024].
-    """
-    import torch
-    from torch import nn
+    def __init__(self, n_in: int) -> None:
+        super().__init__()
+        self.linear1 = nn.Linear(n_in, 1024, bias=False)
+        self.linear2 = nn.Linear(1024, 1024, bias=False)
+        self.layer_norm = nn.LayerNorm(1024)
 
-    class Projection(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.linear1 = nn.Linear(n_in, 1024, bias=False)
-            self.linear2 = nn.Linear(1024, 1024, bias=False)
-            self.layer_norm = nn.LayerNorm(1024)
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            x = self.linear1(x)
-            return self.layer_norm(x + self.linear2(nn.functional.gelu(x)))
-
-    return Projection()
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Embeddings [n, 1024]."""
+        x = self.linear1(x)
+        return self.layer_norm(x + self.linear2(nn.functional.gelu(x)))

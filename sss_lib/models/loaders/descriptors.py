@@ -1,4 +1,4 @@
-"""Representations without training: what a learned one has to beat."""
+"""Descriptors: representations without training."""
 
 from collections.abc import Callable
 
@@ -27,7 +27,7 @@ def log_mel_statistics(wave: np.ndarray, *, rate_hz: int, n_bands: int) -> np.nd
 
 
 def duration(wave: np.ndarray, *, rate_hz: int) -> np.ndarray:
-    """Logarithms of the length in seconds and of the root mean square level: all this representation hears.
+    """Logarithms of the length in seconds and of the root mean square level: no timbre, no pitch.
 
     The level has a floor of 1e-5 of full scale (-100 dB), so that silence has one.
 

@@ -2,7 +2,7 @@
 
 Essentia has an algorithm for each that does it all. Here only its parts are used, the mel bands of a frame
 and the graph, because it puts random noise into silent frames, other noise each time; on sound the results
-are the same. A last patch that isn't full is filled by repeating its own frames. It counts if the clip has no
+are the same. A last patch that isn't full is filled by repeating its frames. It counts if the clip has no
 other, so that any length of audio gives an embedding, or if it holds at least half a hop that no full patch
 holds.
 """
@@ -20,11 +20,11 @@ HEADROOM = 0.005
 
 
 def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the network: waveform to [n_patches, dim]. It runs on the CPU, whatever the device.
+    """Return the network: waveform to [n_patches, dim]. It runs on the CPU on any device.
 
     Of the options, `front_end` is Essentia's algorithm for the bands of a frame, `frame` and `hop` are in
     samples, `patch` and `patch_hop` in frames; `input` and `output` are nodes of the graph and `channel` the
-    axis that it wants besides; `peak` says whether the wave is scaled to its peak. Shorter clips are padded
+    extra axis that it needs; `peak` says whether the wave is scaled to its peak. Shorter clips are padded
     with zeros to `min_s` seconds. `last_patch` is that of `patches`.
     """
     options = spec.options
@@ -72,8 +72,8 @@ def patches(bands: np.ndarray, size: int, hop: int, *, last: str) -> np.ndarray:
     size, hop : int
         In frames.
     last : str
-        Whether a last patch that isn't full counts beside full ones: "half" if at least half a hop of it is
-        in no full one, "full" never.
+        Whether a last patch that isn't full counts if there are full ones: "half" if at least half a hop of
+        it is in no full one, "full" never.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Freesound's own representation: statistics of the low-level descriptors of the FreesoundExtractor."""
+"""Freesound's representation: statistics of the low-level descriptors of the FreesoundExtractor."""
 
 import tempfile
 from collections.abc import Callable, Sequence

@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 
 from sss_lib.io import audio
-from sss_lib.models import naming as outside
+from sss_lib.models import naming
 from sss_lib.models.frontends import batches
 from sss_lib.models.spec import ModelSpec
 from sss_lib.models.weights.file import content_digest
 
 PROBES_S = 2.0, audio.MAX_DURATION_S
-"""Lengths of noise that tell how far apart the timestamps are: the second if the first has but one."""
+"""Lengths of noise from which the hop is measured: the second if the first has one timestamp only."""
 
 _CODE: dict[str, str | None] = {}
 """Digest of the source that each module runs."""
@@ -34,7 +34,7 @@ _CODE: dict[str, str | None] = {}
 def spec_of(name: str) -> ModelSpec:
     """Row for a model that isn't in the catalogue, as its module describes itself.
 
-    Its artefacts note the contents of the weights and of the module's own file, so that a change is noticed.
+    Its artefacts record digests of the weights and of the module's file, so that a change is noticed.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def spec_of(name: str) -> ModelSpec:
 
 
 def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the module's own function: waveform to [n_frames, dim]."""
+    """Return the module's function: waveform to [n_frames, dim]."""
     module, model = _loaded(*(spec.options[key] for key in ("module", "path", "digests")))
     if hasattr(model, "to"):
         device = batches.chosen(device)
@@ -89,7 +89,7 @@ def _imported(module: str) -> ModuleType:
 
 @functools.lru_cache(maxsize=1)
 def _loaded(module: str, path: str, digests: tuple) -> tuple:
-    """Return the module and its model, loaded once for the contents that the digests tell."""
+    """Return the module and its model, loaded once for each state of its files."""
     imported = _imported(module)
     model = imported.load_model(path) if path else imported.load_model()
     if not isinstance(getattr(model, "sample_rate", None), int):
@@ -113,7 +113,7 @@ def _described(module: str, path: str, digests: tuple) -> ModelSpec:
             hop_s = float(np.median(np.diff(times_s)))
             break
     labels = [module, Path(path).stem] if path else [module]
-    name, display_name = outside.names_of("hear", *labels, path=path)
+    name, display_name = naming.names_of("hear", *labels, path=path)
     return ModelSpec(
         name=name,
         display_name=display_name,

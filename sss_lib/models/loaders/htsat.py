@@ -6,9 +6,11 @@ as their authors have it for clips up to 10 s; only `preprocessing="paper"` turn
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
+from transformers import ClapAudioConfig, ClapAudioModelWithProjection
 
 from sss_lib.io import audio
 from sss_lib.models.frontends.batches import Batched, windowed
@@ -16,13 +18,10 @@ from sss_lib.models.loaders import clap
 from sss_lib.models.spec import ModelSpec
 from sss_lib.models.weights import checkpoint
 
-if TYPE_CHECKING:
-    from torch import nn
-
 ENCODER = "audio_model.audio_encoder."
 BANK = ENCODER + "logmel_extractor.melW"
 UNUSED = ("spectrogram_extractor.", "tscam_conv.", "head.")
-"""Parts of the encoder that the embedding does without: what a window and FFT compute, and classification."""
+"""Parts of the encoder that the embedding doesn't use: spectrogram and classification."""
 FILES: dict[str, dict[str, Any]] = {
     "laion": {
         "nested": "state_dict",
@@ -84,7 +83,7 @@ def load(spec: ModelSpec, device: str) -> Batched:
         bank = clap.mel_bank(spec.rate_hz, htk=bank == "htk")
     front_end = clap.log_mel(bank, HOP[publisher], sixteen_bit=publisher == "laion")
     inputs = windowed(spec, front_end)
-    network = build(
+    network = Network(
         options["size"],
         fusion=options.get("fusion", False),
         microsoft=publisher == "microsoft",
@@ -105,7 +104,6 @@ def to_transformers(state: Mapping) -> dict:
 
     Examples
     --------
-    >>> import torch
     >>> list(to_transformers({"x.attn.qkv.bias": torch.zeros(6), "x.norm1.bias": 0, "x.attn_mask": 0}))
     ['x.attention.self.query.bias', 'x.attention.self.key.bias', 'x.attention.self.value.bias',
      'x.layernorm_before.bias']
@@ -170,8 +168,6 @@ def fuse(mel: np.ndarray, n_frames: int, draws: np.random.Generator) -> np.ndarr
     -------
     np.ndarray [shape=(4, n_frames, n_bands), dtype=float32]
     """
-    import torch
-
     whole = torch.from_numpy(mel.T)[None]
     shrunk = torch.nn.functional.interpolate(whole, n_frames, mode="linear")[0].numpy().T
     thirds = np.array_split(np.arange(len(mel) - n_frames + 1), 3)
@@ -179,10 +175,8 @@ def fuse(mel: np.ndarray, n_frames: int, draws: np.random.Generator) -> np.ndarr
     return np.stack([shrunk, *(mel[start : start + n_frames] for start in starts)])
 
 
-def build(
-    size: str = "tiny", *, fusion: bool = False, microsoft: bool = False, unit: bool = False
-) -> "nn.Module":
-    """HTSAT and a projection, with the names of transformers' `ClapAudioModelWithProjection`.
+class Network(ClapAudioModelWithProjection):
+    """HTSAT and a projection: decibels [n, 1, n_frames, 64] to [n, dim]; [n, 4, n_frames, 64] are fused.
 
     Parameters
     ----------
@@ -194,23 +188,19 @@ def build(
         Whether the projection is Microsoft's, to 1024 values, or LAION's, to 512.
     unit : bool
         Whether embeddings are scaled to unit length.
-
-    Returns
-    -------
-    torch.nn.Module
-        Decibels [n, 1, n_frames, 64] to [n, dim]; [n, 4, n_frames, 64] are fused.
     """
-    import torch
-    from transformers import ClapAudioConfig, ClapAudioModelWithProjection
 
-    class Network(ClapAudioModelWithProjection):
-        def forward(self, mel: torch.Tensor) -> torch.Tensor:
-            is_longer = torch.full((len(mel), 1), mel.shape[1] > 1, device=mel.device)
-            embedded = super().forward(input_features=mel, is_longer=is_longer).audio_embeds
-            return torch.nn.functional.normalize(embedded, dim=-1) if unit else embedded
+    def __init__(
+        self, size: str = "tiny", *, fusion: bool = False, microsoft: bool = False, unit: bool = False
+    ) -> None:
+        config = ClapAudioConfig(enable_fusion=fusion, **SIZES[size])
+        super().__init__(config)
+        self.unit = unit
+        if microsoft:
+            self.audio_projection = clap.Projection(config.hidden_size)
 
-    config = ClapAudioConfig(enable_fusion=fusion, **SIZES[size])
-    network = Network(config)
-    if microsoft:
-        network.audio_projection = clap.projection(config.hidden_size)
-    return network
+    def forward(self, mel: torch.Tensor) -> torch.Tensor:
+        """Embeddings [n, dim]."""
+        is_longer = torch.full((len(mel), 1), mel.shape[1] > 1, device=mel.device)
+        embedded = super().forward(input_features=mel, is_longer=is_longer).audio_embeds
+        return torch.nn.functional.normalize(embedded, dim=-1) if self.unit else embedded

@@ -7,23 +7,23 @@ follows, and a projection into the space of the texts. A frame embedding is that
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
+import transformers
+from torch import nn
+from transformers.models.pe_audio.modeling_pe_audio import PeAudioContrastiveHead, PeAudioEncoder
 
 from sss_lib.models.frontends.batches import Batched
 from sss_lib.models.spec import ModelSpec
 from sss_lib.models.weights import checkpoint
 from sss_lib.models.weights import file as weights
 
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
-
 HOP, DIM = 1920, 1024
 PIECE, MARGIN = 100, 8
 """Frames that the codec's encoder computes at once, and those around them that it sees (12051 samples)."""
-OTHER_BRANCHES = ("text_model.", "text_audio_head.", "text_audio_logit_")
+UNUSED = ("text_model.", "text_audio_head.", "text_audio_logit_")
 """Beginnings of names that belong to the text branch and to the logits."""
 
 
@@ -32,17 +32,14 @@ def load(spec: ModelSpec, device: str) -> Batched:
 
     One clip at a time goes through it; its end is mirrored to fill a whole number of frames.
     """
-    checkpoint.import_torch(spec)
     if spec.weights:
         source = weights.find(spec.name, spec.weights)
         content, make = checkpoint.read(source), partial(build, **spec.options)
     else:
-        import transformers
-
         source = Path(spec.options["folder"])
         config = transformers.AutoConfig.from_pretrained(source, local_files_only=True)
-        content, make = checkpoint.read_folder(source), partial(build_from, config.audio_config, spec.dim)
-    state = checkpoint.select(content, source, dropped=OTHER_BRANCHES)
+        content, make = checkpoint.read_folder(source), partial(Network, config.audio_config, spec.dim)
+    state = checkpoint.select(content, source, dropped=UNUSED)
     network = checkpoint.load_into(make(), state, source)
     return Batched(mirrored, network, device, batch=1)
 
@@ -58,54 +55,45 @@ def mirrored(wave: np.ndarray) -> list[np.ndarray]:
     return [np.pad(wave, (0, -len(wave) % HOP), mode="reflect")]
 
 
-def build(**sizes: int) -> "nn.Module":
-    """Audio encoder and its projection.
+def build(**sizes: int) -> "Network":
+    """Network of the published kind.
 
     Parameters
     ----------
     **sizes : int
         Those of the encoder that differ from transformers' defaults: hidden_size, num_hidden_layers,
         num_attention_heads, intermediate_size.
-
-    Returns
-    -------
-    torch.nn.Module
-        Waveforms [n, n_samples], multiples of 1920, to [n, n_frames, 1024]; its state dict has the published
-        names.
     """
-    from transformers import PeAudioEncoderConfig
-
     codec = {"model_type": "dac", "sampling_rate": 48000}
-    return build_from(PeAudioEncoderConfig(**sizes, dac_config=codec), DIM)
+    return Network(transformers.PeAudioEncoderConfig(**sizes, dac_config=codec), DIM)
 
 
-def build_from(config: Any, dim: int) -> "nn.Module":
-    """Return the network of an encoder's configuration; see `build`."""
-    import torch
-    from torch import nn
-    from transformers.models.pe_audio.modeling_pe_audio import PeAudioContrastiveHead, PeAudioEncoder
+class Network(nn.Module):
+    """Audio encoder and projection: waves [n, n_samples], multiples of 1920, to [n, n_frames, dim].
 
-    class Network(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.audio_encoder = PeAudioEncoder(config)
-            self.audio_head = PeAudioContrastiveHead(config.hidden_size, dim)
-            codec = self.audio_encoder.embedder.dac_encoder
-            codec.forward = partial(in_pieces, codec.forward)
+    Parameters
+    ----------
+    config : transformers.PeAudioEncoderConfig
+    dim : int
+    """
 
-        def forward(self, waves: torch.Tensor) -> torch.Tensor:
-            return self.audio_head(self.audio_encoder(waves[:, None]).last_hidden_state)
+    def __init__(self, config: Any, dim: int) -> None:
+        super().__init__()
+        self.audio_encoder = PeAudioEncoder(config)
+        self.audio_head = PeAudioContrastiveHead(config.hidden_size, dim)
+        codec = self.audio_encoder.embedder.dac_encoder
+        codec.forward = partial(in_pieces, codec.forward)
 
-    return Network()
+    def forward(self, waves: torch.Tensor) -> torch.Tensor:
+        """Frames [n, n_frames, dim]."""
+        return self.audio_head(self.audio_encoder(waves[:, None]).last_hidden_state)
 
 
-def in_pieces(encode: "Callable[[torch.Tensor], torch.Tensor]", waves: "torch.Tensor") -> "torch.Tensor":
+def in_pieces(encode: Callable[[torch.Tensor], torch.Tensor], waves: torch.Tensor) -> torch.Tensor:
     """Codec frames [n, dim, n_frames] of waves [n, 1, n_samples], a few seconds at a time.
 
     They equal those of the whole, since a frame sees no more than the margin; the whole would take 60 MB/s.
     """
-    import torch
-
     n_frames = waves.shape[-1] // HOP
     pieces = []
     for start in range(0, n_frames, PIECE):

@@ -1,17 +1,53 @@
 """Residual networks: what Wav2CLIP and AudioCLIP are made of, with the names of their checkpoints."""
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from torch import nn
+import torch
+from torch import nn
 
 
-def stem(n_in: int) -> "tuple[nn.Conv2d, nn.BatchNorm2d]":
+def stem(n_in: int) -> tuple[nn.Conv2d, nn.BatchNorm2d]:
     """Return the two layers that every residual network begins with: `conv1` and `bn1`."""
-    from torch import nn
-
     return nn.Conv2d(n_in, 64, 7, stride=2, padding=3, bias=False), nn.BatchNorm2d(64)
+
+
+class Block(nn.Module):
+    """Convolutions whose result is added to what they took.
+
+    Parameters
+    ----------
+    n_in : int
+    kernels : tuple of int
+        Size of each convolution. The first one larger than a pixel has the stride and the groups.
+    widths : tuple of int
+        Output channels of each.
+    stride, groups : int
+    """
+
+    def __init__(
+        self, n_in: int, kernels: tuple[int, ...], widths: tuple[int, ...], stride: int, groups: int
+    ) -> None:
+        super().__init__()
+        self.n_convolutions = len(kernels)
+        wide = next(i for i, kernel in enumerate(kernels) if kernel > 1)
+        channels = pairwise((n_in, *widths))
+        for i, ((n_from, n_to), kernel) in enumerate(zip(channels, kernels, strict=True)):
+            special = {"stride": stride, "groups": groups} if i == wide else {}
+            conv = nn.Conv2d(n_from, n_to, kernel, padding=kernel // 2, bias=False, **special)
+            self.add_module(f"conv{i + 1}", conv)
+            self.add_module(f"bn{i + 1}", nn.BatchNorm2d(n_to))
+        self.downsample = None
+        if stride != 1 or n_in != widths[-1]:
+            conv = nn.Conv2d(n_in, widths[-1], 1, stride=stride, bias=False)
+            self.downsample = nn.Sequential(conv, nn.BatchNorm2d(widths[-1]))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Maps [n, widths[-1], height / stride, width / stride]."""
+        y = x
+        for i in range(1, self.n_convolutions + 1):
+            y = getattr(self, f"bn{i}")(getattr(self, f"conv{i}")(y))
+            y = torch.relu(y) if i < self.n_convolutions else y
+        return torch.relu(y + (x if self.downsample is None else self.downsample(x)))
 
 
 def stage(
@@ -22,51 +58,13 @@ def stage(
     *,
     stride: int = 2,
     groups: int = 1,
-) -> "nn.Module":
-    """Residual blocks of convolutions, of which the first block may take every other pixel only.
-
-    Parameters
-    ----------
-    n_blocks, n_in : int
-    kernels : tuple of int
-        Size of each convolution of a block. The first one larger than a pixel has the stride and the groups.
-    widths : tuple of int
-        Output channels of each; the last is that of the stage.
-    stride, groups : int
-
-    Returns
-    -------
-    torch.nn.Sequential
+) -> nn.Sequential:
+    """Residual blocks (see `Block`), of which the first has the stride.
 
     Examples
     --------
     >>> [name for name, _ in stage(1, 64, (3, 3), (64, 64), stride=1)[0].named_children()]
     ['conv1', 'bn1', 'conv2', 'bn2']
     """
-    import torch
-    from torch import nn
-
-    class Block(nn.Module):
-        def __init__(self, n_in: int, stride: int):
-            super().__init__()
-            wide = next(i for i, kernel in enumerate(kernels) if kernel > 1)
-            channels = pairwise((n_in, *widths))
-            for i, ((n_from, n_to), kernel) in enumerate(zip(channels, kernels, strict=True)):
-                special = {"stride": stride, "groups": groups} if i == wide else {}
-                conv = nn.Conv2d(n_from, n_to, kernel, padding=kernel // 2, bias=False, **special)
-                self.add_module(f"conv{i + 1}", conv)
-                self.add_module(f"bn{i + 1}", nn.BatchNorm2d(n_to))
-            self.downsample = None
-            if stride != 1 or n_in != widths[-1]:
-                conv = nn.Conv2d(n_in, widths[-1], 1, stride=stride, bias=False)
-                self.downsample = nn.Sequential(conv, nn.BatchNorm2d(widths[-1]))
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            y = x
-            for i in range(1, len(kernels) + 1):
-                y = getattr(self, f"bn{i}")(getattr(self, f"conv{i}")(y))
-                y = torch.relu(y) if i < len(kernels) else y
-            return torch.relu(y + (x if self.downsample is None else self.downsample(x)))
-
-    blocks = [Block(n_in, stride), *(Block(widths[-1], 1) for _ in range(n_blocks - 1))]
-    return nn.Sequential(*blocks)
+    first = Block(n_in, kernels, widths, stride, groups)
+    return nn.Sequential(first, *(Block(widths[-1], kernels, widths, 1, groups) for _ in range(n_blocks - 1)))

@@ -1,19 +1,19 @@
 """AST, the Audio Spectrogram Transformer (Gong et al., Interspeech 2021), run by the library transformers.
 
-A window of 1,024 log-mel frames (10.255 s, zeros where it lacks some) is 1,212 overlapping patches of 16 x
-16, after a class token and one for distillation. The mean of these two is the embedding.
+A window of 1,024 log-mel frames (10.255 s, zeros where it lacks some) is a grid of 12 x 101 patches of 16 x
+16, one every 10 bands and frames. Before these 1,212 tokens come a class token and one for distillation,
+whose mean is the embedding.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+
+import torch
+from transformers import ASTConfig, ASTModel
 
 from sss_lib.models.frontends import kaldi
 from sss_lib.models.frontends.batches import Batched
 from sss_lib.models.spec import ModelSpec
 from sss_lib.models.weights import checkpoint
-
-if TYPE_CHECKING:
-    from torch import nn
 
 MEAN, SCALE = -4.2677393, 2 * 4.5689974
 """The training data's log-mel mean, and twice its standard deviation."""
@@ -47,8 +47,7 @@ RENAMED = {
 def load(spec: ModelSpec, device: str) -> Batched:
     """Network with the published weights: waveform to [n_windows, 768]."""
     state, path = checkpoint.published(spec)
-    network = build(**spec.options)
-    checkpoint.load_into(network.host, to_transformers(state), path)
+    network = checkpoint.load_into(Network(**spec.options), to_transformers(state), path)
     return Batched(kaldi.windowed(spec, n_frames=N_FRAMES, mean=MEAN, scale=SCALE), network, device)
 
 
@@ -69,28 +68,18 @@ def to_transformers(state: Mapping) -> dict:
     return renamed
 
 
-def build(n_layers: int = 12) -> "nn.Module":
-    """ASTModel of transformers in the published configuration, as the `host` of a network.
+class Network(ASTModel):
+    """ASTModel in the published configuration: log-mel frames [n, 1024, 128] to embeddings [n, 768].
 
     Parameters
     ----------
     n_layers : int
         The published network has 12.
-
-    Returns
-    -------
-    torch.nn.Module
-        [n, 1024, 128] to [n, 768].
     """
-    import torch
-    from transformers import ASTConfig, ASTModel
 
-    class Network(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.host = ASTModel(ASTConfig(**CONFIG, num_hidden_layers=n_layers))
+    def __init__(self, n_layers: int = 12) -> None:
+        super().__init__(ASTConfig(**CONFIG, num_hidden_layers=n_layers))
 
-        def forward(self, frames: torch.Tensor) -> torch.Tensor:
-            return self.host(frames).pooler_output
-
-    return Network()
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        """Embeddings [n, 768]: means of the class and distillation tokens."""
+        return super().forward(frames).pooler_output

@@ -1,1 +1,1 @@
-"""Files of weights: which (`file`), fetched (`fetch`), their formats, read into a network (`checkpoint`)."""
+"""Files of weights: found or downloaded (`file`), their `formats`, and read into networks (`checkpoint`)."""

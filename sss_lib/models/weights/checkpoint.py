@@ -1,12 +1,10 @@
 """Checkpoints of PyTorch networks: read without running what is in them, and matched name by name."""
 
-import importlib
 import pickle
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from sss_lib.models.spec import ModelSpec
@@ -14,21 +12,6 @@ from sss_lib.models.weights import file as weights
 
 if TYPE_CHECKING:
     from torch import nn
-
-
-def import_torch(spec: ModelSpec) -> ModuleType:
-    """Return torch, or say how to install what the model needs."""
-    try:
-        import safetensors.torch
-        import torch
-
-        importlib.import_module(spec.requires)
-    except ImportError as error:
-        raise ImportError(
-            f"{spec.name} needs {error.name}: install it with pip install -e .[torch]"
-        ) from None
-    del safetensors
-    return torch
 
 
 class _Ignored:
@@ -48,7 +31,7 @@ NOTES = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy
 def read(path: str | Path) -> Any:
     """Content of a .safetensors file, or of a PyTorch file that holds nothing but tensors and plain values.
 
-    What it is, nobody has looked at yet: `select` does.
+    The content is unchecked: `select` checks it.
 
     Raises
     ------
@@ -133,7 +116,7 @@ def select(
     dropped: tuple[str, ...] = (),
     renamed: Mapping[str, str] | None = None,
 ) -> dict:
-    """State dict in a checkpoint, without the parts that a network does without.
+    """State dict in a checkpoint, without the parts that a network doesn't use.
 
     Parameters
     ----------
@@ -189,16 +172,28 @@ def published(spec: ModelSpec, **how: Any) -> tuple[dict, Path]:
 
     Raises
     ------
-    ImportError
-        If a library that the model needs is not installed.
     FileNotFoundError
         If the file is missing.
     ValueError
         If it isn't the expected one, or `read` or `select` refuses it.
     """
-    import_torch(spec)
     path = weights.find(spec.name, spec.needed_weights)
     return select(read(path), path, **how), path
+
+
+def load_published(spec: ModelSpec, build: Callable[[], "nn.Module"], **how: Any) -> "nn.Module":
+    """Network with a model's published weights, in evaluation mode.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+    build : callable
+        Gives the network, whose state dict has the published names. It is called once the file is read.
+    **how
+        See `published`, which says what is raised, as does `load_into`.
+    """
+    state, path = published(spec, **how)
+    return load_into(build(), state, path)
 
 
 def load_into(network: "nn.Module", state: Mapping, source: str | Path) -> "nn.Module":
@@ -221,14 +216,14 @@ def load_into(network: "nn.Module", state: Mapping, source: str | Path) -> "nn.M
     ValueError
         If names are missing or extra, or a shape differs; the message names them.
     """
-    own = network.state_dict()
+    expected = network.state_dict()
     wrong = {
-        "is missing": [name for name in own if name not in state],
-        "has besides": [name for name in state if name not in own],
+        "is missing": [name for name in expected if name not in state],
+        "has besides": [name for name in state if name not in expected],
         "has in another shape": [
-            f"{name} {list(state[name].shape)} for {list(own[name].shape)}"
-            for name in own
-            if name in state and state[name].shape != own[name].shape
+            f"{name} {list(state[name].shape)} for {list(expected[name].shape)}"
+            for name in expected
+            if name in state and state[name].shape != expected[name].shape
         ],
     }
     complaints = [

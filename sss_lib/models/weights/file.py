@@ -1,4 +1,4 @@
-"""Files of weights: where they are, and whether they are the right ones.
+"""Files of weights: found, downloaded and checked against their digests.
 
 Small weights come with the repository, in data/models/. The others live in the cache folder, beside
 `weights.lock.json`: the sha256 that each had when it was first used, and its size and times then.
@@ -14,7 +14,9 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+from sss_lib.io import download
 from sss_lib.io.artefact import locked
 from sss_lib.io.download import Remote, digest_of, write_json
 from sss_lib.models.weights.formats import flaw
@@ -39,8 +41,8 @@ class Weights:
     url : str or None
         None if it comes with the repository.
     sha256 : str or None
-        As published; None where nobody publishes it: then that of the first use is held to, if the file can
-        be weights at all (`formats.flaw`).
+        As published; None if none is published: then later uses are compared with the digest of the first
+        use, whose file had the right format (`formats.flaw`).
     n_bytes : int or None
     non_commercial : bool
         The licence forbids commercial use. One with NC in its name always does.
@@ -73,6 +75,20 @@ class Weights:
             raise ValueError(f"{self.file} has neither url nor sha256: one in the repository needs a sha256")
         if re.search(r"\bNC\b", self.licence):
             object.__setattr__(self, "non_commercial", True)
+
+    @classmethod
+    def of_hugging_face(cls, repository: str, file: str, licence: str, *, saved_as: str = "") -> "Weights":
+        """Weights in a repository of huggingface.co that publishes no digest.
+
+        Parameters
+        ----------
+        repository, file : str
+        licence : str
+        saved_as : str
+            Its name here; by default that of the file.
+        """
+        page = f"huggingface.co/{repository}"
+        return cls(saved_as or file, licence, page, url=f"https://{page}/resolve/main/{file}")
 
 
 def cache_dir() -> Path:
@@ -124,19 +140,53 @@ def find(name: str, weights: Weights) -> Path:
         If its size or sha256 isn't the published one or, where none is published, that of its first use; or
         if it can't be weights at all.
     """
-    path, own = path_of(weights), weights.url is None
-    get = "check out the repository again" if own else f'run `make models MODELS="{name}"`'
+    path, is_committed = path_of(weights), weights.url is None
+    get = "check out the repository again" if is_committed else f'run `make models MODELS="{name}"`'
     if not path.is_file():
-        by_hand = "" if own else f", or download {weights.url} and put it there"
+        by_hand = "" if is_committed else f", or download {weights.url} and put it there"
         raise FileNotFoundError(f"{path}, the weights of {name}, is missing: {get}{by_hand}")
     state = state_of(path)
-    entry = {} if own else _entries().get(weights.file, {})
+    entry = {} if is_committed else _entries().get(weights.file, {})
     unchanged = state.items() <= entry.items()
     sha256 = entry["sha256"] if unchanged else digest_of(path)
     if wrong := remote_of(name, weights).difference(state["n_bytes"], sha256) or implausible(weights, path):
         raise ValueError(f"{path}, the weights of {name}, {wrong}: delete it and {get}")
-    if not (own or unchanged):
+    if not (is_committed or unchanged):
         record(weights, state, sha256)
+    return path
+
+
+def fetch(name: str, weights: Weights, **options: Any) -> Path:
+    """Path of a model's weights, downloaded if they are missing, and the right ones.
+
+    Parameters
+    ----------
+    name : str
+        The model, for messages.
+    weights : Weights
+    **options
+        See `sss_lib.io.download.fetch`: progress, retries, ...
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    FetchError
+        If the file can't be downloaded; the message says where to put it by hand.
+    ValueError
+        If what came isn't what was expected (see `find`; it is deleted), or the URL isn't https.
+    """
+    path = path_of(weights)
+    if weights.url is None or path.is_file():
+        return find(name, weights)
+    if weights.non_commercial:
+        print(f"{weights.file}: not for commercial use ({weights.licence}; {weights.source})", flush=True)
+    sha256 = download.fetch(remote_of(name, weights), **options)
+    if sha256 is None:  # another process was faster
+        return find(name, weights)
+    record(weights, state_of(path), sha256)
     return path
 
 
@@ -178,7 +228,7 @@ def _entries() -> dict[str, dict]:
     except FileNotFoundError:
         return {}
     except ValueError as error:
-        raise ValueError(f"{path} is damaged ({error}): delete it to record digests anew") from None
+        raise ValueError(f"{path} is damaged ({error}): delete it to record the digests again") from None
 
 
 def record(weights: Weights, state: dict[str, int], sha256: str) -> None:
@@ -193,13 +243,13 @@ def record(weights: Weights, state: dict[str, int], sha256: str) -> None:
 
 
 def state_of(path: Path) -> dict[str, int]:
-    """Size and times of a file. ctime also tells one that was put there with an old mtime, as archives do."""
+    """Size and times of a file. ctime also shows a new file with an old mtime, as archives unpack them."""
     stat = path.stat()
     return {"n_bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns, "ctime_ns": stat.st_ctime_ns}
 
 
 def content_digest(path: str | Path) -> str:
-    """Digest of a user's own file, or of all files of a folder and their names.
+    """Digest of a user's file, or of all files of a folder and their names.
 
     Hashed again only where size or times have changed since this process last did it.
 

@@ -1,4 +1,4 @@
-"""Whether a file of weights can be one, from the outside: before anything is known of its content."""
+"""Formats of files of weights: is a file whole, and of the format that its suffix names?"""
 
 import json
 import os
@@ -12,7 +12,7 @@ TEXTS = {
     b"{": "a message in JSON",
     b"version https://git-lfs": "a pointer of git-lfs",
 }
-"""What comes in place of weights from servers, by how it begins."""
+"""Other files that servers send in place of weights, by their beginnings."""
 
 
 def flaw(path: Path, name: str) -> str:
@@ -22,7 +22,7 @@ def flaw(path: Path, name: str) -> str:
     ----------
     path : Path
     name : str
-        What it is called when it is whole: the suffix tells the format.
+        Its final name, whose suffix gives the format.
 
     Examples
     --------
@@ -95,4 +95,4 @@ FORMATS: dict[str, tuple[str, Callable[[BinaryIO, int], bool]]] = {
     **dict.fromkeys((".pt", ".pth", ".ckpt", ".bin"), ("PyTorch file", _is_pytorch)),
     ".safetensors": ("safetensors file", _is_safetensors),
 }
-"""By suffix, what a file is and what tells that it is a whole one."""
+"""By suffix, the name of a format and the check that a file is a whole one."""

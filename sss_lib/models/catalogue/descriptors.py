@@ -1,4 +1,4 @@
-"""What any representation must beat."""
+"""Descriptors: representations without training."""
 
 from sss_lib.models.spec import ModelSpec
 
@@ -28,6 +28,6 @@ ROWS = (
         colour="#999999",
         verified="by hand",
         citation="this project: logarithm of the length and of the level, the floor",
-        floor=True,
+        is_baseline=True,
     ),
 )

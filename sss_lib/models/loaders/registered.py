@@ -1,6 +1,5 @@
-"""Encoders of the user's own, added by `models.register`."""
+"""Encoders that a user adds by `models.register`."""
 
-import difflib
 import hashlib
 import inspect
 import itertools
@@ -10,6 +9,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from sss_lib.io import audio
+from sss_lib.io.names import require_known
 from sss_lib.models.spec import ModelSpec
 
 
@@ -42,9 +42,9 @@ class Windowed:
         return [np.concatenate(list(itertools.islice(embedded, len(of_wave)))) for of_wave in of_waves]
 
 
-def text_tower(spec: ModelSpec) -> Callable | None:
-    """Return the network's own `embed_text`, if it has one."""
-    return getattr(spec.network, "embed_text", None)
+def text_tower(spec: ModelSpec) -> Callable:
+    """Return the network's method `embed_text`."""
+    return spec.network.embed_text
 
 
 def row(name: str, network: Callable, about: dict) -> ModelSpec:
@@ -55,14 +55,18 @@ def row(name: str, network: Callable, about: dict) -> ModelSpec:
     ValueError
         If `about` has what is no field of `ModelSpec`; the message has the nearest one.
     """
-    known = [one.name for one in fields(ModelSpec) if one.name not in ("name", "loader", "network")]
-    for key in about.keys() - set(known):
-        near = difflib.get_close_matches(key, known, 1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ValueError(f"{key!r} of {name!r} is no field of a model: {hint}They are {', '.join(known)}")
+    derived = ("name", "loader", "network", "has_text")
+    known = [one.name for one in fields(ModelSpec) if one.name not in derived]
+    for key in about:
+        require_known(key, known, f"the fields of model {name!r}")
     defaults = {"display_name": name, "hop_s": None, "colour": "#000000", "citation": "your own"}
-    options = {"code": code_digest(network), **about.pop("options", {})}
-    return ModelSpec(name=name, loader="own", network=network, options=options, **{**defaults, **about})
+    derived_fields = {
+        "loader": "registered",
+        "network": network,
+        "has_text": hasattr(network, "embed_text"),
+        "options": {"code": code_digest(network), **about.pop("options", {})},
+    }
+    return ModelSpec(name=name, **defaults | about | derived_fields)
 
 
 def code_digest(network: Callable) -> str:

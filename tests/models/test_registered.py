@@ -1,4 +1,4 @@
-"""Encoders of the user's own are extracted by name like the others."""
+"""Encoders that a user registers are extracted by name like the others."""
 
 import numpy as np
 import pytest
@@ -22,9 +22,9 @@ def test_a_model_of_the_library_is_not_replaced():
 @pytest.mark.parametrize(
     ("about", "message"),
     [
-        ({"modalty": "A"}, "'modalty' of 'x' is no field of a model: did you mean 'modality'"),
+        ({"modalty": "A"}, "'modalty' is not among the fields of model 'x': did you mean 'modality'"),
         ({"windows": 1.0}, "did you mean 'window_s'"),
-        ({"loader": "own"}, "'loader' of 'x' is no field of a model"),
+        ({"loader": "htsat"}, "'loader' is not among the fields of model 'x'"),
     ],
 )
 def test_a_field_that_models_have_not_is_refused_with_the_nearest(about, message):

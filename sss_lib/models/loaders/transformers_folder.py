@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sss_lib.io import audio
-from sss_lib.models import naming as outside
+from sss_lib.models import naming
 from sss_lib.models.frontends import batches
 from sss_lib.models.loaders import pe_audio
 from sss_lib.models.spec import ModelSpec
@@ -63,7 +63,7 @@ def _encode_clap(model: Any, features: Callable, wave: np.ndarray) -> "torch.Ten
     inputs = features(wave)
     # No window is longer than itself: where none is, the extractor would call one so at random.
     embedded = model(inputs["input_features"], is_longer=inputs["is_longer"] & False).audio_embeds
-    return embedded / embedded.norm(dim=-1, keepdim=True)  # as the library's own get_audio_features
+    return embedded / embedded.norm(dim=-1, keepdim=True)  # as in the library's get_audio_features
 
 
 def _describe_whisper(config: Any, extractor: Any) -> dict:
@@ -88,7 +88,7 @@ KINDS: dict[str, tuple[str, Callable[[Any, Any], dict[str, Any]], Any]] = {
     "audio-spectrogram-transformer": ("ASTModel", _describe_ast, _encode_ast),
     "clap": ("ClapAudioModelWithProjection", _describe_clap, _encode_clap),
     "hubert": ("HubertModel", *_SPEECH),
-    "pe_audio": ("", _describe_pe, None),  # its own loader reads it
+    "pe_audio": ("", _describe_pe, None),  # the loader pe_audio reads it
     "wav2vec2": ("Wav2Vec2Model", *_SPEECH),
     "wavlm": ("WavLMModel", *_SPEECH),
     "whisper": ("WhisperModel", _describe_whisper, _encode_whisper),
@@ -106,9 +106,9 @@ HEADS = {
     **dict.fromkeys(("hubert", "wav2vec2", "wavlm"), _SPEECH_HEADS),
     "whisper": ("proj_out.",),
 }
-"""By the model_type: beginnings of names that the encoder does without, in the published files."""
+"""By the model_type: beginnings of names in the published files that the encoder doesn't use."""
 _NOT_TEXT = ("audio_model.", "audio_projection.", "logit_scale_")
-"""Beginnings of the names that a CLAP's text encoder does without."""
+"""Beginnings of the names that a CLAP's text encoder doesn't use."""
 
 
 def spec_of(path: str | Path) -> ModelSpec:
@@ -136,17 +136,20 @@ def spec_of(path: str | Path) -> ModelSpec:
             f"{folder} holds a model of type {config.model_type!r}: known are {', '.join(KINDS)}; for "
             "another, write a module with HEAR's interface"
         )
+    has_tokenizer = any((folder / name).is_file() for name in ("tokenizer.json", "vocab.json"))
     files = sorted([*folder.glob("*.json"), *checkpoint.weight_files(folder)])
     _, fields, _ = KINDS[config.model_type]
-    name, display_name = outside.names_of("folder", folder.name, path=str(folder))
+    name, display_name = naming.names_of("folder", folder.name, path=str(folder))
     return ModelSpec(
         name=name,
         display_name=display_name,
-        loader="pe_audio" if config.model_type == "pe_audio" else "transformers_audio",
+        loader="pe_audio" if config.model_type == "pe_audio" else "transformers_folder",
         rate_hz=extractor.sampling_rate,
         colour="#888888",
         citation=f"a folder with a model of type {config.model_type}",
         requires="transformers",
+        extra="torch",
+        has_text=config.model_type == "clap" and has_tokenizer,
         options={
             "folder": str(folder),
             "model_type": config.model_type,
@@ -164,7 +167,7 @@ def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
     config, extractor = _configuration(folder)
     kind, describe, encode = KINDS[spec.options["model_type"]]
     described = describe(config, extractor)
-    own_way = described.get("short")  # of the feature extractor with short clips
+    extractors_way = described.get("short")  # of the feature extractor with short clips
     hop = round(described["hop_s"] * spec.rate_hz)
     device = batches.chosen(device)
     model = _read(folder, kind, HEADS[spec.options["model_type"]]).to(device)
@@ -175,7 +178,7 @@ def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
     def embed(wave: np.ndarray) -> np.ndarray:
         frames = []
         with torch.inference_mode():
-            for piece in _pieces(spec, wave, own_way):
+            for piece in _pieces(spec, wave, extractors_way):
                 n_frames = -(-len(piece) // hop)  # the rest is the extractor's padding
                 frames.append(encode(model, features, piece)[:n_frames])
         return torch.cat(frames).float().cpu().numpy()
@@ -183,13 +186,9 @@ def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
     return embed
 
 
-def text_tower(spec: ModelSpec) -> Callable[[str], np.ndarray] | None:
-    """What embeds words by a CLAP's text encoder, to [dim]; None without one, or without its tokenizer."""
-    folder = Path(spec.options["folder"])
-    has_tokenizer = any((folder / name).is_file() for name in ("tokenizer.json", "vocab.json"))
-    if spec.options["model_type"] != "clap" or not has_tokenizer:
-        return None
-    return functools.partial(_embed_text, folder)
+def text_tower(spec: ModelSpec) -> Callable[[str], np.ndarray]:
+    """Text encoder of a CLAP: words to [dim]."""
+    return functools.partial(_embed_text, Path(spec.options["folder"]))
 
 
 def _embed_text(folder: Path, words: str) -> np.ndarray:
@@ -264,9 +263,9 @@ def _read(folder: Path, kind: str, heads: tuple[str, ...]) -> Any:
     return model.eval()
 
 
-def _pieces(spec: ModelSpec, wave: np.ndarray, own_way: str | None) -> list[np.ndarray]:
+def _pieces(spec: ModelSpec, wave: np.ndarray, extractors_way: str | None) -> list[np.ndarray]:
     """Windows of a wave; one shorter than the window stays so where the feature extractor is to fill it."""
     size = spec.window_size if spec.window_s else len(wave)
-    if len(wave) <= size and spec.short == own_way:
+    if len(wave) <= size and spec.short == extractors_way:
         return [wave]
     return list(audio.windows(wave, size, long=spec.long, short=spec.short))
