@@ -103,9 +103,11 @@ class _Tied:
             starts = np.hstack([np.ones((len(rows), 1), bool), differs])
             full = np.flatnonzero(ranked[:, -1] >= 0)  # others leave out no clip
             _, which, clip = similarities.compare(rows, full, (key[full, -1], rest[full, -1]))
+            order = np.argsort(which, kind="stable")
+            parts = np.split(clip[order], np.searchsorted(which[order], np.arange(1, len(full))))
             outside = [np.empty(0, int)] * len(rows)
-            for i, row in enumerate(full):
-                outside[row] = np.setdiff1d(clip[which == i], ranked[row])
+            for row, equal in zip(full, parts, strict=False):
+                outside[row] = np.setdiff1d(equal, ranked[row])
             return starts, np.array([len(one) > 0 for one in outside]), outside
 
         parts = in_threads(of_block, blocks(np.arange(len(neighbours))))

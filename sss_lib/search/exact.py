@@ -40,6 +40,8 @@ def rank_outside(
     array([[2, 1, 0],
            [1, 0, 2]], dtype=int32)
     """
+    if top_n < 1:
+        raise ValueError(f"top_n={top_n} is below 1: ask for at least one result")
     similarities = Similarities(x, search).with_queries(queries)
     return ranking_of(similarities, np.arange(len(queries)), min(top_n, len(x)), at_a_time)
 

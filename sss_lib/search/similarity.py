@@ -42,6 +42,9 @@ With it, products of float32 neither overflow nor underflow: their units are at 
 SQUARES = 60
 """Exponent that squared lengths are raised by in float32, so that those of faint vectors don't underflow."""
 
+TINY = float(np.finfo(np.float32).tiny)
+"""What a bound in float32 can lose where it is below the normal numbers, as for a silent query."""
+
 Keys = tuple[np.ndarray, np.ndarray]
 """Exact similarities, larger is better: their nearest float64, and what that lacks."""
 
@@ -83,7 +86,7 @@ class Similarities:
             raise ValueError(f"{len(groups)} groups don't match {len(x)} clips: give each clip its group")
         self.search, (self.n_clips, self.dim) = search, x.shape
         self.own = None if groups is None else _Members(np.unique(groups, return_inverse=True)[1])
-        self.outside: np.ndarray | None = None  # queries that are none of the corpus
+        self.outside: np.ndarray | None = None  # queries that are none of it, as `_queries` gives them
         # All coordinates are divided by a power of two, after the centre is taken off.
         self.centre, self.exponent = np.zeros(1), 0
         if search != "mcss":
@@ -97,7 +100,7 @@ class Similarities:
         done = 0
         for part in _parts(x):
             rows = slice(done, done := done + len(part))
-            grid = self._on_grid(part, faintest=FAINTEST)
+            grid = self._on_grid(part, self.exponent, faintest=FAINTEST)
             self.corpus[rows, : self.dim] = grid
             self.exponents[rows], self.query_squares[rows] = self._as_queries(grid)
         self.squares = np.ldexp(self.query_squares, 2 * self.exponents)
@@ -140,14 +143,21 @@ class Similarities:
                 "process them with what was fitted on the clips"
             )
         asked = copy.copy(self)
-        asked.outside = self._on_grid(outside, faintest=FAINTEST if self.search == "nns" else None)
-        asked.exponents, asked.query_squares = self._as_queries(asked.outside)
+        # A query of mips has a unit of its own, however faint; one of nns is compared in that of the corpus.
+        over = self.exponent if self.search == "nns" else 0
+        with np.errstate(over="ignore", invalid="ignore"):
+            grid = self._on_grid(outside, over, faintest=FAINTEST if self.search == "nns" else None)
+        if not np.isfinite(grid).all():
+            raise ValueError(f"a query is more than 2**1000 times as far away as clips are, {2.0**over:.3g}")
+        asked.exponents, asked.query_squares = self._as_queries(grid)
+        asked.outside = shifted(grid, -asked.exponents[:, None])
+        asked.exponents = asked.exponents + over - self.exponent
         return asked
 
-    def _on_grid(self, x: np.ndarray, *, faintest: int | None) -> np.ndarray:
-        """Vectors as whole multiples of a unit each, over 2**exponent: float64 [n, dim]."""
+    def _on_grid(self, x: np.ndarray, over: int, *, faintest: int | None) -> np.ndarray:
+        """Vectors as whole multiples of a unit each, over 2**over: float64 [n, dim]."""
         bits = n_bits(self.dim)
-        x = shifted(np.asarray(x, np.float64) - self.centre, -self.exponent)
+        x = shifted(np.asarray(x, np.float64) - self.centre, -over)
         exponent = _exponent(np.abs(x).max(axis=1, initial=0))
         if faintest is not None and self.search != "mcss":
             exponent = np.maximum(exponent, -faintest)
@@ -171,8 +181,10 @@ class Similarities:
     def _queries(self, rows: np.ndarray) -> np.ndarray:
         """Queries, each over a power of two of its own, and zeros where the corpus has more: float64."""
         queries = np.zeros((len(rows), self.corpus.shape[1]))
-        source = self.corpus[rows, : self.dim] if self.outside is None else self.outside[rows]
-        queries[:, : self.dim] = shifted(source, -self.exponents[rows, None])
+        if self.outside is not None:
+            queries[:, : self.dim] = self.outside[rows]
+        else:
+            queries[:, : self.dim] = shifted(self.corpus[rows, : self.dim], -self.exponents[rows, None])
         return queries
 
     def bands(
@@ -236,7 +248,7 @@ class Similarities:
         error = self._beta(rows)[:, None] * reach
         if self.search == "nns":
             error = error + self.gamma * shifted(square, -1 - self.exponents[rows, None])
-        return 2.02 * error
+        return 2.02 * error + 2 * TINY
 
     def keys(self, rows: np.ndarray, columns: np.ndarray) -> Keys:
         """Exact similarity of each query to some clips of its own, also to itself: two float64 [n_rows, n].
@@ -287,7 +299,8 @@ class Similarities:
         key, rest = np.empty((len(rows), len(columns))), np.empty((len(rows), len(columns)))
         for start in range(0, len(columns), 4096):
             band = slice(start, start + 4096)
-            vectors = self.corpus[columns[band]].astype(np.float64, copy=False)
+            vectors = self.corpus[band] if among is None else self.corpus[columns[band]]
+            vectors = vectors.astype(np.float64, copy=False)
             key[:, band], rest[:, band] = self._to_keys(
                 queries @ vectors.T, columns[None, band], self.exponents[rows, None]
             )
@@ -317,25 +330,30 @@ class Similarities:
         n_above = np.zeros(len(at), int)
         equal = [(np.empty(0, int), np.empty(0, int))]
         unclear: list[tuple[np.ndarray, np.ndarray]] = []
-        least, surely = _down(keys[0]), _up(_up(keys[0]) + self.slack(rows)[at, 0])
+        least, surely = _down(keys[0] - TINY), _up(_up(keys[0]) + self.slack(rows)[at, 0])
         for columns, upper in self.bands(rows, width=width):
-            for number, row in enumerate(at):
+            for k, row in enumerate(at):
                 # Bounds below `least` are behind, those beyond `surely` before: few are between.
-                n_before = np.count_nonzero(upper[row] > surely[number])
-                n_above[number] += n_before
-                if np.count_nonzero(upper[row] >= least[number]) > n_before:
-                    place = np.flatnonzero((upper[row] >= least[number]) & (upper[row] <= surely[number]))
-                    unclear.append((np.full(len(place), number), columns[place]))
+                n_before = np.count_nonzero(upper[row] > surely[k])
+                n_above[k] += n_before
+                if np.count_nonzero(upper[row] >= least[k]) > n_before:
+                    place = np.flatnonzero((upper[row] >= least[k]) & (upper[row] <= surely[k]))
+                    unclear.append((np.full(len(place), k), columns[place]))
             if unclear:
-                numbers, clips = map(np.concatenate, zip(*unclear, strict=True))
+                number, clip = map(np.concatenate, zip(*unclear, strict=True))
                 unclear.clear()
-                for start in range(0, len(numbers), 2**15):
-                    k, other = numbers[start : start + 2**15], clips[start : start + 2**15]
-                    key, rest = (part[:, 0] for part in self.keys(rows[at[k]], other[:, None]))
-                    above = (key > keys[0][k]) | ((key == keys[0][k]) & (rest > keys[1][k]))
-                    n_above += np.bincount(k[above], minlength=len(at))
-                    same = (key == keys[0][k]) & (rest == keys[1][k])
-                    equal.append((k[same], other[same]))
+                # Several keys of a query meet the same clips: each pair is multiplied once.
+                pair, place = np.unique(at[number] * self.n_clips + clip, return_inverse=True)
+                key, rest = np.empty(len(pair)), np.empty(len(pair))
+                for start in range(0, len(pair), 2**15):
+                    part = slice(start, start + 2**15)
+                    row, other = np.divmod(pair[part], self.n_clips)
+                    key[part], rest[part] = (one[:, 0] for one in self.keys(rows[row], other[:, None]))
+                key, rest, own, own_rest = key[place], rest[place], keys[0][number], keys[1][number]
+                above = (key > own) | ((key == own) & (rest > own_rest))
+                n_above += np.bincount(number[above], minlength=len(at))
+                same = (key == own) & (rest == own_rest)
+                equal.append((number[same], clip[same]))
         which, clips = map(np.concatenate, zip(*equal, strict=True))
         return n_above, which, clips
 
@@ -420,8 +438,9 @@ def _down(x: np.ndarray) -> np.ndarray:
 
 def shifted(x: np.ndarray, exponent: np.ndarray | int) -> np.ndarray:
     """Numbers times powers of two, exactly: what np.ldexp gives number by number, but vectorised."""
-    half = np.asarray(exponent) // 2  # both factors are in range, where their product may not be
-    return x * np.ldexp(1.0, half) * np.ldexp(1.0, exponent - half)
+    if np.abs(exponent).max(initial=0) > 1022:  # their factors are beyond float64, where results may not be
+        return np.ldexp(x, exponent)
+    return x * np.ldexp(1.0, exponent)
 
 
 def scaled(scores: np.ndarray, exponent: np.ndarray | int) -> np.ndarray:

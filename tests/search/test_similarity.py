@@ -16,7 +16,7 @@ from sss_lib.search.exact import SPARE, rank_outside
 from sss_lib.search.rank import rank
 from sss_lib.search.similarity import SEARCHES, Similarities, n_bits
 
-KINDS = ("random", "clustered", "copies", "tiny", "huge", "mixed", "whole", "far", "last bits")
+KINDS = ("random", "clustered", "copies", "tiny", "huge", "mixed", "whole", "far", "last bits", "silent")
 
 
 def embeddings(kind, n, dim, seed=0):
@@ -33,6 +33,8 @@ def embeddings(kind, n, dim, seed=0):
         return rng.integers(-2, 3, (n, dim)).astype(float)
     if kind == "far":
         return x + 1e5 * rng.normal(size=dim)
+    if kind == "silent":  # a few loud clips among silent and all but silent ones
+        x *= rng.choice([0, 2.0**-40, 1, 10], size=(n, 1), p=[0.5, 0.1, 0.3, 0.1])
     if kind == "last bits":
         return 1 + rng.integers(-1, 2, (n, dim)) * 2.0**-23
     return x * {"tiny": 2.0**-60, "huge": 2.0**55}.get(kind, 1)
@@ -150,6 +152,39 @@ def test_a_faint_query_loses_no_bits():
     plain, faint = (rank_outside(x, queries * by, "mips") for by in (1, 2.0**-90))
     np.testing.assert_array_equal(faint.neighbours, plain.neighbours)
     np.testing.assert_array_equal(faint.scores, plain.scores * np.float32(2.0**-90))
+
+
+@pytest.mark.parametrize("how", SEARCHES)
+def test_a_silent_query_finds_all_clips_alike(how):
+    x = embeddings("random", 100, 100)
+    x[60:65] *= 10
+    x /= 1 if how == "mips" else np.linalg.norm(x, axis=1, keepdims=True)
+    found = rank_outside(x, np.zeros((1, 100)), how, 3)
+    if how != "nns":
+        np.testing.assert_array_equal((found.neighbours, found.scores), ([[0, 1, 2]], [[0, 0, 0]]))
+    x[0] = 0
+    labels = scipy.sparse.csr_array(np.isin(np.arange(100), [0, 5])[:, None])
+    wide, narrow = (metrics.per_query(x, labels, search=how, cutoffs=(n,))[0].first_rank[0] for n in (99, 1))
+    assert wide == narrow
+    assert how == "nns" or wide == 5
+
+
+def test_scores_beside_no_clip_are_nan():
+    found = rank(np.eye(3), "nns", 2, groups=np.array([0, 0, 1]))
+    np.testing.assert_array_equal(found.neighbours, [[2, -1], [2, -1], [0, 1]])
+    np.testing.assert_array_equal(np.isnan(found.scores), found.neighbours < 0)
+
+
+@pytest.mark.parametrize("exponents", [(1000, -100), (1000, -1000), (-1000, 1000)])
+def test_queries_far_from_the_scale_of_the_clips_keep_their_bits(exponents):
+    x, query = np.array([[1.0, 0], [0.5, 1], [2, 1]]), np.array([[1.0, 0]])
+    clips, asked = np.ldexp(x, exponents[0]), np.ldexp(query, exponents[1])
+    if sum(exponents):
+        with pytest.raises(ValueError, match="beyond float32"):
+            rank_outside(clips, asked, "mips", 3)
+    else:
+        found = rank_outside(clips, asked, "mips", 3)
+        np.testing.assert_array_equal((found.neighbours[0], found.scores[0]), ([2, 0, 1], [2, 1, 0.5]))
 
 
 def test_one_loud_clip_takes_no_bits_from_faint_ones():
