@@ -78,9 +78,15 @@ def test_noise_has_the_embedding_that_the_authors_network_gave(extractor, n_samp
 
 @pytest.mark.parametrize("fname", CLIPS)
 def test_clips_have_the_embedding_that_the_authors_network_gave(extractor, mini, fname):
-    """Of five seconds at most."""
+    """Of five seconds at most, as far as the last bit of the samples leaves it alone.
+
+    The front end adds 1 to samples far below 1: in quiet parts its decibels are those of rounding errors,
+    which depend on the processor. Changed last bits move these embeddings as much (cosine 0.96) as another
+    processor does; noise, above, is held to 2e-4.
+    """
     (path,) = mini.clips.loc[mini.clips["fname"] == fname, "path"]
     wave = audio.decode(path, 44100)[: 5 * 44100]
-    frames = extractor(wave)
-    assert frames.shape == (1, 1024)
-    np.testing.assert_allclose(frames[0], recording(extractor, fname), rtol=0, atol=2e-4)
+    (found,) = extractor(wave)
+    up = np.random.default_rng(0).choice(np.float32([-np.inf, np.inf]), len(wave))
+    (moved,) = extractor(np.nextafter(wave, up))
+    assert found @ recording(extractor, fname) >= 1 - 1e-4 - 3 * (1 - found @ moved)
