@@ -410,6 +410,7 @@ def test_what_a_run_was_is_of_the_clips_that_every_model_has(tmp_path, mini):
         for lost in (failed.iloc[:0], failed)
     )
     committed = json.loads((FIGURES / "run.json").read_text())
+    assert set(committed["made_with"]) == set(paper.made_with())
     changed = {"hours": 2.31, "bounds": {"chance": 0.125}, "made_with": paper.made_with()}
     assert of_all == committed | changed
     counts = ("n_clips", "n_uploaders", "n_classes", "n_unqueryable", "n_families")
