@@ -12,8 +12,9 @@ import pytest
 import soundfile
 
 from sss_lib import dataset
+from sss_lib.__main__ import main
 from sss_lib.dataset import verification
-from sss_lib.dataset.verification import main, report_on, verify
+from sss_lib.dataset.verification import report_on, verify
 
 
 def write(collection, fname, wave, rate_hz=44100, **options):
@@ -122,7 +123,7 @@ def findings(collection):
 
 
 def test_a_good_folder_is_whole(collection, capsys):
-    assert main([str(collection)]) == 0
+    assert main(["verify", str(collection)]) == 0
     out = capsys.readouterr().out
     assert out.splitlines()[0] == "tiny: 5 clips"
     assert "ok    decoding    all 5 clips, from the first sample to the last" in out
@@ -132,7 +133,7 @@ def test_a_good_folder_is_whole(collection, capsys):
     assert out.endswith("Result: whole\n")
     for file in ("ground_truth.csv", "classes.csv"):
         (collection / file).unlink()
-    assert main([str(collection)]) == 0
+    assert main(["verify", str(collection)]) == 0
     assert "note  labels      none: the clips can be searched and heard" in capsys.readouterr().out
 
 
@@ -181,7 +182,7 @@ def test_clips_that_cannot_be_decoded_are_wrong_and_five_are_named(collection, c
     write(collection, "z", np.zeros(10))
     for path in (collection / "audio").iterdir():
         path.write_bytes(path.read_bytes()[:-1])
-    assert main([str(collection)]) == 1
+    assert main(["verify", str(collection)]) == 1
     out = capsys.readouterr().out
     assert "WRONG decoding    6 of 6 clips have no usable audio:" in out
     assert out.count("is cut short: its end is missing. Copy it again.") == 5
@@ -195,7 +196,7 @@ def test_every_misfit_and_every_broken_clip_is_in_one_report(collection, capsys)
     write(collection, "new", np.full(10, 0.5))
     table = collection / "ground_truth.csv"
     table.write_text(table.read_text("utf-8").replace("Rain,ann", "Rian,ann"), "utf-8")
-    assert main([str(collection)]) == 1
+    assert main(["verify", str(collection)]) == 1
     out = capsys.readouterr().out
     for says in (
         "1 clips have no file in",
@@ -208,15 +209,15 @@ def test_every_misfit_and_every_broken_clip_is_in_one_report(collection, capsys)
 
 
 def test_what_is_no_dataset_has_its_own_exit_code(tmp_path, collection, monkeypatch, capsys):
-    assert main([str(tmp_path / "nowhere")]) == 2
+    assert main(["verify", str(tmp_path / "nowhere")]) == 2
     assert "neither a known dataset" in capsys.readouterr().err
     (tmp_path / "empty").mkdir()
-    assert main([str(tmp_path / "empty")]) == 1
+    assert main(["verify", str(tmp_path / "empty")]) == 1
     assert "holds no audio file" in capsys.readouterr().out
 
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied", str(collection))
 
     monkeypatch.setattr(verification.sources, "inspect", refuse)
-    assert main([str(collection)]) == 2
+    assert main(["verify", str(collection)]) == 2
     assert capsys.readouterr().err.startswith("error: [Errno 13] Permission denied")

@@ -211,7 +211,7 @@ def test_queries_come_back_from_their_table(run):
             metrics.summarise(*q, labels, families, protocol=protocol) for q in (queries, back)
         )
         pd.testing.assert_frame_equal(found, expected)
-    with pytest.raises(ValueError, match="no queries by relevance 'leaf': there are those by 'class'"):
+    with pytest.raises(ValueError, match="no queries by relevance 'leaf': the table has 'class'"):
         metrics.read_queries(table, fnames, labels, relevance="leaf")
     assert metrics.read_queries(table, fnames[:10], labels)[1].query.max() < 10
     there = table["label"].max()
