@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from sss_lib.search.ranking import Ranking, blocks, in_threads
-from sss_lib.search.similarity import BLOCKS, Keys, Similarities
+from sss_lib.search.similarity import BLOCKS, Keys, Similarities, round_down
 
 
 def rank_outside(
@@ -113,15 +113,47 @@ def best(
         columns[row], key[row], rest[row] = columns[row, order], key[row, order], rest[row, order]
     columns, key, rest = columns[:, :n], key[:, :n], rest[:, :n]
     for few in blocks(np.flatnonzero(unclear), max(1, 2**22 // n_clips)):
-        columns[few], key[few], rest[few] = _best_of_all(similarities, rows[few], n, among)
+        columns[few], key[few], rest[few] = _best_reaching(
+            similarities, rows[few], n, least[few], among, width
+        )
     columns[np.isneginf(key)] = -1
     return columns, (key, rest)
+
+
+def _best_reaching(
+    similarities: Similarities,
+    rows: np.ndarray,
+    n: int,
+    least: np.ndarray,
+    among: np.ndarray | None,
+    width: int,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`best` where the filter hands on too few: of all clips whose upper bound reaches `least` [n_rows, 1].
+
+    At least n do. Near copies are as many as their cluster, and uncentred embeddings may all do.
+    """
+    reaching, least = [], round_down(least)
+    for columns, upper in similarities.bands(rows, among, width):
+        flat, sizes = _places(upper >= least)
+        which = np.repeat(np.arange(len(rows)), sizes)
+        reaching.append((which, columns[flat - which * len(columns)]))
+    which, clips = map(np.concatenate, zip(*reaching, strict=True))
+    sizes = np.bincount(which, minlength=len(rows))
+    if sizes.max() > similarities.n_clips // 8:  # a product of all is faster than one of what was gathered
+        return _best_of_all(similarities, rows, n, among)
+    columns = np.full((len(rows), sizes.max()), -1)
+    columns[np.arange(columns.shape[1]) < sizes[:, None]] = clips[np.argsort(which, kind="stable")]
+    key, rest = similarities.keys(rows, np.maximum(columns, 0))
+    key[columns < 0] = -np.inf
+    order = np.lexsort((columns, -rest, -key))[:, :n]
+    columns, key, rest = (np.take_along_axis(of_all, order, axis=1) for of_all in (columns, key, rest))
+    return columns, key, rest
 
 
 def _best_of_all(
     similarities: Similarities, rows: np.ndarray, n: int, among: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """`best` without a filter: where more clips than are kept are alike to the filter, such as copies."""
+    """`best` without a filter: where thousands of clips are alike to it."""
     keys, rests = similarities.all_keys(rows, among)
     places = np.empty((len(rows), n), int)
     for i, (key, rest) in enumerate(zip(keys, rests, strict=True)):

@@ -104,19 +104,34 @@ class Similarities:
             self.corpus[rows, : self.dim] = grid
             self.exponents[rows], self.query_squares[rows] = self._as_queries(grid)
         self.squares = np.ldexp(self.query_squares, 2 * self.exponents)
-        lengths = np.sqrt(self.squares)
+        self.reach = lengths = np.sqrt(self.squares)
         # |computed - exact| <= gamma * (|x| * |y| + |y|^2 / 2) for sums in any order, with or without fused
         # multiply-add (Higham, eq. 3.5); 8 for the rounding of what enters, 1 % for terms of second order.
         self.gamma = 1.01 * (self.dim + 8) * 2.0**-24
-        self.reach, self.beta = lengths, 0.0
+        self.mean_direction, self.from_grid = np.zeros(self.dim), 0.0
         if search == "mcss":
             # The keys are divided by lengths that are 1 but for the grid; the product isn't.
-            self.reach = np.ones(len(x))
-            self.beta = 1.01 * np.abs(lengths[lengths > 0] - 1).max(initial=0)
+            self.from_grid = 1.01 * np.abs(lengths[lengths > 0] - 1).max(initial=0)
+            self._take_off_mean_direction()
         self.corpus[:, self.dim] = _up(self.reach, self.corpus.dtype)
         if search == "nns":
             self.corpus[:, -1] = np.ldexp(self.squares, SQUARES - 1)
         self.most = self.reach.max(), self.squares.max()
+
+    def _take_off_mean_direction(self) -> None:
+        """Keep what parts directions: those of embeddings that aren't centred are nearly one.
+
+        x.y = x.(y - m) + x.m, and x.m orders nothing. So the error of the filter falls from |y| to |y - m|.
+        The mean m is on the grid of the directions: both products stay exact, as |y - m| is at most 1.
+        """
+        vectors, unit = self.corpus[:, : self.dim], n_bits(self.dim)
+        mean = np.rint(np.ldexp(vectors.sum(axis=0, dtype=np.float64) / self.n_clips, unit))
+        mean = np.ldexp(mean, -unit)
+        if max((vectors.max(axis=0) - mean).max(), (mean - vectors.min(axis=0)).max()) > 0.5:
+            return  # they differ much
+        self.mean_direction = mean
+        vectors -= mean.astype(vectors.dtype)
+        self.reach = np.concatenate([np.sqrt(np.einsum("ij,ij->i", part, part)) for part in _parts(vectors)])
 
     def with_queries(self, outside: np.ndarray) -> "Similarities":
         """The same corpus, prepared once, for queries that are none of it.
@@ -185,6 +200,7 @@ class Similarities:
             queries[:, : self.dim] = self.outside[rows]
         else:
             queries[:, : self.dim] = shifted(self.corpus[rows, : self.dim], -self.exponents[rows, None])
+            queries[:, : self.dim] += self.mean_direction
         return queries
 
     def bands(
@@ -206,8 +222,8 @@ class Similarities:
         columns : np.ndarray [shape=(n_columns,), dtype=int]
             Rows of the corpus, in order; each is in one band alone.
         upper : np.ndarray [shape=(n_rows, n_columns), dtype=float32]
-            The exact similarity is at most this, and at least this less `slack`. -inf between a clip and
-            itself or its group. The next band overwrites it.
+            The exact similarity less the query's `offsets` is at most this, and at least this less `slack`.
+            -inf between a clip and itself or its group. The next band overwrites it.
         """
         if self.n_clips < 2 and self.outside is None:
             raise ValueError(
@@ -215,9 +231,9 @@ class Similarities:
             )
         if width < 1:
             raise ValueError(f"{width} clips at a time: take at least one")
-        # The last columns of the product add the error bound: beta * reach, and gamma of the squared length.
+        # The last columns of the product add its error: gamma * |x| * reach, and gamma of the squared length.
         queries = self._queries(rows).astype(self.corpus.dtype)
-        queries[:, self.dim] = _up(self._beta(rows), queries.dtype)
+        queries[:, self.dim] = _up(self.gamma * np.sqrt(self.query_squares[rows]), queries.dtype)
         if self.search == "nns":
             queries[:, -1] = -np.ldexp(1 - self.gamma, -SQUARES - self.exponents[rows])
         n_columns = self.n_clips if among is None else len(among)
@@ -231,9 +247,9 @@ class Similarities:
             upper[self._places_of_own(rows, columns)] = -np.inf
             yield columns, upper
 
-    def _beta(self, rows: np.ndarray) -> np.ndarray:
-        """Error of the filter for each query, in units of a clip's reach: float64 [n]."""
-        return self.gamma * np.sqrt(self.query_squares[rows]) + self.beta
+    def offsets(self, rows: np.ndarray) -> np.ndarray:
+        """What `bands` leaves out of a query's similarities, the same for all clips: float64 [n]."""
+        return self.from_grid + self._queries(rows)[:, : self.dim] @ self.mean_direction
 
     def slack(self, rows: np.ndarray, columns: np.ndarray | None = None) -> np.ndarray:
         """How far below its upper bound an exact similarity can be, at most: float64 [n_rows, n].
@@ -245,10 +261,10 @@ class Similarities:
             Clips of each query; without them, of all clips: float64 [n_rows, 1].
         """
         reach, square = self.most if columns is None else (self.reach[columns], self.squares[columns])
-        error = self._beta(rows)[:, None] * reach
+        error = self.gamma * np.sqrt(self.query_squares[rows])[:, None] * reach
         if self.search == "nns":
             error = error + self.gamma * shifted(square, -1 - self.exponents[rows, None])
-        return 2.02 * error + 2 * TINY
+        return 2.02 * (error + self.from_grid) + 2 * TINY
 
     def keys(self, rows: np.ndarray, columns: np.ndarray) -> Keys:
         """Exact similarity of each query to some clips of its own, also to itself: two float64 [n_rows, n].
@@ -271,6 +287,7 @@ class Similarities:
             else:
                 vectors = vectors.reshape(*of_few.shape, -1)
                 np.matmul(vectors, few[:, :, None], out=products[start : start + n_at_once, :, None])
+        products += (queries[:, : self.dim] @ self.mean_direction)[:, None]
         return self._to_keys(products, columns, self.exponents[rows, None])
 
     def _to_keys(self, products: np.ndarray, columns: np.ndarray, exponent: np.ndarray) -> Keys:
@@ -301,8 +318,9 @@ class Similarities:
             band = slice(start, start + 4096)
             vectors = self.corpus[band] if among is None else self.corpus[columns[band]]
             vectors = vectors.astype(np.float64, copy=False)
+            products = queries @ vectors.T + (queries[:, : self.dim] @ self.mean_direction)[:, None]
             key[:, band], rest[:, band] = self._to_keys(
-                queries @ vectors.T, columns[None, band], self.exponents[rows, None]
+                products, columns[None, band], self.exponents[rows, None]
             )
         who, place = self._places_of_own(rows, columns)
         key[who, place], rest[who, place] = -np.inf, 0
@@ -330,7 +348,10 @@ class Similarities:
         n_above = np.zeros(len(at), int)
         equal = [(np.empty(0, int), np.empty(0, int))]
         unclear: list[tuple[np.ndarray, np.ndarray]] = []
-        least, surely = _down(keys[0] - TINY), _up(_up(keys[0]) + self.slack(rows)[at, 0])
+        key = keys[0] - self.offsets(rows)[at]
+        rounding = 2.0**-52 * np.abs(keys[0]) + TINY
+        least = round_down(key - rounding)
+        surely = _up(_up(key + rounding) + self.slack(rows)[at, 0])
         for columns, upper in self.bands(rows, width=width):
             for k, row in enumerate(at):
                 # Bounds below `least` are behind, those beyond `surely` before: few are between.
@@ -431,7 +452,7 @@ def _up(x: np.ndarray, dtype: np.typing.DTypeLike = np.float32) -> np.ndarray:
     return np.nextafter(x.astype(dtype), np.array(np.inf, dtype))
 
 
-def _down(x: np.ndarray) -> np.ndarray:
+def round_down(x: np.ndarray) -> np.ndarray:
     """Numbers in float32 that are smaller."""
     return np.nextafter(x.astype(np.float32), np.float32(-np.inf))
 
