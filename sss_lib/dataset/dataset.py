@@ -135,9 +135,9 @@ class Dataset:
         if not chosen.any():
             numbers = [name for name in clips if pd.api.types.is_numeric_dtype(clips[name])]
             raise DatasetError(
-                f"query {query!r} is true of none of the {len(self)} clips of {self.name}; columns of numbers "
-                f"are {', '.join(numbers) or 'none'}, the others are text, to be compared with text in "
-                f"quotes{hint}"
+                f"query {query!r} is true of none of the {len(self)} clips of {self.name}; columns of "
+                f"numbers are {', '.join(numbers) or 'none'}, the others are text, to be compared with text "
+                f"in quotes{hint}"
             )
         clips = self.clips[chosen].reset_index(drop=True)
         name = checked_name(self.name, query, name)

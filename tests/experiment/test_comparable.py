@@ -143,6 +143,16 @@ def of_models(grid, *models):
     return type(grid)(**{**vars(grid), "models": models})
 
 
+@pytest.mark.parametrize("fname", ["NA", "null", "None", "nan", "N/A", "007", "1e5", "true", " a", "a,b", ""])
+def test_a_clip_that_failed_keeps_its_name(tmp_path, fname):
+    """One called "" is no clip, but no gap either."""
+    store, grid = Store(tmp_path), experiment.Grid(("logmel",))
+    failed = pd.DataFrame({"fname": [fname], "reason": ["NA"]})
+    store.frames_dir("mine", "logmel").mkdir(parents=True)
+    failed.to_csv(store.frames_dir("mine", "logmel") / "failures.csv", index=False)
+    assert experiment.failures(store, "mine", grid).to_numpy().tolist() == [["logmel", fname, "NA"]]
+
+
 def test_the_leaderboard_ranks_systems_of_the_same_clips(study):
     store, grid, everything = study
     compared = experiment.comparable(store, "mine", grid, everything)
