@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,20 @@ MOST_BYTES = 200
 """Of a dataset's name: a file system takes names of 255, and files beside it have longer ones."""
 
 
+class Labels(list[str]):
+    """Classes of a collection in order, and what its own vocabulary says of them.
+
+    Attributes
+    ----------
+    parents : mapping of str to sequence of str, or None
+        Every class of the vocabulary to its parents; None without one.
+    """
+
+    def __init__(self, names: Iterable[str] = (), parents: Mapping[str, Sequence[str]] | None = None):
+        super().__init__(names)
+        self.parents = parents
+
+
 @dataclass(frozen=True)
 class Dataset:
     """A labelled collection of clips.
@@ -28,8 +42,8 @@ class Dataset:
     clips : pd.DataFrame [n_clips rows]
         fname, path, labels (list of str), split, uploader, licence, and whatever the ground truth adds.
         Its order is the row order of every later array.
-    labels : list of str [n_labels]
-        The classes that occur, sorted.
+    labels : Labels [n_labels]
+        The classes that occur, sorted; a list that knows their parents.
     label_matrix : scipy.sparse.csr_array [shape=(n_clips, n_labels), dtype=bool]
     families : dict of str to str
         Label to family; a label without a family is absent.
@@ -39,7 +53,7 @@ class Dataset:
 
     name: str
     clips: pd.DataFrame
-    labels: list[str]
+    labels: Labels
     label_matrix: scipy.sparse.csr_array
     families: dict[str, str]
     root: str = ""
@@ -119,11 +133,20 @@ class Dataset:
                 f"query {query!r} doesn't say true or false of each clip: compare a column{hint}"
             )
         if not chosen.any():
+            numbers = [name for name in clips if pd.api.types.is_numeric_dtype(clips[name])]
             raise DatasetError(
-                f"query {query!r} is true of none of the {len(self)} clips of {self.name}{hint}"
+                f"query {query!r} is true of none of the {len(self)} clips of {self.name}; columns of "
+                f"numbers are {', '.join(numbers) or 'none'}, the others are text, to be compared with text "
+                f"in quotes{hint}"
             )
         clips = self.clips[chosen].reset_index(drop=True)
-        return assemble(checked_name(self.name, query, name), clips, self.families, self.root)
+        name = checked_name(self.name, query, name)
+        return assemble(name, clips, self.families, self.root, self.labels.parents)
+
+    def identity(self) -> dict:
+        """How many clips these are, and a digest of which they are and how they are labelled."""
+        clips = self.clips[["fname", "labels"]].to_json(orient="values")
+        return {"n": len(self), "digest": hashlib.sha256(clips.encode()).hexdigest()[:8]}
 
     def has(self, label: str) -> np.ndarray:
         """Whether each clip has a label: bool [n_clips]. A label that no clip has is a DatasetError."""
@@ -155,8 +178,10 @@ class Dataset:
 
 def _numbers(column: pd.Series) -> pd.Series:
     """Return the numbers of a column of text (nan where it is empty), or the text if it is anything else."""
-    numbers = pd.to_numeric(column, errors="coerce")
-    return numbers if (numbers.notna() | (column == "")).all() and numbers.notna().any() else column
+    if not all(isinstance(value, str) for value in column):
+        return column
+    is_number, is_empty = column.str.fullmatch(r"-?(0|[1-9]\d*)(\.\d+)?"), column == ""
+    return pd.to_numeric(column) if (is_number | is_empty).all() and is_number.any() else column
 
 
 def checked_name(own: str, query: str | None, name: str | None) -> str:
@@ -168,16 +193,25 @@ def checked_name(own: str, query: str | None, name: str | None) -> str:
         name != os.path.basename(name) or name.startswith(".") or "\\" in name or not name.isprintable()
     ):
         raise DatasetError(f"name {name!r} would be no name of a file: leave out / and \\, and a leading dot")
-    if name and len(name.encode()) > MOST_BYTES:
-        raise DatasetError(f"name {name[:20]!r}... has {len(name.encode())} bytes, more than {MOST_BYTES}")
+    if (n_bytes := len(os.fsencode(name or own))) > MOST_BYTES:
+        raise DatasetError(
+            f"name {(name or own)[:20]!r}... has {n_bytes} bytes, more than {MOST_BYTES}: give a shorter one "
+            "as NAME, with --name"
+        )
     if query and name == own:
         raise DatasetError(f"a subset of {own!r} needs a name of its own, or it would take that one's place")
     return name or (f"{own}-{hashlib.sha256(query.encode()).hexdigest()[:6]}" if query else own)
 
 
-def assemble(name: str, clips: pd.DataFrame, families: Mapping[str, str], root: str) -> Dataset:
+def assemble(
+    name: str,
+    clips: pd.DataFrame,
+    families: Mapping[str, str],
+    root: str,
+    parents: Mapping[str, Sequence[str]] | None,
+) -> Dataset:
     """Dataset of a table of clips, with the matrix of their labels."""
-    labels = sorted({label for row in clips["labels"] for label in row})
+    labels = Labels(sorted({label for row in clips["labels"] for label in row}), parents)
     column = {label: i for i, label in enumerate(labels)}
     rows = [sorted({column[label] for label in row}) for row in clips["labels"]]
     indptr = np.cumsum([0, *map(len, rows)])

@@ -1,10 +1,12 @@
 """Which clips there are and how they are labelled: tables in CSV, folders of classes, or no labels."""
 
+import ast
+import csv
 import io
 import os
+import re
 import unicodedata
-import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +16,9 @@ from sss_lib.io import audio
 
 COLUMNS = ("fname", "path", "labels", "split", "uploader", "licence")
 AUDIO_SUFFIXES = (*audio.SUFFIXES, *audio.FFMPEG_SUFFIXES)
+_QUOTED = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
+_LIST = re.compile(rf"[\[({{]\s*{_QUOTED}(\s*,\s*{_QUOTED})*\s*,?\s*[\])}}]")
+"""A list as Python, pandas or JSON write it."""
 
 
 class DatasetError(ValueError):
@@ -36,8 +41,13 @@ class GroundTruth:
     problems: list[str] = field(default_factory=list)
 
 
-def of_csv(ground_truth_csv: str | Path, files: Mapping[str, Path], audio_dir: str | Path) -> GroundTruth:
-    """Ground truth from a table with the columns fname and labels (comma-joined); others are kept.
+def of_csv(
+    ground_truth_csv: str | Path,
+    files: Mapping[str, Path],
+    audio_dir: str | Path,
+    vocabulary: Container[str] = (),
+) -> GroundTruth:
+    """Ground truth from a table with the columns fname and labels (see `labels_in`); others are kept.
 
     Parameters
     ----------
@@ -46,11 +56,13 @@ def of_csv(ground_truth_csv: str | Path, files: Mapping[str, Path], audio_dir: s
         The audio files by fname (see `audio_files`).
     audio_dir : str or Path
         Where they are, for messages.
+    vocabulary : container of str
+        Known labels, which may hold any sign.
 
     Raises
     ------
     DatasetError
-        If there is no such table, or it lacks a column or any row.
+        If there is no such table, it lacks a column or any row, or a cell doesn't say what its labels are.
     """
     if not Path(ground_truth_csv).is_file():
         raise DatasetError(f"ground truth {ground_truth_csv} does not exist: it needs columns fname,labels")
@@ -62,8 +74,46 @@ def of_csv(ground_truth_csv: str | Path, files: Mapping[str, Path], audio_dir: s
         raise DatasetError(f"{ground_truth_csv} lists no clip: give it one line a file")
     as_file = clips["fname"].isin(list(files))
     clips["fname"] = clips["fname"].where(as_file, clips["fname"].str.strip())
-    clips["labels"] = [[label.strip() for label in row.split(",")] for row in clips["labels"]]
+    try:
+        clips["labels"] = [labels_in(cell, vocabulary) for cell in clips["labels"]]
+    except DatasetError as error:
+        raise DatasetError(f"{ground_truth_csv}: {error}") from None
     return of_table(clips, files, where=str(ground_truth_csv), audio_dir=str(audio_dir))
+
+
+def labels_in(cell: str, vocabulary: Container[str] = ()) -> list[str]:
+    """Labels of a cell: joined by commas, one that holds a comma in quotes; or a list of Python or JSON.
+
+    Raises
+    ------
+    DatasetError
+        If the cell is another list, or a label that isn't in the vocabulary seems to be several.
+
+    Examples
+    --------
+    >>> labels_in("Bark, Dog"), labels_in("['Bark', 'Dog']"), labels_in('"Speech, male",Speech')
+    (['Bark', 'Dog'], ['Bark', 'Dog'], ['Speech, male', 'Speech'])
+    """
+    cell = cell.strip()
+    if cell in vocabulary:
+        return [cell]
+    is_list = cell == "[]" or _LIST.fullmatch(cell)
+    remedy = (
+        "join labels by commas, as in Dog,Bark, put one that holds a comma into double quotes, and list "
+        "names with signs such as ; | [ in the column label of classes.csv"
+    )
+    try:
+        if is_list:
+            found = list(ast.literal_eval(f"[{cell[1:-1]}]"))
+        else:
+            (found,) = csv.reader([cell], strict=True, skipinitialspace=True) if cell else [[""]]
+    except (ValueError, SyntaxError, csv.Error) as error:
+        raise DatasetError(f"labels {cell!r} can't be told apart ({error}): {remedy}") from None
+    found = [label.strip() for label in found]
+    joined = [label for label in found if label not in vocabulary and re.search(r"[;|\t\r\n]", label)]
+    if joined or (cell[:1] + cell[-1:] == "[]" and not is_list):
+        raise DatasetError(f"labels {cell!r} are not joined by commas: {remedy}")
+    return list(dict.fromkeys(found))
 
 
 def of_table(clips: pd.DataFrame, files: Mapping[str, Path], *, where: str, audio_dir: str) -> GroundTruth:
@@ -89,7 +139,7 @@ def of_table(clips: pd.DataFrame, files: Mapping[str, Path], *, where: str, audi
     return GroundTruth(clips.assign(path=[str(files[fname]) for fname in clips["fname"]]), problems)
 
 
-def of_folder(folder: str | Path) -> GroundTruth:
+def of_folder(folder: str | Path, vocabulary: Container[str] = ()) -> GroundTruth:
     """Ground truth of a user's own folder, by its content.
 
     - A table with the columns fname and labels: ground_truth.csv, or the only such table. The audio is in
@@ -102,7 +152,7 @@ def of_folder(folder: str | Path) -> GroundTruth:
     table = _table_in(folder)
     if table is not None:
         files = audio_files(audio_dir)
-        return of_csv(table, files, audio_dir if files else folder / "audio")
+        return of_csv(table, files, audio_dir if files else folder / "audio", vocabulary)
     if (folder / "classes.csv").is_file():
         raise DatasetError(f"{folder / 'ground_truth.csv'} does not exist, but classes.csv does: add it")
     classes = {_composed(path.name): files for path in _folders(audio_dir) if (files := audio_files(path))}
@@ -195,13 +245,24 @@ def _is_audio(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in AUDIO_SUFFIXES and not name.startswith(".")
 
 
-def read_csv(path: str | Path, needs: Iterable[str] = (), **options: object) -> pd.DataFrame:
-    """Table of strings; no column becomes an index, and no line may have more cells than the header.
+def read_csv(
+    path: str | Path, needs: Iterable[str] = (), *, header: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """Table of strings, each as it is written: none is a gap or a number.
+
+    Parameters
+    ----------
+    path : str or Path
+    needs : iterable of str
+        Columns that it must have.
+    header : sequence of str, optional
+        Names of the columns of a table whose first line is no header.
 
     Raises
     ------
     DatasetError
-        If there is no such table, or it lacks a column that is needed.
+        If there is no such table, it lacks a column or has one twice, or a line has more cells than there are
+        columns.
     """
     try:
         content = Path(path).read_bytes()
@@ -210,14 +271,25 @@ def read_csv(path: str | Path, needs: Iterable[str] = (), **options: object) -> 
     if b"\0" in content:
         raise DatasetError(f"{path} is not a table in CSV: it holds zero bytes, so save it as UTF-8 text")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            table = pd.read_csv(
-                io.BytesIO(content), dtype=str, keep_default_na=False, index_col=False, **options
-            )
-    except (ValueError, pd.errors.ParserWarning) as error:
+        text = io.StringIO(_composed(content.decode("utf-8-sig")), newline="")
+        reader = csv.reader(text, strict=True)
+        lines = [(reader.line_num, cells) for cells in reader if cells]
+    except (UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(f"{path} is not a table in CSV: {error}") from None
-    table = table.rename(columns=str.strip).apply(lambda column: column.map(_composed))
+    if header is None and not lines:
+        raise DatasetError(f"{path} is not a table in CSV: it is empty")
+    names = [name.strip() for name in (header or lines.pop(0)[1])]
+    while names and not names[-1]:  # spreadsheets end every line with a comma
+        names.pop()
+    refuse(sorted({name for name in names if names.count(name) > 1}), f"columns stand twice in {path}")
+    for number, cells in lines:
+        if any(cells[len(names) :]):
+            raise DatasetError(
+                f"line {number} of {path} has {len(cells)} cells, where {', '.join(names)} are {len(names)}: "
+                "put a cell that holds commas into double quotes"
+            )
+    rows = [(cells + [""] * len(names))[: len(names)] for _, cells in lines]
+    table = pd.DataFrame(rows, columns=names, dtype=object)
     for column in needs:
         if column not in table:
             raise DatasetError(f"{path} has columns {', '.join(table)}, but no {column!r}")

@@ -1,9 +1,12 @@
 """Where datasets come from: collections that are known by name, and folders of one's own."""
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from sss_lib.dataset import ground_truth, taxonomy
 from sss_lib.dataset.dataset import Dataset, assemble, checked_name
@@ -90,9 +93,10 @@ def _read(
     known: Collection | None, root: Path, query: str | None, name: str | None, add_ancestors: bool
 ) -> tuple[Dataset, list[str]]:
     """Return the dataset of a collection or a folder, and a sentence on each misfit."""
-    found = known.read(root) if known else ground_truth.of_folder(root)
+    classes = _taxonomy(known, root)
+    found = known.read(root) if known else ground_truth.of_folder(root, classes.parents if classes else ())
     own_name = known.name if known else root.resolve().name
-    whole, problems = _label(own_name, root, found, _taxonomy(known, root), add_ancestors)
+    whole, problems = _label(own_name, root, found, classes, add_ancestors)
     if query:
         return whole.subset(query, name), problems
     return dataclasses.replace(whole, name=checked_name(own_name, None, name)), problems
@@ -100,7 +104,7 @@ def _read(
 
 def check_is_name(name_or_folder: str | Path) -> None:
     """Raise DatasetError if this is neither the name of a known collection nor a folder."""
-    if str(name_or_folder) not in KNOWN and not Path(name_or_folder).is_dir():
+    if str(name_or_folder) not in KNOWN and not _folder(name_or_folder).is_dir():
         hint = did_you_mean(name_or_folder, KNOWN)
         raise DatasetError(
             f"{str(name_or_folder)!r} is neither a known dataset ({', '.join(map(repr, KNOWN))}) nor a "
@@ -132,7 +136,14 @@ def known_as(
     """Return the collection of a known name and its folder; or None, and the folder that was named."""
     if known := CATALOGUE.get(str(name_or_folder)):
         return known, Path(data_dir or Path(__file__).parents[2] / "data") / known.folder
-    return None, Path(name_or_folder)
+    return None, _folder(name_or_folder)
+
+
+def _folder(path: str | Path) -> Path:
+    """Path of a folder; a ~ that the shell has left is the home folder, unless a folder has that name."""
+    with contextlib.suppress(RuntimeError):  # no such user
+        return Path(path) if Path(path).exists() else Path(path).expanduser()
+    return Path(path)
 
 
 def taxonomy_of(name_or_folder: str | Path, data_dir: str | Path | None = None) -> Taxonomy | None:
@@ -159,7 +170,7 @@ def name_of(name_or_folder: str | Path, query: str | None = None, name: str | No
     >>> name_of("sounds/birds"), name_of("mini", "licence == 'CC0-1.0'")
     ('birds', 'mini-2b5e4a')
     """
-    own = str(name_or_folder) if str(name_or_folder) in KNOWN else Path(name_or_folder).resolve().name
+    own = str(name_or_folder) if str(name_or_folder) in KNOWN else _folder(name_or_folder).resolve().name
     return checked_name(own, query, name)
 
 
@@ -192,9 +203,9 @@ def from_folder(
         As from `load`.
     """
     files = ground_truth.audio_files(audio_dir)
-    found = ground_truth.of_csv(ground_truth_csv, files, audio_dir)
     if families is not None and not isinstance(families, Taxonomy):
         families = Taxonomy(dict.fromkeys(families, ()), families)
+    found = ground_truth.of_csv(ground_truth_csv, files, audio_dir, families.parents if families else ())
     name = name or Path(audio_dir).resolve().parent.name
     dataset, problems = _label(name, Path(audio_dir), found, families, add_ancestors)
     if problems:
@@ -213,6 +224,14 @@ def _label(
         shown = " ".join(f"{label}: {hint.strip()}" for label, hint in hints.items() if hint)
         n_classes = len(classes.families)
         problems += complaint(unknown, f"labels are outside the vocabulary of {n_classes} classes. {shown}")
+    else:
+        labels = sorted({label for row in clips["labels"] for label in row})
+        problems += [
+            f"labels {', '.join(map(repr, alike))} differ only in case or spaces: write one, or list each in "
+            "the column label of classes.csv"
+            for alike in pd.Series(labels, dtype=object).groupby([_letters(one) for one in labels]).agg(list)
+            if len(alike) > 1
+        ]
     if add_ancestors:
         if classes is None:
             raise DatasetError(
@@ -222,4 +241,10 @@ def _label(
     absent = {column: "" for column in ("split", "uploader", "licence") if column not in clips}
     clips = clips.assign(**absent)
     clips = clips[[*COLUMNS, *(column for column in clips if column not in COLUMNS)]]
-    return assemble(name, clips, classes.families if classes else {}, str(root)), problems
+    families, parents = (classes.families, classes.parents) if classes else ({}, None)
+    return assemble(name, clips, families, str(root), parents), problems
+
+
+def _letters(label: str) -> str:
+    """Label without what the eye passes over: case, spaces and signs of no width."""
+    return "".join(sign for sign in label if sign.isprintable() and not sign.isspace()).casefold()

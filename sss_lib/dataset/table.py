@@ -18,7 +18,7 @@ from sss_lib.io.artefact import Artefact
 def fingerprint(dataset: Dataset) -> str:
     """Digest of the ground truth, and of every file's name, size and time of change: no file is read."""
     digest = hashlib.sha256(dataset.clips.drop(columns="path").to_csv(index=False).encode())
-    digest.update(json.dumps(dataset.families, sort_keys=True).encode())
+    digest.update(json.dumps([dataset.families, dataset.labels.parents], sort_keys=True).encode())
     for path in dataset.clips["path"]:
         try:
             status = os.stat(path)
@@ -51,8 +51,8 @@ def write(artefact: Artefact, dataset: Dataset, report: pd.DataFrame) -> None:
     table.insert(1, "path", _relative(dataset.clips["path"], artefact.path.parent))
     columns = {column: table[column].tolist() for column in table}
     (root,) = _relative([dataset.root], artefact.path.parent) if dataset.root else [""]
-    about = {"name": dataset.name, "n_clips": len(table), "families": dataset.families, "root": root}
-    artefact.write(columns, **about)
+    vocabulary = {"families": dataset.families, "parents": dataset.labels.parents}
+    artefact.write(columns, name=dataset.name, n_clips=len(table), root=root, **vocabulary)
 
 
 def read(artefact: Artefact) -> Dataset:
@@ -62,7 +62,17 @@ def read(artefact: Artefact) -> Dataset:
     clips["path"] = [os.path.join(root, path) for path in clips["path"]]
     about = artefact.metadata()
     of_collection = os.path.join(root, about["root"]) if about.get("root") else ""
-    return assemble(about["name"], clips, about["families"], of_collection)
+    return assemble(about["name"], clips, about["families"], of_collection, about.get("parents"))
+
+
+class Vocabulary(Artefact):
+    """The table of a dataset as far as it tells families and parents, which are none of its columns."""
+
+    def digest(self) -> str:
+        """Digest of the families and parents."""
+        about = self.metadata()
+        told = json.dumps([about["families"], about.get("parents")], sort_keys=True)
+        return hashlib.sha256(told.encode()).hexdigest()
 
 
 def _root(dataset: Dataset) -> Path:

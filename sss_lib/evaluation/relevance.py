@@ -87,7 +87,8 @@ def define(
     labels : sequence of str [n_labels]
         Needed for "leaf" and "graded".
     parents : mapping of str to sequence of str, optional
-        Parents of each class; by default those of FSD50K. A label that isn't in it is a root and a leaf.
+        Parents of each class; by default those that the labels of a dataset know from its own vocabulary,
+        and without one those of FSD50K. A label that isn't in it is a root and a leaf.
     exclude : pd.Series [n_clips], optional
         A column of the clips, such as uploader: a result with the query's value is excluded. A clip without
         a value excludes itself only.
@@ -103,6 +104,7 @@ def define(
         raise ValueError(f"relevance {kind!r} is unknown: use one of {', '.join(KINDS)}")
     weights = None
     if kind in ("leaf", "graded"):
+        parents = getattr(labels, "parents", None) if parents is None else parents
         parents = read_parents() if parents is None else parents
         weights = is_leaf(labels, parents).astype(int) if kind == "leaf" else depths(labels, parents)
     if exclude is None:

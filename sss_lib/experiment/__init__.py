@@ -18,6 +18,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "grid": ["NOTEBOOKS", "Grid", "read_grid"],
         "results": [
             "class_scores",
+            "comparable",
             "comparison_artefact",
             "extract_to",
             "failures",

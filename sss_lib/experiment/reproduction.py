@@ -184,7 +184,7 @@ def _read(path: Path) -> "pd.DataFrame":
     if path.name == RUN:
         table = pd.json_normalize(json.loads(path.read_text(encoding="utf-8")))
         return table[[name for name in table if name in DESCRIBED or name.startswith(("n_", "bounds."))]]
-    table = pd.read_csv(path)
+    table = pd.read_csv(path, keep_default_na=False, na_values=[""])  # a class may be called NA
     if path.name == "classes.csv":  # in the order of the best model's AP
         table = table.sort_values("class", ignore_index=True)
     return table[[name for name in table if not name.startswith(PRINTED)]]

@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sss_lib.experiment.grid import Grid
-from sss_lib.experiment.store import Store, to_matrix
+from sss_lib.experiment.store import Store, queries_of, to_matrix
 from sss_lib.experiment.variant import Variant
 from sss_lib.extraction import extraction
 from sss_lib.io.artefact import Artefact
@@ -49,7 +50,9 @@ def failures(store: Store, dataset: str, grid: Grid) -> "pd.DataFrame":
 
     lists = {name: store.frames_dir(dataset, name) / "failures.csv" for name in grid.models}
     tables = [
-        pd.read_csv(path, dtype=str).assign(model=name) for name, path in lists.items() if path.is_file()
+        pd.read_csv(path, dtype=str, keep_default_na=False).assign(model=name)
+        for name, path in lists.items()
+        if path.is_file()
     ]
     empty = pd.DataFrame(columns=["model", "fname", "reason"])
     return pd.concat([empty, *tables], ignore_index=True)[["model", "fname", "reason"]]
@@ -60,8 +63,85 @@ def comparison_artefact(store: Store, dataset: str, grid: Grid) -> Artefact:
     return store.comparison(dataset, grid, split_by_availability(store, dataset, grid)[0])
 
 
-def read_scores(store: Store, dataset: str, grid: Grid) -> "pd.DataFrame":
+@dataclass(frozen=True)
+class Comparable:
+    """The systems of a grid that can be compared, and the clips that they are compared on.
+
+    Attributes
+    ----------
+    grid : Grid
+        Of the models that can be compared.
+    collection : Dataset
+        The clips that all of these have embedded.
+    words : str
+        For captions: what is left out; "" if the models have embedded the same clips.
+    """
+
+    grid: Grid
+    collection: "Dataset"
+    words: str
+
+
+def comparable(store: Store, dataset: str, grid: Grid, everything: "Dataset") -> Comparable:
+    """Which models of a grid can be compared, and on which clips: those that all of them have embedded.
+
+    A model that would leave the others fewer than half of the clips of the fullest, or no class with two
+    clips, is left out.
+
+    Raises
+    ------
+    FileNotFoundError
+        If no system has scores.
+    """
+    available = dict(reversed([(one.model, one) for one, _ in _available(store, dataset, grid)]))
+    clips = {
+        name: frozenset(store.embeddings(dataset, available[name]).read(["fname"])["fname"].to_pylist())
+        for name in grid.models
+        if name in available
+    }
+
+    def among(fnames: frozenset[str]) -> "Dataset":
+        return everything.select([fname for fname in everything.clips["fname"] if fname in fnames])
+
+    by_size = sorted(clips, key=lambda name: -len(clips[name]))
+    kept, common = [by_size[0]], clips[by_size[0]]
+    for name in by_size[1:]:
+        both = common & clips[name]
+        if both == common or (2 * len(both) >= len(clips[kept[0]]) and (among(both).class_sizes() > 1).any()):
+            kept, common = [*kept, name], both
+    words = []
+    if any(clips[name] != common for name in kept):
+        words.append(f"the {len(common)} of {len(everything)} clips that all systems compared have embedded")
+    left_out = [f"{name} with {len(clips[name])} clips" for name in clips if name not in kept]
+    words += [f"not compared, for too few clips in common: {', '.join(left_out)}"] if left_out else []
+    models = tuple(name for name in grid.models if name in kept)
+    return Comparable(replace(grid, models=models), among(common), f" ({'; '.join(words)})" if words else "")
+
+
+def _available(store: Store, dataset: str, grid: Grid) -> list[tuple[Variant, str]]:
+    """Systems that have scores. Raises FileNotFoundError if none has."""
+    available, missing = split_by_availability(store, dataset, grid)
+    if not available:
+        raise FileNotFoundError(
+            f"none of the {len(missing)} systems of the grid has scores on {dataset}: run the grid first"
+        )
+    return available
+
+
+def read_scores(
+    store: Store, dataset: str, grid: Grid, collection: "Dataset | None" = None
+) -> "pd.DataFrame":
     """Tidy scores of every system of a grid that has some, in the order of the grid: a DataFrame.
+
+    Parameters
+    ----------
+    store : Store
+    dataset : str
+    grid : Grid
+    collection : Dataset, optional
+        Clips that all systems have: each is scored as if there were no others. Where models have embedded
+        different clips, a column `covers` says how many each has that lacks some ("12 of 18 clips"). By
+        default each is scored on all the clips that it has.
 
     Raises
     ------
@@ -70,13 +150,58 @@ def read_scores(store: Store, dataset: str, grid: Grid) -> "pd.DataFrame":
     """
     import pandas as pd
 
-    available, missing = split_by_availability(store, dataset, grid)
-    if not available:
-        raise FileNotFoundError(
-            f"none of the {len(missing)} systems of the grid has scores on {dataset}: run the grid first"
+    available = _available(store, dataset, grid)
+    if collection is None:
+        found = [store.scores(dataset, v, s, cutoffs=grid.cutoffs) for v, s in available]
+    else:
+        found = [scores_on(store, dataset, v, s, grid.cutoffs, collection) for v, s in available]
+    scores = pd.concat([one.read().to_pandas() for one in found], ignore_index=True)
+    n, n_all = n_clips(store, dataset, grid), store.dataset(dataset).metadata()["n_clips"]
+    if collection is None or not any(n[v.model] > len(collection) for v, _ in available):
+        return scores
+    covers = {name: f"{n[name]} of {n_all} clips" if n[name] < n_all else "" for name in n}
+    return scores.assign(covers=scores["model"].map(covers))
+
+
+def scores_on(
+    store: Store,
+    dataset: str,
+    variant: Variant,
+    search: str,
+    cutoffs: tuple[int, ...],
+    collection: "Dataset",
+) -> Artefact:
+    """Tidy scores of one system on the clips of a collection, beside its per-query results (`queries_of`).
+
+    If the system has embedded others as well, these neither query nor are found: what notebook 04 has scored
+    is then scored again, once.
+    """
+    from sss_lib.evaluation import assessment, relevance
+
+    embeddings = store.embeddings(dataset, variant)
+    rows = {fname: i for i, fname in enumerate(embeddings.read(["fname"])["fname"].to_pylist())}
+    if len(rows) == len(collection):
+        return store.scores(dataset, variant, search, cutoffs=cutoffs)
+    clips = collection.identity()
+    scores = store.scores_among(dataset, variant, search, clips["digest"], cutoffs=cutoffs)
+    if not (scores.is_current() and queries_of(scores).is_current()):
+        x = embeddings.mapped("embedding")[[rows[fname] for fname in collection.clips["fname"]]]
+        rules = relevance.definitions(collection.labels, collection.clips, "uploader")
+        table, queries = assessment.assess(
+            x,
+            collection.label_matrix,
+            collection.labels,
+            collection.families,
+            rules,
+            fnames=collection.clips["fname"].tolist(),
+            search=search,
+            cutoffs=cutoffs,
+            groups=relevance.origins(collection.clips),
         )
-    scores = [store.scores(dataset, v, s, cutoffs=grid.cutoffs) for v, s in available]
-    return pd.concat([one.read().to_pandas() for one in scores], ignore_index=True)
+        table = table.assign(dataset=dataset, **variant.parameters(), search=search)
+        scores.write(table.astype({"n_components": "Int64"}), clips=clips)
+        queries_of(scores).write(queries)
+    return scores
 
 
 def read_results(
@@ -98,7 +223,7 @@ def read_results(
     chosen : pd.DataFrame
         One system a model, from `tables.best_systems`.
     collection : Dataset
-        Of the clips that every model has embedded.
+        As in `read_scores`.
     relevance : str
         "class", or the rule that leaves out an uploader's other clips.
 
@@ -123,10 +248,11 @@ def results_of(
     collection: "Dataset",
     relevance: str = "class",
 ) -> "tuple[PerQuery, PerQuery]":
-    """Per-query results, class-wise and micro, of one system and the clips of a collection."""
+    """Per-query results, class-wise and micro, of one system on the clips of a collection (`scores_on`)."""
     from sss_lib.evaluation.queries import read_queries
 
-    table = store.per_query(dataset, variant, search, cutoffs=cutoffs).read().to_pandas()
+    scores = scores_on(store, dataset, variant, search, cutoffs, collection)
+    table = queries_of(scores).read().to_pandas()
     return read_queries(table, collection.clips["fname"].tolist(), collection.labels, relevance=relevance)
 
 
@@ -147,7 +273,7 @@ def class_scores(store: Store, dataset: str, grid: Grid, collection: "Dataset", 
     dataset : str
     grid : Grid
     collection : Dataset
-        Of the clips that every model has embedded.
+        As in `read_scores`.
     n : int
     """
 

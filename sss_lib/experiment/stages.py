@@ -86,7 +86,8 @@ class Stages:
         found = sources.load(self.dataset, self.store.data_dir, **self.choice)
         self.is_labelled = bool(found.labels)
         source = table.fingerprint(found)
-        given = self.dataset if self.dataset in sources.KNOWN else os.path.relpath(self.dataset, NOTEBOOKS)
+        known, root = sources.known_as(self.dataset)
+        given = self.dataset if known else os.path.relpath(root, NOTEBOOKS)
         parameters = {"data_dir": self._data_dir, "dataset": given, **self.choice}
         return [Task("00_dataset", self.name, parameters, (self.store.dataset(self.name, source=source),))]
 

@@ -162,19 +162,34 @@ class Store:
         exclude: str | None = "uploader",
     ) -> Artefact:
         """Tidy scores of a variant and search, written by notebook 04."""
+        from sss_lib.dataset.table import Vocabulary
         from sss_lib.evaluation.relevance import ONTOLOGY
 
         folder = self.data_dir / "evaluation_results" / dataset / variant.name
         ranking = self.ranking(dataset, variant, search, top_n=max(cutoffs))
         parameters = {**ranking.parameters, "cutoffs": list(cutoffs), "exclude": exclude}
         inputs: dict[str, Artefact | str]
-        inputs = {"ranking": ranking, "labels": self.dataset(dataset), "classes": file_digest(ONTOLOGY)}
+        labels = self.dataset(dataset)
+        inputs = {"ranking": ranking, "labels": labels, "classes": file_digest(ONTOLOGY)}
+        inputs |= {"vocabulary": Vocabulary(labels.path, {})}
         return Artefact(folder / f"{search}.parquet", parameters, inputs, ("evaluation",), "04_evaluation")
 
     def per_query(self, dataset: str, variant: "Variant", search: str, **options: Any) -> Artefact:
         """AP and R1 of every query, beside the scores and with their options, written by notebook 04."""
+        return queries_of(self.scores(dataset, variant, search, **options))
+
+    def scores_among(
+        self, dataset: str, variant: "Variant", search: str, clips: str, **options: Any
+    ) -> Artefact:
+        """Tidy scores of a search among some of the clips, by a digest of these; see `results.scores_on`."""
         scores = self.scores(dataset, variant, search, **options)
-        return dataclasses.replace(scores, path=scores.path.with_name(f"{search}.queries.parquet"))
+        path = scores.path.parent / f"among-{clips}" / scores.path.name
+        inputs = {**scores.inputs, "embeddings": self.embeddings(dataset, variant)}
+        del inputs["ranking"]
+        parameters = {**scores.parameters, "clips": clips}
+        return dataclasses.replace(
+            scores, path=path, parameters=parameters, inputs=inputs, made_by="05_figures"
+        )
 
     def comparison(self, dataset: str, grid: "Grid", systems: Iterable[tuple]) -> Artefact:
         """Table of each model's best system among those of a grid, written by notebook 05.
@@ -199,7 +214,8 @@ class Store:
 
     def all_scores(self) -> list[Artefact]:
         """Scores of whatever was evaluated, by path; their metadata has what made them."""
-        every = (self.data_dir / "evaluation_results").glob("*/*/*.parquet")
+        folder = self.data_dir / "evaluation_results"
+        every = (*folder.glob("*/*/*.parquet"), *folder.glob("*/*/among-*/*.parquet"))
         paths = sorted(path for path in every if not path.name.startswith("."))
         return [Artefact(path, {}) for path in paths if not path.name.endswith(".queries.parquet")]
 
@@ -233,6 +249,11 @@ class Store:
     def runs_dir(self, dataset: str) -> Path:
         """Folder of the executed notebooks."""
         return self.data_dir / "runs" / dataset
+
+
+def queries_of(scores: Artefact) -> Artefact:
+    """AP and R1 of every query, beside the scores that are their means."""
+    return dataclasses.replace(scores, path=scores.path.with_name(f"{scores.path.stem}.queries.parquet"))
 
 
 def _parameters_of(folder: Path, pattern: str) -> list[dict]:

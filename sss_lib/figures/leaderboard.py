@@ -18,7 +18,7 @@ from sss_lib.models import registry as models
 
 TEMPLATE = Path(__file__).parent / "leaderboard.html"
 LEVELS = ("macro", "micro")
-KEYS = ["dataset", *SYSTEM, "protocol", "level"]
+KEYS = ["dataset", "clips", *SYSTEM, "protocol", "level"]
 
 
 def collect(store: Store) -> pd.DataFrame:
@@ -52,8 +52,11 @@ def collect(store: Store) -> pd.DataFrame:
         scores = scores[scores["level"].isin(LEVELS)]
         recipe = about["recipe"]
         version = about.get("version", recipe.get("version"))  # older artefacts have it in the recipe
+        clips = about.get("clips", {"n": 0, "digest": ""})  # older artefacts don't say
+        scores = scores.assign(n_clips=clips["n"], clips=clips["digest"])
         found.append(scores.assign(digest=about["digest"], version=version, code=recipe["code"]))
     every = pd.concat([one for one in found if len(one)] or found, ignore_index=True)
+    every = every.reindex(columns=[*dict.fromkeys([*every, "n_clips", "clips"])])
     if "level" not in every:
         raise ValueError(f"there are no scores under {path.parent}: run a grid first, as with `make run`")
     every["present"] = every["digest"].isin(present)
@@ -81,6 +84,9 @@ def _known(path: Path) -> pd.DataFrame:
 def ranked(scores: pd.DataFrame) -> pd.DataFrame:
     """One row a dataset, protocol, level and system, best system first; of equal ones the simplest.
 
+    Systems that were scored on different clips of a dataset are not ranked together: if there are such, a
+    dataset's name is followed by how many clips, and a digest of which.
+
     Returns
     -------
     pd.DataFrame
@@ -88,6 +94,11 @@ def ranked(scores: pd.DataFrame) -> pd.DataFrame:
     """
     own = scores[scores["relevance"] == "class"] if "relevance" in scores else scores
     own = own[own["metric"].isin(["MAP", "MR1"])]
+    own = own.assign(**{key: own[key].fillna(fill) for key, fill in (("clips", ""), ("n_clips", 0))})
+    several = own.groupby("dataset")["clips"].transform("nunique") > 1
+    n_clips = own["n_clips"].astype(int).astype(str).replace("0", "unknown")
+    named = own["dataset"] + ", " + n_clips + " clips (" + own["clips"] + ")"
+    own = own.assign(dataset=named.where(several, own["dataset"]))
     cutoff = own["n"].astype("Int64").astype("string").fillna("")
     own = own.assign(measure=own["metric"].where(own["n"].isna(), own["metric"] + "@" + cutoff))
     keys = [*KEYS, "digest", "present"]

@@ -16,7 +16,6 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import threadpoolctl
 import yaml
@@ -25,9 +24,6 @@ from sss_lib.dataset.dataset import Dataset
 from sss_lib.io.artefact import replacing
 from sss_lib.io.names import require_known
 from sss_lib.models import registry as models
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "paper-poster-presentation"
@@ -87,8 +83,8 @@ def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
 
 def write_run(
     path: str | Path,
+    everything: Dataset,
     collection: Dataset,
-    failed: "pd.DataFrame",
     *,
     grid: str,
     protocol: str,
@@ -100,10 +96,10 @@ def write_run(
     Parameters
     ----------
     path : str or Path
+    everything : Dataset
+        All clips.
     collection : Dataset
-        All clips, including those that a model failed to embed.
-    failed : pd.DataFrame
-        model, fname, reason of each clip without an embedding.
+        Those that systems are compared on.
     grid : str
         Path of the grid's file.
     protocol : str
@@ -112,22 +108,20 @@ def write_run(
     **bounds : float
         Macro MAP at the first cutoff: chance, luck (upper end for random embeddings) and ceiling.
     """
-    missing = set(failed["fname"])
-    kept = collection.select([fname for fname in collection.clips["fname"] if fname not in missing])
-    clips = kept.clips
+    clips = collection.clips
     uploaders = clips["uploader"] if "uploader" in clips else clips["fname"].iloc[:0]
     about = {
         "dataset": collection.name,
         "grid": Path(grid).name,
         "protocol": protocol,
         "version": version("semantic-sound-similarity"),
-        "n_clips": len(kept),
-        "n_failed": len(missing),
+        "n_clips": len(collection),
+        "n_failed": len(everything) - len(collection),
         "hours": float(clips["duration_s"].sum() / 3600),
         "n_uploaders": int(uploaders[uploaders.fillna("") != ""].nunique()),
-        "n_classes": int((kept.label_matrix.sum(axis=0) > 0).sum()),
-        "n_unqueryable": kept.n_unqueryable(),
-        "n_families": len({kept.families[label] for label in kept.labels if label in kept.families}),
+        "n_classes": int((collection.label_matrix.sum(axis=0) > 0).sum()),
+        "n_unqueryable": collection.n_unqueryable(),
+        "n_families": len(set(collection.families.values())),
         "cutoffs": list(cutoffs),
         "bounds": {name: float(value) for name, value in bounds.items()},
         "made_with": made_with(),
@@ -170,11 +164,12 @@ def facts(figures_dir: str | Path) -> dict:
     from sss_lib.figures import claims, published
 
     files = results(figures_dir)
-    ran = pd.read_csv(Path(figures_dir) / "stability.csv")["system"]
-    specs = {name: models.spec(name) for name in [*ran, *published.systems()["system"]]}
+    ran = pd.read_csv(Path(figures_dir) / "stability.csv", keep_default_na=False).set_index("system")
+    specs = {name: models.spec(name) for name in [*ran.index, *published.systems()["system"]]}
+    covers = {name: f" ({has})" for name, has in ran.get("has embedded", {}).items() if has != "all"}
     about = {
         name: {
-            "display": spec.display_name,
+            "display": spec.display_name + covers.get(name, ""),
             "rate_hz": spec.rate_hz,
             "dim": spec.dim,
             "hop_s": spec.hop_s,

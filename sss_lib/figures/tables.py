@@ -56,12 +56,12 @@ def comparison(
         One row a system: what it is, and macro MAP@N (higher is better) and MR1 (lower is better), each with
         its 95 % interval in brackets.
     """
-    rows = []
+    rows, names = [], display_names(scores)
     for _, system in best_systems(scores, cutoffs[0], protocol=protocol).iterrows():
         spec = models.spec(system["model"])
         own = of_systems(scores, system.to_frame().T.astype(scores[SYSTEM].dtypes.to_dict()))
         row = {
-            "System": spec.display_name + (" (floor)" if spec.is_baseline else ""),
+            "System": names[system["model"]] + (" (floor)" if spec.is_baseline else ""),
             "Processing and search": describe_system(system),
             "Modality": spec.modality,
             "Objective": spec.objective,
@@ -80,6 +80,28 @@ def comparison(
     return pd.DataFrame(rows)
 
 
+def display_names(scores: pd.DataFrame) -> dict[str, str]:
+    """Displayed name of each model of tidy scores; if it lacks clips that others have, also how many it has.
+
+    Examples
+    --------
+    >>> display_names(pd.DataFrame({"model": ["aisfx", "logmel"], "covers": ["12 of 18 clips", ""]}))
+    {'aisfx': 'aiSFX (12 of 18 clips)', 'logmel': 'Log-mel statistics'}
+    """
+    covers = dict(zip(scores["model"], scores.get("covers", [""] * len(scores)), strict=True))
+    return {
+        name: models.spec(name).display_name + (f" ({has})" if has else "") for name, has in covers.items()
+    }
+
+
+def with_coverage(table: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+    """Table with how many clips each model, named in its first column, has embedded, if any lacks some."""
+    if "covers" not in scores:
+        return table
+    covers = dict(zip(scores["model"], scores["covers"], strict=True))
+    return table.assign(**{"has embedded": table.iloc[:, 0].map(covers).fillna("").replace("", "all")})
+
+
 def variations(scores: pd.DataFrame, n: int = 15, *, protocol: str | None = None) -> pd.DataFrame:
     """The best variation of each model, as in the paper's Table I.
 
@@ -95,18 +117,19 @@ def variations(scores: pd.DataFrame, n: int = 15, *, protocol: str | None = None
     best = best_systems(scores, n, protocol=protocol)
     measured = select(of_systems(scores, best), "MAP", n, protocol=protocol).set_index("model")
     of_series: dict[str, list[dict]] = {}
+    names = display_names(scores)
     for _, system in best.iterrows():
-        spec = models.spec(system["model"])
-        about = {"spec": spec, "words": describe_system(system), **measured.loc[system["model"]].to_dict()}
-        of_series.setdefault(spec.series, []).append(about)
+        model = system["model"]
+        about = {"shown": names[model], "words": describe_system(system), **measured.loc[model].to_dict()}
+        of_series.setdefault(models.spec(model).series, []).append(about)
     rows = [
         {
             "Model": series,
-            "Best variation": first["spec"].display_name,
+            "Best variation": first["shown"],
             "Processing and search": first["words"],
             heading("MAP", n): with_interval(first),
             "Tried": 1 + len(others),
-            "Next": f"{others[0]['spec'].display_name}, {number(others[0]['value'])}" if others else "-",
+            "Next": f"{others[0]['shown']}, {number(others[0]['value'])}" if others else "-",
         }
         for series, (first, *others) in of_series.items()
     ]

@@ -107,7 +107,12 @@ def conventions(
 
 
 def caption(
-    collection: "Dataset", n: int, protocol: str | Protocol = "standard", *, unit: str = "clip"
+    collection: "Dataset",
+    n: int,
+    protocol: str | Protocol = "standard",
+    *,
+    unit: str = "clip",
+    on: str = "",
 ) -> str:
     """Caption of `comparison`: the collection, the conventions, and what intervals and stars mean.
 
@@ -119,10 +124,12 @@ def caption(
     protocol : str or Protocol
     unit : str
         As in `conventions`.
+    on : str
+        What the collection is called; by default its name.
     """
     n_classes = len(collection.labels) - collection.n_unqueryable()
     return (
-        f"{collection.name}: {len(collection)} clips, {n_classes} classes queried "
+        f"{on or collection.name}: {len(collection)} clips, {n_classes} classes queried "
         f"({collection.n_unqueryable()} with a single clip), {conventions('class', protocol)}; each "
         f"model's best system by macro MAP@{n}, with 95 % bootstrap intervals over the queries; stars: below "
         f"the best by a paired permutation test by {unit} with Holm's correction, * p < 0.05, ** p < 0.01, "

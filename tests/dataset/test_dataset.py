@@ -40,12 +40,24 @@ def test_columns_are_the_six_named_ones_then_what_the_ground_truth_adds(collecti
     assert set(clips["split"]) == set(clips["uploader"]) == set(clips["licence"]) == {""}
 
 
-@pytest.mark.parametrize("fnames", [["007", "1e5"], ["1e5", "NA"], ["007", "1.50"]])
+@pytest.mark.parametrize(
+    "fnames",
+    [
+        ["007", "1e5"],
+        ["1e5", "NA"],
+        ["007", "1.50"],
+        ["null", "None", "nan", "N\u2215A", "inf", "true", "-0", "a,b"],
+    ],
+)
 def test_fnames_that_look_like_numbers_or_gaps_stay_as_they_are_written(tmp_path, fnames):
     for fname in fnames:
         soundfile.write(tmp_path / f"{fname}.wav", [0.5], 44100)
-    (tmp_path / "labels.csv").write_text("fname,labels\n" + "".join(f"{fname},x\n" for fname in fnames))
-    assert dataset.load(tmp_path).clips["fname"].tolist() == fnames
+    (tmp_path / "labels.csv").write_text(
+        "fname,labels,title\n" + "".join(f'"{one}","{one}","{one}"\n' for one in fnames)
+    )
+    clips = dataset.load(tmp_path).clips
+    assert clips["fname"].tolist() == clips["title"].tolist() == fnames
+    assert clips["labels"].tolist() == [one.split(",") for one in fnames]
 
 
 def test_labels_are_sorted_and_the_matrix_marks_each_clips_own(collection):
@@ -227,6 +239,35 @@ def test_a_subset_is_named_after_its_query_so_that_two_never_meet(collection):
 def test_a_query_without_sense_is_refused(collection, query, message):
     with pytest.raises(DatasetError, match=message):
         dataset.load(collection, query=query)
+
+
+def test_a_query_that_is_true_of_none_says_what_is_compared_as_a_number(collection):
+    with pytest.raises(DatasetError, match=r"true of none .*; columns of numbers are none, the others"):
+        dataset.load(collection, query="split == 1")
+
+
+@pytest.mark.parametrize("year", ["2001", "007", "1e5", "inf", "nan", "true"])
+def test_only_plain_numbers_are_compared_as_numbers(collection, year):
+    edit(collection, ",uploader", ",year")
+    for who in ("ann", "ben", "cas"):
+        edit(collection, f",{who}\n", f",{year}\n")  # ann's are two
+    query = "year == 2001" if year == "2001" else f"year == '{year}'"
+    assert len(dataset.load(collection, query=query)) == 4
+
+
+def test_the_home_folder_is_found_where_the_shell_left_its_sign(collection, monkeypatch):
+    monkeypatch.setenv("HOME", str(collection.parent))
+    assert dataset.load("~/tiny").labels == dataset.load(collection).labels
+    assert dataset.name_of("~/tiny") == "tiny"
+    with pytest.raises(DatasetError, match="'~nobody-here/tiny' is neither"):
+        dataset.load("~nobody-here/tiny")
+
+
+def test_a_folder_of_too_long_a_name_needs_another(collection):
+    long = collection.rename(collection.with_name("x" * 230))
+    with pytest.raises(DatasetError, match=r"'xx.* has 230 bytes, more than 200: give a shorter one as NAME"):
+        dataset.load(long)
+    assert dataset.load(long, name="short").name == "short"
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,87 @@ def test_a_folder_that_does_not_fit_together_is_refused_with_the_reason(folder, 
         dataset.load(folder)
 
 
+NAMED = "in the column label of classes.csv"
+
+
+@pytest.mark.parametrize(
+    ("cell", "labels"),
+    [
+        ("['Dog', 'Bark']", ["Dog", "Bark"]),
+        ('["Dog", "Bark"]', ["Dog", "Bark"]),
+        ("('Dog',)", ["Dog"]),
+        ("{'Dog', 'Bark'}", ["Dog", "Bark"]),
+        ("['Speech, male', \"Dog's\"]", ["Speech, male", "Dog's"]),
+        (" Dog ,  Bark ,Dog", ["Dog", "Bark"]),
+        ('"Speech, male", Speech', ["Speech, male", "Speech"]),
+        ("1,007", ["1", "007"]),
+        ("NA,null,nan,1e5,true", ["NA", "null", "nan", "1e5", "true"]),
+        ("{{7*7}}", ["{{7*7}}"]),
+        ('=X("a"&b)', ['=X("a"&b)']),
+        ("Dog;Bark", "not joined by commas: join labels by commas, as in Dog,Bark, "),
+        ("Dog; Bark,Animal", "not joined by commas"),
+        ("Dog|Bark", NAMED),
+        ("Dog\tBark", "not joined by commas"),
+        ("Dog\nBark", "'Dog.nBark'"),
+        ("[Dog, Bark]", "not joined by commas"),
+        ("['Dog' 'Bark']", "not joined by commas"),
+        ("['Dog', nan]", "not joined by commas"),
+        ("[1, 2]", "not joined by commas"),
+        ("['Dog;Bark']", "not joined by commas"),
+        ('"Dog, Bark', "can't be told apart"),
+    ],
+)
+def test_labels_are_those_that_a_cell_says_or_it_is_refused(folder, cell, labels):
+    put(folder, "a.wav", labels='fname,labels\na,"' + cell.replace('"', '""') + '"\n')
+    if isinstance(labels, str):
+        with pytest.raises(DatasetError, match=f"labels\\.csv: labels .*{labels}"):
+            dataset.load(folder)
+    else:
+        assert dataset.load(folder).clips["labels"].tolist() == [labels]
+
+
+@pytest.mark.parametrize("label", ["Dog;Bark", "[x]", "Speech, male", "a|b"])
+def test_a_vocabulary_may_name_a_class_by_any_signs(folder, label):
+    put(folder, "a.wav", labels=f'fname,labels\na,"{label}"\n', classes=f'label,parents\n"{label}",\n')
+    assert dataset.load(folder).labels == [label]
+
+
+@pytest.mark.parametrize("other", ["dog", "Dog\u200b", "D og"])
+def test_labels_that_look_alike_are_refused_unless_the_vocabulary_has_both(folder, other):
+    put(folder, "a.wav", "b.wav", labels=f"fname,labels\na,Dog\nb,{other}\n")
+    with pytest.raises(DatasetError, match=r"labels .* differ only in case or spaces: write one, or list"):
+        dataset.load(folder)
+    put(folder, classes=f"label,parents\nDog,\n{other},\n")
+    assert set(dataset.load(folder).labels) == {"Dog", other}
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("fname,labels, labels\na,x,y\n", r"1 columns stand twice in .*ground_truth\.csv \('labels'\)"),
+        ("fname,labels\na,Dog,Bark\n", r"line 2 of .* has 3 cells, where fname, labels are 2: .* quotes"),
+        ('fname,labels\na,"Dog\n', r"ground_truth\.csv is not a table in CSV: unexpected end"),
+    ],
+)
+def test_a_table_that_is_not_one_is_refused_in_words_of_its_own(folder, table, message):
+    put(folder, "a.wav", ground_truth=table)
+    with pytest.raises(DatasetError, match=message):
+        dataset.load(folder)
+
+
+@pytest.mark.parametrize("header", ["fname,labels", "fname,labels,"])
+def test_a_comma_at_the_end_of_each_line_and_short_lines_change_nothing(folder, header):
+    put(
+        folder,
+        "a.wav",
+        "b.wav",
+        ground_truth=f"{header},title\na,Dog,,,\n\nb,Cat\n".replace(",,title", ",title"),
+    )
+    found = dataset.load(folder).clips
+    assert found["labels"].tolist() == [["Dog"], ["Cat"]]
+    assert found["title"].tolist() == ["", ""]
+
+
 def test_audio_alone_has_no_labels_and_cannot_be_scored(folder):
     put(folder, "b.wav", "a.wav", "c.mp3")
     found = dataset.load(folder)

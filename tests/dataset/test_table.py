@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 import soundfile
 
-from sss_lib import dataset
+from sss_lib import dataset, relevance
+from sss_lib.experiment import Variant
 from sss_lib.experiment.store import Store
 
 
@@ -42,6 +43,42 @@ def test_a_written_dataset_and_a_subset_of_it_read_back_with_their_reports(colle
             assert again.clips[column].tolist() == one.clips[column].tolist()
         pd.testing.assert_frame_equal(again.clips[list(report)], report)
         assert [Path(p).resolve() for p in again.clips["path"]] == [Path(p) for p in one.clips["path"]]
+
+
+def test_labels_keep_what_the_vocabulary_says_of_their_parents(collection, store):
+    """In FSD50K's table Dog has depth 3, and Rain 2."""
+    (collection / "classes.csv").write_text("label,parents\nAnimal,\nCat,Animal\nDog,Animal\nRain,Dog\n")
+    whole = dataset.load(collection)
+    write(store.dataset("tiny"), whole)
+    read = dataset.read(store.dataset("tiny"))
+    for one in (whole, read, read.select(["b", "1e5"]), read.subset('@has("Rain")')):
+        depths = dict(zip(one.labels, relevance.define("graded", one.labels).weights, strict=True))
+        assert depths == {label: {"Animal": 1, "Cat": 2, "Dog": 2, "Rain": 3}[label] for label in one.labels}
+        rules = {rule.kind: rule for rule in relevance.definitions(one.labels, one.clips)}
+        of_leaf = dict(zip(one.labels, rules["leaf"].weights, strict=True))
+        assert of_leaf == {label: int(label in ("Cat", "Rain")) for label in one.labels}
+
+
+def test_a_vocabulary_that_tells_no_parents_is_flat_and_without_one_fsd50ks_table_counts(collection):
+    (collection / "classes.csv").write_text("label,family\nAnimal,\nCat,\nDog,\nRain,\n")
+    for expected in ([1, 1, 1, 1], [1, 3, 3, 2]):
+        assert relevance.define("graded", dataset.load(collection).labels).weights.tolist() == expected
+        (collection / "classes.csv").unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("label,parents,family", "label,parents,family"), ("Rain,", "Rain,Animal")]
+)
+def test_scores_are_stale_once_the_vocabulary_has_changed(collection, store, old, new):
+    table = "label,parents,family\nAnimal,,Living\nCat,Animal,Living\nDog,Animal,Living\nRain,,\n"
+    digests = []
+    for text in (table, table.replace(old, new)):
+        (collection / "classes.csv").write_text(text)
+        found = dataset.load(collection)
+        write(store.dataset("tiny"), found)
+        of_vocabulary = store.scores("tiny", Variant("logmel", "none"), "nns").inputs["vocabulary"]
+        digests.append((dataset.fingerprint(found), of_vocabulary.digest()))
+    assert all((a == b) == (old == new) for a, b in zip(*digests, strict=True))
 
 
 def test_a_dataset_without_labels_is_written_and_read(collection, store):

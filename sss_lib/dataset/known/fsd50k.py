@@ -86,9 +86,7 @@ def read(root: Path, subset: str) -> GroundTruth:
     }
     if "split" not in found.clips:
         columns["split"] = [subset] * len(found.clips)
-    vocabulary = ground_truth.read_csv(
-        tables / "vocabulary.csv", header=None, names=["index", "label", "mid"]
-    )
+    vocabulary = ground_truth.read_csv(tables / "vocabulary.csv", header=("index", "label", "mid"))
     other = complaint(
         sorted(set(vocabulary["label"]) ^ set(taxonomy().parents)),
         f"labels are either in {tables / 'vocabulary.csv'} or in {CLASSES}, not in both",

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from sss_lib.figures.plots.style import GROUP_COLOURS, MARKERS, looks, named, plain
+from sss_lib.figures.plots.style import GROUP_COLOURS, MARKERS, looks, plain, wrapped
 from sss_lib.figures.plots.systems import best_scores, require_model, whiskers
+from sss_lib.figures.tables import display_names
 from sss_lib.models import registry as models
 
 MOST_CLASSES, MOST_MODELS = 60, 10
@@ -19,7 +20,7 @@ def families_of_best(scores: pd.DataFrame, *, n: int = 15) -> pd.DataFrame:
 
     A family's value is the mean over its classes with at least two clips; a family without such is left out.
     """
-    return _of_best(scores, n, "family").rename(index=lambda name: models.spec(name).display_name)
+    return _of_best(scores, n, "family").rename(index=display_names(scores))
 
 
 def classes_of_best(scores: pd.DataFrame, *, n: int = 15) -> pd.DataFrame:
@@ -29,7 +30,7 @@ def classes_of_best(scores: pd.DataFrame, *, n: int = 15) -> pd.DataFrame:
     """
     table = _of_best(scores, n, "class").T
     table = table.sort_values(table.columns[0], ascending=False, kind="stable")
-    table = table.rename(columns=lambda name: models.spec(name).display_name)
+    table = table.rename(columns=display_names(scores))
     sizes = best_scores(scores, n, level="class").groupby("name")["n_queries"].max()
     table.insert(0, "queries", sizes[table.index])
     return table.rename_axis(index="class", columns=None)
@@ -77,7 +78,7 @@ def class_bars(scores: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
         table = table.loc[gap.nlargest(MOST_CLASSES).index]
         title = f"The {MOST_CLASSES} of {n_all} classes that differ most (clips)"
     table = table.sort_values(table.columns[0], kind="stable")
-    look, position = looks(scores["model"]), np.arange(len(table))
+    look, position = looks(display_names(scores)), np.arange(len(table))
     first = look[table.columns[0]]
     ax.barh(position, table.iloc[:, 0], 0.8, color=first["color"], alpha=0.35, label=first["label"])
     for model in table.columns[1:]:
@@ -97,7 +98,7 @@ def family_dots(scores: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
     found = found[found["model"].isin(drawn)]
     names = found.groupby("name")["value"].max().sort_values(kind="stable").index
     shift = np.linspace(0.35, -0.35, len(drawn)) if len(drawn) > 1 else [0.0]
-    look = looks(scores["model"])
+    look = looks(display_names(scores))
     for model, dy in zip(drawn, shift, strict=True):
         own = found[found["model"] == model].set_index("name").reindex(names)
         at, marks = np.arange(len(names)) + dy, {"markersize": 4, "markeredgewidth": 0.7, "elinewidth": 0.7}
@@ -130,7 +131,8 @@ def class_differences(scores: pd.DataFrame, one: str, other: str, ax: Axes, *, n
     ax.barh(np.arange(len(difference)), difference, 0.8, color=colours, hatch=hatches, ec="white", lw=0)
     _name_rows(ax, [plain(name) for name in difference.index])
     ax.axvline(0, color="black", linewidth=0.6)
-    ax.set_xlabel(f"MAP@{n}: {named(other)} is better < 0 < {named(one)} is better", wrap=True)
+    names = {name: wrapped(shown) for name, shown in display_names(scores).items()}
+    ax.set_xlabel(f"MAP@{n}: {names[other]} is better < 0 < {names[one]} is better", wrap=True)
     if len(difference) < len(every):
         ax.set_title(f"The {len(difference)} of {len(every)} classes that differ most", loc="left")
     return ax

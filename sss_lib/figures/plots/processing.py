@@ -5,8 +5,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from sss_lib.experiment.scores import select
-from sss_lib.figures.plots.style import GROUP_COLOURS, SEARCH_LOOKS, named
+from sss_lib.figures.plots.style import GROUP_COLOURS, SEARCH_LOOKS, wrapped
 from sss_lib.figures.plots.systems import best_scores, require_model, whiskers
+from sss_lib.figures.tables import display_names
 
 BLOCK = ["scale", "pre_normalize", "pca", "normalize"]
 WAY = [*BLOCK, "how"]
@@ -58,7 +59,7 @@ def processing_grid(
     """
     found = _groups(scores, n)
     require_model(found, model)
-    own, title = found[found["model"] == model], [named(model)]
+    own, title = found[found["model"] == model], [wrapped(display_names(scores)[model])]
     for key, wanted, words in (("scale", scale, "min-max"), ("pre_normalize", pre_normalize, "L2 first")):
         if wanted is not None:
             own = own[own[key] == wanted]

@@ -1,7 +1,7 @@
 """One style for all figures, and files with the same bytes each time."""
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import matplotlib as mpl
@@ -52,8 +52,10 @@ def save(figure: Figure, folder: str | Path, name: str) -> list[Path]:
     return paths
 
 
-def looks(names: Iterable[str]) -> dict[str, dict]:
+def looks(names: Iterable[str] | Mapping[str, str]) -> dict[str, dict]:
     """Colour, marker and name of each model of a run, as keywords of `Axes.plot` and `Axes.errorbar`.
+
+    The label is what a mapping, such as `tables.display_names`, calls the model.
 
     The colour is the catalogue's; variations of a model share it. Markers are assigned alphabetically, first
     filled, then hollow, then half filled: up to 39 models differ by marker alone. A model keeps its marker in
@@ -64,14 +66,14 @@ def looks(names: Iterable[str]) -> dict[str, dict]:
     >>> looks(["logmel", "aisfx"])["aisfx"]
     {'color': '#0072B2', 'marker': 's', 'fillstyle': 'full', 'label': 'aiSFX'}
     """
-    found = {}
+    found, shown = {}, names if isinstance(names, Mapping) else {}
     for i, name in enumerate(sorted(set(names))):
         nth, marker = divmod(i, len(MARKERS))
         found[name] = {
             "color": models.spec(name).colour,
             "marker": MARKERS[marker],
             "fillstyle": FILLS[nth % len(FILLS)],
-            "label": named(name),
+            "label": wrapped(shown[name]) if name in shown else named(name),
         }
     return found
 
@@ -93,7 +95,12 @@ def legend(figure: Figure) -> None:
 
 def named(model: str) -> str:
     """Displayed name of a model, in lines that fit a column."""
-    return textwrap.fill(plain(models.spec(model).display_name), 40)
+    return wrapped(models.spec(model).display_name)
+
+
+def wrapped(label: str) -> str:
+    """Label in lines that fit a column."""
+    return textwrap.fill(plain(label), 40)
 
 
 def plain(label: str) -> str:

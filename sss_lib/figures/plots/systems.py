@@ -6,8 +6,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from sss_lib.experiment.scores import SYSTEM, best_systems, of_systems, select
-from sss_lib.figures.plots.style import looks, named
-from sss_lib.figures.tables import CHANCE
+from sss_lib.figures.plots.style import looks, wrapped
+from sss_lib.figures.tables import CHANCE, display_names
 from sss_lib.models import registry as models
 
 GREY = {"elinewidth": 1, "ecolor": "#555555"}
@@ -40,7 +40,7 @@ def whiskers(rows: pd.DataFrame) -> np.ndarray:
 
 def ladder(scores: pd.DataFrame, chance: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
     """Macro MAP@n of each model's best system with its 95 % interval, down to chance."""
-    rows = best_scores(scores, n)
+    rows, names = best_scores(scores, n), display_names(scores)
     (by_chance,) = select(chance, "MAP", n)["value"]
     position = np.arange(len(rows), -1, -1)
     colours = [models.spec(model).colour for model in rows["model"]]
@@ -49,7 +49,7 @@ def ladder(scores: pd.DataFrame, chance: pd.DataFrame, ax: Axes, *, n: int = 15)
     values, ends = [*rows["value"], by_chance], [*rows["ci_high"].fillna(rows["value"]), by_chance]
     for y, value, end in zip(position, values, ends, strict=True):
         ax.text(end, y, f"  {value:.2f}", va="center")
-    ax.set_yticks(position, [*map(named, rows["model"]), CHANCE])
+    ax.set_yticks(position, [*(wrapped(names[model]) for model in rows["model"]), CHANCE])
     ax.tick_params(axis="y", length=0)
     ax.set(xlim=(0, max(ends) * 1.15), ylim=(-0.6, len(rows) + 0.6))
     ax.set_xlabel(f"macro MAP@{n}, higher is better (95 % bootstrap interval)")
@@ -65,7 +65,7 @@ def pca_curves(scores: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
     found = select(scores, "MAP", n)
     same = [name for name in SYSTEM if name != "n_components"]
     best = best_systems(scores, n)
-    own, look = found.merge(best[same], on=same), looks(scores["model"])
+    own, look = found.merge(best[same], on=same), looks(display_names(scores))
     for model in best["model"]:
         line = own[own["model"] == model]
         line = line.assign(dim=line["n_components"].fillna(models.spec(model).dim).astype(int))
@@ -82,7 +82,7 @@ def pca_curves(scores: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
 def macro_against_micro(scores: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
     """Macro against micro MAP@n of each model's best system; above the line large classes score higher."""
     macro, micro = (best_scores(scores, n, level=level).set_index("model") for level in ("macro", "micro"))
-    look = looks(scores["model"])
+    look = looks(display_names(scores))
     for model in macro.index.intersection(micro.index, sort=False):
         x, y = macro.loc[[model]], micro.loc[[model]]
         errors = {"xerr": whiskers(x), "yerr": whiskers(y)}
@@ -113,7 +113,7 @@ def cost(scores: pd.DataFrame, ax: Axes, *, n: int = 15, by: str = "dim") -> Axe
     else:
         price = found["model"].map(lambda name: millions(specs[name].n_parameters))
     points = found.assign(price=price).sort_values(["price", "value"], ascending=[True, False], kind="stable")
-    for name, look in looks(scores["model"]).items():
+    for name, look in looks(display_names(scores)).items():
         own = points[points["model"] == name]
         ax.plot(own["price"], own["value"], linestyle="", markersize=4, markeredgewidth=0.7, **look)
     # Sorted by cost, a system is on the front if it scores higher than every cheaper one.
