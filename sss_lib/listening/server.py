@@ -8,6 +8,7 @@ import contextlib
 import contextvars
 import os
 import time
+import urllib.parse
 from typing import Any
 
 import tornado.web
@@ -207,6 +208,8 @@ class Unwanted(Matcher):
     def reason(self, request: HTTPServerRequest) -> str:
         """Why a request is refused; empty if it isn't."""
         headers = request.headers
+        if ".." in urllib.parse.unquote(request.path).split("/"):
+            return "this path leads out of the page"
         host = split_host_and_port(headers.get("Host", "").lower())[0].strip("[]")
         if self.is_local and host != "localhost" and not is_loopback(host):
             return f"this page is not served as {host!r}"
