@@ -9,6 +9,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
@@ -84,7 +85,7 @@ class Kernel(AsyncKernelManager):
     def _kernel_spec_manager_default(self) -> KernelSpecManager:
         return ThisPython()
 
-    async def start_kernel(self, **options: object) -> None:
+    async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
         """Start the kernel."""
         folder = Path(self.connection_file).parent
         await super().start_kernel(env=environment() | of_folder(folder), **options)

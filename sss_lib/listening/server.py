@@ -33,8 +33,6 @@ MOST_PARTS = 64
 """Parts of a message: four of JSON, and the pieces of an upload."""
 MOST_BYTES = 4_000_000
 """Bytes of a message; an upload comes in pieces of two million."""
-SLOW_S = 20
-"""Time in which a request must have arrived; idle connections are closed after it."""
 HEARTBEAT_S = 2
 RENDERED_S = 300
 """Time in which the notebook must have run, and the visitor read it."""
@@ -70,7 +68,7 @@ class Kernels(AsyncMappingKernelManager):
         """Whether no other visitor can have a kernel."""
         return len(self.list_kernel_ids()) + sum(not one.kernel_id for one in self.visits) >= self.most
 
-    async def start_kernel(self, **options: Any) -> str:
+    async def start_kernel(self, **options: Any) -> str:  # type: ignore[override]
         """Start the kernel of a visit."""
         kernel_id = await super().start_kernel(**options)
         _visit.get().kernel_id = kernel_id
@@ -87,12 +85,18 @@ class Kernels(AsyncMappingKernelManager):
             rendered = {one.kernel_id for one in self.visits}
             for kernel_id in self.list_kernel_ids():
                 now = time.monotonic()
+                is_alive = await self.is_alive(kernel_id)
                 is_used = kernel_id in rendered or self._kernel_connections.get(kernel_id, 0) > 0
                 used = self._used[kernel_id] = now if is_used else self._used.get(kernel_id, now)
-                if now - used > self.left_s or not await self.is_alive(kernel_id):
-                    self._used.pop(kernel_id, None)
-                    with contextlib.suppress(Exception):  # it may end by itself meanwhile
-                        await asyncio.wait_for(self.shutdown_kernel(kernel_id, now=True), 10)
+                if now - used > self.left_s or not is_alive:
+                    await self.end(kernel_id, now=not is_alive)
+
+    async def end(self, kernel_id: str, *, now: bool = False) -> None:
+        """End a kernel; unless `now`, it may end its own processes first."""
+        self._used.pop(kernel_id, None)
+        if kernel_id in self:
+            with contextlib.suppress(Exception):  # it may end by itself meanwhile
+                await self.shutdown_kernel(kernel_id, now=now)
 
 
 class Page(TornadoVoilaHandler):
@@ -122,7 +126,7 @@ class Page(TornadoVoilaHandler):
         except TimeoutError:
             self._give_up("The notebook has not ended in time: reload the page.")
         except StreamClosedError:  # the visitor has left
-            await self._end_kernel()
+            await kernels.end(self.kernel_id)
         finally:
             kernels.visits.discard(self)
 
@@ -138,10 +142,6 @@ class Page(TornadoVoilaHandler):
     def _give_up(self, why: str) -> None:
         """End the page, which may have been amid a tag or a script."""
         self.finish(f'"></style></script><p role="alert">{why}</p>')
-
-    async def _end_kernel(self) -> None:
-        if self.kernel_id in self.kernel_manager:
-            await self.kernel_manager.shutdown_kernel(self.kernel_id, now=True)
 
 
 class Messages(VoilaKernelWebsocketHandler):
@@ -241,7 +241,15 @@ class Leave(tornado.web.RequestHandler):
 
 
 class Server(Voila):
-    """Voila with one notebook, and with the guards of this file."""
+    """Voila with one notebook, and with the guards of this file.
+
+    Attributes
+    ----------
+    slow_s : float
+        Time in which a request must have arrived; idle connections are closed after it.
+    """
+
+    slow_s = Float(20, config=True)
 
     @default("config_file_paths")
     def _no_config_file_paths(self) -> list[str]:
@@ -265,7 +273,7 @@ class Server(Voila):
         """Serve until stopped, with the kernels' files in a folder that goes with the server."""
         with surroundings.own_folder() as folder:
             self.connection_dir_root = folder
-            os.environ.update(surroundings.of_folder(folder))
+            os.environ.update(surroundings.of_folder(folder), TMPDIR=folder)
             self.config.KernelManager.update(
                 # A kernel that is started anew has no page.
                 {"transport": surroundings.transport(f"{folder}/kernel-"), "autorestart": False}
@@ -285,7 +293,8 @@ class Server(Voila):
     def listen(self) -> None:
         """Listen with limits, and sweep the kernels meanwhile."""
         listen = self.app.listen
-        limits = {"max_body_size": MOST_BYTES, "idle_connection_timeout": SLOW_S, "body_timeout": SLOW_S}
+        limits = {"max_body_size": MOST_BYTES}
+        limits |= dict.fromkeys(("idle_connection_timeout", "body_timeout"), self.slow_s)
         self.app.listen = lambda port, address: listen(port, address, **limits)
         sweeping = asyncio.get_event_loop().create_task(self.kernel_manager.sweep())
         try:
