@@ -1,6 +1,9 @@
 """Judgements on file, blind judging, and what is worked out from the judgements."""
 
 import json
+import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -254,7 +257,8 @@ class TestDamage:
         [
             '{"id": "1", "judge": "ann", "kind": "grade", "query": "q", "clip": "a", "grade": 9}',
             '{"id": "1", "judge": 7, "kind": "grade", "query": "q", "clip": "a", "grade": 1}',
-            '{"id": "1", "judge": "ann", "kind": "preference", "query": "q", "preferred": "z", "n": 5, "systems": ["x", "y"]}',
+            '{"id": "1", "judge": "ann", "kind": "preference", "query": "q", "preferred": "z", "n": 5, '
+            '"systems": ["x", "y"]}',
             '{"id": "1", "judge": "ann", "kind": "rating", "query": "q"}',
             "rating_stimulus,rating_score",
         ],

@@ -29,7 +29,7 @@ from tornado.websocket import websocket_connect
 
 from sss_lib.listening import serve
 
-# Tornado's clients, of connections that were refused or closed by the server, complain when they are collected.
+# Of connections that the server refused or closed, which Tornado's client leaves.
 pytestmark = pytest.mark.filterwarnings("ignore:.*WebSocketClientConnection")
 PROTOCOL = "v1.kernel.websocket.jupyter.org"
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
