@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import http.client
 import json
 import os
@@ -25,12 +26,10 @@ from jupyter_server.services.kernels.connection.base import (
     serialize_msg_to_ws_v1,
 )
 from tornado.httpclient import HTTPClientError, HTTPRequest
-from tornado.websocket import websocket_connect
+from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 from sss_lib.listening import serve
 
-# Of connections that the server refused or closed, which Tornado's client leaves.
-pytestmark = pytest.mark.filterwarnings("ignore:.*WebSocketClientConnection")
 PROTOCOL = "v1.kernel.websocket.jupyter.org"
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
 MOST, LEFT_S, SLOW_S = 3, 2, 2
@@ -311,7 +310,9 @@ FALSE_OFFSETS = [
 ]
 
 
-def test_only_messages_with_true_offsets_and_of_widgets_reach_a_kernel(site, tmp_path):
+def test_only_messages_with_true_offsets_and_of_widgets_reach_a_kernel(site, tmp_path, monkeypatch):
+    # It would warn of the connections that the server has refused.
+    monkeypatch.setattr(WebSocketClientConnection, "__del__", lambda self: None)
     visit, marker = Visit(site), tmp_path / "ran"
     code = {"code": f"open({str(marker)!r}, 'w')", "silent": False, "store_history": False}
     code |= {"user_expressions": {}, "allow_stdin": False, "stop_on_error": False}
@@ -339,6 +340,7 @@ def test_only_messages_with_true_offsets_and_of_widgets_reach_a_kernel(site, tmp
         connection.close()
 
     asyncio.run(talk())
+    gc.collect()
     assert not marker.exists()
     assert site.process.memory_info().rss < 500e6
     site.wait_for_kernels(0)
