@@ -5,6 +5,7 @@ The targets of the Makefile set up what a command needs, and call it.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -177,5 +178,14 @@ def _leaderboard(options: argparse.Namespace) -> bool:
     return True
 
 
+def _speak_utf8() -> None:
+    """Start this Python again if names or what it prints aren't UTF-8, as in the locale C or ISO-8859-1."""
+    encodings = (sys.getfilesystemencoding(), getattr(sys.stdout, "encoding", "utf-8"))
+    if not sys.flags.utf8_mode and encodings != ("utf-8", "utf-8"):
+        os.environ.pop("PYTHONIOENCODING", None)
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", "-m", "sss_lib", *sys.argv[1:]])
+
+
 if __name__ == "__main__":
+    _speak_utf8()
     sys.exit(main())

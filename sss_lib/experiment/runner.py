@@ -148,7 +148,7 @@ class Runner:
         try:
             lock = locked(pid).acquire(blocking=False)
         except TimeoutError:
-            other = f"process {pid.read_text()}" if pid.exists() else "another process"
+            other = f"process {pid.read_text(encoding='utf-8')}" if pid.exists() else "another process"
             name = self.stages.name
             raise ValueError(f"{other} runs a grid on {name} already: wait for it, or stop it") from None
         with lock:

@@ -5,6 +5,7 @@ Artefacts themselves are in `io.artefact`, and those of the CBMI 2024 code in `i
 
 import dataclasses
 import functools
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
@@ -22,6 +23,7 @@ from sss_lib.io.artefact import (
     to_table,
 )
 from sss_lib.io.code import code_digest
+from sss_lib.io.names import listed
 from sss_lib.io.study_json import read_json_embeddings
 
 if TYPE_CHECKING:
@@ -207,7 +209,7 @@ class Store:
         }
         of_grid = f"comparison-{grid.name}" if grid.name else "comparison"
         path = self.data_dir / "evaluation_results" / dataset / f"{of_grid}.parquet"
-        published = sorted((Path(__file__).parents[2] / "data" / "paper").glob("*.csv"))
+        published = listed(Path(__file__).parents[2] / "data" / "paper", "*.csv")
         inputs |= {f"published {path.stem}": file_digest(path) for path in published}
         code = ("figures", "models.catalogue")
         return Artefact(path, dataclasses.asdict(grid), inputs, code, "05_figures")
@@ -215,8 +217,7 @@ class Store:
     def all_scores(self) -> list[Artefact]:
         """Scores of whatever was evaluated, by path; their metadata has what made them."""
         folder = self.data_dir / "evaluation_results"
-        every = (*folder.glob("*/*/*.parquet"), *folder.glob("*/*/among-*/*.parquet"))
-        paths = sorted(path for path in every if not path.name.startswith("."))
+        paths = sorted(listed(folder, "*/*/*.parquet") + listed(folder, "*/*/among-*/*.parquet"))
         return [Artefact(path, {}) for path in paths if not path.name.endswith(".queries.parquet")]
 
     def leaderboard_path(self) -> Path:
@@ -257,4 +258,15 @@ def queries_of(scores: Artefact) -> Artefact:
 
 
 def _parameters_of(folder: Path, pattern: str) -> list[dict]:
-    return [Artefact(path, {}).metadata()["recipe"]["parameters"] for path in sorted(folder.glob(pattern))]
+    found = []
+    for path in listed(folder, pattern):
+        try:
+            found.append(Artefact(path, {}).metadata()["recipe"]["parameters"])
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+        ) as error:  # one damaged file must not hide the others
+            warnings.warn(f"{path} is left out: it is damaged or no artefact ({error})", stacklevel=3)
+    return found

@@ -6,7 +6,6 @@ import json
 import os
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -202,10 +201,12 @@ def run_notebook(
     import papermill
     import traitlets.config
 
+    from sss_lib.experiment import surroundings
+
     Path(output).parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as sockets:
-        # Local sockets, where there are some: no port that a kernel beside this one could take meanwhile.
-        manager = {} if os.name == "nt" else {"transport": "ipc", "ip": os.path.join(sockets, "kernel")}
+    with surroundings.own_folder() as folder:
+        of_kernel = {"transport": surroundings.transport(folder), "connection_file": f"{folder}/kernel.json"}
+        config = {"NotebookClient": {"kernel_manager_class": surroundings.Kernel}, "KernelManager": of_kernel}
         papermill.execute_notebook(
             notebook,
             output,
@@ -214,6 +215,6 @@ def run_notebook(
             progress_bar=False,
             stderr_file=sys.stderr if show_progress else None,
             coalesce_streams=True,
-            config=traitlets.config.Config({"KernelManager": manager}),
+            config=traitlets.config.Config(config),
             extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
         )

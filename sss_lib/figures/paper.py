@@ -22,7 +22,7 @@ import yaml
 
 from sss_lib.dataset.dataset import Dataset
 from sss_lib.io.artefact import replacing
-from sss_lib.io.names import require_known
+from sss_lib.io.names import listed, require_known
 from sss_lib.models import registry as models
 
 ROOT = Path(__file__).parents[2]
@@ -147,7 +147,7 @@ def results(figures_dir: str | Path) -> list[Path]:
             f"{folder} lacks {len(missing)} files, such as {missing[0]}: run the notebooks first, as with "
             f"`make run DATASET={folder.name}`"
         )
-    return sorted(path for path in folder.iterdir() if path.suffix in (".csv", ".json", ".svg"))
+    return [path for path in listed(folder, "*") if path.suffix in (".csv", ".json", ".svg")]
 
 
 def facts(figures_dir: str | Path) -> dict:

@@ -1,7 +1,8 @@
-"""Names that people type: is one known, and if not, which one did they mean?"""
+"""Names: which known one did somebody mean to type, and which files of a folder count?"""
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 MOST_SHOWN = 30
 """Known names in an error message."""
@@ -33,3 +34,17 @@ def require_known(value: object, known: Iterable, what: str, error: type[ValueEr
     if str(value) not in known:
         shown = ", ".join(known[:MOST_SHOWN]) + (", ..." if len(known) > MOST_SHOWN else "")
         raise error(f"{value!r} is not among {what}: {did_you_mean(value, known)}They are {shown}")
+
+
+def listed(folder: str | Path, pattern: str) -> list[Path]:
+    """Paths of a folder that match a pattern, in order, but for hidden ones.
+
+    These are what is being written, or was when a run was killed, and what file managers leave.
+
+    Examples
+    --------
+    >>> [path.name for path in listed(Path(__file__).parent, "n*s.py")]
+    ['names.py']
+    """
+    found = sorted(Path(folder).glob(pattern))
+    return [path for path in found if not any(n[0] == "." for n in path.relative_to(folder).parts)]

@@ -4,7 +4,8 @@
 - `board`, `views`: the results of some systems side by side; `controls`, `selection`: the next query.
 - `external_queries`: queries from outside the collection, a sound of the listener's own or words.
 - `judging`, `judgements`, `agreement`: blind judgements of systems, their file, and their statistics.
-- `map`: the collection in two dimensions; `serve`: notebook 06 as a page; page/: its JavaScript and CSS.
+- `map`: the collection in two dimensions; page/: the JavaScript and CSS of the page.
+- `serve`, `server`: notebook 06 as a page, and what guards it.
 """
 
 try:

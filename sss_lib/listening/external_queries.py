@@ -22,6 +22,9 @@ from sss_lib.processing.aggregation import aggregate
 MOST_BYTES = 32_000_000
 """Limit of an uploaded file: more than half a minute of 24-bit stereo at 96 kHz."""
 
+MOST_S = 600
+"""Limit of the length of a sound: 32 MB may hold two days of silence."""
+
 
 class Upload:
     """Files that the page sends in pieces, written to a temporary folder under a running number.
@@ -36,10 +39,14 @@ class Upload:
 
     def __init__(self, most_bytes: int = MOST_BYTES):
         self.most_bytes = most_bytes
-        self._folder = Path(tempfile.mkdtemp(prefix="sss-sound-"))
-        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._content = bytearray()
         self._numbers = itertools.count()
+
+    @functools.cached_property
+    def _folder(self) -> Path:
+        folder = Path(tempfile.mkdtemp(prefix="sss-sound-"))
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        return folder
 
     def add(self, piece: bytes, at: int, *, last: bool) -> Path | None:
         """Take the next piece, and write the file when the last one has arrived.
@@ -85,9 +92,16 @@ def check_sound(path: str | Path, name: str) -> float:
     Raises
     ------
     AudioError
-        If it can't be decoded or is silent; the message has its name in place of its path.
+        If it can't be decoded, or is silent or too long; the message has its name in place of its path.
     """
+    length_s = 0.0
     try:
+        for block, rate_hz in audio.blocks(path):
+            length_s += len(block) / rate_hz
+            if length_s > MOST_S:
+                raise audio.AudioError(
+                    f"{name} is longer than {MOST_S / 60:g} minutes: cut out what is to be found"
+                )
         wave = audio.decode(path, loudness.RATE_HZ)
     except audio.AudioError as error:
         raise audio.AudioError(str(error).replace(str(path), name)) from None

@@ -1,13 +1,20 @@
 """Judgements of listeners, in a file that each is appended to at once."""
 
+import contextlib
+import errno
 import json
 import os
+import sys
 import uuid
+import zlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 import pandas as pd
+
+from sss_lib.io.artefact import locked
 
 GRADES = (0, 1, 2, 3)
 """From 0 for nothing in common to 3 for the same meaning."""
@@ -24,10 +31,16 @@ class Judgements:
     ----------
     path : str or Path
         The first judgement creates it.
+
+    Attributes
+    ----------
+    damaged : list of int
+        Numbers of the lines, from 1, that were left out when it was last read; they are also printed.
     """
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
+        self.damaged: list[int] = []
 
     def grade(self, judge: str, query: str, clip: str, grade: object) -> None:
         """Append the grade of a clip as a result of a query.
@@ -70,27 +83,81 @@ class Judgements:
         if not judge.strip():
             raise ValueError("a judgement needs a judge: give your name first")
         line = {"id": uuid.uuid4().hex, "at": datetime.now(UTC).isoformat(timespec="seconds")}
-        text = json.dumps({**line, "judge": judge.strip(), "kind": kind, **about}, ensure_ascii=False) + "\n"
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        # One unbuffered write in append mode, so that lines of several judges stay apart. A line that a
-        # crash has torn is ended by a line break before the new one.
-        with open(self.path, "a+b", buffering=0) as file:
-            if file.seek(0, os.SEEK_END):
-                file.seek(-1, os.SEEK_END)
-                text = text if file.read(1) == b"\n" else "\n" + text
-            file.write(text.encode())
-            os.fsync(file.fileno())
+        text = _sealed({**line, "judge": judge.strip(), "kind": kind, **about})
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            # Locked, so that what is cut off after a failure is no line of another judge.
+            with locked(self.path), open(self.path, "a+b", buffering=0) as file:
+                _write_whole(file, text)
+        except OSError as error:
+            raise OSError(
+                f"the judgement is not kept, as {self.path.name} can't be written "
+                f"({error.strerror or error}): mend that, and judge again"
+            ) from None
 
     def _kept(self) -> list[dict]:
         """Complete lines that were not undone, oldest first."""
-        lines = []
-        if self.path.is_file():
-            for text in self.path.read_text(encoding="utf-8", errors="replace").split("\n"):
+        lines, damaged = [], []
+        texts = self.path.read_bytes().split(b"\n") if self.path.is_file() else []
+        for number, text in enumerate(texts, 1):
+            if text.strip():
                 try:
-                    line = json.loads(text)
-                    needed = ("id", "judge", "of" if line["kind"] == "undo" else "query")
-                    lines.append({**line, **{name: line[name] for name in needed}})
+                    lines.append(_checked(text))
                 except (ValueError, KeyError, TypeError):  # torn by a crash, or edited by hand
-                    continue
+                    damaged.append(number)
+        if damaged != self.damaged:
+            self.damaged = damaged
+            shown = ", ".join(map(str, damaged[:10])) + (", ..." if len(damaged) > 10 else "")
+            print(f"{self.path} has {len(damaged)} lines that are no judgements: {shown}", file=sys.stderr)
         undone = {line["of"] for line in lines if line["kind"] == "undo"}
         return [line for line in lines if line["kind"] != "undo" and line["id"] not in undone]
+
+
+_SUM = b', "sum": "%08x"}'
+
+
+def _sealed(line: dict) -> bytes:
+    """Line of the file: JSON that ends with the CRC-32 of itself without it."""
+    text = json.dumps(line, ensure_ascii=False).encode()
+    return text[:-1] + _SUM % zlib.crc32(text) + b"\n"
+
+
+def _write_whole(file: IO[bytes], text: bytes) -> None:
+    """Append a line to an unbuffered file, on the disk and as a whole, or leave the file as it was."""
+    end = file.seek(0, os.SEEK_END)
+    if end:  # a line that a crash has torn is ended before the new one
+        file.seek(-1, os.SEEK_END)
+        text = text if file.read(1) == b"\n" else b"\n" + text
+    try:
+        if file.write(text) != len(text):  # the disk has room for a part
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.fsync(file.fileno())
+    except OSError:
+        with contextlib.suppress(OSError):
+            file.truncate(end)
+        raise
+
+
+def _checked(text: bytes) -> dict:
+    """Line of the file, if it is one that `Judgements` could have written.
+
+    Raises
+    ------
+    ValueError, KeyError, TypeError
+        If it isn't.
+    """
+    line = json.loads(text)
+    if "sum" in line and text.strip() != _sealed({k: v for k, v in line.items() if k != "sum"}).strip():
+        raise ValueError("the line has changed since it was written")
+    kind, texts = line["kind"], ["id", "judge"]
+    texts += {"undo": ["of"], "grade": ["query", "clip"], "preference": ["query", "preferred"]}[kind]
+    is_right = all(type(line[name]) is str for name in texts)
+    if kind == "grade":
+        is_right &= type(line["grade"]) is int and line["grade"] in GRADES
+    if kind == "preference":
+        systems = line["systems"]
+        is_right &= type(line["n"]) is int and type(systems) is list and len(systems) == 2
+        is_right &= line["preferred"] in ("", *systems) and all(type(one) is str for one in systems)
+    if not is_right:
+        raise ValueError(f"{line} is no judgement")
+    return line

@@ -1,15 +1,73 @@
 """Serve notebook 06 as a page: `python -m sss_lib listen`, which is what `make listen` runs."""
 
+import ipaddress
 import os
+import secrets
+import socket
 import sys
 from pathlib import Path
 
+from sss_lib.experiment import surroundings
 from sss_lib.experiment.grid import NOTEBOOKS
 from sss_lib.experiment.store import Store, replacing
 
-LOCAL = ("127.0.0.1", "localhost", "::1")
-LEFT_S = 600
-"""Idle time after which a kernel ends: the server refuses the shutdown that a closed Voila page asks for."""
+LEFT_S = 10
+"""Time without a page after which its kernel ends."""
+
+
+def is_loopback(address: str) -> bool:
+    """Whether an IP address is one of this machine that no other reaches.
+
+    Examples
+    --------
+    >>> is_loopback("127.0.0.2"), is_loopback("::1"), is_loopback("0.0.0.0"), is_loopback("localhost")
+    (True, True, False, False)
+    """
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return (getattr(found, "ipv4_mapped", None) or found).is_loopback
+
+
+def address_of(host: str) -> str:
+    """IP address to serve on, which others reach only if it is given as such.
+
+    Parameters
+    ----------
+    host : str
+        An IP address, or a name or another spelling of one of this machine alone.
+
+    Raises
+    ------
+    ValueError
+        If it is empty, unknown, or leads to an address that others reach without being one, such as "0", or
+        what shells and compilers put into the variable HOST.
+
+    Examples
+    --------
+    >>> address_of("127.0.0.1"), address_of("LOCALHOST"), address_of("0.0.0.0")
+    ('127.0.0.1', '127.0.0.1', '0.0.0.0')
+    """
+    host = host.strip().strip("[]")
+    remedy = (
+        "give 127.0.0.1 for this machine alone, or 0.0.0.0 for all who have the token that is printed then"
+    )
+    if not host:
+        raise ValueError(f"the host is empty, which would be every network: {remedy}")
+    if host.lower() == "localhost":
+        return "127.0.0.1"
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        pass
+    try:
+        found = {str(info[4][0]) for info in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
+    except (OSError, UnicodeError):
+        raise ValueError(f"host {host!r} is no address of this machine: {remedy}") from None
+    if not all(map(is_loopback, found)):
+        raise ValueError(f"host {host!r} is {', '.join(sorted(found))}, which others reach: {remedy}")
+    return min(found)
 
 
 def prepare(store: Store, dataset: str) -> Path:
@@ -29,27 +87,20 @@ def prepare(store: Store, dataset: str) -> Path:
 
 
 def command(host: str, port: int, notebook: str | Path, *, browser: bool = True) -> list[str]:
-    """Command that serves the page and no other file; the kernel of a closed page ends after `LEFT_S`."""
+    """Command that serves the page and no other file; see `server`."""
     return [
-        *(sys.executable, "-m", "voila", str(notebook)),
-        *(f"--Voila.ip={host}", f"--port={port}", "--template=listening"),
-        "--VoilaConfiguration.file_allowlist=(?!).",  # matches no file
-        f"--MappingKernelManager.cull_idle_timeout={LEFT_S}",
-        f"--MappingKernelManager.cull_interval={min(LEFT_S, 60)}",
-        # "" for false: pages of other sites must not reach this one through a host name that resolves to this
-        # machine (DNS rebinding).
-        *(["--Voila.tornado_settings=allow_remote_access="] if host in LOCAL else []),
+        *(sys.executable, "-m", "sss_lib.listening.server", str(notebook)),
+        *(f"--Voila.ip={address_of(host)}", f"--port={port}", "--template=listening"),
+        f"--Kernels.left_s={LEFT_S}",
         *([] if browser else ["--no-browser"]),
     ]
 
 
-def environment() -> dict[str, str]:
-    """Environment in which Voila finds the page's template."""
-    share = str(Path(__file__).parent / "share")
-    return {
-        **os.environ,
-        "JUPYTER_PATH": os.pathsep.join(filter(None, [share, os.environ.get("JUPYTER_PATH")])),
-    }
+def environment(token: str = "") -> dict[str, str]:
+    """Environment of the server, in which it finds the page's template, and asks visitors for a token."""
+    paths = [str(Path(__file__).parent / "share"), os.environ.get("JUPYTER_PATH")]
+    found = {"JUPYTER_PATH": os.pathsep.join(filter(None, paths)), "SSS_TOKEN": token}
+    return {**surroundings.environment(), **found}
 
 
 def serve(dataset: str, data_dir: Path, host: str, port: int, *, browser: bool = True) -> None:
@@ -61,7 +112,7 @@ def serve(dataset: str, data_dir: Path, host: str, port: int, *, browser: bool =
         Name of a dataset that a grid has run on.
     data_dir : Path
     host : str
-        Address to serve on; "127.0.0.1" is this machine alone.
+        See `address_of`. Whoever comes from another machine is asked for a token, which is printed.
     port : int
     browser : bool
         Whether a browser is opened.
@@ -69,13 +120,25 @@ def serve(dataset: str, data_dir: Path, host: str, port: int, *, browser: bool =
     Raises
     ------
     ValueError
-        If the dataset has no rankings.
+        If the dataset has no rankings, or the host or the port is none.
     """
+    address = address_of(host)
+    if not 0 < port < 65536:
+        raise ValueError(f"port {port} is none: give one from 1 to 65535")
     store = Store(data_dir)
     if not store.ranked(dataset):
         raise ValueError(
             f"{dataset!r} has no rankings in {data_dir}: run a grid on it first, such as with `make run`"
         )
     notebook = prepare(store, dataset)
-    print("stop with control-C", flush=True)  # Voila says where, which is elsewhere if the port is taken
-    os.execve(sys.executable, command(host, port, notebook, browser=browser), environment())
+    token = "" if is_loopback(address) else secrets.token_urlsafe(24)
+    if token:
+        name = socket.gethostname() if ipaddress.ip_address(address).is_unspecified else address
+        shown = f"[{name}]" if ":" in name else name
+        print(
+            f"OPEN to every machine that reaches {address}, with this token: http://{shown}:{port}/?token={token}"
+        )
+    print("stop with control-C", flush=True)  # the server says where, which is elsewhere if the port is taken
+    os.execve(
+        sys.executable, command(address, port, notebook, browser=browser and not token), environment(token)
+    )

@@ -189,7 +189,11 @@ class Study:
         for system in self.systems.values():
             if system.cutoffs:
                 of = (self.name, system.variant, system.search)
-                table = self.store.scores(*of, cutoffs=system.cutoffs).read()
+                try:
+                    table = self.store.scores(*of, cutoffs=system.cutoffs).read()
+                except (OSError, ValueError) as error:  # damaged, or of an earlier ranking
+                    warnings.warn(f"the scores of {system.name} are left out: {error}", stacklevel=2)
+                    continue
                 found.append(table.filter(pc.equal(table["level"], "macro")))
         if not found:
             return list(self.systems.values())[:n]

@@ -20,6 +20,7 @@ from sss_lib import (
     comparisons,
     dataset,
     experiment,
+    extraction,
     measures,
     metrics,
     models,
@@ -30,6 +31,7 @@ from sss_lib import (
     trec,
 )
 from sss_lib.experiment.store import Store, to_matrix
+from sss_lib.models.catalogue import CATALOGUE
 
 NOTEBOOKS = sorted(experiment.NOTEBOOKS.glob("*.ipynb"))
 CLIPS = 12
@@ -448,3 +450,24 @@ def test_evaluation_writes_what_other_tools_read(small_run, tmp_path):
     qrels = (tmp_path / "exported" / "my sounds.qrels").read_text().splitlines()
     assert qrels
     assert {unquote(line.split()[0]) for line in qrels} <= set(fnames)
+
+
+def test_a_model_that_refuses_the_longest_clip_embeds_the_others(collection, tmp_path):
+    """What notebook 01 shows of one clip must not cost the model the collection."""
+    sounds, store = dataset.load(collection), Store(tmp_path)
+    dataset.write(store.dataset(sounds.name), sounds, dataset.verify(sounds))
+
+    @models.register("refuses", rate_hz=16000, dim=1)
+    def refuses(wave):
+        if len(wave) > 7000:
+            raise ValueError("too long")
+        return [[abs(wave).max()]]
+
+    try:
+        given = {"data_dir": str(tmp_path), "dataset": sounds.name, "model": "refuses"}
+        in_process.run(experiment.NOTEBOOKS / "01_extraction.ipynb", tmp_path / "01.ipynb", given)
+        assert len(extraction.read(store.frames(sounds.name, "refuses")).fnames) == len(sounds) - 1
+        failures = store.frames_dir(sounds.name, "refuses") / "failures.csv"
+        assert failures.read_text(encoding="utf-8").count("too long") == 1
+    finally:
+        del CATALOGUE["refuses"]

@@ -1,6 +1,9 @@
 """Judgements on file, blind judging, and what is worked out from the judgements."""
 
 import json
+import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -221,3 +224,94 @@ class TestAgreement:
             dict.fromkeys(("all", system.name), np.corrcoef(grade, ap)[0, 1])
         )
         assert np.isnan(correlation(scores.assign(AP=0.5))["rho"]).all()
+
+
+class TestDamage:
+    """Nothing that was said gets lost or changed without a word."""
+
+    def fill(self, judgements):
+        for i in range(6):
+            judgements.grade("ännä", f"q{i}", "a", i % 4)
+            judgements.prefer("ben", f"q{i}", ("x", "y"), "x", 5)
+        judgements.undo("ben", "preference")
+        return judgements.path.read_bytes(), judgements.read()
+
+    def test_every_changed_line_is_counted_and_named(self, judgements, capsys):
+        whole, before = self.fill(judgements)
+        rng = np.random.default_rng(0)
+        for _ in range(200):
+            content = bytearray(whole)
+            at = int(rng.integers(len(content)))
+            content[at] ^= 1 << int(rng.integers(8))
+            judgements.path.write_bytes(content)
+            again = Judgements(judgements.path)
+            if not again.read().equals(before):
+                number = whole[:at].count(b"\n") + 1
+                assert number in again.damaged
+                said = capsys.readouterr().err
+                assert f"tiny.jsonl has {len(again.damaged)} lines that are no judgements: " in said
+                assert str(number) in said
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            '{"id": "1", "judge": "ann", "kind": "grade", "query": "q", "clip": "a", "grade": 9}',
+            '{"id": "1", "judge": 7, "kind": "grade", "query": "q", "clip": "a", "grade": 1}',
+            '{"id": "1", "judge": "ann", "kind": "preference", "query": "q", "preferred": "z", "n": 5, '
+            '"systems": ["x", "y"]}',
+            '{"id": "1", "judge": "ann", "kind": "rating", "query": "q"}',
+            "rating_stimulus,rating_score",
+        ],
+    )
+    def test_a_foreign_line_is_no_judgement(self, judgements, capsys, line):
+        judgements.grade("ann", "q", "a", 3)
+        with open(judgements.path, "a") as file:
+            file.write(f"{line}\n\n")
+        assert judgements.read()["grade"].tolist() == [3]
+        assert judgements.damaged == [2]
+        assert capsys.readouterr().err.endswith("1 lines that are no judgements: 2\n")
+        assert judgements.read()["grade"].tolist() == [3]
+        assert not capsys.readouterr().err  # said once
+
+    def test_a_line_of_an_earlier_version_counts(self, judgements):
+        judgements.path.parent.mkdir()
+        line = {"id": "1", "judge": "ann", "kind": "grade", "query": "q", "clip": "a", "grade": 2}
+        judgements.path.write_text(json.dumps(line) + "\n")
+        assert judgements.read()["grade"].tolist() == [2]
+
+    def test_what_finds_no_room_is_refused_and_leaves_no_half_line(self, tmp_path):
+        """A limit of the size of files stands for a full disk: a write beyond it is cut short."""
+        code = """
+import resource, sys
+from sss_lib.listening.judgements import Judgements
+judgements = Judgements(sys.argv[1])
+judgements.grade("ann", "q", "a" * 200, 1)
+resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
+said = 1
+try:
+    while True:
+        judgements.grade("ann", f"q{said}", "a" * 150, 1)
+        said += 1
+except OSError as error:
+    print(error)
+print(said, len(judgements.read()), judgements.damaged)
+"""
+        arguments = [sys.executable, "-c", code, str(tmp_path / "full.jsonl")]
+        ended = subprocess.run(arguments, capture_output=True, text=True, check=True)
+        error, counts = ended.stdout.splitlines()
+        assert re.fullmatch(
+            r"the judgement is not kept, as full\.jsonl can't be written \(.+\): mend .*", error
+        )
+        said, kept, damaged = counts.split(maxsplit=2)
+        assert said == kept
+        assert damaged == "[]"
+
+    def test_the_page_shows_that_a_judgement_is_not_kept(self, small_store, judgements, monkeypatch):
+        one = Judging(Study(small_store, "tiny"), judgements, [PCA, FLOOR], "ann", n=2, n_queries=4)
+        sent = []
+        monkeypatch.setattr(one, "send", lambda content, parts: sent.append(content))
+        judgements.path.mkdir(parents=True)  # in the way of the file
+        clip = int(next(iter(one.view["clips"])))
+        monkeypatch.setattr(judgements, "read", lambda: Judgements("none").read())
+        one._receive(None, {"ask": "grade", "clip": clip, "query": one.query, "grade": 2, "id": 1}, [])
+        assert sent[0]["problem"].startswith("the judgement is not kept, as tiny.jsonl can't be written")

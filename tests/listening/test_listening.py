@@ -51,6 +51,35 @@ class TestStudy:
         assert (system.variant, system.search) == (Variant("logmel", "none", 3), "nns")
         assert (system.title, system.words) == ("Log-mel statistics", "PCA 3, L2, NNS")
 
+    def test_hidden_and_damaged_files_of_a_killed_run_hide_no_others(self, small_store, tmp_path):
+        """A killed writer leaves hidden files: empty, cut short, or whole ones of another ranking."""
+        shutil.copytree(small_store.data_dir, tmp_path / "data")
+        store = Store(tmp_path / "data")
+        ranked, evaluated = store.ranked(small_study.NAME), store.evaluated(small_study.NAME)
+        for path in list((tmp_path / "data").rglob("*.parquet")):
+            content = path.read_bytes()
+            for i, left in enumerate((b"", content[:-9], content)):
+                path.with_name(f".{path.name}.{i}{path.suffix}").write_bytes(left)
+        assert (store.ranked(small_study.NAME), store.evaluated(small_study.NAME)) == (ranked, evaluated)
+        assert len(store.all_scores()) == len(small_store.all_scores())
+        assert set(Study(store, small_study.NAME).systems) == {PCA, RAW, FLOOR}
+        damaged = store.ranking(small_study.NAME, Variant("logmel", "none", 3), "nns", top_n=10).path
+        for content in (b"", b"not a ranking", damaged.read_bytes()[:-9]):
+            damaged.write_bytes(content)
+            with pytest.warns(UserWarning, match=rf"{damaged.name} is left out: it is damaged"):
+                assert set(Study(store, small_study.NAME).systems) == {RAW, FLOOR}
+
+    def test_a_system_with_damaged_scores_is_passed_over(self, small_store, tmp_path):
+        shutil.copytree(small_store.data_dir, tmp_path / "data")
+        store = Store(tmp_path / "data")
+        best = Study(store, small_study.NAME).best()
+        of = (small_study.NAME, best[0].variant, best[0].search)
+        store.scores(*of, cutoffs=best[0].cutoffs).path.write_bytes(b"x")
+        with pytest.warns(UserWarning, match=f"the scores of {best[0].name} are left out"):
+            again = Study(store, small_study.NAME).best()
+        assert best[0] not in again
+        assert again
+
     def test_an_unknown_system_clip_or_class_is_named_with_the_nearest(self, study):
         with pytest.raises(ValueError, match=f"did you mean '{PCA}'"):
             study.system(PCA.replace("nns", "nn"))
@@ -259,6 +288,15 @@ class TestExternalQueries:
         assert len(list(board.study.sounds.own.parent.iterdir())) == 1
         board.refresh()
         assert board.view["query"]["about"]["title"] == "own.wav"
+
+    def test_a_small_file_with_a_long_sound_is_refused(self, board, tmp_path):
+        path = tmp_path / "own.flac"
+        soundfile.write(path, np.tile([0.1, -0.1], 8000 * 301), 8000)
+        content = path.read_bytes()
+        assert len(content) < 1e6
+        reply, _ = ask(board, ask="upload", name="own.flac", at=0, last=True, buffers=[content])
+        assert reply == {"problem": "own.flac is longer than 10 minutes: cut out what is to be found"}
+        assert not list(board._arriving._folder.iterdir())
 
     def test_silence_is_named(self, board, tmp_path):
         soundfile.write(tmp_path / "quiet.wav", np.zeros(9000), 22050)

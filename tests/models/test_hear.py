@@ -165,6 +165,58 @@ def test_a_module_that_lacks_something_is_refused(write, source, message):
         hear.spec_of(f"hear:{write(source)}")
 
 
+def raising(error):
+    """Code of a method that prints a lot, and raises."""
+    return f"print('progress ' * 99); import sys; print('more', file=sys.stderr); raise {error}"
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (raising("SystemExit(3)"), "SystemExit: 3"),
+        (raising("AttributeError('numpy has\\n\\nno float')"), "AttributeError: numpy has no float"),
+        (raising("type('Stop', (KeyboardInterrupt,), {})('now')"), "Stop: now"),
+        (raising("GeneratorExit"), "GeneratorExit:"),
+        ("def (", "SyntaxError: invalid syntax"),
+        (SCENES.replace("return Model()", raising("RuntimeError('no CUDA')")), "RuntimeError: no CUDA"),
+        (SCENES.replace('model_file_path=""', "path"), "TypeError: load_model.. missing 1 required"),
+        (
+            SCENES.replace("return torch.stack", f"{raising('BaseException(1)')}; torch.stack"),
+            "BaseException: 1",
+        ),
+        (SCENES.replace("dim=1)", "dim=1).to(torch.bfloat16)"), "TypeError: .*BFloat16"),
+        (TIMESTAMPS.replace(".expand(len(audio), n)", ""), "timestamps of shape .20,.: HEAR asks for"),
+        (TIMESTAMPS.replace("* 100.0", "* 0.0"), "timestamps 0.0 s apart: HEAR asks for milliseconds"),
+        (SCENES.replace("dim=1)", "dim=1).repeat(2, 1)"), "shape .2, 2. at 0 timestamps"),
+        (SCENES.replace("dim=1)", "dim=1)[:, :0]"), "shape .1, 0. at 0 timestamps"),
+        (SCENES.replace("22050", "True"), "sample_rate True: HEAR asks for an int"),
+        (SCENES.replace("22050", "-1"), "sample_rate -1: HEAR asks for an int"),
+    ],
+)
+def test_whatever_a_module_raises_is_a_line_that_names_it(write, capfd, source, message):
+    module = write(source)
+    with pytest.raises(ValueError, match=message) as caught:
+        hear.spec_of(f"hear:{module}")
+    assert module in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_a_module_raises_for_a_clip_names_it(write):
+    module = write(
+        SCENES.replace("return torch", "if audio.shape[1] < 9: raise SystemExit('short')\n    return torch")
+    )
+    extractor = load(f"hear:{module}")
+    with pytest.raises(ValueError, match=f"module '{module}' can't be used: SystemExit: short"):
+        extractor(noise(5))
+
+
+def test_control_c_goes_through_a_module(write):
+    module = write("raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        hear.spec_of(f"hear:{module}")
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [

@@ -39,6 +39,7 @@ GROUP_COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9
 
 def use_style() -> None:
     """Apply `STYLE` to all figures that are drawn afterwards."""
+    mpl.rcdefaults()  # in place of what the user's matplotlibrc says
     mpl.rcParams.update(STYLE)
 
 

@@ -8,10 +8,11 @@ module has none, its scene embedding is the clip's.
 import contextlib
 import functools
 import importlib
+import io
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,6 +27,8 @@ from sss_lib.models.weights.file import content_digest
 
 PROBES_S = 2.0, audio.MAX_DURATION_S
 """Lengths of noise from which the hop is measured: the second if the first has one timestamp only."""
+
+MOST_HZ = 1_000_000
 
 _CODE: dict[str, str | None] = {}
 """Digest of the source that each module runs."""
@@ -56,7 +59,8 @@ def spec_of(name: str) -> ModelSpec:
     files = {"code": getattr(imported, "__file__", None), "weights": path}
     digests = {what: content_digest(file) for what, file in files.items() if file}
     if _CODE.setdefault(module, digests.get("code")) != digests.get("code"):  # edited since it was imported
-        importlib.reload(imported)
+        with _named(module):
+            importlib.reload(imported)
         _CODE[module] = digests["code"]
     return _described(module, path, tuple(digests.items()))
 
@@ -66,24 +70,52 @@ def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
     module, model = _loaded(*(spec.options[key] for key in ("module", "path", "digests")))
     if hasattr(model, "to"):
         device = batches.chosen(device)
-        model.to(device)
+        with _named(spec.options["module"]):
+            model.to(device)
     return lambda wave: _embed(module, model, wave, device)[0]
+
+
+class _Refusal(ValueError):
+    """What is wrong with a module, in a line that names it."""
+
+
+@contextlib.contextmanager
+def _named(module: str) -> Iterator[None]:
+    """Turn whatever a module raises into a line that names it, and keep what it prints to itself.
+
+    Only control-C goes through: a module that exits, as scripts do, must not end the run.
+    """
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            yield
+    except (_Refusal, ImportError):
+        raise
+    except BaseException as error:
+        if type(error) is KeyboardInterrupt:
+            raise
+        raise _Refusal(f"module {module!r} can't be used: {_line(error)}") from None
+
+
+def _line(error: BaseException) -> str:
+    """What an error says, in one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
 
 def _imported(module: str) -> ModuleType:
     """Return the module, which has what HEAR asks for."""
     try:
-        imported = importlib.import_module(module)
+        with _named(module):
+            imported = importlib.import_module(module)
     except ImportError as error:
-        raise ValueError(
-            f"module {module!r} of a HEAR model can't be imported ({error}): install it, or name "
-            "its folder in the environment variable PYTHONPATH"
+        raise _Refusal(
+            f"module {module!r} of a HEAR model can't be imported ({_line(error)}): install it, or "
+            "name its folder in the environment variable PYTHONPATH"
         ) from None
     lacks = [] if hasattr(imported, "load_model") else ["load_model"]
     if not any(hasattr(imported, name) for name in ("get_timestamp_embeddings", "get_scene_embeddings")):
         lacks.append("get_timestamp_embeddings or get_scene_embeddings")
     if lacks:
-        raise ValueError(f"module {module!r} has no {' and no '.join(lacks)}: HEAR's interface needs it")
+        raise _Refusal(f"module {module!r} has no {' and no '.join(lacks)}: HEAR's interface needs it")
     return imported
 
 
@@ -91,14 +123,15 @@ def _imported(module: str) -> ModuleType:
 def _loaded(module: str, path: str, digests: tuple) -> tuple:
     """Return the module and its model, loaded once for each state of its files."""
     imported = _imported(module)
-    model = imported.load_model(path) if path else imported.load_model()
-    if not isinstance(getattr(model, "sample_rate", None), int):
+    with _named(module):
+        model = imported.load_model(path) if path else imported.load_model()
         rate = getattr(model, "sample_rate", None)
-        raise ValueError(
-            f"the model of module {module!r} has sample_rate {rate!r}: HEAR asks for an int, in Hz"
-        )
-    if hasattr(model, "eval"):
-        model.eval()
+        if type(rate) is not int or not 0 < rate <= MOST_HZ:
+            raise _Refusal(
+                f"the model of module {module!r} has sample_rate {rate!r}: HEAR asks for an int, in Hz"
+            )
+        if hasattr(model, "eval"):
+            model.eval()
     return imported, model
 
 
@@ -111,6 +144,10 @@ def _described(module: str, path: str, digests: tuple) -> ModelSpec:
         frames, times_s = _embed(imported, model, noise.astype(np.float32), "cpu")
         if len(times_s) > 1:
             hop_s = float(np.median(np.diff(times_s)))
+            if not 0 < hop_s < np.inf:
+                raise _Refusal(
+                    f"module {module!r} gave timestamps {hop_s} s apart: HEAR asks for milliseconds"
+                )
             break
     labels = [module, Path(path).stem] if path else [module]
     name, display_name = naming.names_of("hear", *labels, path=path)
@@ -129,18 +166,27 @@ def _described(module: str, path: str, digests: tuple) -> ModelSpec:
 
 def _embed(module: ModuleType, model: Any, wave: np.ndarray, device: str) -> tuple[np.ndarray, np.ndarray]:
     """Frames [n_frames, dim] and their times in seconds; a scene is one frame without a time."""
-    clips, torch = _batch_of_one(model, wave, device), sys.modules.get("torch")
-    with torch.no_grad() if torch else contextlib.nullcontext():
-        if hasattr(module, "get_timestamp_embeddings"):
-            (frames,), (times_ms,) = map(_array, module.get_timestamp_embeddings(clips, model))
-        else:
-            frames, times_ms = _array(module.get_scene_embeddings(clips, model)), np.empty(0)
-    if frames.ndim != 2 or len(times_ms) not in (0, len(frames)):
-        raise ValueError(
-            f"module {module.__name__!r} gave a clip embeddings of shape {frames.shape} at {len(times_ms)} "
-            "timestamps: HEAR asks for one row a timestamp, or one row"
-        )
-    return frames, times_ms / 1000
+    name = module.__name__
+    with _named(name):
+        clips, torch = _batch_of_one(model, wave, device), sys.modules.get("torch")
+        with torch.no_grad() if torch else contextlib.nullcontext():
+            if hasattr(module, "get_timestamp_embeddings"):
+                frames, times_ms = map(_array, module.get_timestamp_embeddings(clips, model))
+                if (frames.ndim, times_ms.ndim) != (3, 2) or not len(frames) == len(times_ms) == 1:
+                    raise _Refusal(
+                        f"module {name!r} gave a clip embeddings of shape {frames.shape} at timestamps of "
+                        f"shape {times_ms.shape}: HEAR asks for [1, n_timestamps, dim] and [1, n_timestamps]"
+                    )
+                (frames,), (times_ms,), n_rows = frames, times_ms, times_ms.shape[1]
+            else:
+                frames, times_ms = _array(module.get_scene_embeddings(clips, model)), np.empty(0)
+                n_rows = 1
+        if frames.ndim != 2 or len(frames) != n_rows or not frames.size:
+            raise _Refusal(
+                f"module {name!r} gave a clip embeddings of shape {frames.shape} at {len(times_ms)} "
+                "timestamps: HEAR asks for one row a timestamp, or one row"
+            )
+        return frames.astype(np.float32), times_ms.astype(float) / 1000
 
 
 def _batch_of_one(model: Any, wave: np.ndarray, device: str) -> Any:

@@ -1,0 +1,134 @@
+"""A run brings its own surroundings: what the user has set for other work neither ends nor changes it."""
+
+import json
+import os
+import subprocess
+import sys
+
+import nbformat
+import pytest
+
+from sss_lib.experiment import surroundings
+
+SEEN = """
+import json, os, sys, time, locale, warnings
+import matplotlib, matplotlib.pyplot as plt
+try:
+    assert False
+except AssertionError:
+    asserted = True
+warnings.warn("only a warning")
+"é".encode(locale.getpreferredencoding(False))
+usetex, backend = matplotlib.rcParams["text.usetex"], matplotlib.get_backend()
+seen = [sys.executable, asserted, usetex, backend, "started" in globals()]
+seen += [time.tzname[0], sys.stdout.encoding]
+print("é", json.dumps(seen))
+plt.plot([1, 2]);
+"""
+
+
+@pytest.fixture
+def notebook(tmp_path):
+    """A notebook that prints what it stands in."""
+    cells = [nbformat.v4.new_code_cell("x = 1", metadata={"tags": ["parameters"]})]
+    cells += [nbformat.v4.new_code_cell(SEEN)]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), tmp_path / "seen.ipynb")
+    return tmp_path / "seen.ipynb"
+
+
+def hostile(folder):
+    """Environments that others have, by what is in them."""
+    (folder / "rc").mkdir()
+    (folder / "rc" / "matplotlibrc").write_text("text.usetex: True\nbackend: TkAgg\n")
+    startup = folder / "ipython" / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    (startup / "00.py").write_text("started = True")
+    (startup.parent / "ipython_kernel_config.py").write_text("c.IPKernelApp.pylab = 'tk'")
+    (folder / "start.py").write_text("started = True")
+    (folder / "kernels" / "python3").mkdir(parents=True)
+    other = {"argv": [sys.executable, "-c", "1/0"], "display_name": "other", "language": "python"}
+    (folder / "kernels" / "python3" / "kernel.json").write_text(json.dumps(other))
+    long = folder / "/".join(["project"] * 15)
+    long.mkdir(parents=True)
+    spaced = folder / "my scratch"
+    spaced.mkdir()
+    return {
+        "matplotlibrc": {"MPLCONFIGDIR": folder / "rc"},
+        "MATPLOTLIBRC": {"MATPLOTLIBRC": folder / "rc" / "matplotlibrc"},
+        "MPLBACKEND": {"MPLBACKEND": "TkAgg"},
+        "locale": {"LANG": "tr_TR", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        "iso": {"PYTHONIOENCODING": "iso-8859-1", "LC_ALL": "en_US.ISO-8859-1"},
+        "kernel": {"JUPYTER_PATH": folder, "JUPYTER_DATA_DIR": folder},
+        "python": {"PYTHONOPTIMIZE": "2", "PYTHONWARNINGS": "error", "PYTHONSTARTUP": folder / "start.py"},
+        "ipython": {"IPYTHONDIR": folder / "ipython", "JUPYTER_CONFIG_DIR": folder},
+        "home": {"HOME": "/proc/none", "IPYTHONDIR": "/proc/none", "JUPYTER_RUNTIME_DIR": "/proc/none"},
+        "long TMPDIR": {"TMPDIR": long},
+        "missing TMPDIR": {"TMPDIR": folder / "none"},
+        "TMPDIR with a space": {"TMPDIR": spaced},
+        "TZ": {"TZ": "Pacific/Chatham"},
+    }
+
+
+SURROUNDINGS = [
+    *("matplotlibrc", "MATPLOTLIBRC", "MPLBACKEND", "locale", "iso", "kernel", "python", "ipython", "home"),
+    *("long TMPDIR", "missing TMPDIR", "TMPDIR with a space", "TZ"),
+]
+
+
+@pytest.mark.parametrize(
+    "what", ["all", *(pytest.param(one, marks=pytest.mark.slow) for one in SURROUNDINGS)]
+)
+def test_a_notebook_does_not_see_what_the_user_has_set(notebook, tmp_path, what):
+    """In a process of its own, as much of this is read when Python starts."""
+    every = hostile(tmp_path)
+    assert list(every) == SURROUNDINGS
+    chosen = {k: v for one in every.values() for k, v in one.items()} if what == "all" else every[what]
+    code = (
+        "import sys; from sss_lib.experiment.task import run_notebook; run_notebook(*sys.argv[1:], {'x': 2})"
+    )
+    output = tmp_path / "out.ipynb"
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code, str(notebook), str(output)],
+        env={**os.environ, **{k: str(v) for k, v in chosen.items()}},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    outputs = json.loads(output.read_text(encoding="utf-8"))["cells"][-1]["outputs"]
+    printed = "".join(text for one in outputs if one.get("name") == "stdout" for text in one["text"])
+    executable, asserted, usetex, backend, started, zone, encoding = json.loads(printed.removeprefix("é "))
+    assert os.path.samefile(executable, sys.executable)
+    assert (asserted, usetex, started, zone, encoding.lower()) == (True, False, False, "UTC", "utf-8")
+    assert backend.endswith("inline") or backend.endswith("backend_inline")
+    assert any("image/png" in one.get("data", {}) for one in outputs)
+
+
+def test_what_modules_and_proxies_need_stays(monkeypatch):
+    for name in ("PYTHONPATH", "HTTPS_PROXY", "OMP_NUM_THREADS"):
+        monkeypatch.setenv(name, "x")
+        assert surroundings.environment()[name] == "x"
+
+
+def test_kernel_files_go_with_the_kernel(tmp_path, monkeypatch):
+    monkeypatch.setattr(surroundings.tempfile, "gettempdir", lambda: str(tmp_path))
+    with surroundings.own_folder() as folder:
+        assert surroundings.transport(folder) in ("ipc", "tcp")
+        assert os.stat(folder).st_mode & 0o777 == 0o700
+    assert not os.path.exists(folder)
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"PYTHONIOENCODING": "ascii"},
+        {"PYTHONIOENCODING": "iso-8859-1", "PYTHONUTF8": "0"},
+    ],
+)
+def test_the_command_line_speaks_utf8_in_any_locale(variables):
+    arguments = [sys.executable, "-m", "sss_lib", "listen", "--dataset", "naïve-ő"]
+    ended = subprocess.run(arguments, env={**os.environ, **variables}, capture_output=True, check=False)
+    assert ended.returncode == 2
+    assert "'naïve-ő' has no rankings" in ended.stderr.decode()
