@@ -20,7 +20,7 @@ from sss_lib.processing.checks import in_single_precision, require_finite
 from sss_lib.processing.scaling import l2_normalize
 from sss_lib.search.naming import Method
 from sss_lib.search.ranking import Ranking, blocks
-from sss_lib.search.similarity import scaled
+from sss_lib.search.whole_numbers import scaled
 
 LARGEST_HALF = 65504.0
 _EF_CONSTRUCTION = 200

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from sss_lib.search.ranking import Ranking, blocks, in_threads
-from sss_lib.search.similarity import BLOCKS, Keys, Similarities, round_down
+from sss_lib.search.similarity import BLOCKS, Keys, Similarities
+from sss_lib.search.whole_numbers import round_down
 
 
 def rank_outside(

@@ -7,8 +7,9 @@ Rounding in a matrix product depends on the processor, on the BLAS and on the sh
 order of results must not depend on it:
 
 1. A vector is held as whole multiples of a power of two, b = (53 - ceil(log2 dim)) // 2 bits for its largest
-   value (`n_bits`). An inner product is then at most dim * 2**(2 b) <= 2**53 units: float64 sums it without
-   rounding, in any order. Each vector has a unit of its own, so a faint one keeps as many bits as a loud one.
+   value (`whole_numbers.n_bits`). An inner product is then at most dim * 2**(2 b) <= 2**53 units: float64
+   sums it without rounding, in any order. Each vector has a unit of its own, so a faint one keeps as many
+   bits as a loud one.
 2. A float32 product of the same vectors gives an upper bound of each similarity (`Similarities.bands`).
    Only clips whose bound reaches the n-th best are compared exactly (`Similarities.keys`).
 
@@ -23,6 +24,16 @@ from collections.abc import Iterator
 import numpy as np
 
 from sss_lib.processing.checks import require_finite
+from sss_lib.search.whole_numbers import (
+    centre_of,
+    exponent_of,
+    n_bits,
+    parts,
+    round_down,
+    round_up,
+    scaled,
+    shifted,
+)
 
 SEARCHES = {
     "nns": "nearest neighbours by Euclidean distance",
@@ -47,17 +58,6 @@ TINY = float(np.finfo(np.float32).tiny)
 
 Keys = tuple[np.ndarray, np.ndarray]
 """Exact similarities, larger is better: their nearest float64, and what that lacks."""
-
-
-def n_bits(dim: int) -> int:
-    """Bits of a coordinate with which float64 holds every inner product of `dim` of them.
-
-    Examples
-    --------
-    >>> n_bits(100), n_bits(512), n_bits(6144)
-    (23, 22, 20)
-    """
-    return (53 - (dim - 1).bit_length()) // 2
 
 
 class Similarities:
@@ -90,15 +90,15 @@ class Similarities:
         # All coordinates are divided by a power of two, after the centre is taken off.
         self.centre, self.exponent = np.zeros(1), 0
         if search != "mcss":
-            ends = np.array([[part.min(axis=0), part.max(axis=0)] for part in _parts(x)])
+            ends = np.array([[part.min(axis=0), part.max(axis=0)] for part in parts(x)])
             least, most = ends[:, 0].min(axis=0), ends[:, 1].max(axis=0)
-            self.centre = _centre(x, least, most) if search == "nns" else self.centre
-            self.exponent = int(_exponent(np.abs([least - self.centre, most - self.centre]).max()))
+            self.centre = centre_of(x, least, most) if search == "nns" else self.centre
+            self.exponent = int(exponent_of(np.abs([least - self.centre, most - self.centre]).max()))
         wide = n_bits(self.dim) > 24  # more than float32 holds
         self.corpus = np.zeros((len(x), self.dim + 1 + (search == "nns")), np.float64 if wide else np.float32)
         self.exponents, self.query_squares = np.empty(len(x), int), np.empty(len(x))
         done = 0
-        for part in _parts(x):
+        for part in parts(x):
             rows = slice(done, done := done + len(part))
             grid = self._on_grid(part, self.exponent, faintest=FAINTEST)
             self.corpus[rows, : self.dim] = grid
@@ -113,7 +113,7 @@ class Similarities:
             # The keys are divided by lengths that are 1 but for the grid; the product isn't.
             self.from_grid = 1.01 * np.abs(lengths[lengths > 0] - 1).max(initial=0)
             self._take_off_mean_direction()
-        self.corpus[:, self.dim] = _up(self.reach, self.corpus.dtype)
+        self.corpus[:, self.dim] = round_up(self.reach, self.corpus.dtype)
         if search == "nns":
             self.corpus[:, -1] = np.ldexp(self.squares, SQUARES - 1)
         self.most = self.reach.max(), self.squares.max()
@@ -131,7 +131,7 @@ class Similarities:
             return  # they differ much
         self.mean_direction = mean
         vectors -= mean.astype(vectors.dtype)
-        self.reach = np.concatenate([np.sqrt(np.einsum("ij,ij->i", part, part)) for part in _parts(vectors)])
+        self.reach = np.concatenate([np.sqrt(np.einsum("ij,ij->i", part, part)) for part in parts(vectors)])
 
     def with_queries(self, outside: np.ndarray) -> "Similarities":
         """The same corpus, prepared once, for queries that are none of it.
@@ -173,7 +173,7 @@ class Similarities:
         """Vectors as whole multiples of a unit each, over 2**over: float64 [n, dim]."""
         bits = n_bits(self.dim)
         x = shifted(np.asarray(x, np.float64) - self.centre, -over)
-        exponent = _exponent(np.abs(x).max(axis=1, initial=0))
+        exponent = exponent_of(np.abs(x).max(axis=1, initial=0))
         if faintest is not None and self.search != "mcss":
             exponent = np.maximum(exponent, -faintest)
         unit = (exponent - bits)[:, None]
@@ -189,7 +189,7 @@ class Similarities:
         """Exponent of each vector, to divide it by as a query, and the squared length of what is left."""
         exponents = np.zeros(len(grid), int)
         if self.search != "mcss":
-            exponents = _exponent(np.abs(grid).max(axis=1, initial=0)).astype(int)
+            exponents = exponent_of(np.abs(grid).max(axis=1, initial=0)).astype(int)
         queries = shifted(grid, -exponents[:, None])
         return exponents, np.einsum("ij,ij->i", queries, queries)
 
@@ -233,7 +233,7 @@ class Similarities:
             raise ValueError(f"{width} clips at a time: take at least one")
         # The last columns of the product add its error: gamma * |x| * reach, and gamma of the squared length.
         queries = self._queries(rows).astype(self.corpus.dtype)
-        queries[:, self.dim] = _up(self.gamma * np.sqrt(self.query_squares[rows]), queries.dtype)
+        queries[:, self.dim] = round_up(self.gamma * np.sqrt(self.query_squares[rows]), queries.dtype)
         if self.search == "nns":
             queries[:, -1] = -np.ldexp(1 - self.gamma, -SQUARES - self.exponents[rows])
         n_columns = self.n_clips if among is None else len(among)
@@ -351,7 +351,7 @@ class Similarities:
         key = keys[0] - self.offsets(rows)[at]
         rounding = 2.0**-52 * np.abs(keys[0]) + TINY
         least = round_down(key - rounding)
-        surely = _up(_up(key + rounding) + self.slack(rows)[at, 0])
+        surely = round_up(round_up(key + rounding) + self.slack(rows)[at, 0])
         for columns, upper in self.bands(rows, width=width):
             for k, row in enumerate(at):
                 # Bounds below `least` are behind, those beyond `surely` before: few are between.
@@ -419,63 +419,6 @@ class _Members:
         who = np.repeat(np.arange(len(rows)), sizes)
         place = np.arange(len(who)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
         return who, self.clips[self.starts[of_rows][who] + place]
-
-
-def _parts(x: np.ndarray) -> Iterator[np.ndarray]:
-    """Some rows after the other, in float64."""
-    for start in range(0, len(x), 4096):
-        yield np.asarray(x[start : start + 4096], np.float64)
-
-
-def _exponent(largest: np.ndarray | float) -> np.ndarray:
-    """Smallest e with largest < 2**e; 0 of 0."""
-    return np.frexp(largest)[1]
-
-
-def _centre(x: np.ndarray, least: np.ndarray, most: np.ndarray) -> np.ndarray:
-    """Where distances are measured from: about the mean of all clips, the same on every processor.
-
-    Distances don't change when it is taken off, and rounding shrinks with the length. It is on a coarse grid,
-    so that embeddings on a grid stay on it and their ties stay ties.
-    """
-    # In whole multiples of so small a unit float64 sums all clips without rounding, in any order.
-    unit = int(_exponent(max(np.abs(least).max(), np.abs(most).max()))) + len(x).bit_length() - 53
-    total = sum(np.rint(shifted(part, -unit)).sum(axis=0) for part in _parts(x))
-    mean = np.ldexp(total / len(x), unit)
-    reach = np.maximum(most - mean, mean - least).max()
-    step = _exponent(reach) - 1 if reach > 0 else 0
-    return np.ldexp(np.rint(np.ldexp(mean, -step)), step)
-
-
-def _up(x: np.ndarray, dtype: np.typing.DTypeLike = np.float32) -> np.ndarray:
-    """Numbers of a type that are larger."""
-    return np.nextafter(x.astype(dtype), np.array(np.inf, dtype))
-
-
-def round_down(x: np.ndarray) -> np.ndarray:
-    """Numbers in float32 that are smaller."""
-    return np.nextafter(x.astype(np.float32), np.float32(-np.inf))
-
-
-def shifted(x: np.ndarray, exponent: np.ndarray | int) -> np.ndarray:
-    """Numbers times powers of two, exactly: what np.ldexp gives number by number, but vectorised."""
-    if np.abs(exponent).max(initial=0) > 1022:  # their factors are beyond float64, where results may not be
-        return np.ldexp(x, exponent)
-    return x * np.ldexp(1.0, exponent)
-
-
-def scaled(scores: np.ndarray, exponent: np.ndarray | int) -> np.ndarray:
-    """Scores times powers of two; ValueError if float32 can't hold one."""
-    with np.errstate(over="ignore", under="ignore"):
-        kept = shifted(scores, exponent).astype(np.float32)
-    beyond = np.isinf(kept) & np.isfinite(scores)
-    if beyond.any():
-        of_it = np.broadcast_to(exponent, scores.shape)[beyond][0]
-        raise ValueError(
-            f"a score of {scores[beyond][0]:.3g} x 2**{of_it} is beyond float32: scale the embeddings "
-            "towards 1 first"
-        )
-    return kept
 
 
 def require_known_search(search: str) -> None:
