@@ -17,6 +17,9 @@ N_FRAMES = {
     "audioclip-full+paper": {1: 1, 5 * 44100 + 1: 1},
     "beats-iter3": {1: 1, 2799: 1, 4800: 1, 5360: 2, 16000: 6},
     "cav-mae-as-46.6": {1: 1, 4800: 1, 11 * 16000: 2},
+    "efficientat-mn04": {1: 1, 4800: 1, 11 * 32000: 1},
+    "soundnet": {1: 26, 4800: 26, 10 * 22050: 27, 11 * 22050: 29},
+    "yamnet": {1: 1, 15600: 1, 15601: 2, 3 * 16000: 6},
     "imagebind-huge": {1: 1, 4800: 1, 5 * 16000: 3},
     "ast": {1: 1, 4800: 1, 11 * 16000: 2},
     "wav2clip": {1: 1, 256: 1, 257: 1, 3 * 16000: 1},
@@ -77,6 +80,7 @@ FITTING = [  # model; beginnings of names in the file and in the network; ends o
         "smell.0.bias",
     ),
     ("ast", "audio_spectrogram_transformer.", "", "layernorm.bias", "layernorm.weight", "decoder.bias"),
+    ("efficientat-mn04", "features.", "features.", "0.1.bias", "0.1.weight", "17.0.weight"),
     ("wav2clip", "", "", "audio_encoder.bn1.bias", "audio_transform.sequential.3.bias", "head"),
     (
         *("clap-2022", "audio_encoder.", ""),

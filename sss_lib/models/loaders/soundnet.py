@@ -1,4 +1,4 @@
-"""SoundNet (Aytar, Vondrick and Torralba, NIPS 2016): convolutions over samples, taught by networks of images.
+"""SoundNet (Aytar et al., NIPS 2016): convolutions over samples, taught by networks of images.
 
 What its fifth convolution gives after pooling, with which its authors classified ESC-50. As there, shorter
 clips are repeated to 10 s; longer ones are heard whole.
