@@ -15,6 +15,7 @@ from sss_lib.models.loaders.essentia_import import graph
 from sss_lib.models.spec import ModelSpec
 
 RATE_HZ, FRAME, HOP, N_FRAMES = 48000, 2048, 242, 199
+PATCH_S = 1
 RANGE_DB = 80.0
 
 
@@ -68,7 +69,7 @@ def patches(wave: np.ndarray, n_bands: int, *, centred: bool = False) -> np.ndar
 def _log_mel(second: np.ndarray, n_bands: int) -> np.ndarray:
     padded = np.pad(second, (FRAME // 2, FRAME))
     frames = np.lib.stride_tricks.sliding_window_view(padded, FRAME)[::HOP][:N_FRAMES]
-    magnitude = np.abs(np.fft.rfft(frames * np.hanning(FRAME).astype(np.float32), axis=1))
+    magnitude = np.abs(np.fft.rfft(frames * np.hanning(FRAME + 1)[:-1].astype(np.float32), axis=1))
     bank = mel_filterbank(
         rate_hz=RATE_HZ, size=FRAME, n_bands=n_bands, scale="slaney", straight_in="hz", norm="area"
     )
