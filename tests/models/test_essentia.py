@@ -391,3 +391,23 @@ def test_published_weights_give_the_values_that_were_recorded(name, mini):
     assert (about["model"], about["n_frames"]) == (recorded["model"], recorded["n_frames"])
     assert about["norm"] == pytest.approx(recorded["norm"], rel=1e-3)
     np.testing.assert_allclose(about["first"], recorded["first"], atol=1e-3 * np.abs(frames).max())
+
+
+@pytest.mark.weights
+def test_openl3_gives_what_its_authors_recorded_of_a_sound():
+    """By cosine: their resampling and the edges of their seconds are others. Patches come every 0.1 s."""
+    row = models.spec("openl3-music-mel256-emb6144")
+    sound_path, recorded_path = (
+        weights.cache_dir() / name for name in ("chirp_44k.wav", "chirp_44k_librosa.npz")
+    )
+    for path in (weights.path_of(row.weights), sound_path, recorded_path):
+        if not path.is_file():
+            pytest.skip(f"no {path}: see Verified in sss_lib/models/README.md")
+    recorded = np.load(recorded_path)["embedding"]
+    wave = np.pad(audio.decode(sound_path, 48000), (24000, 48000))
+    seconds = [wave[i * 4800 :][:48000] for i in range(len(recorded))]
+    patches = np.stack([openl3.log_mel(second, 256, symmetric=False) for second in seconds])
+    network = essentia_import.graph(row, "melspectrogram", "embeddings", squeeze=False)
+    frames = network(patches.transpose(0, 2, 1)[..., None])
+    lengths = np.linalg.norm(frames, axis=1) * np.linalg.norm(recorded, axis=1)
+    assert ((frames * recorded).sum(axis=1) / lengths).min() > 0.99

@@ -34,12 +34,7 @@ def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
     """
     options = spec.options
     network = graph(spec, options["input"], options["output"], squeeze=options["channel"] == 1)
-    if "log_offset" in options:
-        bands_in = partial(audioset.log_mel, log_offset=options["log_offset"])
-    else:
-        bands_of = getattr(essentia_standard(spec.name), options["front_end"])()
-        cut_up = partial(frames, size=options["frame"], hop=options["hop"])
-        bands_in = lambda wave: np.array([bands_of(frame) for frame in cut_up(wave)])  # noqa: E731
+    bands_in = _bands(spec)
 
     def embed(wave: np.ndarray) -> np.ndarray:
         wave = audio.pad_to(wave, round(options["min_s"] * spec.rate_hz))
@@ -50,6 +45,15 @@ def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
         return network(np.expand_dims(cut, options["channel"]))
 
     return embed
+
+
+def _bands(spec: ModelSpec) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the front end: waveform to bands of frames."""
+    options = spec.options
+    if "log_offset" in options:
+        return partial(audioset.log_mel, log_offset=options["log_offset"])
+    bands_of = getattr(essentia_standard(spec.name), options["front_end"])()
+    return lambda wave: np.array([bands_of(one) for one in frames(wave, options["frame"], options["hop"])])
 
 
 def frames(wave: np.ndarray, size: int, hop: int) -> np.ndarray:
