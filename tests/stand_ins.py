@@ -76,7 +76,7 @@ def _content(row: ModelSpec) -> object:
         return seeded.tensors(getattr(published_resnet, row.loader)())
     if row.loader == "pe_audio":
         return _pe_audio(row)
-    if row.loader == "efficientat":
+    if row.loader in ("efficientat", "dymn"):
         return _efficientat(row)
     if row.options.get("publisher") == "transformers":
         return published_clap.of_transformers(row.options["size"]).state_dict()
@@ -94,9 +94,10 @@ def _pe_audio(row: ModelSpec) -> dict:
 
 
 def _efficientat(row: ModelSpec) -> dict:
-    from sss_lib.models.loaders import efficientat
+    from sss_lib.models.loaders import dymn, efficientat
 
-    state = efficientat.Network(**row.options).state_dict()
+    state = {"efficientat": efficientat, "dymn": dymn}[row.loader].Network(**row.options).state_dict()
+    constant = {name: state.pop(name) for name in [*state] if name.endswith(("lambdas", "init_v"))}
     shapes = {name: tuple(value.shape) for name, value in state.items()}
     shapes |= {"classifier.2.weight": (512, row.dim), "classifier.5.bias": (527,)}
-    return seeded.tensors(seeded.rectified_state(shapes))
+    return constant | seeded.tensors(seeded.dynamic_state(shapes))

@@ -23,7 +23,7 @@ SHORT = {
 }
 """Treatment of a clip shorter than the network's window."""
 GRADES = {
-    "published weights": "published weights gave here what was recorded of published code with them",
+    "real weights": "published weights gave here what was recorded of published code with them",
     "seeded weights": "drawn weights gave here what published code, or what is named, made of them",
     "stand-in graph": "only the names and shapes of what goes in and out are those published",
 }

@@ -1,15 +1,17 @@
-"""Record what EfficientAT mn04 computes, for test_efficientat.py: python record_efficientat.py WEIGHTS
+"""Record what EfficientAT computes, for test_efficientat.py: python record_efficientat.py WEIGHTS CHECKOUT
 
-Needs the published mn04_as_mAP_432.pt and an environment with torch, torchvision, torchaudio, soundfile and
-soxr, on Python 3.11. The authors adapted torchvision's MobileNetV3; here that itself is run, led to what they
-say of theirs in models/mn: one channel in, and a logistic function for the weights of channels. The front end
-is written with what theirs calls: torch.stft and torchaudio's bands of Kaldi. Writes
-efficientat_reference.npz:
+Needs the published mn04_as_mAP_432.pt, a checkout of github.com/fschmid56/EfficientAT, and an environment
+with torch, torchvision, torchaudio, soundfile and soxr, on Python 3.11. The authors adapted torchvision's
+MobileNetV3; here that itself is run, led to what they say of theirs in models/mn: one channel in, and a
+logistic function for the weights of channels. The front end is written with what theirs calls: torch.stft and
+torchaudio's bands of Kaldi. Writes efficientat_reference.npz:
 
 - `frames/{fname}`, of a clip of data/mini: scaled log-mel frames [shape=(128, n_frames)], every 8th;
 - `embedding/{fname}` [shape=(384,)];
 - `seeded/{width}`: embedding of the last clip by a network of that width with the weights that
-  `seeded.rectified_state` draws.
+  `seeded.rectified_state` draws;
+- `dynamic/{width}`: the same, of `seeded.dynamic_state`, by the authors' own dynamic
+  network, at the temperature of AudioSet's.
 """
 
 import sys
@@ -68,7 +70,7 @@ def log_mel(wave: np.ndarray) -> torch.Tensor:
 
 
 @torch.inference_mode()
-def main(weights: str) -> None:
+def main(weights: str, checkout: str) -> None:
     """Write the reference file."""
     sys.path[:0] = [str(HERE.parent), str(HERE.parent.parent)]
     import seeded
@@ -89,10 +91,20 @@ def main(weights: str) -> None:
         net.load_state_dict(seeded.tensors(seeded.rectified_state(shapes)))
         recorded[f"seeded/{width}"] = net.features(frames[None, None]).mean((2, 3))[0].numpy()
         print(width, recorded[f"seeded/{width}"].shape, recorded[f"seeded/{width}"].max())
+    sys.path.insert(0, checkout)
+    from models.dymn.model import get_model
+
+    for width, gain in ((0.4, 7), (1.0, 5)):
+        net = get_model(width_mult=width, T_max=1.0).eval()
+        shapes = {name: tuple(value.shape) for name, value in net.state_dict().items()}
+        drawn = {name: shape for name, shape in shapes.items() if not name.endswith(("lambdas", "init_v"))}
+        net.load_state_dict(seeded.tensors(seeded.dynamic_state(drawn, gain)), strict=False)
+        recorded[f"dynamic/{width}"] = net(frames[None, None])[1][0].numpy()
+        print(width, recorded[f"dynamic/{width}"].shape, recorded[f"dynamic/{width}"].max())
     np.savez_compressed(HERE / "efficientat_reference.npz", **recorded)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if len(sys.argv) != 3:
         sys.exit(__doc__)
-    main(sys.argv[1])
+    main(*sys.argv[1:])

