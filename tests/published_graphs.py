@@ -23,7 +23,7 @@ def essentia(row: ModelSpec, seed: int = 0) -> bytes:
         inputs, shape = "melspectrogram", (-1, row.options["n_bands"], 199, 1)
         averaged = [2]  # over time: else its matrix would be a gigabyte
     else:
-        inputs, shape = PATCH["fsd-sinet" if row.name.startswith("fsd-sinet") else row.name]
+        inputs, shape = PATCH["fsd-sinet" if row.name.startswith("fsd-sinet") else row.name.split("+")[0]]
     output = row.options.get("output", "embeddings")
     return random_graph(inputs, shape, output, row.dim, seed=seed, averaged=averaged)
 

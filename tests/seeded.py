@@ -87,6 +87,20 @@ def _rectified(name: str, shape: tuple[int, ...]) -> np.ndarray:
     return rng.normal(0, 0.1, shape).astype(np.float32)
 
 
+def dynamic_state(shapes: Mapping[str, tuple[int, ...]], gain: float = 5) -> dict[str, np.ndarray]:
+    """Arrays as of `rectified_state` for mixtures of four kernels, stored flat beside a normalisation.
+
+    A kernel's values have a variance of `gain` over those it sums. Without it nothing of the input comes
+    through; with more, it overflows.
+    """
+    state = rectified_state(shapes)
+    for name in state:
+        if name.endswith("_conv.weight") and len(shapes[name]) == 4 and shapes[name][:3] == (1, 1, 4):
+            n_out = len(state[name.replace("_conv.", "_norm.")])
+            state[name] *= np.float32(np.sqrt(2 * gain * n_out))
+    return state
+
+
 def empty(shapes: dict[str, tuple[int, ...]]) -> dict:
     """State dict of zeros that take no room in a file."""
     import torch

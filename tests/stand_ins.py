@@ -76,6 +76,8 @@ def _content(row: ModelSpec) -> object:
         return seeded.tensors(getattr(published_resnet, row.loader)())
     if row.loader == "pe_audio":
         return _pe_audio(row)
+    if row.loader in ("efficientat", "dymn"):
+        return _efficientat(row)
     if row.options.get("publisher") == "transformers":
         return published_clap.of_transformers(row.options["size"]).state_dict()
     return published_clap.content_of(row.name)
@@ -89,3 +91,13 @@ def _pe_audio(row: ModelSpec) -> dict:
     torch.manual_seed(0)
     state = pe_audio.build(**row.options).state_dict()
     return state | {f"{prefix}x": torch.zeros(1) for prefix in pe_audio.UNUSED}
+
+
+def _efficientat(row: ModelSpec) -> dict:
+    from sss_lib.models.loaders import dymn, efficientat
+
+    state = {"efficientat": efficientat, "dymn": dymn}[row.loader].Network(**row.options).state_dict()
+    constant = {name: state.pop(name) for name in [*state] if name.endswith(("lambdas", "init_v"))}
+    shapes = {name: tuple(value.shape) for name, value in state.items()}
+    shapes |= {"classifier.2.weight": (512, row.dim), "classifier.5.bias": (527,)}
+    return constant | seeded.tensors(seeded.dynamic_state(shapes))

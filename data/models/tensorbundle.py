@@ -16,8 +16,8 @@ _FOOTER_SIZE = 48
 _MAGIC = 0xDB4775248B80FB57
 
 
-def read(index: bytes, data: bytes) -> dict[str, np.ndarray]:
-    """All tensors of a checkpoint of one data file, by name.
+def read(index: bytes, data: bytes, prefix: str = "") -> dict[str, np.ndarray]:
+    """Tensors of a checkpoint of one data file, by name.
 
     Parameters
     ----------
@@ -25,6 +25,8 @@ def read(index: bytes, data: bytes) -> dict[str, np.ndarray]:
         Content of the `.index` file.
     data : bytes
         Content of the `.data-00000-of-00001` file.
+    prefix : str
+        Beginning of the names of those to read: beside the weights there may be what isn't numbers.
 
     Raises
     ------
@@ -38,7 +40,8 @@ def read(index: bytes, data: bytes) -> dict[str, np.ndarray]:
         if not name:
             _check_header(entry)
             continue
-        tensors[name.decode()] = _tensor(name.decode(), entry, data)
+        if name.decode().startswith(prefix):
+            tensors[name.decode()] = _tensor(name.decode(), entry, data)
     return tensors
 
 

@@ -22,6 +22,12 @@ SHORT = {
     "pad": "zeros fill the window",
 }
 """Treatment of a clip shorter than the network's window."""
+GRADES = {
+    "real weights": "published weights gave here what was recorded of published code with them",
+    "seeded weights": "drawn weights gave here what published code, or what is named, made of them",
+    "stand-in graph": "only the names and shapes of what goes in and out are those published",
+}
+"""How far a row with weights was verified, best first."""
 WORDS = (*LONG, *SHORT, "paper", "half", "default", "standard")
 """What can stand behind a model's name: see `ModelSpec.prepared`."""
 
@@ -54,7 +60,7 @@ class ModelSpec:
     trained_on : str
         The training data's names.
     verified : str
-        Reference that its output was compared with, in words.
+        Its grade, one of `GRADES` if it has weights, and the reference that it was compared with, in words.
     requires : str
         The library that its loader needs, if any.
     extra : str

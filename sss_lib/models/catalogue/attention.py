@@ -29,7 +29,7 @@ def _beats(iteration: str, sha256: str, *, finetuned: int = 0, url: str = "") ->
         colour="#882255",
         citation="Chen et al., BEATs: Audio Pre-Training with Acoustic Tokenizers, ICML 2023",
         requires="torch",
-        verified="speechbrain's BEATs after Kaldi's front end, seeded weights: tokens up to 1 within 2e-5, "
+        verified="seeded weights: speechbrain's BEATs after Kaldi's front end, tokens up to 1 within 2e-5, "
         "where a clip dies away 2e-3",
         paper={"hop_s": 0.02, "options": {"tokens": True}},
         paper_differs="each of the 8 tokens of 160 ms is a frame: the same mean, another maximum and median",
@@ -61,7 +61,7 @@ def _cav_mae(version: str, file: str, url: str, trained_on: str) -> ModelSpec:
         colour="#332288",
         citation="Gong et al., Contrastive Audio-Visual Masked Autoencoder, ICLR 2023",
         requires="torch",
-        verified="layers of transformers' ViT, seeded weights: values up to 4 within 1e-5",
+        verified="seeded weights: layers of transformers' ViT, values up to 4 within 1e-5",
         window_s=10.255,  # 1,024 frames of 25 ms, one every 10 ms
         short="pad",
         paper={"rate_hz": 44100, "long": "truncate"},
@@ -121,7 +121,7 @@ ROWS = (
         colour="#44AA99",
         citation="Girdhar et al., ImageBind: One Embedding Space To Bind Them All, CVPR 2023",
         requires="torch",
-        verified="a plain numpy network, seeded weights: within 5e-7 at length 1; not the published code",
+        verified="seeded weights: a plain numpy network, not the published code, within 5e-7 at length 1",
         window_s=2.0,
         short="pad",
         paper={"long": "spread"},
@@ -149,7 +149,7 @@ ROWS = (
         citation="Gong et al., AST: Audio Spectrogram Transformer, Interspeech 2021",
         requires="transformers",
         extra="torch",
-        verified="transformers' own front end and loading, seeded weights: values up to 4 within 1e-5",
+        verified="seeded weights: transformers' own front end and loading, values up to 4 within 1e-5",
         window_s=10.255,  # 1,024 frames of 25 ms, one every 10 ms
         short="pad",
         weights=Weights.of_hugging_face(

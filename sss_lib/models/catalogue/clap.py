@@ -51,7 +51,7 @@ def _laion_fused(variant: str, **fields: Any) -> ModelSpec:
         options,
         n_parameters="31M",
         weights=_laion_weights(f"{variant}.pt"),
-        verified="random weights: the laion-clap package, within 1e-5",
+        verified="seeded weights: the laion-clap package, within 1e-5",
         paper={"options": {"unit": True, **options, "fuse_long": True}, "long": "windows"},
         paper_differs="a clip longer than 10 s is fused: shrunk whole, and three windows of it, at places "
         "that the study drew anew each time",
@@ -70,7 +70,7 @@ def _laion_of_transformers(
         weights=Weights.of_hugging_face(
             page, "pytorch_model.bin", "Apache-2.0", saved_as=f"{repository}.bin"
         ),
-        verified="random weights: transformers' feature extractor and model, within 1e-5",
+        verified="seeded weights: transformers' feature extractor and model, within 1e-5",
         **fields,
     )
 
@@ -126,7 +126,7 @@ ROWS = (
         data_size="4M",
         trained_on="LAION-Audio-630K, AudioSet, music, speech",
         weights=_laion_weights("music_speech_audioset_epoch_15_esc_89.98.pt"),
-        verified="random weights: the laion-clap package, within 1e-5",
+        verified="seeded weights: the laion-clap package, within 1e-5",
         **CROPPED,
     ),
     _laion_of_transformers(
@@ -156,7 +156,7 @@ ROWS = (
         colour="#BBCC33",
         citation="Elizalde et al., CLAP: Learning Audio Concepts from Natural Language Supervision, "
         "ICASSP 2023",
-        verified="random weights: the msclap package, within 1e-5",
+        verified="seeded weights: the msclap package, within 1e-5",
         requires="torch",
         weights=_microsoft_weights("CLAP_weights_2022.pth"),
     ),
@@ -170,7 +170,7 @@ ROWS = (
         colour="#99DDFF",
         citation="Elizalde et al., Natural Language Supervision for General-Purpose Audio Representations, "
         "ICASSP 2024",
-        verified="random weights: the msclap package, within 1e-5",
+        verified="seeded weights: the msclap package, within 1e-5",
         weights=_microsoft_weights("CLAP_weights_2023.pth"),
     ),
     _microsoft_htsat(
@@ -182,7 +182,7 @@ ROWS = (
         trained_on="3.4M audio-text pairs, AudioSet and FSD50K among them",
         colour="#EE8866",
         citation="Deshmukh et al., Pengi: An Audio Language Model for Audio Tasks, NeurIPS 2023",
-        verified="random weights: as CLAP2023, whose network it has, scaled to unit length",
+        verified="seeded weights: as CLAP2023, whose network it has, scaled to unit length",
         weights=Weights(
             "pengi_base.pth",
             "MIT (of the code)",

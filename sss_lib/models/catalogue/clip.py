@@ -22,8 +22,7 @@ def _audioclip(variant: str, what: str) -> ModelSpec:
         colour="#AA4499",
         citation="Guzhov et al., AudioCLIP: Extending CLIP to Image, Text and Audio, ICASSP 2022",
         trained_on=f"AudioSet; {what}",
-        verified="the authors' own audio modules with seeded weights, unit vectors within 2e-4; the "
-        "published file never ran here",
+        verified="seeded weights: the authors' own audio modules, unit vectors within 2e-4",
         requires="torch",
         weights=Weights(file, "MIT", "github.com/AndreyGuzhov/AudioCLIP", url=f"https://{release}/{file}"),
         options={"full_scale": 32768.0},
@@ -51,8 +50,7 @@ ROWS = (
         colour="#117777",
         citation="Wu et al., Wav2CLIP: Learning Robust Audio Representations from CLIP, ICASSP 2022",
         trained_on="VGGSound",
-        verified="the package wav2clip 0.1.0 with seeded weights and librosa's spectrogram, within 3e-5; the "
-        "published file never ran here",
+        verified="seeded weights: the package wav2clip 0.1.0 with librosa's spectrogram, within 3e-5",
         requires="torch",
         weights=Weights(
             file="Wav2CLIP.pt",

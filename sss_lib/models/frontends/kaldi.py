@@ -9,7 +9,8 @@ from sss_lib.models.frontends import batches
 from sss_lib.models.frontends.spectrogram import mel_filterbank
 from sss_lib.models.spec import ModelSpec
 
-N_BANDS = 128
+FRAME_S, HOP_S, PREEMPHASIS = 0.025, 0.010, 0.97
+N_BANDS, LOW_HZ = 128, 20
 FLOOR = np.finfo(np.float32).eps
 """Smallest power of a band, FLT_EPSILON as in Kaldi: silence is ln(FLOOR) = -15.94."""
 
@@ -39,15 +40,15 @@ def fbank(wave: np.ndarray, *, rate_hz: int, window: str = "hann") -> np.ndarray
     >>> fbank(np.zeros(16000, np.float32), rate_hz=16000).shape
     (98, 128)
     """
-    size, hop = int(0.025 * rate_hz), int(0.010 * rate_hz)
+    size, hop = int(FRAME_S * rate_hz), int(HOP_S * rate_hz)
     frames = np.lib.stride_tricks.sliding_window_view(audio.pad_to(wave, size), size)[::hop]
     frames = frames - frames.mean(axis=1, keepdims=True)
     before = np.concatenate([frames[:, :1], frames[:, :-1]], axis=1)
     shape = np.hanning(size).astype(np.float32) ** {"hann": 1, "povey": 0.85}[window]
     n_fft = 1 << (size - 1).bit_length()
-    spectrum = np.fft.rfft((frames - 0.97 * before) * shape, n_fft)
+    spectrum = np.fft.rfft((frames - PREEMPHASIS * before) * shape, n_fft)
     power = spectrum.real**2 + spectrum.imag**2
-    bank = mel_filterbank(rate_hz=rate_hz, size=n_fft, n_bands=N_BANDS, low_hz=20, norm="")
+    bank = mel_filterbank(rate_hz=rate_hz, size=n_fft, n_bands=N_BANDS, low_hz=LOW_HZ, norm="")
     return np.log(np.maximum(power @ bank, FLOOR))
 
 

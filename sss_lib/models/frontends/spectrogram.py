@@ -166,10 +166,10 @@ def log_mel(wave: np.ndarray, *, rate_hz: int, size: int, hop: int, n_bands: int
     return np.log10(1 + 1e4 * (power @ mel_filterbank(rate_hz=rate_hz, size=size, n_bands=n_bands)))
 
 
-def centred_power(wave: np.ndarray, *, size: int, hop: int) -> np.ndarray:
+def centred_power(wave: np.ndarray, *, size: int, hop: int, window: np.ndarray | None = None) -> np.ndarray:
     """Squared magnitude of the short-time Fourier transform as torch.stft and librosa compute it by default.
 
-    The Hann window is periodic, frame k is centred on sample k * hop, and the signal is reflected at its
+    Frame k is centred on sample k * hop, and the signal is reflected at its
     ends. Computed in float64, whose errors are below the faintest bands of a decibel scale.
 
     Parameters
@@ -177,6 +177,8 @@ def centred_power(wave: np.ndarray, *, size: int, hop: int) -> np.ndarray:
     wave : np.ndarray [shape=(n_samples,), dtype=float32]
     size, hop : int
         Window length and hop in samples; `size` is even.
+    window : np.ndarray [shape=(size,)], optional
+        By default the periodic Hann window.
 
     Returns
     -------
@@ -189,7 +191,7 @@ def centred_power(wave: np.ndarray, *, size: int, hop: int) -> np.ndarray:
     """
     padded = np.pad(wave, size // 2, mode="reflect")
     frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop]
-    spectrum = np.fft.rfft(frames * np.hanning(size + 1)[:-1], axis=1)
+    spectrum = np.fft.rfft(frames * (np.hanning(size + 1)[:-1] if window is None else window), axis=1)
     return (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
 
 

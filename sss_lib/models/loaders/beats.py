@@ -28,6 +28,8 @@ from sss_lib.models.weights import file as weights
 MEAN, SCALE = 15.41663, 2 * 6.55582
 """The training data's log-mel mean, and twice its standard deviation."""
 PATCH, PATCH_DIM, DIM, HIDDEN, N_HEADS, N_LAYERS, N_BUCKETS = 16, 512, 768, 3072, 12, 12, 320
+FULL_SCALE = 2**15
+"""What a sample of full scale is to the front end."""
 KERNEL, GROUPS = 128, 16
 """Of the convolution that encodes the positions of tokens."""
 CFG = {"activation_fn", "deep_norm", "layer_norm_first", "max_distance"}
@@ -59,7 +61,7 @@ def inputs(wave: np.ndarray) -> Iterator[np.ndarray]:
     """
     pieces = audio.windows(wave, PIECE) if len(wave) > PIECE else [audio.pad_to(wave, SHORTEST)]
     for piece in pieces:
-        frames = fbank(piece * np.float32(2**15), rate_hz=16000, window="povey")
+        frames = fbank(piece * np.float32(FULL_SCALE), rate_hz=16000, window="povey")
         yield (frames - np.float32(MEAN)) / np.float32(SCALE)
 
 

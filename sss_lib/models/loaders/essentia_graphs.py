@@ -1,4 +1,6 @@
-"""Frozen TensorFlow graphs with Essentia's front ends: VGGish, YAMNet, MusiCNN, FSD-SINet.
+"""Frozen TensorFlow graphs that Essentia runs: VGGish, MusiCNN, FSD-SINet, and YAMNet as in the 2024 study.
+
+The front ends are Essentia's, but for VGGish, which has its authors'.
 
 Essentia has an algorithm for each that does it all. Here only its parts are used, the mel bands of a frame
 and the graph, because it puts random noise into silent frames, other noise each time; on sound the results
@@ -8,10 +10,12 @@ holds.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from sss_lib.io import audio
+from sss_lib.models.frontends import audioset
 from sss_lib.models.loaders.essentia_import import essentia_standard, graph
 from sss_lib.models.spec import ModelSpec
 
@@ -22,25 +26,34 @@ HEADROOM = 0.005
 def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
     """Return the network: waveform to [n_patches, dim]. It runs on the CPU on any device.
 
-    Of the options, `front_end` is Essentia's algorithm for the bands of a frame, `frame` and `hop` are in
-    samples, `patch` and `patch_hop` in frames; `input` and `output` are nodes of the graph and `channel` the
-    extra axis that it needs; `peak` says whether the wave is scaled to its peak. Shorter clips are padded
-    with zeros to `min_s` seconds. `last_patch` is that of `patches`.
+    Of the options, `front_end` is Essentia's algorithm for the bands of a frame, with `frame` and `hop` in
+    samples; in its place `log_offset` may be that of `audioset.log_mel`. `patch` and `patch_hop` are in
+    frames; `input` and `output` are nodes of the graph and `channel` the extra axis that it needs; `peak`
+    says whether the wave is scaled to its peak. Shorter clips are padded with zeros to `min_s` seconds.
+    `last_patch` is that of `patches`.
     """
     options = spec.options
     network = graph(spec, options["input"], options["output"], squeeze=options["channel"] == 1)
-    bands_of = getattr(essentia_standard(spec.name), options["front_end"])()
+    bands_in = _bands(spec)
 
     def embed(wave: np.ndarray) -> np.ndarray:
         wave = audio.pad_to(wave, round(options["min_s"] * spec.rate_hz))
         if options["peak"]:
             wave = wave - wave.mean(dtype=np.float64)
             wave = wave / (np.abs(wave).max() + HEADROOM)
-        bands = np.array([bands_of(frame) for frame in frames(wave, options["frame"], options["hop"])])
-        cut = patches(bands, options["patch"], options["patch_hop"], last=options["last_patch"])
+        cut = patches(bands_in(wave), options["patch"], options["patch_hop"], last=options["last_patch"])
         return network(np.expand_dims(cut, options["channel"]))
 
     return embed
+
+
+def _bands(spec: ModelSpec) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the front end: waveform to bands of frames."""
+    options = spec.options
+    if "log_offset" in options:
+        return partial(audioset.log_mel, log_offset=options["log_offset"])
+    bands_of = getattr(essentia_standard(spec.name), options["front_end"])()
+    return lambda wave: np.array([bands_of(one) for one in frames(wave, options["frame"], options["hop"])])
 
 
 def frames(wave: np.ndarray, size: int, hop: int) -> np.ndarray:

@@ -15,6 +15,7 @@ from sss_lib.models.loaders.essentia_import import graph
 from sss_lib.models.spec import ModelSpec
 
 RATE_HZ, FRAME, HOP, N_FRAMES = 48000, 2048, 242, 199
+PATCH_S = 1
 RANGE_DB = 80.0
 
 
@@ -45,8 +46,8 @@ def patches(wave: np.ndarray, n_bands: int, *, centred: bool = False) -> np.ndar
     n_bands : int
         128 or 256.
     centred : bool
-        The first second is centred on the beginning, half of it zeros, and any rest counts as a last one, as
-        in the 2024 study.
+        As in the 2024 study: the first second is centred on the beginning, half of it zeros, any rest counts
+        as a last one, and windows are symmetric.
 
     Returns
     -------
@@ -62,13 +63,21 @@ def patches(wave: np.ndarray, n_bands: int, *, centred: bool = False) -> np.ndar
         wave = np.pad(wave, (RATE_HZ // 2, 0))
     else:
         wave = wave[: max(1, (len(wave) + RATE_HZ // 2) // RATE_HZ) * RATE_HZ]
-    return np.stack([_log_mel(second, n_bands) for second in audio.chunk(wave, RATE_HZ, RATE_HZ)])
+    seconds = audio.chunk(wave, RATE_HZ, RATE_HZ)
+    return np.stack([log_mel(second, n_bands, symmetric=centred) for second in seconds])
 
 
-def _log_mel(second: np.ndarray, n_bands: int) -> np.ndarray:
+def log_mel(second: np.ndarray, n_bands: int, *, symmetric: bool) -> np.ndarray:
+    """Log-mel spectrogram of a second, under a symmetric Hann window, as Essentia's, or a periodic one.
+
+    Returns
+    -------
+    np.ndarray [shape=(199, n_bands), dtype=float32]
+    """
     padded = np.pad(second, (FRAME // 2, FRAME))
     frames = np.lib.stride_tricks.sliding_window_view(padded, FRAME)[::HOP][:N_FRAMES]
-    magnitude = np.abs(np.fft.rfft(frames * np.hanning(FRAME).astype(np.float32), axis=1))
+    window = np.hanning(FRAME) if symmetric else np.hanning(FRAME + 1)[:-1]
+    magnitude = np.abs(np.fft.rfft(frames * window.astype(np.float32), axis=1))
     bank = mel_filterbank(
         rate_hz=RATE_HZ, size=FRAME, n_bands=n_bands, scale="slaney", straight_in="hz", norm="area"
     )

@@ -15,6 +15,7 @@ from sss_lib.models.spec import ModelSpec
 from sss_lib.models.weights import checkpoint
 
 SIZE, HOP, DIM = 512, 353, 512
+LOG_OFFSET = 1e-7
 UNUSED = ("image_transform.", "loss_fn")
 """Beginnings of names that the audio encoder doesn't use."""
 
@@ -36,7 +37,7 @@ class Spectrogram(nn.Module):
         """Of each clip (x - mean) / (deviation + 1e-9), where x = ln(power + 1e-7)."""
         spectrum = torch.stft(waves, SIZE, HOP, window=self.window, return_complex=True)
         # In double precision: in silence, rounding errors are divided by almost zero.
-        x = torch.log(spectrum.abs().double() ** 2 + 1e-7)
+        x = torch.log(spectrum.abs().double() ** 2 + LOG_OFFSET)
         deviation, mean = torch.std_mean(x, dim=(1, 2), keepdim=True)
         return ((x - mean) / (deviation + 1e-9)).float()[:, None]
 
