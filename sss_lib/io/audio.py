@@ -192,9 +192,10 @@ def _blocks_of(path: Path, max_duration_s: float | None) -> Iterator[tuple[np.nd
     """Yield the samples with their rate, from libsndfile, or from ffmpeg where that can't read the file."""
     import soundfile
 
-    n_frames, reason = 0, ""
+    n_frames, reason, is_open = 0, "", False
     try:
         for sound, part in _sounds(path):
+            is_open = True
             if sound.format == "VOC" or sound.subtype.startswith(("G721", "G723")):
                 kind = f"{sound.format} ({sound.subtype})"
                 raise AudioError(f"{path} is a {kind}, which programs read differently: convert it to wav")
@@ -209,7 +210,7 @@ def _blocks_of(path: Path, max_duration_s: float | None) -> Iterator[tuple[np.nd
             if n_frames >= n_wanted:
                 break
     except soundfile.LibsndfileError as error:
-        if n_frames:
+        if is_open:
             raise
         reason = error.error_string
     if reason:
@@ -218,10 +219,18 @@ def _blocks_of(path: Path, max_duration_s: float | None) -> Iterator[tuple[np.nd
 
 def _blocks_of_sound(sound: "soundfile.SoundFile", part: Part, n_wanted: float) -> Iterator[np.ndarray]:
     """Yield the samples block by block: a damaged header must not decide how much memory is taken."""
+    import soundfile
+
     n_block = min(BLOCK_FRAMES, ffmpeg.MAX_BLOCK_VALUES // sound.channels)
     n_frames, md5 = 0, hashlib.md5(usedforsecurity=False)
     while n_frames < n_wanted:
-        block = sound.read(int(min(n_block, n_wanted - n_frames)), dtype="float32", always_2d=True)
+        try:
+            block = sound.read(int(min(n_block, n_wanted - n_frames)), dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError:
+            if not part.n_promised:
+                raise
+            n_found, n_told = part.n_samples, part.n_promised
+            raise DamageError(f"is cut short: it has at most {n_found:,} of {n_told:,} samples") from None
         if not len(block):
             break
         if part.md5:

@@ -67,6 +67,7 @@ _FORMATS = {
 _NEAR = 1 << 12
 """Sizes so near to 2^31 and 2^32 are made up by programs that write into a pipe."""
 _TAGS = (b"TAG", b"ID3", b"APETAGEX", b"LYRICSBEGIN")
+_BOXES = set(b"ftyp moov mdat free skip wide uuid moof mfra sidx styp meta udta pnot".split())
 _BLOCK = 1 << 16
 
 
@@ -107,6 +108,7 @@ def _chunks(file: BinaryIO, magic: bytes, start: int, end: int) -> Iterator[_Chu
             large = int.from_bytes(_read(file, begin + 8, 8), "little")
         if name in (b"data", b"SSND"):
             size = large if large and size == 2**32 - 1 else size
+            outer = begin + size if form.n_size == 8 else outer
             stop = _end_of_sound(file, form, begin, size, outer, end)
             is_found = True
         else:
@@ -209,12 +211,12 @@ def _require_whole_boxes(file: BinaryIO, end: int) -> None:
         head = _read(file, at, 16)
         size = int.from_bytes(head[:4])
         size = int.from_bytes(head[8:]) if size == 1 else size or end - at
+        if len(head) >= 8 and head[4:8] not in _BOXES:
+            break  # tags of other formats may follow
         if len(head) < 8 or at + size > end:
             raise DamageError(f"is cut short: it has {end:,} of {at + max(size, 8):,} bytes")
         n += head[4:8] == b"moov"
-        if size < 8:
-            return  # ffmpeg says what is wrong
-        at += size
+        at += max(size, 8)
     if n > 1:
         raise DamageError(f"holds {n} sounds in a row, and only the first would be heard", "split it")
 

@@ -95,11 +95,14 @@ class _Run:
             # all but the count: it says how much silence the encoder put before and after
             frame = (at + 8 + self.start, self.start + _mp3_bytes(self.head))
             return Part([(self.start, frame[0]), count, (frame[0] + 4, frame[1]), *self.pieces])
-        # protection off, a bitrate for which all has room, and nothing in it but "Info", the flag and the count
-        head = bytes([255, self.head[1] | 1, 0x90 | self.head[2] & 0b1100, self.head[3]])
-        tag = bytes(_side_bytes(head)) + b"Info" + (1).to_bytes(4) + count
-        n_samples = self.n_frames * (1152 if version == 3 else 576)
-        return Part([(head + tag).ljust(_mp3_bytes(head), b"\0"), *self.pieces], n_samples)
+        # a header of ours, after LAME's: it leaves out 529 samples anyway, and so a frame of silence stands before
+        n_frame = 1152 if version == 3 else 576
+        head = bytes([255, self.head[1] | 1, 0x90 | self.head[2] & 0b1100, self.head[3]])  # has room for all
+        silence = head.ljust(_mp3_bytes(head), b"\0")
+        left_out = (n_frame - 529 << 12 | 529).to_bytes(3)  # at the beginning and end
+        tag = b"Info" + (1).to_bytes(4) + (self.n_frames + 1).to_bytes(4) + b"LAME3.100" + bytes(12) + left_out
+        content = (head + bytes(_side_bytes(head)) + tag).ljust(len(silence), b"\0") + silence
+        return Part([content, *self.pieces], n_frame * self.n_frames)
 
 
 def _frames(file: BinaryIO, begin: int, end: int) -> Iterator[tuple[int, int, bytes]]:

@@ -4,11 +4,12 @@ The formats: Ogg (RFC 3533), Opus (RFC 6716, 7845), Vorbis I.
 """
 
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from sss_lib.io.pieces import DamageError, Part
+from sss_lib.io.pieces import DamageError, Part, Piece
 
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _FIRST, _LAST = 2, 4
@@ -45,7 +46,7 @@ def parts(file: BinaryIO, begin: int, end: int) -> list[Part]:
         in_head = bool(page.flags & _FIRST)
         sounds[-1].add(page)
     _require_ends(streams, n + 1)
-    return [sound.part() for sound in sounds]
+    return [sound.part(file) for sound in sounds]
 
 
 def checksum(content: bytes) -> int:
@@ -100,7 +101,7 @@ class _Page:
 
     def moved(self, position: int) -> bytes:
         """Page that ends at another position."""
-        content = self.content[:6] + position.to_bytes(8, "little") + self.content[14:22]
+        content = self.content[:6] + (position % 2**64).to_bytes(8, "little") + self.content[14:22]
         rest = self.content[26:]
         return content + checksum(content + bytes(4) + rest).to_bytes(4, "little") + rest
 
@@ -149,8 +150,8 @@ class _Sound:
     n_packets: int = 0
     n_samples: int = 0
     last_size: int = 0
-    start: int | None = None
-    last: _Page | None = None
+    positions: list[tuple[int, int, int, int]] = field(default_factory=list)
+    """Of each page: where it begins and ends, its position as told, and as its packets have it."""
 
     def add(self, page: _Page) -> None:
         self.end = page.at + len(page.content)
@@ -160,22 +161,21 @@ class _Sound:
                 self.serial = page.serial
         if page.serial != self.serial:
             return
+        n_before = self.n_packets
         for content, is_whole in page.packets():
             self.packet += content
             if is_whole:
                 self._count(self.packet)
                 self.packet = b""
-        if self.n_samples and self.start is None and page.position >= 0 and not page.flags & _LAST:
-            self.start = page.position - self.n_samples
-        if page.position >= 0 or page.flags & _LAST:
-            self.last = page
+        if self.n_samples and (self.n_packets > n_before or page.flags & _LAST):
+            self.positions.append((page.at, self.end, page.position, self.n_samples))
 
     def _count(self, packet: bytes) -> None:
         self.n_packets += 1
         if self.n_packets == 1 and packet[:8] == b"OpusHead":
             self.n_head = 2
         elif self.n_packets == 1:
-            self.n_head, self.exponents = 3, packet[28]
+            self.n_head, self.exponents = 3, int.from_bytes(packet[28:29])
         elif self.n_head == 3 and self.n_packets == 3:
             self.sizes = _sizes_of_modes(packet, 1 << (self.exponents & 15), 1 << (self.exponents >> 4))
         elif self.n_packets > self.n_head and packet:
@@ -191,15 +191,19 @@ class _Sound:
         before, self.last_size = self.last_size, size
         return (before + size) // 4 if before else 0
 
-    def part(self) -> Part:
-        if self.last is None or not self.n_samples:
-            return Part([(self.begin, self.end)])
-        start, largest = self.start or 0, max(self.sizes, default=5760)
-        surplus = start + self.n_samples - self.last.position
-        if 0 <= surplus <= largest or (self.start or 0) < 0:
-            return Part([(self.begin, self.end)])
-        at, page = self.last.at, self.last.moved(start + self.n_samples)
-        return Part([(self.begin, at), page, (at + len(page), self.end)])
+    def part(self, file: BinaryIO) -> Part:
+        """Sound whose pages have positions that agree, but that the last may leave out part of a block."""
+        starts = Counter(told - n for _, _, told, n in self.positions[:-1]) or Counter([0])
+        (start, _), largest = starts.most_common(1)[0], max(self.sizes, default=5760)
+        pieces: list[Piece] = []
+        at = self.begin
+        for i, (begin, end, told, n) in enumerate(self.positions):
+            surplus = start + n - told
+            if surplus and not (i == len(self.positions) - 1 and 0 < surplus <= largest):
+                file.seek(begin)
+                pieces += [(at, begin), _Page(begin, file.read(end - begin)).moved(start + n)]
+                at = end
+        return Part([*pieces, (at, self.end)])
 
 
 def _opus_samples(packet: bytes) -> int:
