@@ -105,7 +105,8 @@ def _chunks(file: BinaryIO, magic: bytes, start: int, end: int) -> Iterator[_Chu
         name, begin = head[:4], at + n_head
         size = int.from_bytes(head[form.n_name :], form.byte_order) - n_head * form.counts_itself
         if name == b"ds64":  # sizes beyond 32 bits
-            large = int.from_bytes(_read(file, begin + 8, 8), "little")
+            whole, large = (int.from_bytes(_read(file, begin + i, 8), "little") for i in (0, 8))
+            outer = start + 8 + whole
         if name in (b"data", b"SSND"):
             size = large if large and size == 2**32 - 1 else size
             outer = begin + size if form.n_size == 8 else outer
@@ -133,7 +134,7 @@ def _end_of_sound(file: BinaryIO, form: _Format, begin: int, size: int, outer: i
         return stop
     is_agreed = outer in (stop, padded) and end - stop < size // 8
     is_tag = _read(file, stop, 16).startswith(_TAGS) or _read(file, padded, 16).startswith(_TAGS)
-    return stop if size and (is_agreed or is_tag or _is_zero(file, stop, end)) else end
+    return stop if not is_made_up and (is_agreed or is_tag or _is_zero(file, stop, end)) else end
 
 
 def _is_chunk(file: BinaryIO, form: _Format, at: int, end: int) -> bool:
@@ -222,7 +223,7 @@ def _require_whole_boxes(file: BinaryIO, end: int) -> None:
 
 
 def _is_zero(file: BinaryIO, at: int, end: int) -> bool:
-    return not any(any(_read(file, i, min(_BLOCK, end - i))) for i in range(at, end, _BLOCK))
+    return not any(_read(file, i, min(_BLOCK, end - i)).strip(b"\0") for i in range(at, end, _BLOCK))
 
 
 def _read(file: BinaryIO, at: int, n_bytes: int) -> bytes:

@@ -140,7 +140,7 @@ def _require_no_loss(runs: "list[_Run]", file: BinaryIO, at: int, end: int) -> N
     if not runs or 0 < runs[-1].promises()[0] <= runs[-1].n_frames:
         return
     file.seek(at)
-    if runs[-1].promises()[0] or any(file.read(_BLOCK)):
+    if runs[-1].promises()[0] or file.read(_BLOCK).strip(b"\0"):
         raise DamageError(f"is damaged: its last {end - at:,} bytes, from {at:,}, are no frame of mp3")
 
 
