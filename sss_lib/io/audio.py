@@ -175,7 +175,9 @@ def _sounds(path: Path) -> Iterator[tuple["soundfile.SoundFile", Part]]:
                 if len(parts) == 1:
                     raise
                 n, remedy = len(parts), "split it"
-                raise DamageError(f"holds {n} sounds in a row, and only the first would be heard", remedy) from None
+                raise DamageError(
+                    f"holds {n} sounds in a row, and only the first would be heard", remedy
+                ) from None
             with sound:
                 kind = f"{sound.samplerate} Hz and {sound.channels} channels"
                 if like not in (None, kind):

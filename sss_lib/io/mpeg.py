@@ -32,7 +32,7 @@ def parts(file: BinaryIO, begin: int, end: int) -> list[Part]:
         kind = _kind(head)
         is_count = bool(_count_at(head))
         if not runs or is_count or runs[-1].kind != kind:
-            runs.append(_Run(kind, at, head[: n_bytes if n_bytes < len(head) else len(head)], is_count))
+            runs.append(_Run(kind, at, head[:n_bytes], is_count))
         if not is_count:
             runs[-1].add(at, at + n_bytes)
     return [run.part(file, end) for run in runs if run.n_frames]
@@ -89,18 +89,21 @@ class _Run:
             raise DamageError(f"is cut short: it has {self.n_frames:,} of {n_frames:,} frames")
         if layer != 1:  # no header counts the frames of layer II
             return Part(self.pieces, 1152 * self.n_frames)
-        at = _count_at(self.head) if self.has_count else 0
-        count = self.n_frames.to_bytes(4)
-        if at and self.head[at : at + 4] != b"VBRI" and self.head[at + 7] & 1:
-            # all but the count: it says how much silence the encoder put before and after
-            frame = (at + 8 + self.start, self.start + _mp3_bytes(self.head))
-            return Part([(self.start, frame[0]), count, (frame[0] + 4, frame[1]), *self.pieces])
+        at, count = _count_at(self.head) if self.has_count else 0, self.n_frames.to_bytes(4)
+        own = self.head[: at + 8] + count + self.head[at + 12 :]
+        checked = own[: at + 154], own[: at + 154] + bytes(2) + own[at + 156 : 190]  # by LAME, and ffmpeg
+        is_lame = at and own[at : at + 4] != b"VBRI" and own[at + 7] & 15 == 15
+        if is_lame and own[at + 154 : at + 156] in (_crc16(checked[0]), _crc16(checked[1])):
+            # with the right count its checksum is right: it says what the encoder put before and after
+            return Part([own, (self.start + len(own), self.start + _mp3_bytes(own)), *self.pieces])
         # a header of ours, after LAME's: it leaves out 529 samples anyway, and so a frame of silence stands before
         n_frame = 1152 if version == 3 else 576
         head = bytes([255, self.head[1] | 1, 0x90 | self.head[2] & 0b1100, self.head[3]])  # has room for all
         silence = head.ljust(_mp3_bytes(head), b"\0")
         left_out = (n_frame - 529 << 12 | 529).to_bytes(3)  # at the beginning and end
-        tag = b"Info" + (1).to_bytes(4) + (self.n_frames + 1).to_bytes(4) + b"LAME3.100" + bytes(12) + left_out
+        tag = (
+            b"Info" + (1).to_bytes(4) + (self.n_frames + 1).to_bytes(4) + b"LAME3.100" + bytes(12) + left_out
+        )
         content = (head + bytes(_side_bytes(head)) + tag).ljust(len(silence), b"\0") + silence
         return Part([content, *self.pieces], n_frame * self.n_frames)
 
@@ -110,7 +113,7 @@ def _frames(file: BinaryIO, begin: int, end: int) -> Iterator[tuple[int, int, by
     at, is_first = begin, True
     while at < end:
         file.seek(at)
-        head = file.read(64)
+        head = file.read(200)
         if n_bytes := _mp3_bytes(head):
             if at + n_bytes > end:
                 _require_room(at, n_bytes, end)
@@ -175,6 +178,16 @@ def _count_at(head: bytes) -> int:
         if head[at : at + 4] in (b"Xing", b"Info"):
             return at
     return 36 if head[36:40] == b"VBRI" else 0
+
+
+def _crc16(content: bytes) -> bytes:
+    """Checksum of LAME's header: x^16 + x^15 + x^2 + 1, each byte from its lowest bit."""
+    crc = 0
+    for byte in content:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0xA001 if crc & 1 else 0)
+    return crc.to_bytes(2)
 
 
 def _side_bytes(head: bytes) -> int:

@@ -39,7 +39,9 @@ def parts(file: BinaryIO, begin: int, end: int) -> list[Part]:
             raise DamageError(f"is damaged: page {n}, at byte {page.at:,}, is of no stream")
         if page.number != streams[page.serial]:
             missing = f"{streams[page.serial]} of stream {page.serial}"
-            raise DamageError(f"is damaged: page {n}, at byte {page.at:,}, has number {page.number}, not {missing}")
+            raise DamageError(
+                f"is damaged: page {n}, at byte {page.at:,}, has number {page.number}, not {missing}"
+            )
         streams[page.serial] += 1
         if page.flags & _LAST:
             del streams[page.serial]

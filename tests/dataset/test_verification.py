@@ -160,7 +160,7 @@ def test_silent_and_clipped_clips_are_noted(collection, wave, is_silent, is_clip
 
 
 HIGH = np.sin(2 * np.pi * 15000 * np.arange(44100) / 44100)
-TONE = 0.5 * np.sin(np.arange(44100) / 6)
+TONE = 0.5 * np.sin(2 * np.pi * 440 * np.arange(44100) / 44100)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ TONE = 0.5 * np.sin(np.arange(44100) / 6)
         (np.r_[np.zeros(30 * 44100), TONE], "silent", "silent to models"),
         (TONE + 0.2, "offset", "the mean of the samples is 5% of full scale or more"),
         (32768 * TONE, "scale", "far beyond full scale, up to 16,384 times"),
-        (2 * TONE, "clipped", "are at full scale"),
+        (np.clip(3 * TONE, -1, 1), "clipped", "are at full scale"),
     ],
     ids=["opposite phase", "too high", "late", "offset", "integers as floats", "clipped"],
 )
