@@ -28,7 +28,7 @@ CLIPPED_RUN = 3
 """A clip counts as clipped if so many samples in a row are at full scale."""
 FULL_SCALE = 0.999
 BEYOND = 8.0
-"""A clip lies beyond full scale from here: floats may go somewhat over 1, integers taken for floats far over."""
+"""A clip is far beyond full scale from here: lossy formats may go somewhat over 1, but not so far."""
 OFFSET = 0.05
 """A clip has an offset if the mean of its samples is so far from 0, in parts of full scale."""
 HEARD_HZ = 16000
@@ -50,7 +50,7 @@ def verify(dataset: Dataset, n_jobs: int = -1) -> pd.DataFrame:
     pd.DataFrame
         fname, duration_s, rate_hz, n_channels, rms_db (of full scale; -inf for silence), peak, clipped;
         heard_peak and offset (largest sample and mean) of what models hear: one channel, `HEARD_HZ`, the
-        first 30 s; sha256 of the file and of its audio (wave_sha256), and problem ("" for a clip that decodes).
+        first 30 s; sha256 of the file and of its audio (wave_sha256), and problem ("" if it decodes).
     """
     import joblib
     from tqdm import tqdm

@@ -1,7 +1,7 @@
-"""Audio files by their content: the sounds in them, under headers that agree with it. Decoders believe any header.
+"""Audio files by their content: the sounds in them, under headers that agree with it.
 
-The formats: RIFF (wav), RF64, BW64 and W64 (EBU Tech 3306, ITU-R BS.2088, Sony), AIFF and CAF (Apple), au (Sun) and
-MP4 (ISO 14496-12); the others have files of their own: `mpeg`, `flac`, `ogg`.
+Decoders believe any header. The formats: RIFF (wav), RF64, BW64, W64 (EBU Tech 3306, ITU-R BS.2088, Sony),
+AIFF, CAF (Apple), au (Sun) and MP4 (ISO 14496-12); the others have files of their own: `mpeg`, `flac`, `ogg`.
 """
 
 import os
@@ -197,7 +197,7 @@ def _caf(file: BinaryIO, start: int, chunks: dict[bytes, _Chunk]) -> list[Part]:
 
 
 def _au(file: BinaryIO, start: int, end: int) -> Iterator[_Chunk]:
-    """Yield the samples of an au as its chunk: a header of six numbers tells where they begin, and their size."""
+    """Yield the samples of an au as its chunk: its header tells where they begin, and their size."""
     begin, size = (int.from_bytes(_read(file, start + i, 4)) for i in (4, 8))
     if begin >= 24 and start + begin <= end:
         begin += start

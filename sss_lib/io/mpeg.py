@@ -1,7 +1,7 @@
 """mp3 and its kin as a chain of frames, which tells how long the sound is; its header may say anything.
 
-The formats: MPEG audio frames (ISO 11172-3), ADTS (ISO 13818-7), ID3, APE and Lyrics3 tags, and the headers that
-count frames: Xing or Info (LAME) and VBRI (Fraunhofer).
+The formats: MPEG audio frames (ISO 11172-3), ADTS (ISO 13818-7), ID3 and APE tags, and the headers that count
+frames: Xing or Info (LAME) and VBRI (Fraunhofer).
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ _BLOCK = 1 << 16
 
 
 def parts(file: BinaryIO, begin: int, end: int) -> list[Part]:
-    """Sounds of an mp3, in a row: one ends where another's header, or another rate or number of channels, begins.
+    """Sounds of an mp3, in a row: each ends where another's header, or another kind of frame, begins.
 
     Tags between them are left out. Each gets a header that counts its frames.
 
@@ -66,7 +66,7 @@ class _Run:
     def add(self, start: int, stop: int) -> None:
         self.n_frames += 1
         if self.pieces and self.pieces[-1][1] == start:
-            start = self.pieces.pop()[0]  # type: ignore[assignment]
+            start = self.pieces.pop()[0]
         self.pieces.append((start, stop))
 
     def promises(self) -> tuple[int, int]:
@@ -91,12 +91,15 @@ class _Run:
             return Part(self.pieces, 1152 * self.n_frames)
         at, count = _count_at(self.head) if self.has_count else 0, self.n_frames.to_bytes(4)
         own = self.head[: at + 8] + count + self.head[at + 12 :]
-        checked = own[: at + 154], own[: at + 154] + bytes(2) + own[at + 156 : 190]  # by LAME, and ffmpeg
+        checked = (
+            own[: at + 154],
+            (own[: at + 154] + bytes(2) + own[at + 156 : 190]).ljust(190, b"\0"),
+        )  # by LAME, and ffmpeg
         is_lame = at and own[at : at + 4] != b"VBRI" and own[at + 7] & 15 == 15
         if is_lame and own[at + 154 : at + 156] in (_crc16(checked[0]), _crc16(checked[1])):
             # with the right count its checksum is right: it says what the encoder put before and after
             return Part([own, (self.start + len(own), self.start + _mp3_bytes(own)), *self.pieces])
-        # a header of ours, after LAME's: it leaves out 529 samples anyway, and so a frame of silence stands before
+        # a header of ours: with any, 529 samples are left out, and so a frame of silence stands before
         n_frame = 1152 if version == 3 else 576
         head = bytes([255, self.head[1] | 1, 0x90 | self.head[2] & 0b1100, self.head[3]])  # has room for all
         silence = head.ljust(_mp3_bytes(head), b"\0")
@@ -109,7 +112,7 @@ class _Run:
 
 
 def _frames(file: BinaryIO, begin: int, end: int) -> Iterator[tuple[int, int, bytes]]:
-    """Yield where each frame begins, its size and first bytes; at last, size 0 where something else begins."""
+    """Yield where each frame begins, its size and first bytes; size 0 where something else begins."""
     at, is_first = begin, True
     while at < end:
         file.seek(at)

@@ -223,8 +223,8 @@ def _opus_samples(packet: bytes) -> int:
 def _sizes_of_modes(setup: bytes, short: int, long: int) -> list[int]:
     """Sizes of the blocks of each mode, from the end of Vorbis's third header.
 
-    It ends with the number of modes less one (6 bits), each mode (a flag for long blocks, 16 and 16 bits that are
-    0, 8 bits for its mapping) and a framing bit; what comes before has no size that is told.
+    It ends with the number of modes less one (6 bits), each mode (a flag for long blocks, 16 and 16 bits that
+    are 0, 8 bits for its mapping) and a framing bit; what comes before has no size that is told.
     """
     bits = int.from_bytes(setup, "little")
     at = bits.bit_length() - 1  # the framing bit

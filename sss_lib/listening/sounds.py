@@ -84,7 +84,7 @@ class Sounds:
 
 
 def _playable(path: Path) -> Sound:
-    """Sound as a browser plays it: the file itself if possible, else what models hear of it, as 16-bit wav."""
+    """Sound as a browser plays it: the file itself if possible, else what models hear, as 16-bit wav."""
     import soundfile
 
     gain_db = _gain_db(str(path))  # decodes it: what is damaged is never sent

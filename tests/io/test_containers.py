@@ -264,7 +264,7 @@ def test_a_flipped_bit_is_refused_by_its_page(heard, kind):
 
 def test_a_missing_page_is_named(heard):
     pages = list(pages_of(encoded("ogg", noisy(8))))
-    with pytest.raises(audio.AudioError, match="is damaged: page 3, at byte .*, has number 4, not 3"):
+    with pytest.raises(audio.AudioError, match=r"is damaged: page 3, at byte .*, has number 4, not 3"):
         heard(b"".join(pages[:3] + pages[4:]))
 
 
