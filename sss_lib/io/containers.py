@@ -5,6 +5,7 @@ AIFF, CAF (Apple), au (Sun) and MP4 (ISO 14496-12); the others have files of the
 """
 
 import os
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Literal, NamedTuple
@@ -68,7 +69,7 @@ _NEAR = 1 << 12
 """Sizes so near to 2^31 and 2^32 are made up by programs that write into a pipe."""
 _TAGS = (b"TAG", b"ID3", b"APETAGEX", b"LYRICSBEGIN")
 _BOXES = set(b"ftyp moov mdat free skip wide uuid moof mfra sidx styp meta udta pnot".split())
-_BLOCK = 1 << 16
+_BLOCK, _MAX_TABLES = 1 << 16, 1 << 26
 
 
 class _Chunk(NamedTuple):
@@ -217,9 +218,35 @@ def _require_whole_boxes(file: BinaryIO, end: int) -> None:
         if len(head) < 8 or at + size > end:
             raise DamageError(f"is cut short: it has {end:,} of {at + max(size, 8):,} bytes")
         n += head[4:8] == b"moov"
+        if head[4:8] == b"moov":
+            _require_times(_read(file, at + 8, min(size, _MAX_TABLES)))
         at += max(size, 8)
     if n > 1:
         raise DamageError(f"holds {n} sounds in a row, and only the first would be heard", "split it")
+
+
+def _require_times(moov: bytes) -> None:
+    """Raise DamageError if the times of a film's frames don't sum up to what it says that they do."""
+    for trak in _boxes(moov, b"trak"):
+        told = [
+            int.from_bytes(box[24:32] if box[0] else box[16:20]) for box in _boxes(trak, b"mdia", b"mdhd")
+        ]
+        for table in _boxes(trak, b"mdia", b"minf", b"stbl", b"stts"):
+            pairs = list(struct.iter_unpack(">II", table[8:][: len(table[8:]) // 8 * 8]))
+            n = sum(count * size for count, size in pairs)
+            if n and told and abs(n - told[0]) > 2 * min(size for _, size in pairs):
+                raise DamageError(f"is damaged: its frames last {n:,} units of time, not {told[0]:,}")
+
+
+def _boxes(content: bytes, name: bytes, *inner: bytes) -> Iterator[bytes]:
+    """Yield what is in the boxes of a name, or in those of other names within."""
+    at = 0
+    while at + 8 <= len(content):
+        size = max(8, int.from_bytes(content[at : at + 4]))
+        if content[at + 4 : at + 8] == name:
+            body = content[at + 8 : at + size].ljust(32, b"\0")
+            yield from _boxes(body, *inner) if inner else [body]
+        at += size
 
 
 def _is_zero(file: BinaryIO, at: int, end: int) -> bool:
