@@ -27,6 +27,12 @@ SILENCE = 1e-4
 CLIPPED_RUN = 3
 """A clip counts as clipped if so many samples in a row are at full scale."""
 FULL_SCALE = 0.999
+BEYOND = 8.0
+"""A clip is far beyond full scale from here: lossy formats may go somewhat over 1, but not so far."""
+OFFSET = 0.05
+"""A clip has an offset if the mean of its samples is so far from 0, in parts of full scale."""
+HEARD_HZ = 16000
+"""Lowest rate of the usual models: what lies above half of it, some of them don't hear."""
 OK, NOTE, WRONG = "ok", "note", "WRONG"
 
 
@@ -42,8 +48,9 @@ def verify(dataset: Dataset, n_jobs: int = -1) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        fname, duration_s, rate_hz, n_channels, rms_db (of full scale; -inf for silence), peak, clipped,
-        sha256 of the file and of its audio (wave_sha256), and problem ("" for a clip that decodes).
+        fname, duration_s, rate_hz, n_channels, rms_db (of full scale; -inf for silence), peak, clipped;
+        heard_peak and offset (largest sample and mean) of what models hear: one channel, `HEARD_HZ`, the
+        first 30 s; sha256 of the file and of its audio (wave_sha256), and problem ("" if it decodes).
     """
     import joblib
     from tqdm import tqdm
@@ -58,7 +65,8 @@ def verify(dataset: Dataset, n_jobs: int = -1) -> pd.DataFrame:
 
 _ROW = {
     **{"duration_s": np.nan, "rate_hz": 0, "n_channels": 0, "rms_db": np.nan, "peak": np.nan},
-    **{"clipped": False, "sha256": "", "wave_sha256": "", "problem": ""},
+    **{"clipped": False, "heard_peak": np.nan, "offset": np.nan},
+    **{"sha256": "", "wave_sha256": "", "problem": ""},
 }
 
 
@@ -74,9 +82,10 @@ def _examine(path: str) -> dict:
         sound.add(first)
         for block, _ in blocks:
             sound.add(block)
+        heard = audio.resampled(np.concatenate(sound.heard), rate_hz, HEARD_HZ, path)
     except audio.AudioError as error:
         return row | {"problem": str(error)}
-    return row | sound.row()
+    return row | sound.row() | {"heard_peak": float(np.abs(heard).max()), "offset": float(heard.mean())}
 
 
 class _Sound:
@@ -87,9 +96,13 @@ class _Sound:
         self.n_samples, self.energy, self.peak, self.clipped = 0, 0.0, 0.0, False
         self.content = hashlib.sha256(f"{rate_hz} {n_channels} ".encode())
         self.before = np.zeros((0, n_channels), bool)  # a run may begin in the block before
+        self.heard: list[np.ndarray] = []
 
     def add(self, channels: np.ndarray) -> None:
         """Measure the next block: float32 [n_samples, n_channels]."""
+        if (n_left := round(audio.MAX_DURATION_S * self.rate_hz) - self.n_samples) > 0:
+            with np.errstate(over="ignore"):  # an infinite sum is a problem later
+                self.heard.append(audio.mono(channels[:n_left]))
         self.n_samples += len(channels)
         self.energy += float(np.square(channels.mean(axis=1, dtype=np.float64)).sum())
         self.content.update(np.ascontiguousarray(channels).data)
@@ -278,7 +291,7 @@ def _audio(clips: pd.DataFrame) -> list[Finding]:
     sound = clips[clips["problem"] == ""]
     if sound.empty:
         return findings
-    lengths = sound["duration_s"]
+    lengths, is_beyond = sound["duration_s"], sound["peak"] > BEYOND
     rates = ", ".join(f"{rate:,} Hz ({n:,})" for rate, n in sound["rate_hz"].value_counts().items())
     channels = ", ".join(f"{n} ({many:,})" for n, many in sound["n_channels"].value_counts().items())
     span = f"a clip has {lengths.min():.2f} to {lengths.max():.2f} s, half of them {lengths.median():.1f} s"
@@ -292,12 +305,32 @@ def _audio(clips: pd.DataFrame) -> list[Finding]:
             lengths > audio.MAX_DURATION_S,
             f"longer than {audio.MAX_DURATION_S:g} s: models hear no more",
         ),
-        ("silent", sound["peak"] < SILENCE, "silent: nothing is louder than -80 dB of full scale"),
-        ("clipped", sound["clipped"], f"clipped: {CLIPPED_RUN} samples or more in a row are at full scale"),
+        (
+            "silent",
+            sound["heard_peak"] < SILENCE,
+            f"silent to models: in the mean of the channels, at {HEARD_HZ:,} Hz, in the first "
+            f"{audio.MAX_DURATION_S:g} s nothing is louder than -80 dB of full scale",
+        ),
+        (
+            "clipped",
+            sound["clipped"] & ~is_beyond,
+            f"clipped: {CLIPPED_RUN} samples or more in a row are at full scale",
+        ),
+        (
+            "offset",
+            sound["offset"].abs() >= OFFSET,
+            f"off centre: the mean of the samples is {OFFSET:.0%} of full scale or more",
+        ),
+        (
+            "scale",
+            is_beyond,
+            f"far beyond full scale, up to {sound['peak'].max():,.0f} times: divide integers that were "
+            "written as floats by their largest",
+        ),
     ):
         fnames = sound.loc[chosen, "fname"].tolist()
         note = fnames and f"{len(fnames)} clips are {says}: {_some(fnames)}"
-        findings.append(_finding(what, note, "none", NOTE))
+        findings.append(_finding(what, note, "none", WRONG if what == "scale" else NOTE))
     same = sound.groupby("wave_sha256", sort=False)["fname"].agg(list)
     copies = [" = ".join(fnames) for fnames in same if len(fnames) > 1]
     note = copies and f"{len(copies)} sounds stand more than once: {_some(copies, '; ')}"

@@ -2,7 +2,8 @@
 
 Paths come in, arrays and tables go out. No notebook of its own: all stages read and write through it.
 
-- `audio`, `containers`, `ffmpeg`: decode a file to one mono waveform at a given rate; cut it into windows.
+- `audio`, `ffmpeg`: decode a file to one mono waveform at a given rate; cut it into windows.
+- `containers`, `flac`, `mpeg`, `ogg`: how long a sound is by its content; `pieces`: a header that agrees.
 - `artefact`: Parquet files that say what made them; replacing and locking files.
 - `code`: digests of the code that made them.
 - `download`, `archives`, `split_zip`: files from the web, resumed and checked; unpacked whole or not at all.

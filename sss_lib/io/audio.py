@@ -10,6 +10,7 @@ import numpy as np
 
 from sss_lib.io import containers, ffmpeg
 from sss_lib.io.names import require_known
+from sss_lib.io.pieces import DamageError, Part, Pieces
 
 if TYPE_CHECKING:
     import soundfile
@@ -23,6 +24,8 @@ FFMPEG_SUFFIXES = (".m4a", ".mp4", ".aac", ".wma", ".webm")
 RATES_HZ = (100, 2_000_000)  # others are taken for damage
 UNKNOWN_FRAMES = 2**63 - 1
 """What libsndfile tells of a flac that was written as a stream, and that it can't read to its end."""
+UNKNOWN_S = 1e9
+AGAIN = "Copy or convert it again."
 BLOCK_FRAMES = 1 << 18
 
 
@@ -53,9 +56,20 @@ def decode(path: str | Path, rate_hz: int, *, max_duration_s: float | None = MAX
     AudioError
         If the file can't be read, is empty, ends early, or holds values that are not finite.
     """
-    channels, native_hz = read(path, max_duration_s=max_duration_s)
     with np.errstate(over="ignore"):  # an infinite sum is an AudioError below
-        wave = channels.mean(axis=1, dtype=np.float32)
+        pieces, rates_hz = zip(
+            *((mono(block), hz) for block, hz in blocks(path, max_duration_s=max_duration_s)), strict=True
+        )
+    return resampled(np.concatenate(pieces), rates_hz[0], rate_hz, path)
+
+
+def mono(channels: np.ndarray) -> np.ndarray:
+    """Average of the channels of a block."""
+    return channels.mean(axis=1, dtype=np.float32)
+
+
+def resampled(wave: np.ndarray, native_hz: int, rate_hz: int, path: str | Path) -> np.ndarray:
+    """Return a mono waveform at another rate, as models hear it; see `decode`."""
     if native_hz != rate_hz and len(wave):
         import soxr
 
@@ -103,14 +117,15 @@ def blocks(path: str | Path, *, max_duration_s: float | None = None) -> Iterator
 
     path, n_frames, n_wrong = Path(path), 0, 0
     try:
-        _require_whole(path)
         for block, rate_hz in _blocks_of(path, max_duration_s):
             n_frames += len(block)
             n_wrong += int(np.count_nonzero(~np.isfinite(block)))
             if len(block) and not n_wrong:  # else the rest is only counted
                 yield block, rate_hz
+    except DamageError as error:
+        raise AudioError(f"{path} {error}") from None
     except soundfile.LibsndfileError as error:
-        raise AudioError(f"{path} can't be decoded: {error.error_string} Copy or convert it again.") from None
+        raise AudioError(f"{path} can't be decoded: {error.error_string} {AGAIN}") from None
     except OSError as error:
         raise AudioError(f"{path} can't be read: {error.strerror or error}") from None
     if not n_frames:
@@ -120,17 +135,19 @@ def blocks(path: str | Path, *, max_duration_s: float | None = None) -> Iterator
 
 
 def duration_s(path: str | Path) -> float:
-    """Length in seconds by the file's header; the rare file without one is decoded; nan if that fails."""
+    """Length in seconds, from headers that agree with the content; else it is decoded; nan if that fails."""
     import soundfile
 
     if not os.path.isfile(path):  # a pipe or a device would never end
         return np.nan
     try:
-        about = soundfile.info(path)
-        if not _distrust(about, path):
-            return about.frames / about.samplerate
+        lengths_s = [_n_samples(sound, part) / sound.samplerate for sound, part in _sounds(Path(path))]
+        if max(lengths_s) < UNKNOWN_S:
+            return sum(lengths_s)
     except (soundfile.LibsndfileError, OSError):
         pass
+    except (AudioError, DamageError):
+        return np.nan
     told_s = ffmpeg.duration_s(path)
     try:
         return sum(len(block) / rate_hz for block, rate_hz in blocks(path)) if told_s is None else told_s
@@ -143,50 +160,92 @@ def needs_ffmpeg(path: str | Path) -> bool:
     return os.path.splitext(path)[1].lower() in FFMPEG_SUFFIXES
 
 
+def _sounds(path: Path) -> Iterator[tuple["soundfile.SoundFile", Part]]:
+    """Yield the sounds of a file, in a row, as libsndfile opens them, and what their content says."""
+    import soundfile
+
+    _require_file(path)
+    with open(path, "rb") as file:
+        parts = containers.parts(file) or [Part([(0, path.stat().st_size)])]
+        like = None
+        for part in parts:
+            try:
+                sound = soundfile.SoundFile(Pieces(file, part.pieces))
+            except soundfile.LibsndfileError:
+                if len(parts) == 1:
+                    raise
+                n, remedy = len(parts), "split it"
+                raise DamageError(
+                    f"holds {n} sounds in a row, and only the first would be heard", remedy
+                ) from None
+            with sound:
+                kind = f"{sound.samplerate} Hz and {sound.channels} channels"
+                if like not in (None, kind):
+                    raise DamageError(f"changes from {like} to {kind} midway", "split it")
+                like = kind
+                yield sound, part
+
+
+def _n_samples(sound: "soundfile.SoundFile", part: Part) -> int:
+    return part.n_samples or sound.frames
+
+
 def _blocks_of(path: Path, max_duration_s: float | None) -> Iterator[tuple[np.ndarray, int]]:
     """Yield the samples with their rate, from libsndfile, or from ffmpeg where that can't read the file."""
     import soundfile
 
+    n_frames, reason, is_open = 0, "", False
     try:
-        file = soundfile.SoundFile(path)
-    except soundfile.LibsndfileError as error:
-        reason = error.error_string
-    else:
-        with file:
-            if file.format == "VOC" or file.subtype.startswith(("G721", "G723")):
-                kind = f"{file.format} ({file.subtype})"
+        for sound, part in _sounds(path):
+            is_open = True
+            if sound.format == "VOC" or sound.subtype.startswith(("G721", "G723")):
+                kind = f"{sound.format} ({sound.subtype})"
                 raise AudioError(f"{path} is a {kind}, which programs read differently: convert it to wav")
-            if not (reason := _distrust(file, path)):
-                _require_rate(file.samplerate, path)
-                yield from _blocks_of_file(file, path, max_duration_s)
-                return
-    yield from _blocks_of_ffmpeg(path, max_duration_s, reason)
+            _require_rate(sound.samplerate, path)
+            if sound.frames == UNKNOWN_FRAMES or sound.frames < part.n_samples:
+                reason = "its header doesn't say how long it is."
+                break
+            n_wanted = np.inf if max_duration_s is None else round(max_duration_s * sound.samplerate)
+            for block in _blocks_of_sound(sound, part, n_wanted - n_frames):
+                n_frames += len(block)
+                yield block, sound.samplerate
+            if n_frames >= n_wanted:
+                break
+    except soundfile.LibsndfileError as error:
+        if is_open:
+            raise
+        reason = error.error_string
+    if reason:
+        yield from _blocks_of_ffmpeg(path, max_duration_s, reason)
 
 
-def _distrust(file: "soundfile.SoundFile", path: str | Path) -> str:
-    """Why libsndfile would decode a file wrongly, though it opens it; "" if it wouldn't."""
-    if file.frames == UNKNOWN_FRAMES:
-        return "its header doesn't say how long it is."
-    if file.format == "W64" and containers.is_w64_of_other_than_integers(path):
-        return "libsndfile takes its samples for integers."
-    return ""
-
-
-def _blocks_of_file(
-    file: "soundfile.SoundFile", path: Path, max_duration_s: float | None
-) -> Iterator[tuple[np.ndarray, int]]:
+def _blocks_of_sound(sound: "soundfile.SoundFile", part: Part, n_wanted: float) -> Iterator[np.ndarray]:
     """Yield the samples block by block: a damaged header must not decide how much memory is taken."""
-    n_wanted = np.inf if max_duration_s is None else round(max_duration_s * file.samplerate)
-    n_block = min(BLOCK_FRAMES, ffmpeg.MAX_BLOCK_VALUES // file.channels)
-    n_frames = 0
+    import soundfile
+
+    n_block = min(BLOCK_FRAMES, ffmpeg.MAX_BLOCK_VALUES // sound.channels)
+    n_frames, md5 = 0, hashlib.md5(usedforsecurity=False)
     while n_frames < n_wanted:
-        block = file.read(int(min(n_block, n_wanted - n_frames)), dtype="float32", always_2d=True)
+        try:
+            block = sound.read(int(min(n_block, n_wanted - n_frames)), dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError:
+            if not part.n_promised:
+                raise
+            n_found, n_told = part.n_samples, part.n_promised
+            raise DamageError(f"is cut short: it has at most {n_found:,} of {n_told:,} samples") from None
         if not len(block):
             break
-        yield block, file.samplerate
+        if part.md5:
+            n_bytes = {"PCM_S8": 1, "PCM_16": 2}.get(sound.subtype, 3)
+            whole = np.rint(block * 2.0 ** (8 * n_bytes - 1)).astype("<i4")
+            md5.update(whole.view(np.uint8).reshape(-1, 4)[:, :n_bytes].tobytes())
+        yield block
         n_frames += len(block)
-    if n_frames < min(n_wanted, file.frames) and not _is_estimate(file, path):
-        raise AudioError(f"{path} is cut short: it has {n_frames} of {file.frames} samples. Copy it again.")
+    n_told = _n_samples(sound, part)
+    if n_frames < n_wanted and part.md5 not in (b"", md5.digest()):
+        n_told = part.n_promised
+    if n_frames < min(n_wanted, n_told):
+        raise DamageError(f"is cut short: it has {n_frames:,} of {n_told:,} samples")
 
 
 def _blocks_of_ffmpeg(
@@ -207,8 +266,7 @@ def _blocks_of_ffmpeg(
             n_frames += len(block)
             yield block, rate_hz  # to ffmpeg's end, which may complain
     except ffmpeg.FfmpegError as error:
-        mend = "Copy or convert it again."
-        raise AudioError(f"{path} can't be decoded: {reason} {error}. {mend}") from None
+        raise AudioError(f"{path} can't be decoded: {reason} {error}. {AGAIN}") from None
 
 
 def _require_rate(rate_hz: int, path: Path) -> None:
@@ -216,23 +274,14 @@ def _require_rate(rate_hz: int, path: Path) -> None:
         raise AudioError(f"{path} says that it has {rate_hz} samples a second: its header is damaged")
 
 
-def _is_estimate(file: "soundfile.SoundFile", path: Path) -> bool:
-    """Whether libsndfile only estimates the number of samples, from the bitrate of an mp3."""
-    return (file.format == "MP3" or "MPEG" in file.subtype) and not containers.counts_frames(path)
-
-
-def _require_whole(path: Path) -> None:
-    """Raise AudioError if there is no file, or its end is missing: libsndfile would decode the rest."""
+def _require_file(path: Path) -> None:
+    """Raise AudioError if there is no file, or nothing in it."""
     if path.is_symlink() and not path.exists():
         raise AudioError(f"{path} is a link to {os.readlink(path)}, which does not exist")
     if not path.is_file():
         raise AudioError(f"{path} is not a file: check the audio folder and the fname in the ground truth")
     if not path.stat().st_size:
-        raise AudioError(f"{path} is empty: it has 0 bytes. Copy it again.")
-    if containers.is_cut_short(path):
-        raise AudioError(f"{path} is cut short: its end is missing. Copy it again.")
-    if (n := containers.n_streams(path)) > 1:
-        raise AudioError(f"{path} holds {n} sounds in a row, and only the first would be heard: split it")
+        raise AudioError(f"{path} is empty: it has 0 bytes. {AGAIN}")
 
 
 def pad_to(wave: np.ndarray, n_samples: int) -> np.ndarray:

@@ -1,75 +1,50 @@
-"""Audio files by their own headers: is the end of one missing? Decoders read on without a word.
+"""Audio files by their content: the sounds in them, under headers that agree with it.
 
-No library asks this. The formats: RIFF (wav), RF64 and W64 (EBU Tech 3306, Sony), AIFF and CAF (Apple), au
-(Sun), Ogg (RFC 3533), ID3v2, MPEG audio frames (ISO 11172-3) and ADTS (ISO 13818-7).
+Decoders believe any header. The formats: RIFF (wav), RF64, BW64, W64 (EBU Tech 3306, ITU-R BS.2088, Sony),
+AIFF, CAF (Apple), au (Sun) and MP4 (ISO 14496-12); the others have files of their own: `mpeg`, `flac`, `ogg`.
 """
 
 import os
+import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, NamedTuple
 
-UNKNOWN_SIZES = (0, 2**32 - 1)
-"""What the header of a file holds that was written as a stream."""
+from sss_lib.io import flac, mpeg, ogg
+from sss_lib.io.pieces import DamageError, Part
 
 
-def is_cut_short(path: str | Path) -> bool:
-    """Whether the end of a file is missing, as far as its format tells.
+def parts(file: BinaryIO) -> list[Part]:
+    """Sounds of a file, in a row; none if its format isn't among those above, or only ffmpeg reads it.
 
-    wav (also RF64 and W64), aiff, au and caf tell the size of their sound, Ogg marks its last page, and mp3
-    and aac are chains of frames of known length: cut between two of these they can't be told from whole ones.
+    Raises
+    ------
+    DamageError
+        If its end is missing or, as far as its format tells, a part between.
     """
-    n_bytes = Path(path).stat().st_size
-    with open(path, "rb") as file:
-        head = file.read(64)
-        if head[:4] == b"OggS":
-            return not _has_last_page(file, n_bytes)
-        if head[:3] == b"ID3" or _frame_bytes(head):
-            return _has_broken_frame(file, n_bytes)
-        return _n_promised_bytes(head, file) > n_bytes
-
-
-def n_streams(path: str | Path) -> int:
-    """How many streams follow one another in a file of Ogg, of which decoders read the first; 1 in any other.
-
-    Streams that begin together, such as sound and text, count as one.
-    """
-    # RFC 3533: a page has a header of 27 bytes, then a table with the length of each of its segments. Byte 5
-    # holds flags (2: first page of a stream), byte 26 the number of segments.
-    n, in_head, at = 0, False, 0
-    with open(path, "rb") as file:
-        while True:
-            file.seek(at)
-            page = file.read(27 + 255)
-            if page[:4] != b"OggS" or len(page) < 27:
-                return max(n, 1)
-            begins = bool(page[5] & 2)
-            n += begins and not in_head
-            in_head = begins
-            at += 27 + page[26] + sum(page[27 : 27 + page[26]])
-
-
-def counts_frames(path: str | Path) -> bool:
-    """Whether an mp3 has a header that counts its frames; without one its length is an estimate."""
-    with open(path, "rb") as file:
-        file.seek(_id3_bytes(file.read(10)))
-        head = file.read(4096)
-    return b"Xing" in head or b"Info" in head
-
-
-def is_w64_of_other_than_integers(path: str | Path) -> bool:
-    """Whether a W64 says that its samples are floats (or such) where only newer programs look for it.
-
-    WAVE_FORMAT_EXTENSIBLE is the kind of sample in the first chunk; the true one begins 24 bytes later.
-    """
-    with open(path, "rb") as file:
-        head = file.read(40 + 24 + 26)
-    kind, true_kind = head[64:66], head[88:90]
-    return head[40:44] == b"fmt " and kind == b"\xfe\xff" and true_kind != b"\x01\x00"
+    end = os.fstat(file.fileno()).st_size
+    begin = mpeg.id3_bytes(file.read(10))
+    file.seek(begin)
+    head = file.read(64)
+    if begin and begin >= end:
+        raise DamageError(f"is cut short: it has {end:,} bytes, and its first tag alone {begin:,}")
+    if head[:4] == b"OggS":
+        return ogg.parts(file, begin, end)
+    if head[:4] == b"fLaC":
+        return flac.parts(file, begin, end)
+    if mpeg.adts_bytes(head):
+        mpeg.require_whole_adts(file, begin, end)
+    elif head[4:8] == b"ftyp":
+        _require_whole_boxes(file, end)
+    elif head[:1] == b"\xff" or begin:
+        return mpeg.parts(file, begin, end)
+    else:
+        return _chunked(file, end)
+    return []
 
 
 @dataclass(frozen=True)
-class _Chunks:
+class _Format:
     """How the chunks of a format follow one another: each has a name, its size and its content."""
 
     start: int
@@ -81,119 +56,203 @@ class _Chunks:
 
 
 _FORMATS = {
-    b"RIFF": _Chunks(12),
-    b"RIFX": _Chunks(12, byte_order="big"),
-    b"RF64": _Chunks(12),
-    b"FORM": _Chunks(12, byte_order="big"),
-    b"riff": _Chunks(40, n_name=16, n_size=8, alignment=8, counts_itself=True),  # W64
-    b"caff": _Chunks(8, n_size=8, byte_order="big", alignment=1),
+    b"RIFF": _Format(12),
+    b"RIFX": _Format(12, byte_order="big"),
+    b"RF64": _Format(12),
+    b"BW64": _Format(12),
+    b"FORM": _Format(12, byte_order="big"),
+    b"riff": _Format(40, n_name=16, n_size=8, alignment=8, counts_itself=True),  # W64
+    b"caff": _Format(8, n_size=8, byte_order="big", alignment=1),
+    b".snd": _Format(0, byte_order="big", alignment=1),
 }
+_NEAR = 1 << 12
+"""Sizes so near to 2^31 and 2^32 are made up by programs that write into a pipe."""
+_TAGS = (b"TAG", b"ID3", b"APETAGEX", b"LYRICSBEGIN")
+_BOXES = set(b"ftyp moov mdat free skip wide uuid moof mfra sidx styp meta udta pnot".split())
+_BLOCK, _MAX_TABLES = 1 << 16, 1 << 26
 
 
-def _n_promised_bytes(head: bytes, file: BinaryIO) -> int:
-    """Size of a file, at least up to the end of its sound, by its own headers; 0 if they don't say."""
-    kind = head[:4]
-    if kind == b".snd":
-        offset, size = (int.from_bytes(head[i : i + 4], "big") for i in (4, 8))
-        return 0 if size in UNKNOWN_SIZES else offset + size
-    if kind not in _FORMATS:
-        return 0
-    if kind == b"RF64":  # sizes beyond 32 bits are in its first chunk, "ds64"; those in place are all ones
-        whole, sound = (int.from_bytes(head[i : i + 8], "little") for i in (20, 28))
-        return _end_of_sound(file, _FORMATS[kind], sound) or whole + 8
-    if end := _end_of_sound(file, _FORMATS[kind]):
+class _Chunk(NamedTuple):
+    name: bytes
+    at: int
+    begin: int
+    end: int
+
+
+def _chunked(file: BinaryIO, end: int) -> list[Part]:
+    """Sounds of a file of chunks, and of others of its kind behind it."""
+    found: list[Part] = []
+    magic, at = _read(file, 0, 4), 0
+    while magic in _FORMATS:
+        chunks = list(_au(file, at, end) if magic == b".snd" else _chunks(file, magic, at, end))
+        inside = {chunk.name: chunk for chunk in reversed(chunks)}
+        make = {b"FORM": _aiff, b"caff": _caf, b".snd": _caf}.get(magic, _wav)
+        found += make(file, at, inside) if {b"data", b"SSND"} & set(inside) else []
+        behind = chunks[-1].end if chunks else end
+        padded = behind + (at - behind) % _FORMATS[magic].alignment
+        starts = [start for start in (behind, padded) if _read(file, start, 4) == magic]
+        if not starts:
+            break
+        at = starts[0]
+    return found
+
+
+def _chunks(file: BinaryIO, magic: bytes, start: int, end: int) -> Iterator[_Chunk]:
+    """Yield the chunks of one sound, that of its samples as long as it is."""
+    form, at, large, is_found = _FORMATS[magic], start + _FORMATS[magic].start, 0, False
+    outer = start + 8 + int.from_bytes(_read(file, start + 4, 4), form.byte_order)
+    n_head = form.n_name + form.n_size
+    while at + n_head <= end and (head := _read(file, at, n_head))[:4] != magic:
+        name, begin = head[:4], at + n_head
+        size = int.from_bytes(head[form.n_name :], form.byte_order) - n_head * form.counts_itself
+        if name == b"ds64":  # sizes beyond 32 bits
+            whole, large = (int.from_bytes(_read(file, begin + i, 8), "little") for i in (0, 8))
+            outer = start + 8 + whole
+        if name in (b"data", b"SSND"):
+            size = large if large and size == 2**32 - 1 else size
+            outer = begin + size if form.n_size == 8 else outer
+            stop = _end_of_sound(file, form, begin, size, outer, end)
+            is_found = True
+        else:
+            stop = min(begin + max(size, 0), end)
+            if begin + size > end and not is_found:
+                raise DamageError(f"is cut short: it has {end:,} of {begin + size:,} bytes")
+        yield _Chunk(name, at, begin, stop)
+        padded = stop + (start - stop) % form.alignment
+        at = stop if not _is_chunk(file, form, padded, end) and _is_chunk(file, form, stop, end) else padded
+
+
+def _end_of_sound(file: BinaryIO, form: _Format, begin: int, size: int, outer: int, end: int) -> int:
+    """Where the samples end: by their size, unless it is made up or others follow that are nothing else."""
+    stop = begin + size
+    is_made_up = size <= 0 or size >= 2**62 or any(abs(size - n) <= _NEAR for n in (2**31, 2**32))
+    if stop > end and not is_made_up:
+        raise DamageError(f"is cut short: it has {end:,} of {stop:,} bytes")
+    if not begin <= stop <= end:
         return end
-    size = int.from_bytes(head[4:8], _FORMATS[kind].byte_order)
-    return size + 8 if kind in (b"RIFF", b"RIFX", b"FORM") and size not in UNKNOWN_SIZES else 0
+    padded = stop + -stop % form.alignment
+    if end - stop < 8 or any(_is_chunk(file, form, at, end) for at in (stop, padded)):
+        return stop
+    is_agreed = outer in (stop, padded) and end - stop < size // 8
+    is_tag = _read(file, stop, 16).startswith(_TAGS) or _read(file, padded, 16).startswith(_TAGS)
+    return stop if not is_made_up and (is_agreed or is_tag or _is_zero(file, stop, end)) else end
 
 
-def _end_of_sound(file: BinaryIO, chunks: _Chunks, large: int = 0) -> int:
-    """Where the chunk with the samples ends, by its own size, or by `large` if that doesn't fit in there.
-
-    It is 0 if there is no such chunk, or none that says. What follows it may be missing, such as the byte
-    that makes its length even: no sample is.
-    """
-    at, n_bytes = chunks.start, os.fstat(file.fileno()).st_size
-    while at < n_bytes:
-        file.seek(at)
-        header = file.read(chunks.n_name + chunks.n_size)
-        if len(header) < chunks.n_name + chunks.n_size:
-            return 0
-        size = int.from_bytes(header[chunks.n_name :], chunks.byte_order)
-        begin = at if chunks.counts_itself else at + len(header)
-        if header[:4] in (b"data", b"SSND"):
-            unknown = size in UNKNOWN_SIZES or size == 2**64 - 1
-            return begin + large if unknown and large else 0 if unknown else begin + size
-        at = max(begin + size, at + len(header))
-        at += -at % chunks.alignment
-    return 0
+def _is_chunk(file: BinaryIO, form: _Format, at: int, end: int) -> bool:
+    head = _read(file, at, form.n_name + form.n_size)
+    size = int.from_bytes(head[form.n_name :], form.byte_order)
+    is_name = len(head) == form.n_name + form.n_size and all(32 <= byte < 127 for byte in head[:4])
+    return is_name and (head[:4] in _FORMATS or size <= end - at)
 
 
-def _has_last_page(file: BinaryIO, n_bytes: int) -> bool:
-    """Whether Ogg's last page is whole and marked as the last."""
-    file.seek(max(0, n_bytes - 65536 - 282))  # no page is longer
-    tail = file.read()
-    page = tail[tail.rfind(b"OggS") :]
-    n_segments = page[26] if len(page) > 26 else 256
-    n_page = 27 + n_segments + sum(page[27 : 27 + n_segments])
-    return n_page <= len(page) and bool(page[5] & 4)  # flag 4: last page of a stream
+def _wav(file: BinaryIO, start: int, chunks: dict[bytes, _Chunk]) -> list[Part]:
+    """Sound of any kind of RIFF, as a wav of two chunks."""
+    if b"fmt " not in chunks or b"data" not in chunks:
+        return []
+    magic, (_, _, begin, end) = _read(file, start, 4), chunks[b"data"]
+    order: Literal["big", "little"] = _FORMATS[magic].byte_order
+    form = _read(file, chunks[b"fmt "].begin, min(1000, chunks[b"fmt "].end - chunks[b"fmt "].begin))
+    if int.from_bytes(form[:2], order) in (0x50, 0x55):  # mp3 within
+        return mpeg.parts(file, begin, end)
+    form += bytes(len(form) % 2)
+    content, n = b"WAVEfmt " + len(form).to_bytes(4, order) + form + b"data", end - begin
+    n_all = len(content) + 4 + n
+    if n_all < 2**32:
+        head = (b"RIFX" if order == "big" else b"RIFF") + n_all.to_bytes(4, order)
+        return [Part([head + content + n.to_bytes(4, order), (begin, end)])]
+    sizes = b"".join(size.to_bytes(8, "little") for size in (n_all + 36, n, 0))
+    large = b"RF64" + b"\xff" * 4 + b"WAVEds64" + (28).to_bytes(4, "little") + sizes + bytes(4)
+    return [Part([large + content[4:] + b"\xff" * 4, (begin, end)])]
 
 
-def _has_broken_frame(file: BinaryIO, n_bytes: int) -> bool:
-    """Whether the last frame of an mp3 or aac isn't whole."""
-    file.seek(0)
-    at = _id3_bytes(file.read(10))
-    while at < n_bytes:
-        file.seek(at)
-        n_frame = _frame_bytes(head := file.read(6))
-        if not n_frame:  # tags may follow
-            return len(head) < 6 and head[0] == 255  # or a header that is cut itself
-        at += n_frame
-    return at > n_bytes
+def _aiff(file: BinaryIO, start: int, chunks: dict[bytes, _Chunk]) -> list[Part]:
+    """Sound of an AIFF, whose samples are counted in one chunk and lie in another."""
+    kind = _read(file, start + 8, 4)
+    if b"COMM" not in chunks or b"SSND" not in chunks or kind not in (b"AIFF", b"AIFC"):
+        return []
+    _, _, begin, end = chunks[b"SSND"]
+    form = _read(file, chunks[b"COMM"].begin, min(1000, chunks[b"COMM"].end - chunks[b"COMM"].begin))
+    n_channels, n_bits, codec = int.from_bytes(form[:2]), int.from_bytes(form[6:8]), form[18:22].lower()
+    if codec in (b"", b"none", b"twos", b"sowt", b"raw ", b"in24", b"in32", b"fl32", b"fl64"):
+        n_bits = {b"fl32": 32, b"fl64": 64}.get(codec, n_bits)
+        n_frame = n_channels * -(-n_bits // 8)
+    else:
+        n_frame = n_channels * (codec in (b"ulaw", b"alaw"))
+    if n_frame:
+        n_frames = (end - begin - 8 - int.from_bytes(_read(file, begin, 4))) // n_frame
+        form = form[:2] + max(0, n_frames).to_bytes(8)[-4:] + form[6:]
+    form += bytes(len(form) % 2)
+    content = kind + b"COMM" + len(form).to_bytes(4) + form + b"SSND" + (end - begin).to_bytes(8)[-4:]
+    n_all = (len(content) + end - begin).to_bytes(8)[-4:]
+    return [Part([b"FORM" + n_all + content, (begin, end)])]
 
 
-def _id3_bytes(head: bytes) -> int:
-    """Size of the tag that an mp3 or aac begins with."""
-    if head[:3] != b"ID3" or len(head) < 10:
-        return 0
-    size = 0
-    for seven_bits in head[6:10]:
-        size = size << 7 | seven_bits & 127  # no byte of a tag has its highest bit: it would look like sound
-    return 10 + size + (10 if head[5] & 16 else 0)  # a footer
+def _caf(file: BinaryIO, start: int, chunks: dict[bytes, _Chunk]) -> list[Part]:
+    """Sound of a CAF or au, with the size that it has."""
+    _, at, begin, end = chunks[b"data"]
+    if _read(file, start, 4) == b".snd":
+        size = min(end - begin, 2**32 - 1).to_bytes(4)
+        return [Part([(start, start + 8), size, (start + 12, end)])]
+    behind = max(chunk.end for chunk in chunks.values())
+    return [Part([(start, at + 4), (end - begin).to_bytes(8), (begin, behind)])]
 
 
-def _frame_bytes(header: bytes) -> int:
-    """Size of the frame of mp3 or aac (ADTS) that a header of six bytes begins; 0 if it is no such header."""
-    # ADTS: 12 ones, a bit for MPEG 2 or 4, layer 00; the 13 bits of the size lie across bytes 3 to 5.
-    if len(header) > 5 and header[0] == 255 and header[1] & 0b11110110 == 0b11110000:
-        return int.from_bytes(header[3:6]) >> 5 & 0x1FFF
-    return _mp3_frame_bytes(header)
+def _au(file: BinaryIO, start: int, end: int) -> Iterator[_Chunk]:
+    """Yield the samples of an au as its chunk: its header tells where they begin, and their size."""
+    begin, size = (int.from_bytes(_read(file, start + i, 4)) for i in (4, 8))
+    if begin >= 24 and start + begin <= end:
+        begin += start
+        stop = _end_of_sound(file, _FORMATS[b".snd"], begin, size, begin + size, end)
+        yield _Chunk(b"data", start, begin, stop)
 
 
-def _mp3_frame_bytes(header: bytes) -> int:
-    """Size of the frame of MPEG layer II or III that four bytes begin; 0 if they are no such header.
-
-    Examples
-    --------
-    >>> _mp3_frame_bytes(bytes([0xFF, 0xFB, 0x90, 0x00]))  # 128 kbit/s at 44.1 kHz: 144 * 128000 / 44100
-    417
-    """
-    # 11 ones, version (2 bits), layer (2), protection (1); bitrate (4), rate (2), padding (1), private (1).
-    if len(header) < 4 or header[0] != 255 or header[1] < 0b11100000:
-        return 0
-    version, layer, bitrate, rate = header[1] >> 3 & 3, header[1] >> 1 & 3, header[2] >> 4, header[2] >> 2 & 3
-    if version == 1 or layer not in _KBITS_1 or bitrate in (0, 15) or rate == 3:
-        return 0
-    first = version == 3  # MPEG 1, not 2 or 2.5
-    kbits = _KBITS_1[layer][bitrate] if first else _KBITS_2[bitrate]
-    rate_hz = (44100, 48000, 32000)[rate] // {3: 1, 2: 2, 0: 4}[version]
-    # A frame has 1152 samples, or 576 in layer III of MPEG 2, and 1152 / 8 bits = 144 bytes * bit/s / Hz.
-    return (144_000 if first or layer == 2 else 72_000) * kbits // rate_hz + (header[2] >> 1 & 1)
+def _require_whole_boxes(file: BinaryIO, end: int) -> None:
+    """Raise DamageError if the last box of an MP4 isn't whole, or it holds two films."""
+    at, n = 0, 0
+    while at < end:
+        head = _read(file, at, 16)
+        size = int.from_bytes(head[:4])
+        size = int.from_bytes(head[8:]) if size == 1 else size or end - at
+        if len(head) >= 8 and head[4:8] not in _BOXES:
+            break  # tags of other formats may follow
+        if len(head) < 8 or at + size > end:
+            raise DamageError(f"is cut short: it has {end:,} of {at + max(size, 8):,} bytes")
+        n += head[4:8] == b"moov"
+        if head[4:8] == b"moov":
+            _require_times(_read(file, at + 8, min(size, _MAX_TABLES)))
+        at += max(size, 8)
+    if n > 1:
+        raise DamageError(f"holds {n} sounds in a row, and only the first would be heard", "split it")
 
 
-_KBITS_1 = {
-    1: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
-    2: (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
-}
-"""By the sign of the layer: 1 is of layer III, 2 of layer II."""
-_KBITS_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+def _require_times(moov: bytes) -> None:
+    """Raise DamageError if the times of a film's frames don't sum up to what it says that they do."""
+    for trak in _boxes(moov, b"trak"):
+        told = [
+            int.from_bytes(box[24:32] if box[0] else box[16:20]) for box in _boxes(trak, b"mdia", b"mdhd")
+        ]
+        for table in _boxes(trak, b"mdia", b"minf", b"stbl", b"stts"):
+            pairs = list(struct.iter_unpack(">II", table[8:][: len(table[8:]) // 8 * 8]))
+            n = sum(count * size for count, size in pairs)
+            if n and told and abs(n - told[0]) > 2 * min(size for _, size in pairs):
+                raise DamageError(f"is damaged: its frames last {n:,} units of time, not {told[0]:,}")
+
+
+def _boxes(content: bytes, name: bytes, *inner: bytes) -> Iterator[bytes]:
+    """Yield what is in the boxes of a name, or in those of other names within."""
+    at = 0
+    while at + 8 <= len(content):
+        size = max(8, int.from_bytes(content[at : at + 4]))
+        if content[at + 4 : at + 8] == name:
+            body = content[at + 8 : at + size].ljust(32, b"\0")
+            yield from _boxes(body, *inner) if inner else [body]
+        at += size
+
+
+def _is_zero(file: BinaryIO, at: int, end: int) -> bool:
+    return not any(_read(file, i, min(_BLOCK, end - i)).strip(b"\0") for i in range(at, end, _BLOCK))
+
+
+def _read(file: BinaryIO, at: int, n_bytes: int) -> bytes:
+    file.seek(at)
+    return file.read(n_bytes)

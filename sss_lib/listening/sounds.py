@@ -21,6 +21,8 @@ PLAYED = {
     "MP3": ("audio/mpeg", ("MPEG_LAYER_III",)),
 }
 """Formats and subtypes that browsers play, by libsndfile's names; all others are sent as 16-bit wav."""
+MAX_BYTES = 16 << 20
+"""Larger files are sent as wav, too: 30 s of it are 3 MB."""
 N_COLUMNS, N_BANDS = 128, 32
 """Size of a picture: time steps and mel bands."""
 RANGE_DB = 70
@@ -72,7 +74,7 @@ class Sounds:
         if not path.is_file():
             raise audio.AudioError(f"{path.name} is missing: put the collection's audio back")
         try:
-            return Sound(*_playable(path), _gain_db(str(path)))
+            return _playable(path)
         except audio.AudioError as error:  # the page is told no folders of this machine
             raise audio.AudioError(str(error).replace(str(path), path.name)) from None
 
@@ -81,31 +83,32 @@ class Sounds:
         return _picture(str(self.path(clip)))
 
 
-def _playable(path: Path) -> tuple[bytes, str]:
-    """Bytes and type of a file that a browser plays: the file itself if possible, else a copy as 16-bit wav.
-
-    The copy is decoded as for the models, so that a listener hears what they hear.
-    """
+def _playable(path: Path) -> Sound:
+    """Sound as a browser plays it: the file itself if possible, else what models hear, as 16-bit wav."""
     import soundfile
 
+    gain_db = _gain_db(str(path))  # decodes it: what is damaged is never sent
     try:
         about = soundfile.info(path)
-    except soundfile.LibsndfileError:  # perhaps ffmpeg reads it
-        mime, is_played = "", False
+    except soundfile.LibsndfileError:  # only ffmpeg reads it
+        mime, is_sent = "", False
     else:
         mime, subtypes = PLAYED.get(about.format, ("", ()))
-        is_played = about.subtype in subtypes
-    if is_played:
-        return path.read_bytes(), mime
-    samples, rate_hz = audio.read(path)
-    wav = io.BytesIO()
-    soundfile.write(wav, np.clip(samples, -1, 1), rate_hz, format="WAV", subtype="PCM_16")
-    return wav.getvalue(), "audio/wav"
+        # its own header must be right, too: the browser believes it
+        is_right = abs(audio.duration_s(path) - about.duration) * about.samplerate < 1
+        is_sent = about.subtype in subtypes and is_right and about.duration <= audio.MAX_DURATION_S
+    if is_sent and path.stat().st_size <= MAX_BYTES:
+        return Sound(path.read_bytes(), mime, gain_db)
+    wave, wav = _decoded(str(path)), io.BytesIO()
+    peak = max(1.0, float(np.abs(wave).max()))
+    soundfile.write(wav, wave / peak, loudness.RATE_HZ, format="WAV", subtype="PCM_16")
+    return Sound(wav.getvalue(), "audio/wav", gain_db + 20 * float(np.log10(peak)))
 
 
 @functools.lru_cache(maxsize=4)
 def _decoded(path: str) -> np.ndarray:
-    return audio.decode(path, loudness.RATE_HZ, max_duration_s=None)
+    """What models hear of a file, of whatever length."""
+    return audio.decode(path, loudness.RATE_HZ)
 
 
 @functools.lru_cache(maxsize=65536)

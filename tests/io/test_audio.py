@@ -139,14 +139,6 @@ def test_the_byte_that_makes_the_length_even_may_be_missing(tmp_path):
         audio.decode(path, 44100)
 
 
-def test_an_ogg_of_several_sounds_in_a_row_is_refused(tmp_path):
-    path = tmp_path / "x.ogg"
-    soundfile.write(path, sine(44100, 44100), 44100)
-    path.write_bytes(path.read_bytes() * 2)
-    with pytest.raises(audio.AudioError, match=r"x\.ogg holds 2 sounds in a row, and only the first would"):
-        audio.decode(path, 44100)
-
-
 def test_padding_adds_zeros_and_never_cuts():
     wave = np.array([1, 2, 3], np.float32)
     for n_samples, expected in [(5, [1, 2, 3, 0, 0]), (3, [1, 2, 3]), (2, [1, 2, 3]), (0, [1, 2, 3])]:
@@ -307,17 +299,15 @@ def test_a_file_cut_short_is_refused_by_name_or_still_whole(odd, tmp_path, name)
     assert len(refused) >= 3
 
 
-def test_a_flac_that_was_written_as_a_stream_is_read_with_ffmpeg(odd, tmp_path, monkeypatch):
+def test_a_flac_that_was_written_as_a_stream_is_read_to_its_end(odd, tmp_path, monkeypatch):
+    monkeypatch.setattr("sss_lib.io.ffmpeg.program", lambda: None)
     piped = run_ffmpeg("-i", odd / "x.flac", "-c:a", "flac", "-f", "flac", "-")
     (tmp_path / "x.flac").write_bytes(piped)
     np.testing.assert_array_equal(audio.read(tmp_path / "x.flac")[0], audio.read(odd / "x.flac")[0])
     assert audio.duration_s(tmp_path / "x.flac") == 1
     (tmp_path / "cut.flac").write_bytes(piped[: len(piped) // 2])
-    with pytest.raises(audio.AudioError, match=r"cut\.flac can't be decoded: its header .* ffmpeg says"):
+    with pytest.raises(audio.AudioError, match=r"cut\.flac can't be decoded: .*flac decoder"):
         audio.read(tmp_path / "cut.flac")
-    monkeypatch.setattr("sss_lib.io.ffmpeg.program", lambda: None)
-    with pytest.raises(audio.AudioError, match=r"header doesn't say how long it is\. Convert it, or install"):
-        audio.read(tmp_path / "x.flac")
 
 
 @pytest.mark.parametrize("name", ["x.wav", "x.mp3", "x.flac", "x.ogg", "x.txt.wav"])
@@ -348,18 +338,21 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch):
         def refuse(_):
             raise PermissionError(13, "Permission denied", str(path))
 
-        monkeypatch.setattr(audio.containers, "is_cut_short", refuse)
+        monkeypatch.setattr(audio.containers, "parts", refuse)
     with pytest.raises(audio.AudioError, match=r"x\.wav can't be read: Permission denied"):
         audio.decode(path, 44100)
 
 
 def test_a_header_that_promises_too_much_costs_no_memory(tmp_path):
-    """A FLAC of ten samples that claims to have 2^36 - 1 at 655,350 Hz."""
+    """A FLAC of ten samples that claims to have 2^36 - 1 at 655,350 Hz; its MD5 tells that all are there."""
     soundfile.write(tmp_path / "x.flac", [0.5] * 10, 44100)
     content = bytearray((tmp_path / "x.flac").read_bytes())
     content[21:26] = b"\xff" * 5
     (tmp_path / "x.flac").write_bytes(content)
-    with pytest.raises(audio.AudioError, match=r"x\.flac"):
+    assert len(audio.read(tmp_path / "x.flac")[0]) == 10
+    content[26:42] = content[26:41] + b"x"
+    (tmp_path / "x.flac").write_bytes(content)
+    with pytest.raises(audio.AudioError, match=r"x\.flac is cut short: it has 10 of 68,719,476,735 samples"):
         audio.decode(tmp_path / "x.flac", 44100, max_duration_s=None)
 
 

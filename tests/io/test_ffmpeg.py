@@ -157,19 +157,6 @@ def test_what_programs_read_differently_is_refused(used, tmp_path, name, codec):
         audio.read(tmp_path / name)
 
 
-def test_without_ffmpeg_a_w64_of_floats_is_refused(program, tmp_path, monkeypatch):
-    wave = write(program, tmp_path / "x.w64", ["-c:a", "pcm_f32le"], 96000, 6)
-    monkeypatch.setattr("sss_lib.io.ffmpeg.program", lambda: None)
-    try:
-        channels, _ = audio.read(tmp_path / "x.w64")
-    except audio.AudioError as error:
-        said = str(error)
-    else:  # newer ffmpegs write it such that libsndfile reads it
-        np.testing.assert_allclose(channels, wave, atol=1e-6)
-        return
-    assert "takes its samples for integers. Convert it, or install ffmpeg" in said
-
-
 PICTURE = ["-f", "lavfi", "-i", "testsrc=duration=2:size=64x64:rate=10"]
 COVER, COPIED = ["-i", "cover.jpg"], ["-c:v", "copy", "-disposition:v:0", "attached_pic"]
 AAC = ["-c:a", "aac"]
@@ -249,8 +236,8 @@ def test_a_file_cut_short_is_refused_or_still_whole(used, tmp_path, name):
 def long_file(program, tmp_path):
     """Ten minutes, of which ffmpeg makes 212 MB."""
     source = ["-f", "lavfi", "-i", "anullsrc=r=44100:cl=stereo:d=600"]
-    (tmp_path / "x.flac").write_bytes(run(program, *source, "-c:a", "flac", "-f", "flac", "-"))
-    return tmp_path / "x.flac"
+    run(program, *source, "-c:a", "flac", tmp_path / "x.mka")
+    return tmp_path / "x.mka"
 
 
 def stand_in(folder, text):
@@ -278,7 +265,7 @@ def test_an_ffmpeg_that_fails_is_told_and_never_taken_for_a_short_file(
 ):
     monkeypatch.setattr("sss_lib.io.ffmpeg.program", lambda: stand_in(tmp_path, text.format(program)))
     monkeypatch.setattr(ffmpeg, "TIMEOUT_S", 2)
-    known = rf"^{re.escape(str(long_file))} can't be decoded: its header .*{re.escape(reason)}\. Copy or"
+    known = rf"^{re.escape(str(long_file))} can't be decoded: .*{re.escape(reason)}\. Copy or"
     with pytest.raises(audio.AudioError, match=known):
         audio.read(long_file)
 
