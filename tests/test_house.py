@@ -88,7 +88,8 @@ def test_the_map_of_a_package_is_short(path):
 @pytest.mark.parametrize("package", PACKAGES)
 def test_the_map_of_a_package_names_all_in_it(package):
     text = ast.get_docstring(ast.parse((ROOT / package / "__init__.py").read_text(encoding="utf-8")))
-    inside = [path for path in (ROOT / package).iterdir() if path.name not in ("__init__.py", "__pycache__")]
+    not_named = ("__init__.py", "__main__.py", "__pycache__")
+    inside = [path for path in (ROOT / package).iterdir() if path.name not in not_named]
     names = [path.stem for path in inside if path.suffix == ".py"]
     names += [f"{path.name}/" for path in inside if (path / "__init__.py").is_file()]
     assert names

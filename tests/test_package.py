@@ -185,3 +185,15 @@ def test_the_hooks_before_a_commit_are_local_and_those_of_make_lint():
         for hook in repository["hooks"]
     }
     assert {"ruff", "mypy"} <= linted & hooks
+
+
+@pytest.mark.parametrize(
+    ("module", "usage"), [("experiment", "sss_lib run"), ("listening", "sss_lib listen")]
+)
+def test_the_commands_of_before_are_those_of_now(module, usage):
+    arguments = ["run", "--help"] if module == "experiment" else ["--help"]
+    told = subprocess.run(
+        [sys.executable, "-m", f"sss_lib.{module}", *arguments], capture_output=True, text=True
+    )
+    assert told.returncode == 0
+    assert usage in told.stdout
