@@ -11,6 +11,7 @@ import pandas as pd
 import scipy.sparse
 
 from sss_lib.dataset.ground_truth import COLUMNS, DatasetError
+from sss_lib.dataset.query import select
 from sss_lib.io import audio
 from sss_lib.io.names import require_known
 
@@ -77,14 +78,14 @@ class Dataset:
         return dataclasses.replace(self, clips=clips, label_matrix=self.label_matrix[rows])
 
     def subset(self, query: str, name: str | None = None) -> "Dataset":
-        """Return the dataset of the clips that satisfy a pandas query, with the classes that these have.
+        """Return the dataset of the clips that satisfy a query, with the classes that these have.
 
         Parameters
         ----------
         query : str
             On the columns of `clips`, and `duration_s`, which is read from the files if it isn't a column.
             A column that the ground truth adds counts as numbers if it holds nothing else.
-            `@has("Dog")` is true of the clips with that label.
+            `@has("Dog")` is true of the clips with that label. See `dataset.query` for what a query can be.
         name : str, optional
             By default the own name with a digest of the query.
 
@@ -104,12 +105,11 @@ class Dataset:
         if "duration_s" in query and "duration_s" not in clips:
             clips = clips.assign(duration_s=[audio.duration_s(path) for path in clips["path"]])
         hint = '; of labels, ask @has("Dog")' if "labels" in query else ""
-        known = {"has": lambda label: pd.Series(self.has(label), clips.index)}
         try:
-            chosen = clips.eval(query, local_dict=known, engine="python")
+            chosen = select(clips, query, lambda label: pd.Series(self.has(label), clips.index))
         except DatasetError:
             raise
-        except Exception as error:  # whatever pandas or Python make of it
+        except (ValueError, TypeError) as error:
             raise DatasetError(
                 f"query {query!r} can't be computed ({type(error).__name__}: {error}). "
                 f"The columns are {', '.join(clips)}; all but numbers are text{hint}"

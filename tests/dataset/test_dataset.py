@@ -165,6 +165,10 @@ def test_clips_that_are_unknown_repeated_or_out_of_order_are_not_selected(collec
         ("duration_s > 0.25", ["b", "é", "a"]),
         ("0.15 < duration_s < 0.35", ["1e5", "a"]),
         ("fname.str.startswith('0')", ["007"]),
+        ("uploader not in ['ann', 'ben'] and uploader in ('cas', '')", ["1e5", "a"]),
+        ('not (@has("Dog") | @has("Cat")) & ~(fname == "a")', ["é"]),
+        ('`uploader` == "ann" and duration_s > -1', ["b", "é"]),
+        ("""fname != '@has("Dog")' and "ann" == uploader""", ["b", "é"]),  # a text is a text
     ],
 )
 def test_a_subset_has_the_clips_of_which_the_query_is_true(collection, query, fnames):
@@ -218,6 +222,9 @@ def test_a_subset_is_named_after_its_query_so_that_two_never_meet(collection):
         ("1 == 1", "doesn't say true or false of each clip"),
         ('@has("Dgo")', r"'Dgo' is not among the labels of tiny: did you mean 'Dog'\?"),
         ("@nothing", "can't be computed"),
+        ("uploader is 'ann'", "can't be computed"),
+        ("(" * 5000 + "uploader" + ")" * 5000, "can't be computed"),
+        ("uploader == '" + "a" * 10_000 + "'", "10014 signs are more than 10000"),
         *(
             (query, r'; of labels, ask @has\("Dog"\)$')
             for query in ('"Dog" in labels', 'labels == "Dog"', 'labels.str.contains("Dog")')
@@ -240,3 +247,31 @@ def test_a_query_without_sense_is_refused(collection, query, message):
 def test_a_name_that_no_file_could_have_or_the_whole_has_is_refused(collection, name, message):
     with pytest.raises(DatasetError, match=message):
         dataset.load(collection, query='@has("Dog")', name=name)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        '@os.system("touch {ran}") == 0',
+        '@__builtins__["exec"]("open({ran!r}, \'w\')") == None',
+        '@has.__globals__["os"].system("touch {ran}") == 0',
+        '@pd.io.common.os.system("touch {ran}") == 0',
+        '@__import__("os").system("touch {ran}") == 0',
+        '__import__("os").system("touch {ran}") == 0',
+        "fname.map(lambda f: open({ran!r}, 'w')) == 1",
+        "fname.to_csv({ran!r}) == None",
+        "[open({ran!r}, 'w') for _ in 'a'] == fname",
+        "fname == f\"{{open({ran!r}, 'w')}}\"",
+        "fname in [open({ran!r}, 'w')]",
+        "(x := open({ran!r}, 'w')) == 1",
+        "fname.__class__.__name__ == 'Series'",
+        '@has(open({ran!r}, "w"))',
+        "duration_s * 10 ** 10 ** 10 > 1",
+        "fname.str.contains('(a+)+$', regex=True)",
+    ],
+)
+def test_a_query_is_parsed_and_never_run(collection, tmp_path, query):
+    ran = tmp_path / "ran"
+    with pytest.raises(DatasetError, match="can't be computed"):
+        dataset.load(collection, query=query.format(ran=str(ran)))
+    assert not ran.exists()
