@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,10 +12,7 @@ import scipy.sparse
 from sss_lib.dataset.ground_truth import COLUMNS, DatasetError
 from sss_lib.dataset.query import select
 from sss_lib.io import audio
-from sss_lib.io.names import require_known
-
-MOST_BYTES = 200
-"""Of a dataset's name: a file system takes names of 255, and files beside it have longer ones."""
+from sss_lib.io.names import composed, file_name_flaw, require_known
 
 
 @dataclass(frozen=True)
@@ -164,15 +160,16 @@ def checked_name(own: str, query: str | None, name: str | None) -> str:
 
     Raises DatasetError if it can't be the name of a file, or a subset would have that of the whole.
     """
-    if name and (
-        name != os.path.basename(name) or name.startswith(".") or "\\" in name or not name.isprintable()
-    ):
-        raise DatasetError(f"name {name!r} would be no name of a file: leave out / and \\, and a leading dot")
-    if name and len(name.encode()) > MOST_BYTES:
-        raise DatasetError(f"name {name[:20]!r}... has {len(name.encode())} bytes, more than {MOST_BYTES}")
-    if query and name == own:
+    own = composed(own)
+    used = composed(name) if name else own
+    if flaw := file_name_flaw(used):
+        remedy = "give another" if name else "rename the folder, or give a name by --name or NAME="
+        raise DatasetError(
+            f"dataset name {used[:40]!r} {flaw}, so that files can't be called by it: {remedy}"
+        )
+    if query and name and used == own:
         raise DatasetError(f"a subset of {own!r} needs a name of its own, or it would take that one's place")
-    return name or (f"{own}-{hashlib.sha256(query.encode()).hexdigest()[:6]}" if query else own)
+    return f"{own}-{hashlib.sha256(query.encode()).hexdigest()[:6]}" if query and not name else used
 
 
 def assemble(name: str, clips: pd.DataFrame, families: Mapping[str, str], root: str) -> Dataset:

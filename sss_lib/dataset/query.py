@@ -16,8 +16,9 @@ import pandas as pd
 MOST_SIGNS = 10_000
 """Of a query: Python's parser needs memory for each sign that opens a level."""
 _HAS = "_has_"
-# Texts stay as they are; outside of them @has becomes a name, and `a column` a call that holds its name.
-_LEXICAL = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|@has\b|`([^`]*)`""", re.DOTALL)
+_WORDS = {"&": " and ", "|": " or ", "@has": _HAS}
+# Texts stay as they are; outside of them `a column` becomes a call that holds its name.
+_LEXICAL = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|@has\b|[&|]|`([^`]*)`""", re.DOTALL)
 _COMPARISONS: dict[type, Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
@@ -29,8 +30,6 @@ _COMPARISONS: dict[type, Callable[[Any, Any], Any]] = {
 _JOINS: dict[type, Callable[[Any, Any], Any]] = {
     ast.And: operator.and_,
     ast.Or: operator.or_,
-    ast.BitAnd: operator.and_,
-    ast.BitOr: operator.or_,
 }
 
 
@@ -67,7 +66,7 @@ def select(clips: pd.DataFrame, query: str, has: Callable[[str], pd.Series]) -> 
 def _as_python(found: re.Match[str]) -> str:
     if found[1] is not None:
         return found[1]
-    return f"_column_({found[2]!r})" if found[2] is not None else _HAS
+    return _WORDS.get(found[0]) or f"_column_({found[2]!r})"
 
 
 def _value(node: ast.expr, clips: pd.DataFrame, has: Callable[[str], pd.Series]) -> Any:
@@ -95,8 +94,6 @@ def _value(node: ast.expr, clips: pd.DataFrame, has: Callable[[str], pd.Series])
             return ~_truth(of(part))
         case ast.BoolOp(op=join, values=parts):
             return reduce(_JOINS[type(join)], [_truth(of(part)) for part in parts])
-        case ast.BinOp(op=ast.BitAnd() | ast.BitOr() as join, left=left, right=right):
-            return _JOINS[type(join)](_truth(of(left)), _truth(of(right)))
         case ast.Compare(left=left, ops=signs, comparators=rights):
             sides = [of(side) for side in (left, *rights)]
             steps = zip(sides, signs, sides[1:], strict=False)
@@ -109,7 +106,7 @@ def _value(node: ast.expr, clips: pd.DataFrame, has: Callable[[str], pd.Series])
             keywords=[],
         ) if how in ("contains", "startswith", "endswith"):
             return _column(clips, name).map(lambda found: isinstance(found, str) and _TEXT[how](found, text))
-    raise ValueError(f"{ast.unparse(node)[:60]!r} is no column, constant, comparison, and, or, not, in or @has")
+    raise ValueError(f"{ast.unparse(node)[:60]!r} is no part of a query: see dataset.query")
 
 
 _TEXT: dict[str, Callable[[str, str], bool]] = {
@@ -142,10 +139,24 @@ def _compared(left: Any, sign: ast.cmpop, right: Any) -> Any:
     if isinstance(sign, ast.In | ast.NotIn):
         if not (isinstance(left, pd.Series) and isinstance(right, list)):
             raise ValueError("write in as: a column in a list, such as split in ['test']")
+        for one in right:
+            _require_alike(left, one)
         found = left.isin(right)
         return found if isinstance(sign, ast.In) else ~found
     if type(sign) not in _COMPARISONS:
         raise ValueError("'is' is no comparison of a query: write ==")
     if isinstance(left, list) or isinstance(right, list):
         raise ValueError("a list is compared by in")
+    for column, value in ((left, right), (right, left)):
+        if isinstance(column, pd.Series):
+            _require_alike(column, value)
     return _COMPARISONS[type(sign)](left, right)
+
+
+def _require_alike(column: pd.Series, value: Any) -> None:
+    """Raise ValueError if a column of text is compared with a number, or one of numbers with a text."""
+    is_text = not pd.api.types.is_numeric_dtype(column)
+    if is_text and isinstance(value, int | float):
+        raise ValueError(f"{column.name} is text: compare it with one, as '{value}'")
+    if not is_text and isinstance(value, str):
+        raise ValueError(f"{column.name} holds numbers: compare it with one, not {value!r}")

@@ -23,6 +23,7 @@ from sss_lib.io.artefact import (
 )
 from sss_lib.io.code import code_digest
 from sss_lib.io.study_json import read_json_embeddings
+from sss_lib.io.writing import clear_leftovers
 
 if TYPE_CHECKING:
     from sss_lib.experiment.grid import Grid
@@ -43,6 +44,9 @@ __all__ = [
     "to_matrix",
     "to_table",
 ]
+
+_FOLDERS = ["datasets", "embeddings", "similarity_rankings", "indexes", "evaluation_results", "figures"]
+_FOLDERS += ["judgements", "runs"]
 
 _P = ParamSpec("_P")
 
@@ -199,9 +203,14 @@ class Store:
 
     def all_scores(self) -> list[Artefact]:
         """Scores of whatever was evaluated, by path; their metadata has what made them."""
-        every = (self.data_dir / "evaluation_results").glob("*/*/*.parquet")
-        paths = sorted(path for path in every if not path.name.startswith("."))
-        return [Artefact(path, {}) for path in paths if not path.name.endswith(".queries.parquet")]
+        every = _intact(self.data_dir / "evaluation_results", "*/*/*.parquet")
+        return [one for one in every if not one.path.name.endswith(".queries.parquet")]
+
+    def clear_leftovers(self) -> None:
+        """Delete temporary files that killed runs left among the artefacts, figures and notebooks."""
+        clear_leftovers(self.data_dir, deep=False)  # not among the sounds of known collections
+        for name in _FOLDERS:
+            clear_leftovers(self.data_dir / name)
 
     def leaderboard_path(self) -> Path:
         """Every score that was ever computed: beside the results, so that it outlives them."""
@@ -236,4 +245,10 @@ class Store:
 
 
 def _parameters_of(folder: Path, pattern: str) -> list[dict]:
-    return [Artefact(path, {}).metadata()["recipe"]["parameters"] for path in sorted(folder.glob(pattern))]
+    return [one.metadata()["recipe"]["parameters"] for one in _intact(folder, pattern)]
+
+
+def _intact(folder: Path, pattern: str) -> list[Artefact]:
+    """Artefacts of a folder by path, without what is hidden, as temporary files are, or damaged."""
+    paths = sorted(path for path in folder.glob(pattern) if not path.name.startswith("."))
+    return [one for one in (Artefact(path, {}) for path in paths) if one.is_intact()]

@@ -15,9 +15,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from sss_lib.io.artefact import locked
-from sss_lib.io.download import is_full
 from sss_lib.io.split_zip import ArchiveError, JoinedZip
+from sss_lib.io.writing import is_full, locked
 
 BLOCK = 1 << 20
 

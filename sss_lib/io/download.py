@@ -3,7 +3,6 @@
 pooch, the usual library, doesn't resume a broken download; a part of FSD50K has 3 GB.
 """
 
-import errno
 import hashlib
 import http.client
 import json
@@ -18,10 +17,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import IO
 
-from sss_lib.io.artefact import locked, replacing
+from sss_lib.io.writing import is_full, locked, replacing
 
 _HEADERS = {"User-Agent": f"sss_lib/{version('semantic-sound-similarity')}"}
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class FetchError(OSError):
@@ -143,11 +141,6 @@ def size_of(url: str, *, timeout_s: float = 30.0) -> int | None:
             return int(told) if told else None
     except (OSError, ValueError, http.client.HTTPException):
         return None
-
-
-def is_full(error: BaseException) -> bool:
-    """Whether an error says that a disk, or the user's share of it, is full."""
-    return getattr(error, "errno", None) in _FULL
 
 
 def digest_of(path: Path, algorithm: str = "sha256") -> str:

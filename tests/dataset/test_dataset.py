@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import unicodedata
 
 import numpy as np
 import pytest
@@ -223,6 +224,11 @@ def test_a_subset_is_named_after_its_query_so_that_two_never_meet(collection):
         ('@has("Dgo")', r"'Dgo' is not among the labels of tiny: did you mean 'Dog'\?"),
         ("@nothing", "can't be computed"),
         ("uploader is 'ann'", "can't be computed"),
+        *(
+            (query, "uploader is text: compare it with one, as '1'")
+            for query in ("uploader == 1", "uploader in [1]")
+        ),
+        ("duration_s == '1'", "duration_s holds numbers: compare it with one"),
         ("(" * 5000 + "uploader" + ")" * 5000, "can't be computed"),
         ("uploader == '" + "a" * 10_000 + "'", "10014 signs are more than 10000"),
         *(
@@ -239,7 +245,13 @@ def test_a_query_without_sense_is_refused(collection, query, message):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        *((name, "would be no name of a file") for name in ("../x", "..", ".x", "a\\b", "a\0b", "a\nb")),
+        *((name, "has a / in it") for name in ("x/../y", "a/b")),
+        *((name, "begins with a dot") for name in ("..", ".x", "../x")),
+        *((name, "has signs in it") for name in ("a\0b", "a\nb", "a\x1b[31m", "a\u2028b", "a\udc80")),
+        ("a\\b", r"has a \\ in it"),
+        ("C:x", "begins like the drive C:"),
+        *((name, "ends with a dot or a space") for name in ("x.", "x ")),
+        *((name, "is reserved on Windows") for name in ("NUL", "con.wav", "Lpt1")),
         ("x" * 300, "has 300 bytes, more than 200"),
         ("tiny", "a subset of 'tiny' needs a name of its own"),
     ],
@@ -275,3 +287,19 @@ def test_a_query_is_parsed_and_never_run(collection, tmp_path, query):
     with pytest.raises(DatasetError, match="can't be computed"):
         dataset.load(collection, query=query.format(ran=str(ran)))
     assert not ran.exists()
+
+
+@pytest.mark.parametrize("name", ["x.", "con", "x" * 201, "a\tb"])
+def test_a_folder_whose_name_no_file_can_have_needs_another(collection, name):
+    folder = collection.rename(collection.parent / name)
+    with pytest.raises(DatasetError, match="rename the folder, or give a name by --name"):
+        dataset.load(folder)
+    assert dataset.load(folder, name="tiny").name == dataset.name_of(folder, name="tiny") == "tiny"
+
+
+@pytest.mark.parametrize("name", ["pluie\u00a0forte", "می\u200cروم", "rec{1}", "~x", "a'b\"c", "\u202dx"])
+def test_a_folder_may_have_a_name_of_any_script_in_either_form(collection, name):
+    folder = collection.rename(collection.parent / name)
+    assert dataset.load(folder).name == name
+    decomposed = folder.rename(collection.parent / unicodedata.normalize("NFD", f"{name} é"))
+    assert dataset.load(decomposed).name == dataset.name_of(decomposed) == f"{name} é"
