@@ -77,15 +77,15 @@ def is_full(error: BaseException) -> bool:
     return getattr(error, "errno", None) in _FULL
 
 
-def full_disk(path: Path, n_bytes: int, error: OSError) -> OSError:
+def full_disk(path: Path, n_bytes: int, error: BaseException) -> OSError:
     """Error of a full disk that names the folder, the file, and the space that it needs and has."""
     folder = path.absolute().parent
     free = shutil.disk_usage(next(one for one in (folder, *folder.parents) if one.exists())).free
-    needed = f"{max(n_bytes, 1) / 1e6:.3f} MB or more"
+    space = f"{max(n_bytes, 1) / 1e6:.3f} MB or more, where {free / 1e6:.3f} MB are free"
     return OSError(
-        error.errno,
-        f"the disk is full, or your share of it: {path.name} in {folder} takes {needed}, and "
-        f"{free / 1e6:.3f} MB are free. Make room or choose a data folder on another disk, and run the same again",
+        getattr(error, "errno", errno.ENOSPC),
+        f"the disk is full: {folder} has no room for {path.name}, which takes {space}. Make room or choose "
+        "another disk, and run the same again",
     )
 
 

@@ -417,7 +417,7 @@ x = np.random.default_rng(0).normal(size=(500, 100))
 Artefact(pathlib.Path({str(tmp_path / "x.parquet")!r}), {{}}).write({{"x": x}})
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    words = f"the disk is full, or your share of it: x.parquet in {tmp_path} takes 0.400 MB or more"
+    words = f"the disk is full: {tmp_path} has no room for x.parquet, which takes 0.400 MB or more"
     assert words in done.stderr
     assert names(tmp_path) == []
 
