@@ -285,7 +285,7 @@ def _importable(names: list[str], here: Path) -> list[str]:
         elif _lies_about(package, here):
             raise ValueError(
                 f"model {name!r} of the grid would run {package}, which is not installed: if you trust it, "
-                "allow it by --import-modules or IMPORT=1, or install it"
+                "allow it by --import-modules or IMPORT=1, install it, or name its folder in PYTHONPATH"
             )
         elif allowed == "none":
             _say(f"  left out of the plan: {name}, as a plan imports no module; a run does")
@@ -297,14 +297,22 @@ def _importable(names: list[str], here: Path) -> list[str]:
 
 
 def _lies_about(package: str, here: Path) -> bool:
-    """Whether Python finds a package only in the working folder, this checkout or the grid's folder."""
-    lying = {Path(path).resolve() for path in ("", here, NOTEBOOKS, NOTEBOOKS.parent)}
+    """Whether Python finds a package only in the working folder, this checkout or the grid's folder.
+
+    A folder that the user has named in PYTHONPATH is none of these.
+    """
+    ours = {NOTEBOOKS.resolve(), NOTEBOOKS.parent.resolve()}
+    named = {
+        Path(path).resolve() for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path
+    } - ours
+    here = here.resolve()
+    lying = ({Path.cwd(), here} | ours) - named
     find = functools.partial(importlib.machinery.PathFinder.find_spec, package)
     found = find([path for path in sys.path if Path(path).resolve() not in lying])
     if not found:  # of what isn't found here either, the loader tells that it is missing
         return bool(find(["", *sys.path]))
     files = [found.origin] if found.origin else list(found.submodule_search_locations or ())
-    return any(Path(file).resolve().is_relative_to(here.resolve()) for file in files)
+    return here not in named and any(Path(file).resolve().is_relative_to(here) for file in files)
 
 
 @functools.cache
