@@ -8,6 +8,7 @@ import http.client
 import json
 import os
 import re
+import shutil
 import time
 import urllib.error
 import urllib.request
@@ -235,6 +236,10 @@ def _receive(remote: Remote, part: Path, progress: bool, timeout_s: float) -> No
             if wrong := remote.difference(n_bytes):
                 _discard(part)
                 raise ValueError(f"{remote.url} {wrong}: put the right file at {remote.path} by hand")
+            if (n_bytes or 0) > min(remote.n_bytes or MOST_BYTES, shutil.disk_usage(part.parent).free):
+                raise FetchError(
+                    f"the disk of {part.parent} has no room for {n_bytes} bytes, or they are too many"
+                )
             # In this order: a killed run must never leave other bytes beside a new description.
             part.write_bytes(b"")
             write_json(_about(part), {"url": remote.url, "validator": found, "n_bytes": n_bytes})
@@ -247,6 +252,7 @@ def _receive(remote: Remote, part: Path, progress: bool, timeout_s: float) -> No
                 if size > most:
                     raise FetchError(f"more than the {most} bytes came that it has")
                 file.write(block)
+                file.flush()  # a killed run keeps what had come
                 bar.update(len(block))
                 if (passed := time.monotonic() - since) > timeout_s:
                     if size - base < LEAST_RATE * passed:

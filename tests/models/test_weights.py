@@ -586,6 +586,13 @@ def test_no_more_bytes_are_written_than_promised(site, cache, monkeypatch, promi
     assert not part.exists() or part.stat().st_size <= (promised or 100_000)
 
 
+def test_a_size_that_no_disk_has_is_refused_before_its_bytes_come(site, cache):
+    site.headers = {"Content-Length": str(10**13)}
+    with pytest.raises(FetchError, match="no room for 10000000000000 bytes"):
+        download.fetch(Remote(site.url, cache / "x.pt", "a test"), allow_http=True, retries=0, progress=False)
+    assert not (cache / "x.pt.part").exists()
+
+
 def test_a_server_that_sends_a_byte_now_and_then_is_given_up(site, cache):
     site.trickle_s = 0.05
     begin = time.monotonic()
