@@ -1,4 +1,5 @@
 # make run    set up what a run needs, then run the notebooks of a grid: figures, a table, executed notebooks; PLAN=1 only plans
+#             (IMPORT=1: also with modules that a grid names as hear:module, and that aren't installed)
 # make check  does what `make run` found last equal the committed results, within tolerances?
 # make test   set up the rest, then run the quick tests; make test-all: every test, as CI does
 # make listen DATASET=...   serve notebook 06 as a page on this machine (PORT=8866, HOST=127.0.0.1)
@@ -23,6 +24,7 @@ ANCESTORS :=
 JOBS :=
 CLUSTER :=
 PLAN :=
+IMPORT :=
 SAVE :=
 LATEST :=
 MODELS :=
@@ -33,7 +35,7 @@ BIN := .venv/bin
 READY := .venv/ready
 
 # make passes over a misspelt variable in silence, and minutes later another collection is there.
-TAKES := DATASET QUERY NAME ANCESTORS GRID PLAN JOBS CLUSTER MODELS SAVE LATEST HOST PORT PYTHON BIN READY
+TAKES := DATASET QUERY NAME ANCESTORS GRID PLAN IMPORT JOBS CLUSTER MODELS SAVE LATEST HOST PORT PYTHON BIN READY
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
 ODD := $(filter-out $(TAKES) SHELL MAKE% -%,$(GIVEN))
 $(if $(ODD),$(error $(ODD) means nothing here: there are $(TAKES)))
@@ -74,7 +76,8 @@ lock: $(READY)
 run: $(READY)
 	$(SSS) run "$$GRID" $${DATASET:+--dataset "$$DATASET"} $${QUERY:+--query "$$QUERY"} $${NAME:+--name "$$NAME"} \
 		$${JOBS:+--n-jobs "$$JOBS"} $${CLUSTER:+--cluster "$$CLUSTER"} \
-		$(if $(call yes,ANCESTORS),--add-ancestors) $(if $(call yes,PLAN),--plan)
+		$(if $(call yes,ANCESTORS),--add-ancestors) $(if $(call yes,PLAN),--plan) \
+		$(if $(call yes,IMPORT),--import-modules)
 
 check: $(READY)
 	$(SSS) check

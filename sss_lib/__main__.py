@@ -1,12 +1,15 @@
 """The command line: `python -m sss_lib run | check | data | verify | models | listen | paper | leaderboard`.
 
-Exit codes: 0 if all is well, 1 if not, 2 after an error, which is printed in one line, 130 after control-C.
+Exit codes: 0 if all is well, 1 if not, 2 after an error, which is printed in one line, 130 after control-C,
+143 after SIGTERM, 129 after SIGHUP.
 The targets of the Makefile set up what a command needs, and call it.
 """
 
 import argparse
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +21,7 @@ ROOT = Path(__file__).parents[1]
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return the exit code."""
     options = _parser().parse_args(arguments)
+    ended_by = _end_in_order()
     try:
         return 0 if options.call(options) else 1
     except (ValueError, OSError, ImportError) as error:  # bad input, or what can't be had
@@ -28,7 +32,28 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         print("\ninterrupted: what is done is kept, and the same command goes on from there", file=sys.stderr)
-        return 130
+        return 128 + (ended_by or [signal.SIGINT])[0]
+
+
+def _end_in_order() -> list[int]:
+    """Have SIGTERM and SIGHUP do what control-C does, so that no process or file is left; note which came."""
+    came: list[int] = []
+
+    def end(number: int, _: object) -> None:
+        came.append(number)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            if number and signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores SIGHUP
+                signal.signal(number, end)
+    return came
+
+
+def _path(text: str) -> Path:
+    """Path as a shell would have it: some leave a ~ in quotes or behind = to the program."""
+    return Path(text).expanduser()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -46,13 +71,14 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     run = command(_run, "run the notebooks of a grid whose results are not current, and print its table")
-    run.add_argument("grid", type=Path, help="YAML file, such as notebooks/grids/mini.yaml")
+    run.add_argument("grid", type=_path, help="YAML file, such as notebooks/grids/mini.yaml")
     run.add_argument("--dataset", help="name or folder, in place of the grid's datasets")
     run.add_argument("--query", help="only clips that fit, such as 'duration_s < 10'")
     run.add_argument("--name", help="of the dataset, in all that is written")
     run.add_argument("--add-ancestors", action="store_true", help="give clips the ancestors of their labels")
     run.add_argument("--n-jobs", type=_from_1, help="notebooks or clips at a time; by default one a core")
     run.add_argument("--cluster", help="Dask workers in place of jobs: local, or tcp://host:port")
+    run.add_argument("--import-modules", action="store_true", help="also hear: modules not installed")
     run.add_argument("--plan", action="store_true", help="only print what there is to do")
     check = command(_check, "compare what the last run wrote with the committed results")
     data = command(_data, "download known collections; without a name, list them")
@@ -70,14 +96,14 @@ def _parser() -> argparse.ArgumentParser:
     paper = command(_paper, "build the paper, the poster and the slides from what a run wrote")
     paper.add_argument("documents", nargs="*", help="paper, poster, slides; by default all")
     paper.add_argument("--dataset", default="mini", help="that a grid has run on; by default mini")
-    paper.add_argument("--out", type=Path, help="by default the dataset's folder beside the sources")
+    paper.add_argument("--out", type=_path, help="by default the dataset's folder beside the sources")
     paper.add_argument("--png", action="store_true", help="a picture of each page in place of a PDF")
     leaderboard = command(_leaderboard, "print every score computed here, and write a page of them")
-    leaderboard.add_argument("--page", type=Path, help="HTML file; by default among the evaluation results")
+    leaderboard.add_argument("--page", type=_path, help="HTML file; by default among the evaluation results")
     for one in (run, check, data, verify, listen, leaderboard):
-        one.add_argument("--data-dir", type=Path, default=ROOT / "data", help="by default data/")
+        one.add_argument("--data-dir", type=_path, default=ROOT / "data", help="by default data/")
     for one in (run, check, paper):
-        one.add_argument("--figures-dir", type=Path, default=ROOT / "figures", help="by default figures/")
+        one.add_argument("--figures-dir", type=_path, default=ROOT / "figures", help="by default figures/")
     return parser
 
 
@@ -89,16 +115,18 @@ def _from_1(text: str) -> int:
 
 def _run(options: argparse.Namespace) -> bool:
     from sss_lib.dataset import sources
-    from sss_lib.experiment.grid import read_grid
+    from sss_lib.experiment.grid import IMPORTS, read_grid
     from sss_lib.experiment.results import n_cores
     from sss_lib.experiment.runner import Runner
     from sss_lib.experiment.store import Store
     from sss_lib.figures import leaderboard
+    from sss_lib.io.writing import clear_leftovers
 
+    os.environ[IMPORTS] = "none" if options.plan else "any" if options.import_modules else "installed"
     grid, _ = read_grid(options.grid).available()
     given = {"query": options.query, "name": options.name, "add_ancestors": options.add_ancestors}
     choice = {key: value for key, value in given.items() if value}
-    chosen = [options.dataset] if options.dataset else grid.datasets
+    chosen = [str(_path(options.dataset))] if options.dataset else grid.datasets
     for dataset in chosen:
         sources.check_is_name(dataset)
     is_well, n_jobs = True, options.n_jobs or n_cores()
@@ -109,6 +137,8 @@ def _run(options: argparse.Namespace) -> bool:
             sources.check_exists(dataset, options.data_dir)  # a plan downloads nothing
             runner.plan()
             continue
+        store.clear_leftovers()
+        clear_leftovers(options.figures_dir)
         is_well = runner.run() and is_well
         runner.report()
         if store.all_scores():

@@ -112,6 +112,7 @@ RUN = ("run", "notebooks/grids/mini.yaml")
         (["run"], RUN),
         (["run", "PLAN=1", "ANCESTORS=yes"], (*RUN, "--add-ancestors", "--plan")),
         (["run", "PLAN=no", "ANCESTORS=0"], RUN),
+        (["run", "IMPORT=1"], (*RUN, "--import-modules")),
         (["run", "GRID=my grids/a.yaml"], ("run", "my grids/a.yaml")),
         (["run", "DATASET=my $ounds", "NAME=$(x)"], (*RUN, "--dataset", "my $ounds", "--name", "$(x)")),
         (["run", 'QUERY=title != "cost: $9"'], (*RUN, "--query", 'title != "cost: $9"')),

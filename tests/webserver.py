@@ -3,6 +3,7 @@
 import http.server
 import re
 import threading
+import time
 
 import numpy as np
 
@@ -27,6 +28,7 @@ class Site:
         self.breaks_always = None
         self.headers = {}  # in place of its own; None leaves one out
         self.holding = None  # an Event that it waits for before each answer's last byte
+        self.trickle_s = 0  # pause after each byte
         self.requests, self.asked_for, self.served = [], [], []
         site = self
 
@@ -89,6 +91,9 @@ class Site:
         n = self.breaks.pop(0) if self.breaks else self.breaks_always
         body = body if n is None else body[:n]
         self.served.append(len(body))
+        for i in range(len(body) if self.trickle_s else 0):
+            handler.wfile.write(body[i : i + 1])
+            time.sleep(self.trickle_s)
         handler.wfile.write(body[:-1])
         if self.holding:
             self.holding.wait(10)

@@ -2,7 +2,7 @@
 
 A known name or a folder comes in; a `Dataset` goes out, and a report on its files.
 
-- `dataset`: a labelled collection of clips, and subsets of it.
+- `dataset`: a labelled collection of clips, and subsets of it; `query`: which clips these have.
 - `sources`: load a collection that is known by name, or a folder; `known/`: the collections.
 - `ground_truth`, `taxonomy`: how tables of clips and vocabularies are read.
 - `verification`: is a copy whole, and what is in each file? `describe`: what is in the collection?

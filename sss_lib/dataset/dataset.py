@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,11 +10,9 @@ import pandas as pd
 import scipy.sparse
 
 from sss_lib.dataset.ground_truth import COLUMNS, DatasetError
+from sss_lib.dataset.query import select
 from sss_lib.io import audio
-from sss_lib.io.names import require_known
-
-MOST_BYTES = 200
-"""Of a dataset's name: a file system takes names of 255, and files beside it have longer ones."""
+from sss_lib.io.names import composed, file_name_flaw, require_known
 
 
 class Labels(list[str]):
@@ -91,14 +88,14 @@ class Dataset:
         return dataclasses.replace(self, clips=clips, label_matrix=self.label_matrix[rows])
 
     def subset(self, query: str, name: str | None = None) -> "Dataset":
-        """Return the dataset of the clips that satisfy a pandas query, with the classes that these have.
+        """Return the dataset of the clips that satisfy a query, with the classes that these have.
 
         Parameters
         ----------
         query : str
             On the columns of `clips`, and `duration_s`, which is read from the files if it isn't a column.
             A column that the ground truth adds counts as numbers if it holds nothing else.
-            `@has("Dog")` is true of the clips with that label.
+            `@has("Dog")` is true of the clips with that label. See `dataset.query` for what a query can be.
         name : str, optional
             By default the own name with a digest of the query.
 
@@ -118,12 +115,11 @@ class Dataset:
         if "duration_s" in query and "duration_s" not in clips:
             clips = clips.assign(duration_s=[audio.duration_s(path) for path in clips["path"]])
         hint = '; of labels, ask @has("Dog")' if "labels" in query else ""
-        known = {"has": lambda label: pd.Series(self.has(label), clips.index)}
         try:
-            chosen = clips.eval(query, local_dict=known, engine="python")
+            chosen = select(clips, query, lambda label: pd.Series(self.has(label), clips.index))
         except DatasetError:
             raise
-        except Exception as error:  # whatever pandas or Python make of it
+        except (ValueError, TypeError) as error:
             raise DatasetError(
                 f"query {query!r} can't be computed ({type(error).__name__}: {error}). "
                 f"The columns are {', '.join(clips)}; all but numbers are text{hint}"
@@ -189,18 +185,16 @@ def checked_name(own: str, query: str | None, name: str | None) -> str:
 
     Raises DatasetError if it can't be the name of a file, or a subset would have that of the whole.
     """
-    if name and (
-        name != os.path.basename(name) or name.startswith(".") or "\\" in name or not name.isprintable()
-    ):
-        raise DatasetError(f"name {name!r} would be no name of a file: leave out / and \\, and a leading dot")
-    if (n_bytes := len(os.fsencode(name or own))) > MOST_BYTES:
+    own = composed(own)
+    used = composed(name) if name else own
+    if flaw := file_name_flaw(used):
+        remedy = "give another" if name else "rename the folder, or give a name by --name or NAME="
         raise DatasetError(
-            f"name {(name or own)[:20]!r}... has {n_bytes} bytes, more than {MOST_BYTES}: give a shorter one "
-            "as NAME, with --name"
+            f"dataset name {used[:40]!r} {flaw}, so that files can't be called by it: {remedy}"
         )
-    if query and name == own:
+    if query and name and used == own:
         raise DatasetError(f"a subset of {own!r} needs a name of its own, or it would take that one's place")
-    return name or (f"{own}-{hashlib.sha256(query.encode()).hexdigest()[:6]}" if query else own)
+    return f"{own}-{hashlib.sha256(query.encode()).hexdigest()[:6]}" if query and not name else used
 
 
 def assemble(

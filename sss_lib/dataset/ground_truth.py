@@ -5,7 +5,6 @@ import csv
 import io
 import os
 import re
-import unicodedata
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from sss_lib.io import audio
+from sss_lib.io.names import composed, has_controls
 
 COLUMNS = ("fname", "path", "labels", "split", "uploader", "licence")
 AUDIO_SUFFIXES = (*audio.SUFFIXES, *audio.FFMPEG_SUFFIXES)
@@ -155,7 +155,7 @@ def of_folder(folder: str | Path, vocabulary: Container[str] = ()) -> GroundTrut
         return of_csv(table, files, audio_dir if files else folder / "audio", vocabulary)
     if (folder / "classes.csv").is_file():
         raise DatasetError(f"{folder / 'ground_truth.csv'} does not exist, but classes.csv does: add it")
-    classes = {_composed(path.name): files for path in _folders(audio_dir) if (files := audio_files(path))}
+    classes = {composed(path.name): files for path in _folders(audio_dir) if (files := audio_files(path))}
     deeper = [below for path in _folders(audio_dir) for below in _folders(path) if audio_files(below)]
     refuse(map(str, deeper), f"folders lie too deep: {audio_dir} should hold one folder a class")
     files = audio_files(audio_dir)
@@ -222,7 +222,7 @@ def audio_files(audio_dir: str | Path) -> dict[str, Path]:
     if not Path(audio_dir).is_dir():
         raise DatasetError(f"audio folder {audio_dir} does not exist: give the folder that holds the clips")
     names = sorted(name for name in os.listdir(audio_dir) if _is_audio(name))
-    odd = [name for name in names if not name.isprintable()]
+    odd = [name for name in names if has_controls(name)]
     refuse(odd, f"files in {audio_dir} have names with signs that no text has: rename them")
     return by_fname([Path(audio_dir, name) for name in names], audio_dir)
 
@@ -230,7 +230,7 @@ def audio_files(audio_dir: str | Path) -> dict[str, Path]:
 def by_fname(paths: Iterable[Path], audio_dir: str | Path) -> dict[str, Path]:
     """Files by fname, the name without its suffix; two of one fname are a DatasetError."""
     files: dict[str, Path] = {}
-    twice = [path.stem for path in paths if files.setdefault(_composed(path.stem), path) is not path]
+    twice = [path.stem for path in paths if files.setdefault(composed(path.stem), path) is not path]
     refuse(sorted(set(twice)), f"fnames have two files in {audio_dir}: keep one of each")
     return files
 
@@ -271,7 +271,7 @@ def read_csv(
     if b"\0" in content:
         raise DatasetError(f"{path} is not a table in CSV: it holds zero bytes, so save it as UTF-8 text")
     try:
-        text = io.StringIO(_composed(content.decode("utf-8-sig")), newline="")
+        text = io.StringIO(composed(content.decode("utf-8-sig")), newline="")
         reader = csv.reader(text, strict=True)
         lines = [(reader.line_num, cells) for cells in reader if cells]
     except (UnicodeDecodeError, csv.Error) as error:
@@ -294,11 +294,6 @@ def read_csv(
         if column not in table:
             raise DatasetError(f"{path} has columns {', '.join(table)}, but no {column!r}")
     return table
-
-
-def _composed(text: str) -> str:
-    """Text in Unicode's composed form (NFC), as tables have it: macOS's file names are decomposed."""
-    return unicodedata.normalize("NFC", text)
 
 
 def complaint(items: Iterable[object], what: str) -> list[str]:

@@ -39,7 +39,7 @@ def write(artefact: Artefact, dataset: Dataset, report: pd.DataFrame) -> None:
     DatasetError
         If the artefact holds another collection of the same name.
     """
-    if artefact.path.is_file():
+    if artefact.is_intact():
         before, now = _root(read(dataclasses.replace(artefact, inputs={}))), _root(dataset)
         if not (before.is_relative_to(now) or now.is_relative_to(before)):
             raise DatasetError(

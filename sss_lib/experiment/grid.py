@@ -3,7 +3,11 @@
 import fnmatch
 import functools
 import glob
+import importlib.machinery
 import itertools
+import os
+import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -11,14 +15,17 @@ from typing import Any
 
 from sss_lib.evaluation import protocols
 from sss_lib.experiment.variant import Variant
-from sss_lib.io.names import require_known
+from sss_lib.io.names import composed, file_name_flaw, require_known
 from sss_lib.models import registry as models
+from sss_lib.models.naming import HEAR
 from sss_lib.models.spec import LONG, SHORT
 from sss_lib.processing.aggregation import AGGREGATIONS
 from sss_lib.search import approximate
 from sss_lib.search import naming as methods
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+IMPORTS = "SSS_LIB_IMPORTS"
+"""Environment variable: the `hear:` modules that a grid imports, "installed" (by default), "any", "none"."""
 MAIN = "mini"
 """The grid that `make run` takes by default. Its folder of figures has the dataset's name alone."""
 RULE = ("model", "aggregation", "n_components", "normalize", "pre_normalize", "scale", "search")
@@ -229,12 +236,14 @@ def _absolute_rule(rule: object, folder: Path) -> object:
 def read_grid(path: str | Path) -> Grid:
     """Grid from a YAML file whose keys are the fields of `Grid`.
 
-    Paths of models, also those in its rules, are from its folder.
+    Paths of models, also those in its rules, are from its folder. A grid is data, and may come from others:
+    of the modules that it names as `hear:module`, only installed ones are imported. See `IMPORTS`.
 
     Raises
     ------
     ValueError
-        If a key or a value is unknown; the message has the nearest right word.
+        If a key or a value is unknown; the message has the nearest right word. Or if a module may not be
+        imported.
     """
     import yaml
 
@@ -255,12 +264,61 @@ def read_grid(path: str | Path) -> Grid:
     protocol = content.pop("protocol", protocols.STANDARD.name)
     as_tuples = {k: tuple(v) if isinstance(v, list) else (v,) for k, v in content.items()}
     here = path.absolute().parent
-    as_tuples["models"] = tuple(models.absolute(str(name), here) for name in as_tuples["models"])
+    names = _importable([str(name) for name in as_tuples["models"]], here)
+    as_tuples["models"] = tuple(models.absolute(name, here) for name in names)
     for key in {"include", "exclude"} & as_tuples.keys():
         as_tuples[key] = tuple(_absolute_rule(rule, here) for rule in as_tuples[key])
-    grid = Grid(**as_tuples, protocol=protocol, name=path.stem)
+    if flaw := file_name_flaw(path.stem):
+        raise ValueError(f"grid {path} {flaw}, so that figures can't be called by it: rename it")
+    grid = Grid(**as_tuples, protocol=protocol, name=composed(path.stem))
     grid.require_rules_that_fit()
     return grid
+
+
+def _importable(names: list[str], here: Path) -> list[str]:
+    """Names of the models that may be had. A module that lies about is a ValueError; a plan imports none."""
+    allowed, kept = os.environ.get(IMPORTS, "installed"), []
+    for name in names:
+        package = re.split(r"[.:+]", name.removeprefix(HEAR))[0]
+        if not name.startswith(HEAR) or allowed == "any":
+            kept.append(name)
+        elif _lies_about(package, here):
+            raise ValueError(
+                f"model {name!r} of the grid would run {package}, which is not installed: if you trust it, "
+                "allow it by --import-modules or IMPORT=1, install it, or name its folder in PYTHONPATH"
+            )
+        elif allowed == "none":
+            _say(f"  left out of the plan: {name}, as a plan imports no module; a run does")
+        else:
+            kept.append(name)
+    if names and not kept:
+        raise ValueError("a plan imports no module, and the grid has no other model: run it without PLAN=1")
+    return kept
+
+
+def _lies_about(package: str, here: Path) -> bool:
+    """Whether Python finds a package only in the working folder, this checkout or the grid's folder.
+
+    A folder that the user has named in PYTHONPATH is none of these.
+    """
+    ours = {NOTEBOOKS.resolve(), NOTEBOOKS.parent.resolve()}
+    named = {
+        Path(path).resolve() for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path
+    } - ours
+    here = here.resolve()
+    lying = ({Path.cwd(), here} | ours) - named
+    find = functools.partial(importlib.machinery.PathFinder.find_spec, package)
+    found = find([path for path in sys.path if Path(path).resolve() not in lying])
+    if not found:  # of what isn't found here either, the loader tells that it is missing
+        return bool(find(["", *sys.path]))
+    files = [found.origin] if found.origin else list(found.submodule_search_locations or ())
+    return here not in named and any(Path(file).resolve().is_relative_to(here) for file in files)
+
+
+@functools.cache
+def _say(sentence: str) -> None:
+    """Print a sentence, once."""
+    print(sentence)
 
 
 @functools.cache

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def n_clips(store: Store, dataset: str, grid: Grid) -> dict[str, int]:
     """How many clips each model of a grid has embedded, without the models that were not run yet."""
     frames = {name: store.frames(dataset, name) for name in grid.models}
-    return {name: one.metadata()["n_clips"] for name, one in frames.items() if one.path.is_file()}
+    return {name: one.metadata()["n_clips"] for name, one in frames.items() if one.is_intact()}
 
 
 def systems(store: Store, dataset: str, grid: Grid) -> list[tuple[Variant, str]]:

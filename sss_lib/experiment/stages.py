@@ -1,6 +1,5 @@
 """Which notebooks a grid needs on one dataset, stage by stage."""
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from sss_lib.experiment.store import Artefact, Store
 from sss_lib.experiment.task import Task
 from sss_lib.experiment.variant import Variant
 from sss_lib.extraction import parts
+from sss_lib.io.names import seen_from
 from sss_lib.models import registry as models
 from sss_lib.search.naming import parse
 
@@ -87,7 +87,7 @@ class Stages:
         self.is_labelled = bool(found.labels)
         source = table.fingerprint(found)
         known, root = sources.known_as(self.dataset)
-        given = self.dataset if known else os.path.relpath(root, NOTEBOOKS)
+        given = self.dataset if known else seen_from(root, NOTEBOOKS)
         parameters = {"data_dir": self._data_dir, "dataset": given, **self.choice}
         return [Task("00_dataset", self.name, parameters, (self.store.dataset(self.name, source=source),))]
 
@@ -129,7 +129,11 @@ class Stages:
         cutoffs = self.grid.cutoffs
         return self._of_variants(
             "04_evaluation",
-            lambda v, searches: [self.store.scores(self.name, v, s, cutoffs=cutoffs) for s in searches],
+            lambda v, searches: [
+                written(self.name, v, s, cutoffs=cutoffs)
+                for s in searches
+                for written in (self.store.scores, self.store.per_query)
+            ],
             cutoffs=list(cutoffs),
         )
 
@@ -139,9 +143,9 @@ class Stages:
             return []
         parameters = {
             "data_dir": self._data_dir,
-            "figures_dir": os.path.relpath(self.written_dir, NOTEBOOKS),
+            "figures_dir": seen_from(self.written_dir, NOTEBOOKS),
             "dataset": self.name,
-            "grid": os.path.relpath(self.grid_path, NOTEBOOKS),
+            "grid": seen_from(self.grid_path, NOTEBOOKS),
         }
         comparison = results.comparison_artefact(self.store, self.name, self.grid)
         names = comparison.metadata().get("figures", ()) if comparison.is_current() else ()
@@ -170,4 +174,4 @@ class Stages:
     @property
     def _data_dir(self) -> str:
         """The data folder as notebooks see it, which run in their own folder."""
-        return os.path.relpath(self.store.data_dir, NOTEBOOKS)
+        return seen_from(self.store.data_dir, NOTEBOOKS)

@@ -5,7 +5,6 @@ Artefacts themselves are in `io.artefact`, and those of the CBMI 2024 code in `i
 
 import dataclasses
 import functools
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
@@ -25,6 +24,7 @@ from sss_lib.io.artefact import (
 from sss_lib.io.code import code_digest
 from sss_lib.io.names import listed
 from sss_lib.io.study_json import read_json_embeddings
+from sss_lib.io.writing import clear_leftovers
 
 if TYPE_CHECKING:
     from sss_lib.experiment.grid import Grid
@@ -45,6 +45,9 @@ __all__ = [
     "to_matrix",
     "to_table",
 ]
+
+_FOLDERS = ["datasets", "embeddings", "similarity_rankings", "indexes", "evaluation_results", "figures"]
+_FOLDERS += ["judgements", "runs"]
 
 _P = ParamSpec("_P")
 
@@ -217,8 +220,15 @@ class Store:
     def all_scores(self) -> list[Artefact]:
         """Scores of whatever was evaluated, by path; their metadata has what made them."""
         folder = self.data_dir / "evaluation_results"
-        paths = sorted(listed(folder, "*/*/*.parquet") + listed(folder, "*/*/among-*/*.parquet"))
-        return [Artefact(path, {}) for path in paths if not path.name.endswith(".queries.parquet")]
+        every = _intact(folder, "*/*/*.parquet") + _intact(folder, "*/*/among-*/*.parquet")
+        every.sort(key=lambda one: one.path)
+        return [one for one in every if not one.path.name.endswith(".queries.parquet")]
+
+    def clear_leftovers(self) -> None:
+        """Delete temporary files that killed runs left among the artefacts, figures and notebooks."""
+        clear_leftovers(self.data_dir, deep=False)  # not among the sounds of known collections
+        for name in _FOLDERS:
+            clear_leftovers(self.data_dir / name)
 
     def leaderboard_path(self) -> Path:
         """Every score that was ever computed: beside the results, so that it outlives them."""
@@ -258,15 +268,9 @@ def queries_of(scores: Artefact) -> Artefact:
 
 
 def _parameters_of(folder: Path, pattern: str) -> list[dict]:
-    found = []
-    for path in listed(folder, pattern):
-        try:
-            found.append(Artefact(path, {}).metadata()["recipe"]["parameters"])
-        except (
-            OSError,
-            ValueError,
-            KeyError,
-            TypeError,
-        ) as error:  # one damaged file must not hide the others
-            warnings.warn(f"{path} is left out: it is damaged or no artefact ({error})", stacklevel=3)
-    return found
+    return [one.metadata()["recipe"]["parameters"] for one in _intact(folder, pattern)]
+
+
+def _intact(folder: Path, pattern: str) -> list[Artefact]:
+    """Artefacts of a folder by path, without what is hidden, as temporary files are, or damaged."""
+    return [one for one in (Artefact(path, {}) for path in listed(folder, pattern)) if one.is_intact()]

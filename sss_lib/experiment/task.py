@@ -1,7 +1,9 @@
 """One run of one notebook: whether it is current, its execution through papermill, and how long it took."""
 
 import ast
+import contextlib
 import functools
+import hashlib
 import json
 import os
 import statistics
@@ -12,9 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sss_lib.experiment.grid import NOTEBOOKS
+from sss_lib.extraction.workers import end_with
 from sss_lib.io.artefact import Artefact
 from sss_lib.io.names import require_known
+from sss_lib.io.writing import is_full, replacing
 
+_BRACES = str.maketrans({"{": "{{", "}": "}}"})
+"""Papermill fills in what is in braces in a path; doubled ones stand for themselves."""
 WITHOUT_EFFECT = {"cluster", "n_jobs", "searches"}
 """Parameters that don't decide whether a notebook is current. The first two don't change results. Each search
 has an artefact of its own, whose recipe decides, so that a grid with fewer searches finds its work done."""
@@ -64,6 +70,9 @@ class Task:
         try:
             executed = json.loads(self.executed(runs_dir).read_text(encoding="utf-8"))
             run = executed["metadata"]["papermill"]
+            sealed = executed["metadata"].get("sss_lib")  # papermill by hand writes none
+            if sealed and sealed["digest"] != _digest(executed):
+                return False
             # A kernel that was killed leaves cells without a count, and no exception.
             ended = all(cell["execution_count"] for cell in executed["cells"] if cell["cell_type"] == "code")
             return (
@@ -119,10 +128,11 @@ class Log:
         """Note how long a task took."""
         entry = {"model": task.parameters.get("model"), "seconds": round(seconds, 2)}
         self.entries[task.key] = entry
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as file:
-            # A kill may have left half a line, which this must not continue.
-            file.write(f"\n{json.dumps({'task': task.key, **entry})}\n")
+        with contextlib.suppress(OSError):  # a full disk: how long it takes is then not told
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a", encoding="utf-8") as file:
+                # A kill may have left half a line, which this must not continue.
+                file.write(f"\n{json.dumps({'task': task.key, **entry})}\n")
 
     def expected_s(self, task: Task) -> float | None:
         """Seconds that a task took last time, or the median of the same notebook, if possible of its model.
@@ -142,6 +152,7 @@ def attempt(
 ) -> tuple[Task, float, str]:
     """Run a task; return it, the seconds that it took, and what went wrong, if anything did."""
     if not alone:  # in a worker process, one of several: a core each
+        end_with(os.getppid())
         os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
     begin, error = time.monotonic(), ""
     notebook = NOTEBOOKS / f"{task.notebook}.ipynb"
@@ -203,18 +214,33 @@ def run_notebook(
 
     from sss_lib.experiment import surroundings
 
-    Path(output).parent.mkdir(parents=True, exist_ok=True)
-    with surroundings.own_folder() as folder:
+    failed: Exception | None = None
+    with surroundings.own_folder() as folder, replacing(output) as temporary:
         of_kernel = {"transport": surroundings.transport(folder), "connection_file": f"{folder}/kernel.json"}
         config = {"NotebookClient": {"kernel_manager_class": surroundings.Kernel}, "KernelManager": of_kernel}
-        papermill.execute_notebook(
-            notebook,
-            output,
-            dict(parameters),
-            cwd=NOTEBOOKS,
-            progress_bar=False,
-            stderr_file=sys.stderr if show_progress else None,
-            coalesce_streams=True,
-            config=traitlets.config.Config(config),
-            extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
-        )
+        try:
+            papermill.execute_notebook(
+                *(str(path).translate(_BRACES) for path in (notebook, temporary)),
+                dict(parameters),
+                cwd=NOTEBOOKS,
+                progress_bar=False,
+                stderr_file=sys.stderr if show_progress else None,
+                coalesce_streams=True,
+                config=traitlets.config.Config(config),
+                extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
+            )
+        except Exception as error:  # the notebook, as far as it came, is kept
+            if is_full(error) or not temporary.stat().st_size:
+                raise
+            failed = error
+        executed = json.loads(temporary.read_text(encoding="utf-8"))
+        executed["metadata"]["sss_lib"] = {"digest": _digest(executed)}
+        temporary.write_text(json.dumps(executed, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    if failed:
+        raise failed
+
+
+def _digest(executed: dict) -> str:
+    """Digest of an executed notebook without the digest in it."""
+    metadata = {key: value for key, value in executed["metadata"].items() if key != "sss_lib"}
+    return hashlib.sha256(json.dumps({**executed, "metadata": metadata}, sort_keys=True).encode()).hexdigest()

@@ -2,7 +2,7 @@
 
 A cluster is named by a string: "local" starts workers on this machine, one a core, and "tcp://host:8786" is
 the address of a scheduler that runs already. Every worker needs the same sss_lib, and the same paths to the
-sounds.
+sounds. Whoever reaches a scheduler can run code as its user.
 """
 
 import contextlib
@@ -65,7 +65,7 @@ def connect(cluster: str, n_workers: int | None = None) -> Iterator["distributed
             client = stack.enter_context(distributed.Client(address, timeout=WAIT_S, set_as_default=False))
         except OSError as error:
             raise ValueError(
-                f"no scheduler answers at {cluster} ({error}): start one with dask scheduler"
+                f"no scheduler answers at {cluster} ({error}): start one with dask scheduler --host 127.0.0.1"
             ) from None
         try:
             client.wait_for_workers(1, timeout=WAIT_S)

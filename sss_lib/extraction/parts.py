@@ -1,7 +1,6 @@
 """Files of frame embeddings: parts of a few clips each, and the list that says that all are there."""
 
 import hashlib
-import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from sss_lib.io.artefact import (
     Artefact,
     DamagedArtefactError,
     Frames,
-    StaleArtefactError,
     to_frames,
 )
 from sss_lib.models import registry as models
@@ -119,28 +117,14 @@ class Parts:
 
 def _tables(artefact: Artefact) -> Iterator:
     """Tables of the parts that have clips."""
-    _require_same_model(artefact)
     for part in artefact.read().to_pylist():
         file = Artefact(artefact.path.parent / part["part"], {}, made_by=artefact.made_by)
-        if not file.path.is_file() or file.digest() != part["digest"]:
-            raise DamagedArtefactError(
-                f"{file.path} is missing or another: delete {artefact.path} and extract again"
-            )
+        file.require_intact()
+        if file.digest() != part["digest"]:
+            file.set_aside()
+            raise DamagedArtefactError(f"{file.path} is another than {artefact.path} lists: extract again")
         if part["n_clips"]:
             yield file.read()
-
-
-def _require_same_model(artefact: Artefact) -> None:
-    """Raise StaleArtefactError if the frames are not of the model that the artefact asks for."""
-    recorded = artefact.metadata()["recipe"]["parameters"]
-    for key, now in json.loads(json.dumps(dict(artefact.parameters))).items():
-        # Weights that are missing here may have been there where the frames were made.
-        is_unknown = key == "weights" and now is None
-        if recorded.get(key) != now and not is_unknown:
-            raise StaleArtefactError(
-                f"{artefact.path} holds frames of {recorded.get('model')} with {key}={recorded.get(key)!r}, "
-                f"not {now!r}: run {artefact.made_by} again"
-            )
 
 
 def part_files(artefact: Artefact) -> tuple[Path, ...]:

@@ -5,6 +5,7 @@ of one keep the loss to one call, which another worker repeats. A worker runs on
 TensorFlow can hang in one process. Its network has one thread, so that workers don't fight over the cores.
 """
 
+import functools
 import multiprocessing
 import os
 import pickle
@@ -131,7 +132,7 @@ def _start() -> "ProcessPoolExecutor":
     from joblib.externals.loky import ProcessPoolExecutor
 
     if multiprocessing.current_process().daemon:
-        # Dask's workers are daemons, which may have no children lest these outlive them: see `_end_with`.
+        # Dask's workers are daemons, which may have no children lest these outlive them: see `end_with`.
         multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
     return ProcessPoolExecutor(1, env=ONE_THREAD, initializer=_prepare, initargs=(os.getpid(),))
 
@@ -139,10 +140,16 @@ def _start() -> "ProcessPoolExecutor":
 def _prepare(parent: int) -> None:
     """Let the parent alone decide when this worker ends: at the latest with the parent, however that ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    end_with(parent)
 
 
-def _end_with(parent: int) -> None:
+@functools.cache
+def end_with(parent: int) -> None:
+    """Let this process end soon after its parent, however that ends."""
+    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+
+
+def _watch(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(ORPHAN_S)
     os._exit(1)

@@ -10,10 +10,12 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 
 from sss_lib.experiment.scores import SYSTEM, describe_system, of_exact, simplicity
 from sss_lib.experiment.store import DamagedArtefactError, Store, replacing
 from sss_lib.figures.text import number
+from sss_lib.io import sealed
 from sss_lib.models import registry as models
 
 TEMPLATE = Path(__file__).parent / "leaderboard.html"
@@ -60,8 +62,7 @@ def collect(store: Store) -> pd.DataFrame:
     if "level" not in every:
         raise ValueError(f"there are no scores under {path.parent}: run a grid first, as with `make run`")
     every["present"] = every["digest"].isin(present)
-    with replacing(path) as temporary:
-        every.to_parquet(temporary, index=False)
+    sealed.write(path, pa.Table.from_pandas(every, preserve_index=False), {})
     return every
 
 
@@ -70,6 +71,8 @@ def _known(path: Path) -> pd.DataFrame:
     if not path.is_file():
         return pd.DataFrame({"digest": []})
     try:
+        if not sealed.is_unsealed(path):  # earlier versions had no seals
+            sealed.require_intact(path)
         known, problem = pd.read_parquet(path), "it has no digests"
     except (ValueError, OSError) as error:  # errors of pyarrow are one or the other
         known, problem = pd.DataFrame(), str(error)

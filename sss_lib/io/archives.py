@@ -15,11 +15,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from sss_lib.io.artefact import locked
-from sss_lib.io.download import is_full
+from sss_lib.io.names import has_controls
 from sss_lib.io.split_zip import ArchiveError, JoinedZip
+from sss_lib.io.writing import full_disk, is_full, locked
 
 BLOCK = 1 << 20
+MOST_LARGER = 200
+"""How many times its size an archive unpacks to, above `FREE_BYTES`: sounds hardly shrink, tables tenfold."""
+FREE_BYTES = 100_000_000
+DEEPEST = 50
+"""Folders in folders."""
 
 
 _DAMAGE = (
@@ -72,8 +77,7 @@ def unpack(parts: Sequence[Path], folder: Path, *, progress: bool = True) -> Non
             if is_full(error):
                 raise OSError(
                     error.errno,
-                    f"the disk is full: {parts[-1].name} could not be unpacked, and is kept. Make room, and "
-                    "run the same again",
+                    f"{full_disk(folder, 0, error).strerror}: {parts[-1].name} is kept",
                 ) from None
             raise
         finally:
@@ -101,8 +105,10 @@ def _unpack_all(parts: list[Path], into: Path, progress: bool) -> None:
     if is_zip:
         with _opened(parts) as archive:
             total = sum(info.file_size for info in archive.infolist())
+        _require_likely(parts, total)
         require_space(into, total, f"unpack {parts[-1].name}")
     members = _zip_members(parts) if is_zip else _tar_members(parts[-1])
+    n_bytes = 0
     with tqdm(desc=f"unpacking {parts[-1].name}", total=total, disable=not progress, **units) as bar:
         for name, source, checksum in members:
             path = into.joinpath(*_safe(name, parts[-1]).parts)
@@ -122,6 +128,8 @@ def _unpack_all(parts: list[Path], into: Path, progress: bool) -> None:
             with source, file:
                 while block := source.read(BLOCK):
                     found = zlib.crc32(block, found)
+                    n_bytes += len(block)
+                    _require_likely(parts, n_bytes)
                     file.write(block)
                     bar.update(len(block))
             if checksum not in (None, found):  # zipfile doesn't check an entry that claims to be empty
@@ -174,11 +182,26 @@ def require_space(folder: Path, n_bytes: int, what: str) -> None:
         )
 
 
+def _require_likely(parts: Sequence[Path], n_bytes: int) -> None:
+    """Raise ArchiveError if an archive would unpack to far more than sounds and tables do."""
+    own = sum(part.stat().st_size for part in parts)
+    if n_bytes > FREE_BYTES + MOST_LARGER * own:
+        raise ArchiveError(
+            f"{parts[-1]} has {own / 1e6:.1f} MB, and would take {n_bytes / 1e6:.0f} MB or more: not unpacked"
+        )
+
+
 def _safe(name: str, archive: Path) -> PurePosixPath:
     """Path of a member, if it stays in its folder on every system: also no backslash and no drive."""
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or any(sign in name for sign in "\\:\0"):
         raise ArchiveError(f"{archive} holds {name!r}, which could lead outside its folder: not unpacked")
+    if len(path.parts) > DEEPEST:
+        raise ArchiveError(
+            f"{archive} holds {name[:60]!r}..., more than {DEEPEST} folders deep: not unpacked"
+        )
+    if has_controls(name):
+        raise ArchiveError(f"{archive} holds {name!r}, a name with signs that no text has: not unpacked")
     return path
 
 
@@ -197,13 +220,23 @@ def _zip_members(parts: list[Path]) -> Iterator[tuple[str, IO[bytes] | None, int
 
 def _tar_members(path: Path) -> Iterator[tuple[str, IO[bytes] | None, None]]:
     """Name and content of each file, in one pass; the content of a folder is None. There is no checksum."""
-    with gzip.open(path) as content, tarfile.open(fileobj=content, mode="r|") as archive:
+    with gzip.open(path) as content, tarfile.open(fileobj=content, mode="r|", tarinfo=_Member) as archive:
         for member in archive:
             if not (member.isfile() or member.isdir()):
                 raise ArchiveError(f"{path} holds {member.name!r}, a link or a device: not unpacked")
             yield member.name, archive.extractfile(member), None
-        while content.read(BLOCK):  # tarfile stops before the end of the gzip, where its checksum is
-            pass
+        # tarfile stops before the end of the gzip, where its checksum is.
+        while content.read(BLOCK):
+            _require_likely([path], content.tell())
+
+
+class _Member(tarfile.TarInfo):
+    """An entry of a tar whose name, or what else stands before it, is read only if it is short."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        if not (self.isfile() or self.isdir()) and self.size > BLOCK:
+            raise tarfile.ReadError(f"an entry of type {self.type!r} has {self.size} bytes")
+        return super()._proc_member(archive)  # type: ignore[misc]
 
 
 @contextlib.contextmanager

@@ -7,58 +7,31 @@ vectors, matrices, or `Frames` of many clips.
 
 import contextlib
 import functools
-import glob
 import hashlib
 import json
 import os
-import tempfile
+import sys
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from filelock import FileLock
 
+from sss_lib.io import sealed
 from sss_lib.io.code import code_digest
+from sss_lib.io.sealed import DamagedArtefactError
+from sss_lib.io.writing import DAMAGED, locked, replacing
 
-_KEY = b"sss_lib"
+__all__ = ["Artefact", "DamagedArtefactError", "Frames", "StaleArtefactError", "file_digest", "locked"]
+__all__ += ["replacing", "to_frames", "to_matrix", "to_table"]
 
-
-@contextlib.contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
-    """Give a temporary name beside `path` to write to; rename it to `path` if the block succeeds.
-
-    A reader sees the old file or the whole new one, and a failed or killed writer leaves the old one.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-    os.close(handle)
-    try:
-        yield Path(name)
-        with open(name, "rb+") as file:
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)
-
-
-def locked(path: str | Path) -> FileLock:
-    """Lock that keeps other processes and threads from `path`, for a `with`; it ends with its process.
-
-    The lock is a file beside `path`, which stays: whoever deleted it would let two others in at once.
-    """
-    path = Path(path)
-    return FileLock(path.with_name(f".{path.name}.lock"))
-
-
-class DamagedArtefactError(ValueError):
-    """A file that is no artefact: damaged, or written by something else."""
+MOST_LOOKED_AT = 1 << 26
+"""Bytes of a file that is checked whole to see whether it is current; a larger one is checked when read."""
 
 
 class StaleArtefactError(ValueError):
@@ -103,21 +76,34 @@ class Artefact:
         }
 
     def is_current(self) -> bool:
-        """Whether the file exists and carries the recipe that a run would use today."""
+        """Whether the file is intact and carries the recipe that a run would use today.
+
+        One that is damaged is named on the terminal, and made again like one that is missing.
+        """
         try:
+            if not self.is_intact():
+                return False
             return self.metadata()["recipe"] == json.loads(json.dumps(self.recipe()))
-        except (FileNotFoundError, DamagedArtefactError):
+        except (FileNotFoundError, DamagedArtefactError):  # of the inputs
             return False
+
+    def is_intact(self) -> bool:
+        """Whether the file exists and is as it was written; see `MOST_LOOKED_AT`."""
+        if not self.path.is_file():
+            return False
+        try:
+            self.metadata()
+            if self.path.stat().st_size <= MOST_LOOKED_AT:
+                self._sealed(sealed.require_intact)
+        except DamagedArtefactError as error:
+            _say(str(error))
+            return False
+        return True
 
     def metadata(self) -> dict:
         """What the file says of itself: its recipe, the digest of its columns, and extras."""
         self._check_exists()
-        try:
-            return json.loads(pq.read_schema(self.path).metadata[_KEY])
-        except (pa.ArrowException, KeyError, TypeError) as error:
-            raise DamagedArtefactError(
-                f"{self.path} is not an artefact of sss_lib: delete it ({error})"
-            ) from None
+        return self._sealed(sealed.about)
 
     def digest(self) -> str:
         """Digest of the columns: equal contents have equal digests, whatever made them."""
@@ -139,10 +125,7 @@ class Artefact:
                 digest.update(buffer or b"")
         by = version("semantic-sound-similarity")
         about = {"recipe": self.recipe(), "digest": digest.hexdigest(), "version": by, **extra}
-        table = table.replace_schema_metadata({**(table.schema.metadata or {}), _KEY: json.dumps(about)})
-        with replacing(self.path) as temporary:
-            # Floats hardly shrink: of what shrinks them, this is the fastest to undo.
-            pq.write_table(table, temporary, compression="lz4", write_page_checksum=True)
+        sealed.write(self.path, table, about)
 
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Read the columns back; by default all.
@@ -152,20 +135,21 @@ class Artefact:
         FileNotFoundError
             If the file doesn't exist.
         DamagedArtefactError
-            If its bytes have changed since it was written.
+            If its bytes have changed since it was written. It is set aside, and the next run makes it again.
         StaleArtefactError
-            If it was made from other inputs than are there now.
+            If it was made from other inputs than are there now, or with other parameters.
         """
+        self.require_intact()
         self._check_inputs()
-        with self._intact():
-            return pq.read_table(self.path, columns=columns, page_checksum_verification=True)
+        return pq.read_table(self.path, columns=columns)
 
     def mapped(self, column: str) -> np.ndarray:
         """Matrix [n, d] of a column, memory-mapped and read-only: rows that nobody reads take no memory.
 
         Parquet can't be mapped. The first call decodes the column into a file beside it, some rows at a time;
         Arrow's own format would need all of them at once. The file ends with the digest of the artefact and
-        a checksum of itself. Each call compares both, and replaces a file that is stale or damaged.
+        a checksum of itself. Each call compares both, and replaces a file that is stale or damaged. Where
+        there can be no such file, the matrix is read into memory.
 
         Raises
         ------
@@ -173,8 +157,7 @@ class Artefact:
             If the column isn't a matrix; else as `read`.
         """
         self._check_inputs()
-        with self._intact():
-            about = pq.read_metadata(self.path)
+        about = pq.read_metadata(self.path)
         schema = about.schema.to_arrow_schema()
         kind = schema.field(column).type if column in schema.names else pa.null()
         if not pa.types.is_fixed_size_list(kind):
@@ -184,16 +167,17 @@ class Artefact:
                 f"({', '.join(matrices) or 'it has none'}): give one of these"
             )
         path = self.path.with_name(f".{self.path.stem}.{column}.npy")
-        if not self._is_copy(path):
-            with locked(path):
-                if not self._is_copy(path):  # another process made none meanwhile
-                    self._copy(column, path, kind.value_type, (about.num_rows, kind.list_size))
-        return np.load(path, mmap_mode="r")
+        try:
+            if not self._is_copy(path):
+                with locked(path):
+                    if not self._is_copy(path):  # another process made none meanwhile
+                        self._copy(column, path, kind.value_type, (about.num_rows, kind.list_size))
+            return np.load(path, mmap_mode="r")
+        except OSError:  # the folder can't be written, or its disk is full, or maps no files
+            return to_matrix(self.read([column])[column])
 
     def _copy(self, column: str, path: Path, kind: pa.DataType, shape: tuple[int, int]) -> None:
         """Write a matrix as .npy, then the digest of the columns, then the CRC-32 of all before."""
-        for left in path.parent.glob(f".{glob.escape(path.name)}.*.npy"):  # by a killed run
-            left.unlink()
         descr = np.lib.format.dtype_to_descr(np.dtype(kind.to_pandas_dtype()))
         head = {"descr": descr, "fortran_order": False, "shape": shape}
         with replacing(path) as temporary:
@@ -216,28 +200,50 @@ class Artefact:
         return bytes(content[-4 - len(seal) :]) == seal + zlib.crc32(content[:-4].data).to_bytes(4, "big")
 
     def _matrices(self, column: str) -> Iterator[np.ndarray]:
-        with self._intact(), pq.ParquetFile(self.path, page_checksum_verification=True) as file:
+        self.require_intact()
+        with pq.ParquetFile(self.path) as file:
             for batch in file.iter_batches(16384, columns=[column]):
                 yield to_matrix(pa.chunked_array(batch.columns))
 
     def _check_inputs(self) -> None:
-        recorded = self.metadata()["recipe"]["inputs"]
+        """Raise StaleArtefactError if the file is another's, or was made from other inputs."""
+        recipe = self.metadata()["recipe"]
+        for name, asked in json.loads(json.dumps(dict(self.parameters))).items():
+            # Weights that are missing here may have been there where it was made.
+            if recipe["parameters"].get(name) != asked and not (name == "weights" and asked is None):
+                raise StaleArtefactError(
+                    f"{self.path} has {name}={recipe['parameters'].get(name)!r}, not {asked!r}: "
+                    f"run {self.made_by or 'what makes it'} again"
+                )
         for name, value in self.inputs.items():
             now = value if isinstance(value, str) else value.digest()
-            if recorded.get(name) != now:
-                was = recorded.get(name, "nothing")
+            if recipe["inputs"].get(name) != now:
+                was = recipe["inputs"].get(name, "nothing")
                 raise StaleArtefactError(
                     f"{self.path} was made from another {name} ({was[:12]}, where {now[:12]} is there now): "
                     f"run {self.made_by or 'what makes it'} again"
                 )
 
-    @contextlib.contextmanager
-    def _intact(self) -> Iterator[None]:
+    def require_intact(self) -> None:
+        """Raise DamagedArtefactError if the file isn't as it was written, and set it aside."""
+        self._check_exists()
         try:
-            yield
-        except (OSError, pa.ArrowException) as error:
+            self._sealed(sealed.require_intact)
+        except DamagedArtefactError:
+            self.set_aside()
+            raise
+
+    def set_aside(self) -> None:
+        """Rename the file, as far as that is possible, so that the next run makes it again."""
+        with contextlib.suppress(OSError):
+            os.replace(self.path, self.path.with_name(f".{self.path.name}{DAMAGED}"))
+
+    def _sealed(self, look: Callable[[Path], Any]) -> Any:
+        try:
+            return look(self.path)
+        except DamagedArtefactError as error:
             raise DamagedArtefactError(
-                f"{self.path} is damaged: delete it and make it again ({error})"
+                f"{self.path} is damaged ({error}): run {self.made_by or 'what makes it'} again"
             ) from None
 
     def _check_exists(self) -> None:
@@ -245,6 +251,12 @@ class Artefact:
             shown = {name: self.parameters[name] for name in self.shown_parameters or self.parameters}
             remedy = f": run {self.made_by} with {shown} first" if self.made_by else ""
             raise FileNotFoundError(f"{self.path} does not exist{remedy}")
+
+
+@functools.cache
+def _say(sentence: str) -> None:
+    """Print a sentence on the terminal, once."""
+    print(sentence, file=sys.stderr)
 
 
 @functools.cache

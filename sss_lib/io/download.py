@@ -3,12 +3,12 @@
 pooch, the usual library, doesn't resume a broken download; a part of FSD50K has 3 GB.
 """
 
-import errno
 import hashlib
 import http.client
 import json
 import os
 import re
+import shutil
 import time
 import urllib.error
 import urllib.request
@@ -18,10 +18,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import IO
 
-from sss_lib.io.artefact import locked, replacing
+from sss_lib.io.writing import full_disk, is_full, locked, replacing
 
+MOST_BYTES = 1 << 36
+"""Of a file whose size nobody tells; the largest that is known here has 3 GB."""
+LEAST_RATE = 1000
+"""Bytes a second that a server must send, over any `timeout_s`."""
 _HEADERS = {"User-Agent": f"sss_lib/{version('semantic-sound-similarity')}"}
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class FetchError(OSError):
@@ -98,7 +101,7 @@ def fetch(
     backoff_s : float
         Pause before the first of these, in seconds; it doubles each time.
     timeout_s : float
-        How long the server may be silent, in seconds.
+        How long the server may be silent, or slower than `LEAST_RATE`, in seconds.
     allow_http : bool
         Accept a URL without encryption.
 
@@ -112,7 +115,7 @@ def fetch(
     path = remote.path
     if path.is_file():
         return None
-    if not (allow_http or remote.url.startswith("https:")):
+    if remote.url.partition(":")[0].lower() not in ("https", *(["http"] if allow_http else [])):
         raise ValueError(f"{remote.url}, {remote.what}, is not https: give an https URL, or set allow_http")
     path.parent.mkdir(parents=True, exist_ok=True)
     part = part_of(path)
@@ -143,11 +146,6 @@ def size_of(url: str, *, timeout_s: float = 30.0) -> int | None:
             return int(told) if told else None
     except (OSError, ValueError, http.client.HTTPException):
         return None
-
-
-def is_full(error: BaseException) -> bool:
-    """Whether an error says that a disk, or the user's share of it, is full."""
-    return getattr(error, "errno", None) in _FULL
 
 
 def digest_of(path: Path, algorithm: str = "sha256") -> str:
@@ -185,18 +183,16 @@ def _download(
             if isinstance(error, urllib.error.HTTPError):
                 error.close()
             if is_full(error):
-                raise FetchError(
-                    f"the disk is full: {part.parent} has no room for the rest of {remote.path.name}, "
-                    f"{remote.what}. What came is kept: make room, and run the same again"
-                ) from None
+                full = full_disk(remote.path, remote.n_bytes or size, error).strerror
+                raise FetchError(f"{full}: it is {remote.what}, and what came is kept") from None
             status = getattr(error, "code", 500)  # a broken connection is like a broken server
             if status == 416:  # the resource ends before `size`: `part` is no beginning of it
                 _discard(part)
             # 408 and 429: the server is too busy now; others below 500 say that the request is wrong.
             if tries > retries or (status < 500 and status not in (408, 416, 429)):
                 raise FetchError(
-                    f"{remote.url}, {remote.what}, could not be downloaded ({error}): try again later, "
-                    f"or put the file at {remote.path} by hand"
+                    f"{remote.url}, {remote.what}, could not be downloaded ({shown(error)}): try again "
+                    f"later, or put the file at {remote.path} by hand"
                 ) from None
         time.sleep(backoff_s * 2 ** (tries - 1))
 
@@ -240,16 +236,28 @@ def _receive(remote: Remote, part: Path, progress: bool, timeout_s: float) -> No
             if wrong := remote.difference(n_bytes):
                 _discard(part)
                 raise ValueError(f"{remote.url} {wrong}: put the right file at {remote.path} by hand")
+            if (n_bytes or 0) > min(remote.n_bytes or MOST_BYTES, shutil.disk_usage(part.parent).free):
+                raise FetchError(
+                    f"the disk of {part.parent} has no room for {n_bytes} bytes, or they are too many"
+                )
             # In this order: a killed run must never leave other bytes beside a new description.
             part.write_bytes(b"")
             write_json(_about(part), {"url": remote.url, "validator": found, "n_bytes": n_bytes})
         units = {"unit": "B", "unit_scale": True, "unit_divisor": 1024}
         bar = tqdm(desc=remote.path.name, initial=size, total=n_bytes, disable=not progress, **units)
         with part.open("ab") as file, bar:
-            while block := response.read(1 << 16):
-                file.write(block)
-                bar.update(len(block))
+            since, base, most = time.monotonic(), size, n_bytes or remote.n_bytes or MOST_BYTES
+            while block := response.read1(1 << 16):  # what has come, without waiting for more
                 size += len(block)
+                if size > most:
+                    raise FetchError(f"more than the {most} bytes came that it has")
+                file.write(block)
+                file.flush()  # a killed run keeps what had come
+                bar.update(len(block))
+                if (passed := time.monotonic() - since) > timeout_s:
+                    if size - base < LEAST_RATE * passed:
+                        raise ConnectionError(f"{size - base} bytes in {passed:.0f} s are too slow")
+                    since, base = time.monotonic(), size
     if n_bytes is not None and size < n_bytes:
         raise ConnectionError(f"it ended after {size} of {n_bytes} bytes")
 
@@ -267,9 +275,15 @@ class _Redirect(urllib.request.HTTPRedirectHandler):
         newurl: str,
     ) -> urllib.request.Request | None:
         """Return the next request."""
-        if newurl.partition(":")[0] not in ("https", req.type):
+        if newurl.partition(":")[0].lower() not in ("https", req.type):
             raise urllib.error.HTTPError(newurl, code, "redirected away from https", headers, fp)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def shown(error: BaseException) -> str:
+    """What an error says, without what a server could act on a terminal with."""
+    text = "".join(sign if sign.isprintable() else "?" for sign in str(error))
+    return text if len(text) <= 300 else f"{text[:300]}..."
 
 
 def _validator(headers: http.client.HTTPMessage) -> str | None:

@@ -1,6 +1,9 @@
-"""Names: which known one did somebody mean to type, and which files of a folder count?"""
+"""Names: is one known, else which is near; can it be a file's; which files of a folder count; paths."""
 
 import difflib
+import os
+import re
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -48,3 +51,67 @@ def listed(folder: str | Path, pattern: str) -> list[Path]:
     """
     found = sorted(Path(folder).glob(pattern))
     return [path for path in found if not any(n[0] == "." for n in path.relative_to(folder).parts)]
+
+
+MOST_BYTES = 200
+"""Of a name: a file system takes names of 255, and files beside it have longer ones."""
+_SEPARATORS = '/\\:*?"<>|' if os.name == "nt" else "/\\"
+_RESERVED = {"con", "prn", "aux", "nul", "conin$", "conout$"}
+_RESERVED |= {f"{port}{i}" for port in ("com", "lpt") for i in "123456789¹²³"}
+
+
+def has_controls(text: str) -> bool:
+    r"""Whether a text has signs that end lines or act on a terminal, or that UTF-8 can't hold.
+
+    Others that don't show are part of words: joiners of Persian and of emoji, spaces that don't break, marks
+    of direction.
+
+    Examples
+    --------
+    >>> has_controls("a\nb"), has_controls("\u0645\u06cc\u200c\u0631\u0648\u0645")
+    (True, False)
+    """
+    return any(unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp") for sign in text)
+
+
+def file_name_flaw(name: str) -> str:
+    """Why a name can't be that of a file on every system, in words; "" if it can.
+
+    Examples
+    --------
+    >>> file_name_flaw("my sounds {1}"), file_name_flaw("a/b"), file_name_flaw("nul.txt")
+    ('', 'has a / in it', 'is reserved on Windows')
+    """
+    if not name or name.startswith("."):
+        return "begins with a dot" if name else "is empty"
+    if odd := [sign for sign in _SEPARATORS if sign in name]:
+        return f"has a {odd[0]} in it"
+    if re.match("[A-Za-z]:", name):
+        return f"begins like the drive {name[:2]}"
+    if has_controls(name):
+        return "has signs in it that no text has"
+    if name[-1] in ". ":
+        return "ends with a dot or a space"
+    if name.partition(".")[0].strip().lower() in _RESERVED:
+        return "is reserved on Windows"
+    n_bytes = len(name.encode())
+    return f"has {n_bytes} bytes, more than {MOST_BYTES}" if n_bytes > MOST_BYTES else ""
+
+
+def composed(text: str) -> str:
+    """Text in Unicode's composed form (NFC), as tables have it: macOS's file names are decomposed."""
+    return unicodedata.normalize("NFC", text)
+
+
+def seen_from(path: str | Path, folder: str | Path) -> str:
+    """Path as it is seen from a folder, whatever links lead to either; absolute from another drive.
+
+    Examples
+    --------
+    >>> seen_from("/a/sounds", "/a/b/notebooks")
+    '../../sounds'
+    """
+    try:
+        return os.path.relpath(os.path.realpath(path), os.path.realpath(folder))
+    except ValueError:  # Windows has no path from one drive to another
+        return os.path.abspath(path)

@@ -247,7 +247,7 @@ def test_a_size_that_no_server_tells_is_counted_by_its_lower_bound(tmp_path, mon
 def test_a_full_disk_while_a_part_comes_is_told_and_the_part_is_kept(site, data_dir, root):
     (root / "archives").mkdir(parents=True)
     (root / "archives" / f"{EVAL_FILES[0]}.part").symlink_to("/dev/full")
-    with pytest.raises(FetchError, match=r"the disk is full: .*archives has no room for the rest of FSD50K"):
+    with pytest.raises(FetchError, match=r"the disk is full: .*archives has no room for FSD50K"):
         dataset.load("fsd50k", data_dir)
     assert len(site.requests) == 1
     assert names(root) == ["archives"]

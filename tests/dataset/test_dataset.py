@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import unicodedata
 
 import numpy as np
 import pytest
@@ -177,6 +178,10 @@ def test_clips_that_are_unknown_repeated_or_out_of_order_are_not_selected(collec
         ("duration_s > 0.25", ["b", "é", "a"]),
         ("0.15 < duration_s < 0.35", ["1e5", "a"]),
         ("fname.str.startswith('0')", ["007"]),
+        ("uploader not in ['ann', 'ben'] and uploader in ('cas', '')", ["1e5", "a"]),
+        ('not (@has("Dog") | @has("Cat")) & ~(fname == "a")', ["é"]),
+        ('`uploader` == "ann" and duration_s > -1', ["b", "é"]),
+        ("""fname != '@has("Dog")' and "ann" == uploader""", ["b", "é"]),  # a text is a text
     ],
 )
 def test_a_subset_has_the_clips_of_which_the_query_is_true(collection, query, fnames):
@@ -230,6 +235,14 @@ def test_a_subset_is_named_after_its_query_so_that_two_never_meet(collection):
         ("1 == 1", "doesn't say true or false of each clip"),
         ('@has("Dgo")', r"'Dgo' is not among the labels of tiny: did you mean 'Dog'\?"),
         ("@nothing", "can't be computed"),
+        ("uploader is 'ann'", "can't be computed"),
+        *(
+            (query, "uploader is text: compare it with one, as '1'")
+            for query in ("uploader == 1", "uploader in [1]")
+        ),
+        ("duration_s == '1'", "duration_s holds numbers: compare it with one"),
+        ("(" * 5000 + "uploader" + ")" * 5000, "can't be computed"),
+        ("uploader == '" + "a" * 10_000 + "'", "10014 signs are more than 10000"),
         *(
             (query, r'; of labels, ask @has\("Dog"\)$')
             for query in ('"Dog" in labels', 'labels == "Dog"', 'labels.str.contains("Dog")')
@@ -273,7 +286,13 @@ def test_a_folder_of_too_long_a_name_needs_another(collection):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        *((name, "would be no name of a file") for name in ("../x", "..", ".x", "a\\b", "a\0b", "a\nb")),
+        *((name, "has a / in it") for name in ("x/../y", "a/b")),
+        *((name, "begins with a dot") for name in ("..", ".x", "../x")),
+        *((name, "has signs in it") for name in ("a\0b", "a\nb", "a\x1b[31m", "a\u2028b", "a\udc80")),
+        ("a\\b", r"has a \\ in it"),
+        ("C:x", "begins like the drive C:"),
+        *((name, "ends with a dot or a space") for name in ("x.", "x ")),
+        *((name, "is reserved on Windows") for name in ("NUL", "con.wav", "Lpt1")),
         ("x" * 300, "has 300 bytes, more than 200"),
         ("tiny", "a subset of 'tiny' needs a name of its own"),
     ],
@@ -281,3 +300,47 @@ def test_a_folder_of_too_long_a_name_needs_another(collection):
 def test_a_name_that_no_file_could_have_or_the_whole_has_is_refused(collection, name, message):
     with pytest.raises(DatasetError, match=message):
         dataset.load(collection, query='@has("Dog")', name=name)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        '@os.system("touch {ran}") == 0',
+        '@__builtins__["exec"]("open({ran!r}, \'w\')") == None',
+        '@has.__globals__["os"].system("touch {ran}") == 0',
+        '@pd.io.common.os.system("touch {ran}") == 0',
+        '@__import__("os").system("touch {ran}") == 0',
+        '__import__("os").system("touch {ran}") == 0',
+        "fname.map(lambda f: open({ran!r}, 'w')) == 1",
+        "fname.to_csv({ran!r}) == None",
+        "[open({ran!r}, 'w') for _ in 'a'] == fname",
+        "fname == f\"{{open({ran!r}, 'w')}}\"",
+        "fname in [open({ran!r}, 'w')]",
+        "(x := open({ran!r}, 'w')) == 1",
+        "fname.__class__.__name__ == 'Series'",
+        '@has(open({ran!r}, "w"))',
+        "duration_s * 10 ** 10 ** 10 > 1",
+        "fname.str.contains('(a+)+$', regex=True)",
+    ],
+)
+def test_a_query_is_parsed_and_never_run(collection, tmp_path, query):
+    ran = tmp_path / "ran"
+    with pytest.raises(DatasetError, match="can't be computed"):
+        dataset.load(collection, query=query.format(ran=str(ran)))
+    assert not ran.exists()
+
+
+@pytest.mark.parametrize("name", ["x.", "con", "x" * 201, "a\tb"])
+def test_a_folder_whose_name_no_file_can_have_needs_another(collection, name):
+    folder = collection.rename(collection.parent / name)
+    with pytest.raises(DatasetError, match="rename the folder, or give a name by --name"):
+        dataset.load(folder)
+    assert dataset.load(folder, name="tiny").name == dataset.name_of(folder, name="tiny") == "tiny"
+
+
+@pytest.mark.parametrize("name", ["pluie\u00a0forte", "می\u200cروم", "rec{1}", "~x", "a'b\"c", "\u202dx"])
+def test_a_folder_may_have_a_name_of_any_script_in_either_form(collection, name):
+    folder = collection.rename(collection.parent / name)
+    assert dataset.load(folder).name == name
+    decomposed = folder.rename(collection.parent / unicodedata.normalize("NFD", f"{name} é"))
+    assert dataset.load(decomposed).name == dataset.name_of(decomposed) == f"{name} é"

@@ -247,3 +247,57 @@ def test_a_grid_names_the_protocol_that_its_tables_are_of(tmp_path):
     path.write_text("models: duration\nprotocol: paper")
     assert experiment.read_grid(path).protocol == "paper"
     assert Grid(("duration",)).protocol == "standard"
+
+
+MODULE = "import pathlib; pathlib.Path({ran!r}).touch()\nload_model = get_scene_embeddings = None\n"
+
+
+@pytest.mark.parametrize("allowed", ["installed", "none"])
+@pytest.mark.parametrize("name", ["hear:lying", "hear:lying.within", "hear:lying:weights.pt", "hear:beside"])
+@pytest.mark.parametrize("reached", ["", "full"])
+def test_a_module_that_lies_about_is_not_imported_for_a_grid(tmp_path, monkeypatch, name, allowed, reached):
+    ran, grid = tmp_path / "ran", tmp_path / "grid.yaml"
+    for path in (
+        tmp_path / "lying" / "__init__.py",
+        tmp_path / "lying" / "within.py",
+        tmp_path / "beside.py",
+    ):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(MODULE.format(ran=str(ran)))
+    grid.write_text(f"models: [duration, '{name}']")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend("" if not reached else str(tmp_path))
+    monkeypatch.setenv("SSS_LIB_IMPORTS", allowed)
+    with pytest.raises(
+        ValueError, match=r"of the grid would run .*, which is not installed: if you trust it"
+    ):
+        experiment.read_grid(grid)
+    assert not ran.exists()
+
+
+@pytest.mark.parametrize(("allowed", "imports"), [("installed", True), ("none", False), ("any", True)])
+def test_an_installed_module_is_imported_for_a_run_and_not_for_a_plan(
+    tmp_path, monkeypatch, allowed, imports, capsys
+):
+    ran, site = tmp_path / "ran", tmp_path / "site"
+    (tmp_path / "elsewhere").mkdir()
+    site.mkdir()
+    module = f"installed_hear_{allowed}"  # Python imports each once
+    (site / f"{module}.py").write_text(MODULE.format(ran=str(ran)))
+    grid = tmp_path / "elsewhere" / "grid.yaml"
+    grid.write_text(f"models: [duration, 'hear:{module}']")
+    monkeypatch.syspath_prepend(str(site))
+    monkeypatch.setenv("SSS_LIB_IMPORTS", allowed)
+    try:
+        experiment.read_grid(grid)
+    except (ValueError, TypeError, AttributeError):
+        assert imports  # it is no model
+    assert ran.exists() is imports
+    assert (f"left out of the plan: hear:{module}" in capsys.readouterr().out) is not imports
+
+
+@pytest.mark.parametrize("name", ["con.yaml", "a. .yaml", "a\nb.yaml"])
+def test_a_grid_that_no_figures_could_be_called_by_is_refused(tmp_path, name):
+    (tmp_path / name).write_text("models: [duration]")
+    with pytest.raises(ValueError, match="rename it"):
+        experiment.read_grid(tmp_path / name)

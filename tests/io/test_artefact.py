@@ -1,7 +1,13 @@
 """What is written reads back whole, says how it was made, and notices when that changes."""
 
 import dataclasses
+import errno
+import fcntl
+import functools
 import multiprocessing
+import os
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -20,6 +26,7 @@ from sss_lib.io.artefact import (
     to_frames,
     to_matrix,
 )
+from sss_lib.io.writing import clear_leftovers
 
 FRAMES = Frames(
     ["b", "007"], np.arange(6, dtype=np.float32).reshape(3, 2), np.array([0, 2, 3]), 0.5
@@ -249,20 +256,6 @@ def test_frames_read_back_with_their_offsets_and_hop(artefact, select, fnames, o
     assert again.values.dtype == np.float32
 
 
-def test_a_file_of_another_compression_is_read_as_it_was(tmp_path):
-    artefact, x = Artefact(tmp_path / "v.parquet", {}), np.random.default_rng(0).normal(size=(50, 3))
-    artefact.write({"x": x})
-    digest = artefact.digest()
-    pq.write_table(artefact.read(), artefact.path, compression="zstd", write_page_checksum=True)
-    assert artefact.is_current()
-    assert artefact.digest() == digest
-    np.testing.assert_array_equal(to_matrix(artefact.read()["x"]), x)
-    np.testing.assert_array_equal(artefact.mapped("x"), x)
-
-
-# matrices in mapped files
-
-
 def test_a_mapped_column_is_what_was_written_and_follows_the_artefact(tmp_path):
     x = np.random.default_rng(0).normal(size=(40_000, 3)).astype(np.float32)
     artefact = Artefact(tmp_path / "x [1].parquet", {})
@@ -284,9 +277,10 @@ def test_a_damaged_or_stale_artefact_is_not_mapped(tmp_path):
     content = bytearray(artefact.path.read_bytes())
     content[len(content) // 3] ^= 255
     artefact.path.write_bytes(content)
-    with pytest.raises(DamagedArtefactError, match="is damaged: delete it"):
+    with pytest.raises(DamagedArtefactError, match=r"is damaged \(its content has another checksum"):
         artefact.mapped("x")
-    assert names(tmp_path) == ["source.parquet", "x.parquet"]
+    assert names(tmp_path) == [".x.parquet.damaged", "source.parquet"]
+    artefact.write({"x": np.ones((2, 2))})
     source.write({"x": np.ones((2, 2))})
     with pytest.raises(StaleArtefactError, match="was made from another source"):
         artefact.mapped("x")
@@ -340,18 +334,6 @@ def test_an_intact_copy_is_not_made_again(copied, monkeypatch):
     np.testing.assert_array_equal(artefact.mapped("x"), x)
 
 
-def test_a_new_copy_clears_what_a_killed_run_left_and_nothing_of_others(copied, tmp_path):
-    artefact, x, file = copied
-    left = tmp_path / f".{file.name}.k_3f.npy"  # as `replacing` names it
-    left.write_bytes(b"half")
-    other = Artefact(tmp_path / "x.x.parquet", {})
-    other.write({"x": x})
-    other.mapped("x")
-    artefact.write({"x": 2 * x})
-    artefact.mapped("x")
-    assert names(tmp_path) == [".x.x.npy", ".x.x.x.npy", "x.parquet", "x.x.parquet"]
-
-
 def test_only_a_matrix_is_mapped(tmp_path):
     artefact = Artefact(tmp_path / "v.parquet", {})
     artefact.write({"fname": ["a", "b"], "embedding": np.ones((2, 3))})
@@ -361,14 +343,96 @@ def test_only_a_matrix_is_mapped(tmp_path):
             artefact.mapped(column)
 
 
-def test_a_full_disk_is_not_blamed_on_the_artefact(tmp_path, monkeypatch):
-    artefact = Artefact(tmp_path / "v.parquet", {})
-    artefact.write({"x": np.ones((2, 3))})
+@pytest.mark.parametrize("lacks", ["room", "mmap"])
+def test_where_there_can_be_no_copy_the_matrix_is_read_into_memory(copied, tmp_path, monkeypatch, lacks):
+    artefact, x, file = copied
+    file.unlink()
 
-    def no_space(*_):
-        raise OSError(28, "No space left on device")
+    def refuse(*_, **__):
+        raise OSError(errno.ENOSPC if lacks == "room" else errno.ENODEV, "refused")
 
-    monkeypatch.setattr(np.lib.format, "write_array_header_1_0", no_space)
-    with pytest.raises(OSError, match="No space left"):
-        artefact.mapped("x")
-    assert names(tmp_path) == ["v.parquet"]
+    where, name = (np.lib.format, "write_array_header_1_0") if lacks == "room" else (np, "memmap")
+    monkeypatch.setattr(where, name, refuse)
+    assert artefact.mapped("x").tolist() == x.tolist()
+    assert names(tmp_path) == ["x.parquet"]
+
+
+# damage
+
+
+@pytest.mark.parametrize("where", ["name", "note", "type", "values", "end"])
+def test_a_changed_byte_is_named_not_current_and_made_again(artefact, capsys, where):
+    columns = {"x": np.arange(1000.0), "name of a column": ["y"] * 1000}
+    artefact.write(columns, note="a note")
+    content = bytearray(artefact.path.read_bytes())
+    footer = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    places = {"name": content.rindex(b"name of a"), "note": content.rindex(b"a note"), "type": footer + 4}
+    content[{**places, "values": 500, "end": len(content) - 2}[where]] ^= 1
+    artefact.path.write_bytes(content)
+    artefacts._say.cache_clear()
+    assert not artefact.is_current()
+    assert f"{artefact.path} is damaged" in capsys.readouterr().err
+    with pytest.raises(DamagedArtefactError, match=f"{artefact.path} is damaged .*run 00_dataset again"):
+        artefact.read()
+    assert not artefact.path.exists()  # set aside: the next run makes it again
+    artefact.write(columns)
+    assert artefact.is_current()
+
+
+def test_an_artefact_of_other_parameters_is_not_taken_for_ones_own(artefact, tmp_path):
+    other = dataclasses.replace(artefact, path=tmp_path / "y.parquet", parameters={"n": 4, "how": None})
+    other.write({"x": [1]})
+    artefact.path.parent.mkdir()
+    other.path.rename(artefact.path)
+    with pytest.raises(StaleArtefactError, match="has n=4, not 3: run 00_dataset again"):
+        artefact.read()
+
+
+# file systems
+
+
+@pytest.mark.filterwarnings("ignore:flock not supported")
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOTSUP, errno.EINVAL])
+def test_files_are_written_where_nothing_but_writing_is_possible(tmp_path, monkeypatch, code):
+    def refuse(*_, code=code):
+        raise OSError(code, os.strerror(code))
+
+    for name in ("chmod", "fchmod", "link", "symlink", "fsync", "utime"):
+        monkeypatch.setattr(os, name, refuse)
+    of_lock = errno.ENOLCK if code == errno.EINVAL else code  # as NFS has it
+    monkeypatch.setattr(fcntl, "flock", functools.partial(refuse, code=of_lock))
+    for text in ("old", "new"):
+        with locked(tmp_path / "x").acquire(timeout=5), replacing(tmp_path / "x") as temporary:
+            temporary.write_text(text)
+    assert (tmp_path / "x").read_text() == "new"
+
+
+def test_a_full_disk_names_the_file_its_folder_and_the_space(tmp_path):
+    """In a process of its own, whose files may have 100 kB."""
+    code = f"""
+import pathlib, resource, numpy as np
+from sss_lib.io.artefact import Artefact
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+x = np.random.default_rng(0).normal(size=(500, 100))
+Artefact(pathlib.Path({str(tmp_path / "x.parquet")!r}), {{}}).write({{"x": x}})
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    words = f"the disk is full: {tmp_path} has no room for x.parquet, which takes 0.400 MB or more"
+    assert words in done.stderr
+    assert names(tmp_path) == []
+
+
+def test_what_killed_writers_left_is_cleared_and_nothing_of_living_ones(tmp_path):
+    code = f"""
+import os
+from sss_lib.io.writing import replacing
+with replacing({str(tmp_path / "deep" / "x.svg")!r}):
+    os._exit(9)
+"""
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 9
+    (tmp_path / ".y.parquet.damaged").touch()
+    (tmp_path / ".hidden.1234-abc.svg").touch()
+    with replacing(tmp_path / "z.svg") as living:
+        clear_leftovers(tmp_path)
+        assert names(tmp_path / "deep") == []
+        assert names(tmp_path) == sorted([".hidden.1234-abc.svg", "deep", living.name])

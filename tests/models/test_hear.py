@@ -267,11 +267,11 @@ def test_frames_of_another_model_or_other_weights_are_refused(two, collection, t
     experiment.extract_to(store, sounds, two[0])
     mine, other = (store.frames(sounds.name, name) for name in two)
     shutil.copytree(mine.path.parent, other.path.parent)
-    with pytest.raises(StaleArtefactError, match=r"holds frames of hear-.* not 'hear-.*: run 01_extraction"):
+    with pytest.raises(StaleArtefactError, match=r"has model='hear-.*, not 'hear-.*: run 01_extraction"):
         extraction.read(other)
     torch.save({"scale": torch.tensor(2.0)}, two[0].rpartition(":")[2])
     extraction.read(mine)  # what was asked for before
-    with pytest.raises(StaleArtefactError, match="with options="):
+    with pytest.raises(StaleArtefactError, match="has options="):
         extraction.read(Store(tmp_path / "data").frames(sounds.name, two[0]))
 
 

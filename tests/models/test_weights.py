@@ -15,7 +15,7 @@ import pytest
 from webserver import BLOCK, CONTENT, OTHER, Site
 
 from sss_lib import download
-from sss_lib.io.download import FetchError
+from sss_lib.io.download import FetchError, Remote
 from sss_lib.models.weights import file as weights
 from sss_lib.models.weights.file import Weights, fetch, find
 
@@ -550,7 +550,7 @@ def test_no_connection_names_the_address_and_the_path(site, cache, pauses):
 def test_a_full_disk_is_told_at_once_and_not_taken_for_a_broken_line(site, cache, pauses):
     cache.mkdir()
     (cache / "x.pt.part").symlink_to("/dev/full")
-    with pytest.raises(FetchError, match=r"the disk is full: .* has no room for the rest of x\.pt"):
+    with pytest.raises(FetchError, match=r"the disk is full: .* has no room for x\.pt"):
         get(described(site.url), retries=5, backoff_s=1)
     assert len(site.requests) == 1
     assert pauses == []
@@ -563,6 +563,52 @@ def test_a_silent_server_is_given_up(site):
     with pytest.raises(FetchError, match="timed out"):
         get(described(site.url), retries=0, timeout_s=0.05)
     assert time.monotonic() - begin < 2
+
+
+@pytest.mark.parametrize(
+    "url", ["file:///etc/passwd", "ftp://127.0.0.1/x.pt", "data:text/plain,x", "FILE:///x"]
+)
+def test_an_address_of_another_kind_is_never_opened(url, cache):
+    with pytest.raises(ValueError, match="is not https"):
+        download.fetch(Remote(url, cache / "x.pt", "a test"), allow_http=True)
+    assert not cache.exists()
+
+
+@pytest.mark.parametrize("promised", [1000, None])
+def test_no_more_bytes_are_written_than_promised(site, cache, monkeypatch, promised):
+    """By a server that never tells how many there are."""
+    monkeypatch.setattr(download, "MOST_BYTES", 100_000)
+    site.headers = {"Content-Length": None}
+    remote = Remote(site.url, cache / "x.pt", "a test", n_bytes=promised, digest="0" * 64)
+    with pytest.raises(FetchError, match=f"more than the {promised or 100_000} bytes came that it has"):
+        download.fetch(remote, allow_http=True, retries=0, progress=False)
+    part = cache / "x.pt.part"
+    assert not part.exists() or part.stat().st_size <= (promised or 100_000)
+
+
+def test_a_size_that_no_disk_has_is_refused_before_its_bytes_come(site, cache):
+    site.headers = {"Content-Length": str(10**13)}
+    with pytest.raises(FetchError, match="no room for 10000000000000 bytes"):
+        download.fetch(Remote(site.url, cache / "x.pt", "a test"), allow_http=True, retries=0, progress=False)
+    assert not (cache / "x.pt.part").exists()
+
+
+def test_a_server_that_sends_a_byte_now_and_then_is_given_up(site, cache):
+    site.trickle_s = 0.05
+    begin = time.monotonic()
+    with pytest.raises(FetchError, match=r"bytes in \d s are too slow"):
+        download.fetch(
+            Remote(site.url, cache / "x.pt", "a test"),
+            allow_http=True,
+            retries=0,
+            timeout_s=0.5,
+            progress=False,
+        )
+    assert time.monotonic() - begin < 5
+
+
+def test_what_a_server_says_does_not_act_on_the_terminal():
+    assert download.shown(ValueError("\x1b[31mred\r" + "x" * 1000)) == "?[31mred?" + "x" * 291 + "..."
 
 
 def test_a_redirect_is_followed_with_the_range(site):

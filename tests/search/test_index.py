@@ -10,6 +10,7 @@ from reference import rank_others
 
 from sss_lib import approximate, experiment, naming, search, timing
 from sss_lib.experiment.store import Artefact, DamagedArtefactError, StaleArtefactError
+from sss_lib.io import sealed
 from sss_lib.search.index import Index
 
 pytest.importorskip("faiss")
@@ -200,7 +201,7 @@ def test_other_embeddings_are_refused_with_both_digests_and_the_mend(artefact):
 
 def test_another_search_is_refused_with_both(artefact):
     Index.build(*clips(), "nns-Flat").write(artefact("nns-Flat"))
-    with pytest.raises(StaleArtefactError, match=r"for search 'nns-Flat', not 'mips-Flat': run 03_search"):
+    with pytest.raises(StaleArtefactError, match=r"search='nns-Flat', not 'mips-Flat': run 03_search"):
         Index.read(artefact("mips-Flat"))
     with pytest.raises(StaleArtefactError, match=r"for search 'nns', not 'mips-Flat'"):
         Index.build(*clips(), "nns").write(artefact("mips-Flat"))
@@ -208,10 +209,10 @@ def test_another_search_is_refused_with_both(artefact):
 
 def rewritten(artefact, **columns):
     """Put other columns into a stored index, and leave what it says of itself."""
-    table = pq.read_table(artefact.path)
+    table, about = artefact.read(), artefact.metadata()
     for name, column in columns.items():
         table = table.set_column(table.schema.names.index(name), name, column)
-    pq.write_table(table, artefact.path)
+    sealed.write(artefact.path, table, about)
 
 
 def test_a_changed_content_is_refused_before_faiss_sees_it(artefact, monkeypatch):
@@ -250,7 +251,7 @@ def test_a_half_file_and_a_foreign_one_are_refused(artefact):
     content = stored.path.read_bytes()
     for bad in (content[: len(content) // 2], b"PK\x03\x04 nothing", b""):
         stored.path.write_bytes(bad)
-        with pytest.raises(DamagedArtefactError, match="delete it"):
+        with pytest.raises(DamagedArtefactError, match="is damaged"):
             Index.read(stored)
     for bad in (b"", b"x", b"IxF2" + bytes(60)):
         with pytest.raises(ValueError, match=r"not an index of faiss|holds a"):

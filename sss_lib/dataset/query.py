@@ -1,0 +1,162 @@
+"""Queries: which clips a subset has. A query is data: it is parsed, and nothing in it is ever run as Python.
+
+Allowed are columns of the clips, constants, comparisons, and, or, not, in, `@has("Dog")`, and of a column
+`.isin([...])` and `.str.contains("...")`, `.str.startswith` or `.str.endswith` of a plain text.
+"""
+
+import ast
+import operator
+import re
+from collections.abc import Callable
+from functools import reduce
+from typing import Any
+
+import pandas as pd
+
+MOST_SIGNS = 10_000
+"""Of a query: Python's parser needs memory for each sign that opens a level."""
+_HAS = "_has_"
+_WORDS = {"&": " and ", "|": " or ", "@has": _HAS}
+# Texts stay as they are; outside of them `a column` becomes a call that holds its name.
+_LEXICAL = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|@has\b|[&|]|`([^`]*)`""", re.DOTALL)
+_COMPARISONS: dict[type, Callable[[Any, Any], Any]] = {
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+}
+_JOINS: dict[type, Callable[[Any, Any], Any]] = {
+    ast.And: operator.and_,
+    ast.Or: operator.or_,
+}
+
+
+def select(clips: pd.DataFrame, query: str, has: Callable[[str], pd.Series]) -> Any:
+    """What a query says of each clip: bool [n_clips], or whatever else it is about.
+
+    Parameters
+    ----------
+    clips : pd.DataFrame
+    query : str
+    has : callable
+        Whether each clip has a label, for `@has("label")`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If it isn't a query, or compares what can't be compared.
+
+    Examples
+    --------
+    >>> clips = pd.DataFrame({"fname": ["a", "b"], "seconds": [1, 12]})
+    >>> select(clips, "seconds < 10 or fname in ['c']", has=None).tolist()
+    [True, False]
+    """
+    if len(query) > MOST_SIGNS:
+        raise ValueError(f"{len(query)} signs are more than {MOST_SIGNS}")
+    try:
+        tree = ast.parse(_LEXICAL.sub(_as_python, query).strip(), mode="eval")
+        return _value(tree.body, clips, has)
+    except (SyntaxError, RecursionError, MemoryError) as error:
+        raise ValueError(f"it can't be parsed: {error}") from None
+
+
+def _as_python(found: re.Match[str]) -> str:
+    if found[1] is not None:
+        return found[1]
+    return _WORDS.get(found[0]) or f"_column_({found[2]!r})"
+
+
+def _value(node: ast.expr, clips: pd.DataFrame, has: Callable[[str], pd.Series]) -> Any:
+    """Value of one part of a query: a column, a constant or a list of them, or true or false of each clip."""
+
+    def of(part: ast.expr) -> Any:
+        return _value(part, clips, has)
+
+    match node:
+        case ast.Name(id=name):
+            return _column(clips, name)
+        case ast.Call(func=ast.Name(id="_column_"), args=[ast.Constant(value=str() as name)], keywords=[]):
+            return _column(clips, name)
+        case ast.Call(func=ast.Name(id=name), args=[ast.Constant(value=str() as label)], keywords=[]) if (
+            name == _HAS
+        ):
+            return has(label)
+        case ast.Constant(value=bool() | int() | float() | str() as value):
+            return value
+        case ast.List(elts=parts) | ast.Tuple(elts=parts):
+            return [_constant(part) for part in parts]
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=(int() | float()) as value)):
+            return -value
+        case ast.UnaryOp(op=ast.Not() | ast.Invert(), operand=part):
+            return ~_truth(of(part))
+        case ast.BoolOp(op=join, values=parts):
+            return reduce(_JOINS[type(join)], [_truth(of(part)) for part in parts])
+        case ast.Compare(left=left, ops=signs, comparators=rights):
+            sides = [of(side) for side in (left, *rights)]
+            steps = zip(sides, signs, sides[1:], strict=False)
+            return reduce(operator.and_, [_compared(a, sign, b) for a, sign, b in steps])
+        case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="isin"), args=[part], keywords=[]):
+            return _compared(_column(clips, name), ast.In(), of(part))
+        case ast.Call(
+            func=ast.Attribute(value=ast.Attribute(value=ast.Name(id=name), attr="str"), attr=how),
+            args=[ast.Constant(value=str() as text)],
+            keywords=[],
+        ) if how in ("contains", "startswith", "endswith"):
+            return _column(clips, name).map(lambda found: isinstance(found, str) and _TEXT[how](found, text))
+    raise ValueError(f"{ast.unparse(node)[:60]!r} is no part of a query: see dataset.query")
+
+
+_TEXT: dict[str, Callable[[str, str], bool]] = {
+    "contains": operator.contains,
+    "startswith": str.startswith,
+    "endswith": str.endswith,
+}
+
+
+def _column(clips: pd.DataFrame, name: str) -> pd.Series:
+    if name not in clips:
+        raise ValueError(f"{name!r} is no column")
+    return clips[name]
+
+
+def _constant(node: ast.expr) -> Any:
+    value = ast.literal_eval(node)  # numbers and texts, without names or calls
+    if not isinstance(value, bool | int | float | str):
+        raise ValueError(f"{ast.unparse(node)[:60]!r} is neither a number nor a text")
+    return value
+
+
+def _truth(value: Any) -> pd.Series:
+    if not (isinstance(value, pd.Series) and value.dtype == bool):
+        raise ValueError("and, or and not join what is true or false of each clip")
+    return value
+
+
+def _compared(left: Any, sign: ast.cmpop, right: Any) -> Any:
+    if isinstance(sign, ast.In | ast.NotIn):
+        if not (isinstance(left, pd.Series) and isinstance(right, list)):
+            raise ValueError("write in as: a column in a list, such as split in ['test']")
+        for one in right:
+            _require_alike(left, one)
+        found = left.isin(right)
+        return found if isinstance(sign, ast.In) else ~found
+    if type(sign) not in _COMPARISONS:
+        raise ValueError("'is' is no comparison of a query: write ==")
+    if isinstance(left, list) or isinstance(right, list):
+        raise ValueError("a list is compared by in")
+    for column, value in ((left, right), (right, left)):
+        if isinstance(column, pd.Series):
+            _require_alike(column, value)
+    return _COMPARISONS[type(sign)](left, right)
+
+
+def _require_alike(column: pd.Series, value: Any) -> None:
+    """Raise ValueError if a column of text is compared with a number, or one of numbers with a text."""
+    is_text = not pd.api.types.is_numeric_dtype(column)
+    if is_text and isinstance(value, int | float):
+        raise ValueError(f"{column.name} is text: compare it with one, as '{value}'")
+    if not is_text and isinstance(value, str):
+        raise ValueError(f"{column.name} holds numbers: compare it with one, not {value!r}")
