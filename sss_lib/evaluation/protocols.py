@@ -78,7 +78,7 @@ class Protocol:
 STANDARD = Protocol("standard")
 PAPER = Protocol("paper", "min(N, n_c)", "N", rank_base=0, counts_unanswerable=True)
 STATES = {"published": PAPER, "newest": replace(PAPER, pre_normalize=True)}
-"""States of the study's code: of the published run, and the newest public one, by which variants they have."""
+"""States of the study's code: that of the published run, and the newest public one."""
 NAMED = {protocol.name: protocol for protocol in (STANDARD, PAPER)}
 PROTOCOLS = tuple(NAMED)
 

@@ -121,7 +121,8 @@ def numbers() -> pd.DataFrame:
     for source, level, table in (("Fig. 2", "family", figure2()), ("classes", "class", per_class().T)):
         rows += [
             (source, model, *ANY, "MAP", 15, level, name, value, READING[source])
-            for (model, name), value in table.stack().items()
+            for model, of_model in table.iterrows()
+            for name, value in of_model.items()
         ]
     rows += [
         ("Fig. 1", *row[:4], "MAP", 15, "macro", "all", row[4], READING["Fig. 1"])
@@ -198,8 +199,8 @@ def check_variations(scores: pd.DataFrame, state: str = "published") -> pd.DataF
     Returns
     -------
     pd.DataFrame
-        model, published, best, tried (variations with scores), verdict ("agrees", "another", or "not measured"
-        where the published variation or any other has no scores).
+        model, published, best, tried (variations with scores), verdict ("agrees", "another", or "not
+        measured" where the published variation has no scores, or no other has).
     """
     of_state = scores["n_components"].isna() | (scores["pre_normalize"] == STATES[state].pre_normalize)
     scores = scores[of_state & (scores["n"] == 15).fillna(False)]
@@ -219,7 +220,7 @@ def check_variations(scores: pd.DataFrame, state: str = "published") -> pd.DataF
 
 
 def tally(checked: pd.DataFrame) -> pd.DataFrame:
-    """How many numbers of each source were compared, with which verdicts, and the mean absolute difference."""
+    """Verdicts of each source, counted, and the mean absolute difference of its MAP."""
     counts = pd.crosstab(checked["source"], checked["verdict"]).reindex(
         columns=["agrees", "higher", "lower", "no interval", "not measured"], fill_value=0
     )

@@ -56,8 +56,9 @@ def test_any_denominator_goes_with_any_rank_base(of_class, of_micro, base):
 def study(x, has_label, n, state):
     """Macro and micro MAP@N and MR1 as the CBMI 2024 code defines them, from raw clip embeddings: by loops.
 
-    Unit length in its newest state, then PCA by the eigenvectors of the covariance, unit length again; full Euclidean rankings,
-    the query taken out; class-wise AP@N over min(N, n_c), micro AP@N over N; ranks from 0.
+    Unit length in its newest state, then PCA by the eigenvectors of the covariance, unit length again; full
+    Euclidean rankings, the query taken out; class-wise AP@N over min(N, n_c), micro AP@N over N; ranks
+    from 0.
     """
     if state == "newest":
         x = np.array([row / np.linalg.norm(row) for row in x])
