@@ -149,7 +149,7 @@ def test_labels_come_without_the_audio_and_the_rest_comes_later(site, data_dir, 
     assert found.clips["fname"].tolist() == ["37199", "175151", "99", "1277", "865", "908"]
     assert main(again) == 0  # nothing is left to fetch
     assert len(site.asked_for) == 1
-    with pytest.raises(DatasetError, match="lacks FSD50K.eval_audio, FSD50K.metadata, FSD50K.doc"):
+    with pytest.raises(DatasetError, match=r"lacks FSD50K\.eval_audio, FSD50K\.metadata, FSD50K\.doc"):
         dataset.inspect("fsd50k", data_dir)
     assert main(["data", "fsd50k", "--data-dir", str(data_dir)]) == 0
     assert sorted(site.asked_for) == sorted(f"{name}?download=1" for name in EVAL_FILES)
