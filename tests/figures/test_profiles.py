@@ -3,15 +3,18 @@
 import csv
 import importlib.util
 import itertools
+import json
+import re
 from collections import Counter
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
 
-from sss_lib import profiles, published
+from sss_lib import export, plots, profiles, published
 from sss_lib.dataset.known import fsd50k
 
 ROOT = Path(__file__).parents[2]
@@ -142,3 +145,18 @@ def test_sizes_and_families_group_all_classes():
     for name in families.index:
         assert families.loc[name, "highest"] == pytest.approx(printed[name].max(), abs=0.004)
         assert families.loc[name, "lowest"] == pytest.approx(printed[name].min(), abs=0.004)
+
+
+def test_notebook_05_tells_it_all_without_a_sound_or_a_label_file(capsys, monkeypatch):
+    cells = json.loads((ROOT / "notebooks" / "05_figures.ipynb").read_text("utf-8"))["cells"]
+    shown, names = [], {"profiles": profiles, "published": published, "plots": plots, "plt": plt, "pd": pd}
+    names |= {"export": export, "display": shown.append}
+    monkeypatch.setattr(plt, "show", lambda: None)
+    for cell in cells:
+        if cell["cell_type"] == "code" and cell["id"] in ("05-49f", "05-49h", "05-49j", "05-49l"):
+            exec("".join(cell["source"]), names)
+    assert len(shown) == 2
+    told = capsys.readouterr().out
+    assert re.search(r"^5 classes are found by all 14 systems, 3 by none$", told, flags=re.MULTILINE)
+    assert re.search(r"^1 .*LAION-CLAP", told, flags=re.MULTILINE)
+    plt.close("all")

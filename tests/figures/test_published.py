@@ -2,11 +2,12 @@
 
 import json
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
-from sss_lib import experiment, export, models, published
+from sss_lib import experiment, export, models, plots, published
 from sss_lib.experiment.grid import NOTEBOOKS
 from sss_lib.figures.tables import SYSTEM
 
@@ -104,10 +105,15 @@ def test_draws_that_cannot_be_repeated_are_named_even_with_the_papers_preprocess
         assert known.endswith("drawn with a seed from the clip, where the study drew anew each time")
 
 
+def cells_of_05():
+    """Code of notebook 05 by the id of its cell."""
+    cells = json.loads((NOTEBOOKS / "05_figures.ipynb").read_text("utf-8"))["cells"]
+    return {cell["id"]: "".join(cell["source"]) for cell in cells}
+
+
 @pytest.mark.parametrize("ran", ["yamnet", "aisfx"])
 def test_notebook_05_writes_the_check_beside_its_other_tables_where_there_is_one(scores, tmp_path, ran):
-    cells = json.loads((NOTEBOOKS / "05_figures.ipynb").read_text())["cells"]
-    (source,) = [s for s in ("".join(cell["source"]) for cell in cells) if s.startswith("written = {")]
+    (source,) = [text for text in cells_of_05().values() if text.startswith("written = {")]
     table, words = (
         pd.DataFrame({"system": ["a"]}),
         ("caption", "varied", "drawn", "claimed", "every_rule", "timed"),
@@ -264,3 +270,18 @@ def test_a_variation_is_the_published_one_if_it_is_the_best_of_several(values, b
     ways = [(experiment.Variant(name, "mean", 100), "nns") for name in values]
     row = published.check_variations(tidy(ways, list(values.values()))).set_index("model").loc["CAV-MAE"]
     assert (row["best"], row["verdict"]) == (best, verdict)
+
+
+@pytest.mark.parametrize("dataset", ["fsd50k", "mini"])
+def test_notebook_05_maps_where_its_numbers_differ_if_it_measured_any(dataset, tmp_path):
+    systems, cells = grid_of("paper-fig1").systems()[0], cells_of_05()
+    names = {"published": published, "export": export, "plots": plots, "plt": plt, "figures": []}
+    names |= {"figures_dir": tmp_path, "dataset": dataset, "display": lambda _: None}
+    names["alone"] = tidy(systems, np.linspace(0, 0.5, len(systems)))
+    for name in ("05-49b", "05-49d", "05-53"):
+        exec(cells[name], names)
+    written = {path.stem for path in names["figures"]}
+    maps = {"published-numbers", "published-fig1-differences", "published-tableii-differences"}
+    assert written == (maps if dataset == "fsd50k" else set())
+    assert all(path.stat().st_size for path in names["figures"])
+    plt.close("all")

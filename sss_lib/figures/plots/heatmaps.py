@@ -35,8 +35,8 @@ def heatmap(table: pd.DataFrame, ax: Axes, *, centred: bool = False, most: int =
     ax.figure.colorbar(image, ax=ax, shrink=0.6)
     for (i, j), value in np.ndenumerate(table.to_numpy()) if table.shape[1] <= most else ():
         if np.isfinite(value):
-            red, green, blue, _ = image.cmap(image.norm(value))
-            light = 0.3 * red + 0.59 * green + 0.11 * blue > 0.5  # luma, ITU-R BT.601
+            luminance = np.dot([0.2126, 0.7152, 0.0722], np.power(image.cmap(image.norm(value))[:3], 2.2))
+            light = luminance > 0.18  # where black and white stand out alike, by WCAG 2
             ax.text(
                 j, i, f"{value:.2f}", size=6, ha="center", va="center", color="black" if light else "white"
             )
