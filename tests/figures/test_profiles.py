@@ -160,3 +160,29 @@ def test_notebook_05_tells_it_all_without_a_sound_or_a_label_file(capsys, monkey
     assert re.search(r"^5 classes are found by all 14 systems, 3 by none$", told, flags=re.MULTILINE)
     assert re.search(r"^1 .*LAION-CLAP", told, flags=re.MULTILINE)
     plt.close("all")
+
+
+def test_the_numbers_of_the_document_are_those_of_the_tables():
+    text = " ".join((published.PAPER / "README.md").read_text("utf-8").split())
+    bounds = profiles.labels().set_index("level").loc[["macro", "micro"]]
+    size, alike = profiles.by_size()["spearman"], profiles.alike()
+    near = alike.loc[["LAION-CLAP", "CLAP2023", "Pengi"], ["LAION-CLAP", "CLAP2023", "Pengi"]].to_numpy()
+    near = near[np.triu_indices(3, 1)]
+    found, pairs = profiles.found_by(), pd.read_csv(published.PAPER / "pairs.csv")
+    shares = dict(zip(zip(pairs["label"], pairs["other"], strict=True), pairs["share"], strict=True))
+    chance, upper = bounds["chance_map_at_15"], bounds["upper_map_at_150"]
+    lost = found.index[found["n_missed"] == 14]
+    for told in (
+        f"macro MAP@15 {chance['macro']:.4f} and micro {chance['micro']:.3f}".replace(" 0.", " ."),
+        f"macro MAP@150 {upper['macro']:.3f} by protocol `paper`, micro {upper['micro']:.3f}".replace(
+            " 0.", " ."
+        ),
+        f"from {size.min():.2f} ({size.idxmin()}) to {size.max():.2f} ({size.idxmax()})".replace(" 0.", " ."),
+        f"{(found['n_found'] == 14).sum()} classes are found by all 14 systems",
+        f"{len(lost)} are missed by all: {', '.join(lost[:-1])} and {lost[-1]}",
+        f"by {near.min():.2f} to {near.max():.2f}".replace(" 0.", " ."),
+        f"Applause and Clapping share {shares['Applause', 'Clapping']:.0%}".replace("%", " %"),
+        f"Engine and Motor_vehicle_(road) {shares['Engine', 'Motor_vehicle_(road)']:.0%}".replace("%", " %"),
+    ):
+        assert told in text, told
+    assert not (profiles.found_by(0.5)["n_found"] == 14).any()
