@@ -153,8 +153,9 @@ def test_notebook_05_tells_it_all_without_a_sound_or_a_label_file(capsys, monkey
     names |= {"export": export, "display": shown.append}
     monkeypatch.setattr(plt, "show", lambda: None)
     for cell in cells:
-        if cell["cell_type"] == "code" and cell["id"] in ("05-49f", "05-49h", "05-49j", "05-49l"):
-            exec("".join(cell["source"]), names)
+        text = "".join(cell["source"])
+        if cell["cell_type"] == "code" and "profiles." in text:
+            exec(text, names)
     assert len(shown) == 2
     told = capsys.readouterr().out
     assert re.search(r"^5 classes are found by all 14 systems, 3 by none$", told, flags=re.MULTILINE)
