@@ -7,7 +7,7 @@
 # make models MODELS="a b"   download the weights of models by name; without names, list the models
 # make bench   measure speed, against figures/benchmarks/ratios.csv; SAVE=1 writes that folder
 # make verify DATASET=...    is a copy of a collection whole, and what is in it?
-# make data DATASET=...      fetch a known collection: fsd50k, fsd50k-dev, esc50, urbansound8k
+# make data DATASET=...      fetch a known collection: fsd50k, fsd50k-dev, esc50, urbansound8k; LABELS=1: without its audio
 # make lint   style and types: ruff, mypy
 # make leaderboard   every score that was computed here: a table, and a page that opens in a browser
 # make setup  everything into .venv, in the versions of constraints.txt; LATEST=1: in the newest that pyproject.toml allows
@@ -21,6 +21,7 @@ DATASET :=
 QUERY :=
 NAME :=
 ANCESTORS :=
+LABELS :=
 JOBS :=
 CLUSTER :=
 PLAN :=
@@ -35,7 +36,8 @@ BIN := .venv/bin
 READY := .venv/ready
 
 # make passes over a misspelt variable in silence, and minutes later another collection is there.
-TAKES := DATASET QUERY NAME ANCESTORS GRID PLAN IMPORT JOBS CLUSTER MODELS SAVE LATEST HOST PORT PYTHON BIN READY
+TAKES := DATASET QUERY NAME ANCESTORS LABELS GRID PLAN IMPORT JOBS CLUSTER MODELS SAVE LATEST HOST PORT PYTHON \
+    BIN READY
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
 ODD := $(filter-out $(TAKES) SHELL MAKE% -%,$(GIVEN))
 $(if $(ODD),$(error $(ODD) means nothing here: there are $(TAKES)))
@@ -99,7 +101,7 @@ models: $(READY)
 	@set -f; $(BIN)/python -m sss_lib models $$MODELS
 
 data: $(READY)
-	$(SSS) data $${DATASET:+"$$DATASET"}
+	$(SSS) data $${DATASET:+"$$DATASET"} $(if $(call yes,LABELS),--labels)
 
 verify: $(READY)
 	$(SSS) verify "$${DATASET:-mini}"

@@ -65,6 +65,7 @@ PLACES = {
     "leaderboard": "figures.leaderboard",
     "paper": "figures.paper",
     "plots": "figures.plots",
+    "profiles": "figures.profiles",
     "published": "figures.published",
     "tables": "figures.tables",
     "tradeoffs": "figures.tradeoffs",

@@ -84,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     data = command(_data, "download known collections; without a name, list them")
     data.add_argument("names", nargs="*", metavar="NAME")
     data.add_argument("--delete-parts", action="store_true", help="delete archives once they are unpacked")
+    data.add_argument("--labels", action="store_true", help="download the ground truth alone, without audio")
     verify = command(_verify, "decode every clip of a collection, and compare all with what was published")
     verify.add_argument("dataset", help="name of a known collection, or a folder")
     weights = command(_models, "download the weights of models; without a name, list the models")
@@ -162,7 +163,8 @@ def _data(options: argparse.Namespace) -> bool:
     if not options.names:
         print(command.listing())
     for name in options.names:
-        print(command.fetch(name, options.data_dir, keep_parts=not options.delete_parts))
+        choice = {"keep_parts": not options.delete_parts, "labels_only": options.labels}
+        print(command.fetch(name, options.data_dir, **choice))
     return True
 
 

@@ -125,6 +125,7 @@ RUN = ("run", "notebooks/grids/mini.yaml")
         ),
         (["models", "MODELS=a b; *"], ("models", "a", "b;", "*")),
         (["data", "DATASET=a; b"], ("data", "a; b")),
+        (["data", "DATASET=a", "LABELS=1"], ("data", "a", "--labels")),
         (["verify"], ("verify", "mini")),
         (["paper", "DATASET=a"], ("paper", "--dataset", "a")),
         (["check"], ("check",)),
@@ -132,7 +133,7 @@ RUN = ("run", "notebooks/grids/mini.yaml")
     ],
 )
 def test_values_arrive_from_make_as_typed_and_none_from_the_environment(words, given, expected):
-    names = "GRID DATASET QUERY NAME ANCESTORS JOBS MODELS CLUSTER PLAN LATEST HOST PORT"
+    names = "GRID DATASET QUERY NAME ANCESTORS LABELS JOBS MODELS CLUSTER PLAN LATEST HOST PORT"
     system = {name: f"{name}-of-the-system" for name in names.split()}
     assert words(*given, **system) == list(expected)
     assert not (ROOT / "ran").exists()

@@ -4,13 +4,15 @@ Two are named, and any other can be put together:
 
 - "standard": AP@N divides by min(N, R), R the relevant clips in the corpus without the query; R1 from 1; a
   query with R = 0 has no answer, and is left out.
-- "paper": what the code of Araz et al. 2024 computes, in its newest state (data/paper/README.md). Class-wise
-  AP@N divides by min(N, n_c), n_c with the query counted; micro AP@N by N; R1 from 0; a query with R = 0 has
-  AP 0 and no R1, so that a class of one clip is 0 in the macro mean; and embeddings have unit length before
-  PCA, whatever comes after.
+- "paper": what the code of Araz et al. 2024 computes (data/paper/README.md). Class-wise AP@N divides by
+  min(N, n_c), n_c with the query counted; micro AP@N by N; R1 from 0; a query with R = 0 has AP 0 and no R1,
+  so that a class of one clip is 0 in the macro mean.
+
+That code has two states, which score alike and process embeddings differently: `STATES`. "paper" is the one
+that the published numbers are from, without unit length before PCA.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -38,8 +40,8 @@ class Protocol:
     counts_unanswerable : bool
         Whether AP of a query with R = 0 is 0, rather than left out of every mean. Its R1 always is.
     pre_normalize : bool
-        Whether embeddings must have unit length before PCA (`processing.process`). It changes no score: it
-        says which variant of a model belongs to the protocol.
+        Whether embeddings have unit length before PCA (`processing.process`). It changes no score of a
+        ranking: it says which variant of a model belongs to the protocol.
 
     Examples
     --------
@@ -74,7 +76,9 @@ class Protocol:
 
 
 STANDARD = Protocol("standard")
-PAPER = Protocol("paper", "min(N, n_c)", "N", rank_base=0, counts_unanswerable=True, pre_normalize=True)
+PAPER = Protocol("paper", "min(N, n_c)", "N", rank_base=0, counts_unanswerable=True)
+STATES = {"published": PAPER, "newest": replace(PAPER, pre_normalize=True)}
+"""States of the study's code: that of the published run, and the newest public one."""
 NAMED = {protocol.name: protocol for protocol in (STANDARD, PAPER)}
 PROTOCOLS = tuple(NAMED)
 

@@ -231,6 +231,8 @@ def _allowed(name: str, column: str, row: Mapping[str, Any]) -> float:
         return INTERVAL * near if "ci_" in column else EXACT * max(value, 1)
     if name == "classes.csv":
         return CLASS if column != "queries" else EXACT
+    if name == "class-scores.csv" and column.startswith("M"):
+        return CLASS if column != "MR1" else max(1, 5 * MR1 * value)  # a class may have two clips
     kinds = {
         **dict.fromkeys(("bounds.luck", "value", "difference", "effect", "loss"), MAP),
         **dict.fromkeys(("ci_low", "ci_high"), INTERVAL * MAP),

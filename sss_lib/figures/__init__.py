@@ -4,7 +4,8 @@ Tidy scores come in; plots, tables, the leaderboard and the paper go out.
 
 - `tables`: tables of scores for readers; `text`: numbers, captions and tables as HTML, LaTeX, Markdown, CSV.
 - `plots/`: one function a kind of figure.
-- `published`, `claims`: the study's numbers and claims, compared with the measurements here.
+- `published`, `claims`: the study's numbers and claims, compared with the measurements here; `profiles`:
+  its collection and its scores by class, without a sound.
 - `tradeoffs`: time and memory that an approximate search saves, and accuracy that it loses.
 - `leaderboard`: all scores computed in this checkout; `paper`: the paper, the poster and the slides.
 """

@@ -328,3 +328,30 @@ def _scores(queries: Scored, metric: str, n: int | None, protocol: str) -> pd.Da
         raise ValueError(f"metric={metric!r}, n={n} was not scored: use one of {available}")
     columns = {"query": queries.query, "label": queries.label, "score": scores[metric, n]}
     return pd.DataFrame(columns).dropna()
+
+
+def class_scores(scores: pd.DataFrame) -> pd.DataFrame:
+    """Every measure of each model's best system by class: MAP at each cutoff, and MR1.
+
+    Parameters
+    ----------
+    scores : pd.DataFrame
+        Tidy scores under one protocol.
+
+    Returns
+    -------
+    pd.DataFrame
+        class, queries, model, and a column a measure; a row a class and model, the best model first.
+    """
+    best = best_systems(scores, int(scores["n"].min()))
+    own = of_systems(scores, best)
+    own = own[(own["level"] == "class") & (own["relevance"] == "class")]
+    own = own.assign(measure=list(map(heading, own["metric"], own["n"])))
+    keys = {"model": pd.Categorical(own["model"], best["model"])}
+    of_queries = own.groupby(["name", "model"])["n_queries"].max()
+    table = own.assign(**keys).pivot_table(
+        index=["name", "model"], columns="measure", values="value", sort=True, observed=True
+    )
+    table = table[list(dict.fromkeys(own["measure"]))].reset_index().astype({"model": str})
+    table.insert(1, "queries", [of_queries[key] for key in zip(table["name"], table["model"], strict=True)])
+    return table.rename(columns={"name": "class"}).rename_axis(columns=None)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 MOST_SHOWN = 30
-"""Known names in an error message."""
+"""Known names that an error message lists; of more it names the three nearest."""
 
 
 def did_you_mean(name: object, known: Iterable[object]) -> str:
@@ -25,7 +25,7 @@ def did_you_mean(name: object, known: Iterable[object]) -> str:
 
 
 def require_known(value: object, known: Iterable, what: str, error: type[ValueError] = ValueError) -> None:
-    """Raise an error that names the nearest known word if a value is not among the known ones.
+    """Raise an error that names the nearest known words if a value is not among the known ones.
 
     Examples
     --------
@@ -35,8 +35,11 @@ def require_known(value: object, known: Iterable, what: str, error: type[ValueEr
     """
     known = [str(k) for k in known]
     if str(value) not in known:
-        shown = ", ".join(known[:MOST_SHOWN]) + (", ..." if len(known) > MOST_SHOWN else "")
-        raise error(f"{value!r} is not among {what}: {did_you_mean(value, known)}They are {shown}")
+        hint, shown, which = did_you_mean(value, known), known, "They"
+        if len(known) > MOST_SHOWN:
+            shown = difflib.get_close_matches(str(value), known, 3, cutoff=0)
+            which = f"The nearest of {len(known):,}"
+        raise error(f"{value!r} is not among {what}: {hint}{which} are {', '.join(shown)}")
 
 
 def listed(folder: str | Path, pattern: str) -> list[Path]:

@@ -138,6 +138,30 @@ def test_a_new_user_gets_eval_by_its_name(site, data_dir, root):
     assert (root / "FSD50K.eval_audio").stat().st_mtime_ns == before
 
 
+def test_labels_come_without_the_audio_and_the_rest_comes_later(site, data_dir, root, capsys):
+    again = ["data", "fsd50k", "--data-dir", str(data_dir), "--labels"]
+    assert main(again) == 0
+    assert "the labels of FSD50K eval are in" in capsys.readouterr().out
+    assert site.asked_for == ["FSD50K.ground_truth.zip?download=1"]
+    assert names(root) == ["FSD50K.ground_truth", "archives"]
+    found = fsd50k.labelled(root / "FSD50K.ground_truth" / "eval.csv")
+    assert found.class_sizes().to_dict() == SIZES
+    assert found.clips["fname"].tolist() == ["37199", "175151", "99", "1277", "865", "908"]
+    assert main(again) == 0  # nothing is left to fetch
+    assert len(site.asked_for) == 1
+    with pytest.raises(DatasetError, match=r"lacks FSD50K\.eval_audio, FSD50K\.metadata, FSD50K\.doc"):
+        dataset.inspect("fsd50k", data_dir)
+    assert main(["data", "fsd50k", "--data-dir", str(data_dir)]) == 0
+    assert sorted(site.asked_for) == sorted(f"{name}?download=1" for name in EVAL_FILES)
+    assert len(dataset.load("fsd50k", data_dir)) == 6
+
+
+@pytest.mark.parametrize("name", ["esc50", "urbansound8k", "mini"])
+def test_labels_that_are_packed_with_the_audio_do_not_come_alone(name, data_dir, capsys):
+    assert main(["data", name, "--data-dir", str(data_dir), "--labels"]) == 2
+    assert "has no labels without its audio: leave out LABELS" in capsys.readouterr().err
+
+
 def test_dev_has_its_own_audio_and_split_and_shares_the_tables(site, fetched, data_dir):
     dev = dataset.load("fsd50k-dev", data_dir)
     assert (dev.name, len(dev)) == ("fsd50k-dev", 13)

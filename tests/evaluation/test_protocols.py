@@ -53,13 +53,15 @@ def test_any_denominator_goes_with_any_rank_base(of_class, of_micro, base):
     assert set(table["protocol"]) == {"own"}
 
 
-def study(x, has_label, n):
+def study(x, has_label, n, state):
     """Macro and micro MAP@N and MR1 as the CBMI 2024 code defines them, from raw clip embeddings: by loops.
 
-    Unit length, then PCA by the eigenvectors of the covariance, unit length again; full Euclidean rankings,
-    the query taken out; class-wise AP@N over min(N, n_c), micro AP@N over N; ranks from 0.
+    Unit length in its newest state, then PCA by the eigenvectors of the covariance, unit length again; full
+    Euclidean rankings, the query taken out; class-wise AP@N over min(N, n_c), micro AP@N over N; ranks
+    from 0.
     """
-    x = np.array([row / np.linalg.norm(row) for row in x])
+    if state == "newest":
+        x = np.array([row / np.linalg.norm(row) for row in x])
     values, vectors = np.linalg.eigh(np.cov(x.T))
     x = (x - x.mean(axis=0)) @ vectors[:, np.argsort(-values)[:3]]
     x = np.array([row / np.linalg.norm(row) for row in x])
@@ -82,19 +84,25 @@ def study(x, has_label, n):
 
 
 @pytest.mark.parametrize("n", [3, 15])
-def test_the_paper_protocol_is_the_study_from_raw_embeddings_on(n):
+@pytest.mark.parametrize("state", ["published", "newest"])
+def test_the_paper_protocol_is_the_study_from_raw_embeddings_on(n, state):
     rng = np.random.default_rng(1)
     raw = rng.normal(size=(50, 8)) * rng.uniform(0.2, 5, (50, 1)) + 1
     has_label = rng.random((50, 4)) < 0.3
     has_label[~has_label.any(axis=1), 0] = True
-    x = processing.process(raw, 3, normalize=True, pre_normalize=protocols.PAPER.pre_normalize)
+    x = processing.process(raw, 3, normalize=True, pre_normalize=protocols.STATES[state].pre_normalize)
     table = metrics.evaluate(x, has_label, list("abcd"), cutoffs=(n,), protocol="paper")
     found = table.set_index(["metric", "level"])["value"]
     keys = [("MAP", "macro"), ("MR1", "macro"), ("MAP", "micro"), ("MR1", "micro")]
-    assert [found[key] for key in keys] == pytest.approx(study(raw, has_label, n), abs=1e-6)
-    without = processing.process(raw, 3, normalize=True)  # PCA of raw vectors is another
-    other = metrics.evaluate(without, has_label, list("abcd"), cutoffs=(n,), protocol="paper")
+    assert [found[key] for key in keys] == pytest.approx(study(raw, has_label, n, state), abs=1e-6)
+    unlike = processing.process(raw, 3, normalize=True, pre_normalize=state == "published")  # another PCA
+    other = metrics.evaluate(unlike, has_label, list("abcd"), cutoffs=(n,), protocol="paper")
     assert not np.allclose(other["value"], table["value"], atol=1e-3)
+
+
+def test_the_published_run_had_no_unit_length_before_pca():
+    assert protocols.named("paper") == protocols.STATES["published"]
+    assert [protocols.STATES[name].pre_normalize for name in ("published", "newest")] == [False, True]
 
 
 def test_conventions_that_make_no_sense_are_refused():

@@ -140,7 +140,7 @@ def test_a_grid_runs_from_sounds_to_figures(small_run):
     # This folder has no families.
     assert names == {f"{n}.{s}" for n in written for s in ("tex", "md", "csv")} | {
         f"{n}.{s}" for n in (*drawn, "published-families") for s in ("svg", "png")
-    } | {"best.csv", "classes.csv", "systems.csv", "published.csv", "run.json"}
+    } | {"best.csv", "classes.csv", "class-scores.csv", "systems.csv", "published.csv", "run.json"}
 
 
 def test_names_that_are_markup_are_shown_as_text(small_run):

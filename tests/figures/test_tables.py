@@ -217,3 +217,28 @@ def test_queries_come_back_from_their_table(run):
     there = table["label"].max()
     with pytest.raises(ValueError, match=f"queries of class '{there}', which is not among the 5 labels"):
         metrics.read_queries(table, fnames, [label for label in labels if label != there])
+
+
+def test_class_scores_have_every_measure_of_each_best_system():
+    values = {("MAP", 15): 0.5, ("MAP", 150): 0.4, ("MR1", None): 7.0}
+    rows = [
+        {**SYSTEM, "model": model, "search": search, "n_components": None, "protocol": "standard"}
+        | {"metric": metric, "n": n, "level": level, "name": name, "relevance": "class"}
+        | {"value": value * worse, "n_queries": size}
+        for (metric, n), value in values.items()
+        for model, worse in (("aisfx", 1.0), ("logmel", 0.5))
+        for search, level, name, size in (
+            ("nns", "macro", "all", 9),
+            ("nns", "class", "Rain", 5),
+            ("nns", "class", "Bark", 4),
+        )
+    ]
+    scores = pd.DataFrame(rows).astype({"n": "Int64", "n_components": "Int64"})
+    found = tables.class_scores(scores)
+    assert list(found.columns) == ["class", "queries", "model", "MAP@15", "MAP@150", "MR1"]
+    assert found.to_numpy().tolist() == [
+        ["Bark", 4, "aisfx", 0.5, 0.4, 7.0],
+        ["Bark", 4, "logmel", 0.25, 0.2, 3.5],
+        ["Rain", 5, "aisfx", 0.5, 0.4, 7.0],
+        ["Rain", 5, "logmel", 0.25, 0.2, 3.5],
+    ]

@@ -58,12 +58,15 @@ class Archive:
         0 where it is little.
     is_read : bool
         Whether the dataset needs it: pages about a collection are not read.
+    is_ground_truth : bool
+        Whether it has the labels, without audio.
     """
 
     folder: str
     parts: tuple[Part, ...]
     n_unpacked_bytes: int = 0
     is_read: bool = True
+    is_ground_truth: bool = False
 
 
 @dataclass(frozen=True)
@@ -151,6 +154,7 @@ def fetch(
     collection: Collection,
     root: Path,
     *,
+    labels_only: bool = False,
     keep_parts: bool = True,
     progress: bool = True,
     **options: Any,
@@ -165,6 +169,8 @@ def fetch(
     collection : Collection
     root : Path
         Its folder.
+    labels_only : bool
+        Whether only the ground truth is fetched, which is small.
     keep_parts : bool
         Whether the archives stay after they are unpacked.
     progress : bool
@@ -177,11 +183,15 @@ def fetch(
     OSError
         If the disk has too little space, before the first download; or if a part can't be downloaded.
     ValueError
-        If a part isn't the published one or can't be unpacked.
+        If a part isn't the published one or can't be unpacked, or there are no labels without audio.
     """
     for archive in collection.archives:
         archives.discard_unfinished(root / archive.folder)
     missing = collection.missing(root)
+    if labels_only:
+        missing = [archive for archive in missing if archive.is_ground_truth]
+        if not any(archive.is_ground_truth for archive in collection.archives):
+            raise ValueError(f"{collection.title} has no labels without its audio: leave out LABELS")
     if not missing:
         return
     remotes = [remote for archive in missing for remote in collection.remotes(root, archive)]

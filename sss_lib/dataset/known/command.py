@@ -17,7 +17,9 @@ def listing() -> str:
     return "\n".join(lines)
 
 
-def fetch(name: str, data_dir: Path | None = None, *, keep_parts: bool = True) -> str:
+def fetch(
+    name: str, data_dir: Path | None = None, *, keep_parts: bool = True, labels_only: bool = False
+) -> str:
     """Download a known collection, and return a sentence that says where it is.
 
     Parameters
@@ -27,17 +29,21 @@ def fetch(name: str, data_dir: Path | None = None, *, keep_parts: bool = True) -
         Gets a folder for it.
     keep_parts : bool
         Whether the archives stay once they are unpacked.
+    labels_only : bool
+        Whether only the ground truth is fetched.
 
     Raises
     ------
     ValueError
-        If no collection has this name, or a part is not the published one.
+        If no collection has this name, a part is not the published one, or labels don't come alone.
     OSError
         If a part can't be downloaded or unpacked.
     """
     require_known(name, CATALOGUE, "the known datasets")
-    sources.fetch(name, data_dir, keep_parts=keep_parts)
+    sources.fetch(name, data_dir, keep_parts=keep_parts, labels_only=labels_only)
     _, root = sources.known_as(name, data_dir)
+    if labels_only:
+        return f"the labels of {CATALOGUE[name].title} are in {root}, without its audio"
     return (
         f"{CATALOGUE[name].title} is in {root}: `make verify DATASET={name}` says whether the copy is whole"
     )

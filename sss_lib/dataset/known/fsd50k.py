@@ -15,6 +15,7 @@ import pandas as pd
 
 from sss_lib.dataset import ground_truth
 from sss_lib.dataset import taxonomy as taxonomies
+from sss_lib.dataset.dataset import Dataset, assemble
 from sss_lib.dataset.ground_truth import DatasetError, GroundTruth, complaint
 from sss_lib.dataset.known.collection import ONTOLOGY_DIR, Archive, Collection, Expected, Part
 from sss_lib.dataset.taxonomy import Taxonomy
@@ -55,7 +56,11 @@ DEV_AUDIO = Archive(
     _pcm_bytes(DEV_HOURS),
 )
 TABLES = (
-    Archive("FSD50K.ground_truth", (_part("FSD50K.ground_truth.zip", "ca27382c195e37d2269c4c866dd73485"),)),
+    Archive(
+        "FSD50K.ground_truth",
+        (_part("FSD50K.ground_truth.zip", "ca27382c195e37d2269c4c866dd73485"),),
+        is_ground_truth=True,
+    ),
     Archive("FSD50K.metadata", (_part("FSD50K.metadata.zip", "b9ea0c829a411c1d42adb9da539ed237"),)),
     Archive("FSD50K.doc", (_part("FSD50K.doc.zip", "3516162b82dc2945d3e7feba0904e800"),), is_read=False),
 )
@@ -92,6 +97,14 @@ def read(root: Path, subset: str) -> GroundTruth:
         f"labels are either in {tables / 'vocabulary.csv'} or in {CLASSES}, not in both",
     )
     return GroundTruth(found.clips.assign(**columns), [*found.problems, *unknown, *other])
+
+
+def labelled(ground_truth_csv: Path) -> Dataset:
+    """Dataset of a csv of FSD50K's ground truth without the audio: it has labels, and no paths."""
+    clips = ground_truth.read_csv(ground_truth_csv, needs=("fname", "labels"))
+    clips = clips.assign(labels=clips["labels"].str.split(","))
+    classes = taxonomy()
+    return assemble(ground_truth_csv.stem, clips, classes.families, "", classes.parents)
 
 
 def _clips_info(path: Path) -> dict[str, dict]:

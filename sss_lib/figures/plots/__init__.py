@@ -16,6 +16,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "family_dots",
             "family_heatmap",
         ],
+        "heatmaps": ["heatmap"],
         "processing": ["processing_grid", "processing_panels"],
         "searches": ["search_costs"],
         "style": ["COLUMN", "PAGE", "STYLE", "legend", "looks", "named", "save", "use_style"],

@@ -1,0 +1,43 @@
+"""Tables of numbers as pictures."""
+
+import textwrap
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from sss_lib.figures.plots.style import plain
+
+
+def heatmap(table: pd.DataFrame, ax: Axes, *, centred: bool = False, most: int = 16) -> Axes:
+    """Cells of a table by colour, with their numbers where no more than `most` columns leave room for them.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        Rows and columns are named; nan is left white.
+    centred : bool
+        Whether the colours stand for less and more than zero; else for 0 to 1.
+    """
+    largest = float(np.nanmax(np.abs(table), initial=1e-9)) if centred else 1.0
+    # Orange and purple are told apart by readers with the common forms of colour blindness.
+    image = ax.imshow(
+        table,
+        cmap="PuOr" if centred else "cividis_r",
+        vmin=-largest if centred else 0,
+        vmax=largest,
+        aspect="auto",
+    )
+    ax.set_yticks(range(len(table)), [textwrap.shorten(plain(name), 34) for name in table.index], fontsize=7)
+    ax.set_xticks(range(table.shape[1]), [plain(name) for name in table.columns], fontsize=7, rotation=90)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    ax.figure.colorbar(image, ax=ax, shrink=0.6)
+    for (i, j), value in np.ndenumerate(table.to_numpy()) if table.shape[1] <= most else ():
+        if np.isfinite(value):
+            luminance = np.dot([0.2126, 0.7152, 0.0722], np.power(image.cmap(image.norm(value))[:3], 2.2))
+            light = luminance > 0.18  # where black and white stand out alike, by WCAG 2
+            ax.text(
+                j, i, f"{value:.2f}", size=6, ha="center", va="center", color="black" if light else "white"
+            )
+    return ax

@@ -1,0 +1,31 @@
+"""A name that nobody knows is answered with near ones: all of a few, three of many."""
+
+import pytest
+
+from sss_lib.io.names import MOST_SHOWN, require_known
+
+IDS = [str(37_199 + 7 * i) for i in range(10_231)]
+
+
+def told(value, known):
+    with pytest.raises(ValueError, match="is not among the clips") as error:
+        require_known(value, known, "the clips")
+    return str(error.value)
+
+
+@pytest.mark.parametrize("value", ["3719", "37199.wav", " 37199 ", "nosuch", "", "372060"])
+def test_of_many_names_the_three_nearest_are_told(value):
+    words = told(value, IDS)
+    assert "The nearest of 10,231 are " in words
+    named = words.rpartition(" are ")[2].split(", ")
+    assert len(named) == 3
+    assert set(named) <= set(IDS)
+    if "37199" in value:
+        assert "37199" in named
+    assert len(words) < 150
+
+
+def test_of_few_names_all_are_told():
+    few = IDS[:MOST_SHOWN]
+    assert told("3719", few).endswith("They are " + ", ".join(few))
+    assert "The nearest of 31 are" in told("3719", IDS[: MOST_SHOWN + 1])
