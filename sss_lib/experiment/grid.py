@@ -184,13 +184,13 @@ class Grid:
             scales = self.scale if spec.scaled else (False,)
             ways = itertools.product(scales, self.n_components, self.normalize, self.pre_normalize)
             for scale, pca, l2, pre in ways:
-                if pca and pca > spec.dim:
+                if pca and pca > spec.dim and not spec.is_ranking:
                     left_out.setdefault(f"{name} has {spec.dim} dimensions: no PCA", {})[pca] = None
-                elif pca and n and pca > n:
+                elif pca and n and pca > n and not spec.is_ranking:
                     left_out.setdefault(f"{name} has embedded {n} clips: no PCA", {})[pca] = None
                 else:
-                    variants = [Variant(name, how, pca, l2, pre, scale) for how in hows]
-                    chosen.update(dict.fromkeys(itertools.product(variants, searches)))
+                    for variant in (Variant(name, how, pca, l2, pre, scale) for how in hows):
+                        chosen.update(dict.fromkeys((variant, s) for s in variant.searches(searches)))
         kept = [system for system in chosen if self._keeps(*system)]
         sentences = [f"{why} {', '.join(map(str, values))}" for why, values in left_out.items()]
         if len(kept) < len(chosen):

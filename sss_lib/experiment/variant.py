@@ -1,9 +1,11 @@
 """Variants: how clip embeddings are made, and what their files are called."""
 
 import numbers
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sss_lib.models import registry as models
+from sss_lib.search.naming import GIVEN
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,10 @@ class Variant:
             if value not in (True, False) and not (value is None and name == "scale"):
                 raise ValueError(f"{name}={value!r}: give True or False, without quotes")
         object.__setattr__(self, "model", models.canonical(self.model))
+        if models.spec(self.model).is_ranking:  # there is nothing to process
+            plain = {"aggregation": "none", "n_components": None, "scale": False}
+            for name, nothing in {**plain, "normalize": False, "pre_normalize": False}.items():
+                object.__setattr__(self, name, nothing)
         if self.scale is None:
             object.__setattr__(self, "scale", models.spec(self.model).scaled)
 
@@ -62,6 +68,12 @@ class Variant:
         return "-".join(
             [*parts, "l2" if self.normalize else "raw", *(["prel2"] if self.pre_normalize else [])]
         )
+
+    def searches(self, wanted: Sequence[str]) -> list[str]:
+        """Those of some searches that suit its model: `given` for a ranking of others, and for it alone."""
+        if models.spec(self.model).is_ranking:
+            return [GIVEN]
+        return [search for search in wanted if search != GIVEN]
 
     def parameters(self) -> dict:
         """Its fields, as an artefact records them."""

@@ -6,7 +6,7 @@ Paths come in, arrays and tables go out. No notebook of its own: all stages read
 - `artefact`: Parquet files that say what made them; replacing and locking files.
 - `code`: digests of the code that made them.
 - `download`, `archives`, `split_zip`: files from the web, resumed and checked; unpacked whole or not at all.
-- `study_json`: the JSON of the 2024 study.
+- `study_json`: the JSON of the 2024 study; `given_files`: embeddings and rankings of others, by clip id.
 - `names`: is a name known, and if not, which is nearest?
 """
 

@@ -80,6 +80,10 @@ class ModelSpec:
         Of a model that `models.register` added: wave to frames.
     is_baseline : bool
         Any representation must beat it: in figures it is shown apart from the systems compared.
+    is_given : bool
+        It is what others have computed: asked for by a clip's id, not by its audio.
+    is_ranking : bool
+        It is a ranking, whose search is `given`, and which is not processed.
     has_text : bool
         It can embed words, too: its loader has a `text_tower`.
     """
@@ -113,6 +117,8 @@ class ModelSpec:
     scaled: bool = False
     is_baseline: bool = False
     has_text: bool = False
+    is_given: bool = False
+    is_ranking: bool = False
     network: Any = field(default=None, repr=False)
 
     @property

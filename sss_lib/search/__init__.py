@@ -4,7 +4,7 @@ A matrix of embeddings and the name of a search come in; a `Ranking` goes out.
 
 - `rank`: by whichever search is named; `ranking`: what each of them gives.
 - `similarity`, `exact`: all clips compared.
-- `naming`: how searches are named; `approximate`: those through structures of faiss.
+- `given`: rankings of others. `naming`: how searches are named; `approximate`: those through structures of faiss.
 - `index`: clips that new sounds are ranked against: stored, added to, deleted from; `timing`: what it takes.
 """
 
