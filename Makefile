@@ -20,6 +20,10 @@ DATASET :=
 QUERY :=
 NAME :=
 ANCESTORS :=
+GROUND_TRUTH :=
+FAMILIES :=
+NO_AUDIO :=
+STRICT :=
 JOBS :=
 CLUSTER :=
 PLAN :=
@@ -33,14 +37,14 @@ BIN := .venv/bin
 READY := .venv/ready
 
 # make passes over a misspelt variable in silence, and minutes later another collection is there.
-TAKES := DATASET QUERY NAME ANCESTORS GRID PLAN JOBS CLUSTER MODELS SAVE LATEST HOST PORT PYTHON BIN READY
+TAKES := DATASET QUERY NAME ANCESTORS GROUND_TRUTH FAMILIES NO_AUDIO STRICT GRID PLAN JOBS CLUSTER MODELS SAVE LATEST HOST PORT PYTHON BIN READY
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
 ODD := $(filter-out $(TAKES) SHELL MAKE% -%,$(GIVEN))
 $(if $(ODD),$(error $(ODD) means nothing here: there are $(TAKES)))
 
 # Values arrive as typed: $(value) keeps make from expanding them, and the shell has them from the environment, in quotes.
 $(foreach name,$(TAKES),$(eval override $(name) := $$(value $(name))))
-export DATASET QUERY NAME GRID JOBS CLUSTER MODELS HOST PORT
+export DATASET QUERY NAME GROUND_TRUTH FAMILIES GRID JOBS CLUSTER MODELS HOST PORT
 yes = $(filter-out 0 no false,$($1))
 INSTALL = $(BIN)/python tools/install.py $(if $(call yes,LATEST),,--constraint constraints.txt)
 SSS = @$(BIN)/python -m sss_lib
@@ -74,6 +78,8 @@ lock: $(READY)
 run: $(READY)
 	$(SSS) run "$$GRID" $${DATASET:+--dataset "$$DATASET"} $${QUERY:+--query "$$QUERY"} $${NAME:+--name "$$NAME"} \
 		$${JOBS:+--n-jobs "$$JOBS"} $${CLUSTER:+--cluster "$$CLUSTER"} \
+		$${GROUND_TRUTH:+--ground-truth "$$GROUND_TRUTH"} $${FAMILIES:+--families "$$FAMILIES"} \
+		$(if $(call yes,NO_AUDIO),--no-audio) $(if $(call yes,STRICT),--strict) \
 		$(if $(call yes,ANCESTORS),--add-ancestors) $(if $(call yes,PLAN),--plan)
 
 check: $(READY)

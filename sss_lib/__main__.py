@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from sss_lib.extraction.workers import WorkerEndedError
 
@@ -51,6 +52,10 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--query", help="only clips that fit, such as 'duration_s < 10'")
     run.add_argument("--name", help="of the dataset, in all that is written")
     run.add_argument("--add-ancestors", action="store_true", help="give clips the ancestors of their labels")
+    run.add_argument("--ground-truth", type=Path, help="table fname,labels of the clips to take, any subset")
+    run.add_argument("--families", type=Path, help="JSON file of the labels of each family")
+    run.add_argument("--no-audio", action="store_true", help="take clips without a file, for files:PATH")
+    run.add_argument("--strict", action="store_true", help="refuse files that the ground truth doesn't list")
     run.add_argument("--n-jobs", type=_from_1, help="notebooks or clips at a time; by default one a core")
     run.add_argument("--cluster", help="Dask workers in place of jobs: local, or tcp://host:port")
     run.add_argument("--plan", action="store_true", help="only print what there is to do")
@@ -97,7 +102,9 @@ def _run(options: argparse.Namespace) -> bool:
 
     grid, _ = read_grid(options.grid).available()
     given = {"query": options.query, "name": options.name, "add_ancestors": options.add_ancestors}
-    choice = {key: value for key, value in given.items() if value}
+    given |= {"ground_truth": options.ground_truth, "families": options.families, "strict": options.strict}
+    choice: dict[str, Any] = {key: value for key, value in given.items() if value}
+    choice |= {"needs_audio": False} if options.no_audio else {}
     chosen = [options.dataset] if options.dataset else grid.datasets
     for dataset in chosen:
         sources.check_is_name(dataset)

@@ -81,7 +81,9 @@ def simplicity(systems: pd.DataFrame) -> list[tuple]:
     No PCA comes before PCA, no unit length before it, no scaling, mean before max before median, nns before
     mcss before mips, raw before L2.
     """
-    order = {name: i for i, name in enumerate(("none", "mean", "max", "median", "nns", "mcss", "mips", "given"))}
+    order = {
+        name: i for i, name in enumerate(("none", "mean", "max", "median", "nns", "mcss", "mips", "given"))
+    }
     return list(
         zip(
             systems["n_components"].fillna(0).gt(0),

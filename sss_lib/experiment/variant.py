@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sss_lib.models import registry as models
+from sss_lib.models.naming import RANKING
 from sss_lib.search.naming import GIVEN
 
 
@@ -48,12 +49,17 @@ class Variant:
             if value not in (True, False) and not (value is None and name == "scale"):
                 raise ValueError(f"{name}={value!r}: give True or False, without quotes")
         object.__setattr__(self, "model", models.canonical(self.model))
-        if models.spec(self.model).is_ranking:  # there is nothing to process
+        if self.is_ranking:  # there is nothing to process
             plain = {"aggregation": "none", "n_components": None, "scale": False}
             for name, nothing in {**plain, "normalize": False, "pre_normalize": False}.items():
                 object.__setattr__(self, name, nothing)
         if self.scale is None:
             object.__setattr__(self, "scale", models.spec(self.model).scaled)
+
+    @property
+    def is_ranking(self) -> bool:
+        """Whether its model is a ranking of others, which is not processed."""
+        return self.model.startswith(RANKING)
 
     @property
     def name(self) -> str:
@@ -71,7 +77,7 @@ class Variant:
 
     def searches(self, wanted: Sequence[str]) -> list[str]:
         """Those of some searches that suit its model: `given` for a ranking of others, and for it alone."""
-        if models.spec(self.model).is_ranking:
+        if self.is_ranking:
             return [GIVEN]
         return [search for search in wanted if search != GIVEN]
 

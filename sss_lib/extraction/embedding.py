@@ -59,7 +59,7 @@ def embed_all(
 
 def _given(group: list[Clip], spec: models.ModelSpec) -> list[Result]:
     """Result of each clip of a group by its id alone, from files that others have computed."""
-    network = models.load(spec).network
+    network: Any = models.load(spec).network
     return [(fname, network(fname)) for fname, _ in group]
 
 

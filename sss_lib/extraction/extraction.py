@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -126,7 +126,8 @@ def extract(
     n_new = sum(about[part.artefact.path.name]["n_clips"] for part in new)
     others: set[str] = set()
     if spec.is_given:
-        others = set(models.load(spec).network.names()) - set(dataset.clips["fname"])
+        network: Any = models.load(spec).network
+        others = set(network.names()) - set(dataset.clips["fname"])
     return Report(model, dataset.name, n_clips, n_frames, n_new, failures, len(others))
 
 

@@ -1,7 +1,8 @@
 """Embeddings and rankings that others have computed, by clip id: their files, read in bounded memory.
 
-- Embeddings: a folder with a file a clip, named after it, in JSON as the CBMI 2024 code writes it, npy or npz;
-  or tables in npz (arrays fname and embedding, or an array a clip) and Parquet (columns fname and embedding).
+- Embeddings: a folder with a file a clip, named after it, in JSON as the CBMI 2024 code writes it, npy or
+  npz; or tables, in npz (arrays fname and embedding, or an array a clip) and Parquet (columns fname and
+  embedding).
 - Rankings: `similarity_results.json` of the CBMI 2024 code, a line a query, or a TREC run.
 """
 
@@ -282,9 +283,7 @@ def _of_npz(file: Path, is_alone: bool) -> Iterator[tuple[str, np.ndarray]]:
             yield clip_id(own), _as_embeddings(values, f"{file}, array {name!r},")
 
 
-def _blocks(
-    archive: zipfile.ZipFile, name: str, *, rows: int | None, file: Path
-) -> Iterator[np.ndarray]:
+def _blocks(archive: zipfile.ZipFile, name: str, *, rows: int | None, file: Path) -> Iterator[np.ndarray]:
     """An array of an npz, some rows at a time; never one of Python's objects."""
     with archive.open(f"{name}.npy") as member:
         if rows is None:
@@ -335,8 +334,9 @@ def lists_in(path: str | Path) -> Iterator[tuple[str, list[tuple[str, float]]]]:
     with open(path, encoding="utf-8-sig") as file:
         lines = ((i, line) for i, line in enumerate(file, 1) if line.strip())
         first = next(lines, (0, ""))
-        lines = itertools.chain([first] if first[0] else [], lines)
-        yield from _of_json(lines, path) if first[1].lstrip()[:1] in "{[" else _of_trec(lines, path)
+        if first[0]:
+            form = _of_json if first[1].lstrip()[:1] in "{[" else _of_trec
+            yield from form(itertools.chain([first], lines), path)
 
 
 def _of_json(lines: Iterator[tuple[int, str]], path: object) -> Iterator:

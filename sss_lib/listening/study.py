@@ -66,7 +66,9 @@ class System:
     @property
     def score(self) -> str:
         """Kind of its scores."""
-        return {"nns": "distance", "mips": "product", "mcss": "cosine", "given": "score"}[parse(self.search).exact]
+        return {"nns": "distance", "mips": "product", "mcss": "cosine", "given": "score"}[
+            parse(self.search).exact
+        ]
 
 
 class Study:

@@ -13,7 +13,8 @@ from pathlib import Path
 from sss_lib.models.spec import WORDS
 
 HEAR = "hear:"
-GIVEN = ("files:", "ranking:")
+RANKING = "ranking:"
+GIVEN = ("files:", RANKING)
 
 
 def is_external(name: str) -> bool:

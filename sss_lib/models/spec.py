@@ -82,8 +82,6 @@ class ModelSpec:
         Any representation must beat it: in figures it is shown apart from the systems compared.
     is_given : bool
         It is what others have computed: asked for by a clip's id, not by its audio.
-    is_ranking : bool
-        It is a ranking, whose search is `given`, and which is not processed.
     has_text : bool
         It can embed words, too: its loader has a `text_tower`.
     """
@@ -118,7 +116,6 @@ class ModelSpec:
     is_baseline: bool = False
     has_text: bool = False
     is_given: bool = False
-    is_ranking: bool = False
     network: Any = field(default=None, repr=False)
 
     @property

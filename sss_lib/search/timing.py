@@ -76,7 +76,7 @@ def rank_members(
     cost : Cost
     """
     if search == GIVEN:
-        return None, rank(x, search, top_n, queries), Cost(*[math.nan] * 4, n_threads=0)
+        return None, rank(x, search, top_n, queries), Cost(math.nan, math.nan, math.nan, math.nan, 0)
     is_exact = parse(search).is_exact
     if not is_exact:
         load_faiss()  # its import is no time of the index

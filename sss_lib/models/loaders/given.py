@@ -53,7 +53,6 @@ def _described(kind: str, path: str, state: State) -> ModelSpec:
         citation=path,
         options={"kind": kind, "path": path, "digest": _digest(state)},
         is_given=True,
-        is_ranking=kind == "ranking",
     )
 
 
