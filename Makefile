@@ -24,6 +24,7 @@ GROUND_TRUTH :=
 FAMILIES :=
 NO_AUDIO :=
 STRICT :=
+FREESOUND :=
 JOBS :=
 CLUSTER :=
 PLAN :=
@@ -37,7 +38,7 @@ BIN := .venv/bin
 READY := .venv/ready
 
 # make passes over a misspelt variable in silence, and minutes later another collection is there.
-TAKES := DATASET QUERY NAME ANCESTORS GROUND_TRUTH FAMILIES NO_AUDIO STRICT GRID PLAN JOBS CLUSTER MODELS SAVE LATEST HOST PORT PYTHON BIN READY
+TAKES := DATASET QUERY NAME ANCESTORS GROUND_TRUTH FAMILIES NO_AUDIO STRICT FREESOUND GRID PLAN JOBS CLUSTER MODELS SAVE LATEST HOST PORT PYTHON BIN READY
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
 ODD := $(filter-out $(TAKES) SHELL MAKE% -%,$(GIVEN))
 $(if $(ODD),$(error $(ODD) means nothing here: there are $(TAKES)))
@@ -95,7 +96,7 @@ paper: $(READY)-all
 	$(SSS) paper $${DATASET:+--dataset "$$DATASET"}
 
 listen: $(READY)-all
-	$(SSS) listen $${DATASET:+--dataset "$$DATASET"} $${HOST:+--host "$$HOST"} $${PORT:+--port "$$PORT"}
+	$(SSS) listen $${DATASET:+--dataset "$$DATASET"} $${HOST:+--host "$$HOST"} $${PORT:+--port "$$PORT"} $(if $(call yes,FREESOUND),--freesound)
 
 # Names of models are words without patterns: set -f keeps the shell from replacing one by names of files.
 models: $(READY)

@@ -71,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     listen.add_argument("--dataset", default="mini", help="that a grid has run on; by default mini")
     listen.add_argument("--host", default="127.0.0.1", help="by default 127.0.0.1, this machine alone")
     listen.add_argument("--port", type=int, default=8866, help="by default 8866")
+    listen.add_argument("--freesound", action="store_true", help="let Freesound's player play missing clips")
     listen.add_argument("--no-browser", action="store_true", help="don't open a browser")
     paper = command(_paper, "build the paper, the poster and the slides from what a run wrote")
     paper.add_argument("documents", nargs="*", help="paper, poster, slides; by default all")
@@ -162,7 +163,8 @@ def _models(options: argparse.Namespace) -> bool:
 def _listen(options: argparse.Namespace) -> bool:
     from sss_lib.listening import serve
 
-    serve.serve(options.dataset, options.data_dir, options.host, options.port, browser=not options.no_browser)
+    how = {"browser": not options.no_browser, "freesound": options.freesound}
+    serve.serve(options.dataset, options.data_dir, options.host, options.port, **how)
     return True
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from sss_lib.evaluation import protocols
-from sss_lib.search.naming import parse
+from sss_lib.search.naming import GIVEN, parse
 
 SYSTEM = ["model", "aggregation", "scale", "n_components", "normalize", "pre_normalize", "search"]
 """The columns that tell one system from another."""
@@ -111,6 +111,8 @@ def describe_system(row: pd.Series) -> str:
     ...                            "pre_normalize": False, "search": "nns"}))
     'mean, PCA 100, L2, NNS'
     """
+    if row["search"] == GIVEN:
+        return GIVEN
     steps = [] if row["aggregation"] == "none" else [row["aggregation"]]
     steps += ["min-max"] if row.get("scale") else []
     steps += ["L2 first"] if row["pre_normalize"] else []
