@@ -46,11 +46,11 @@ def ranked(n):
 
 def write(folder, n=11):
     """Write everything and return the folder."""
-    for name in ("frames", "clips", "collection"):
+    for name in ("embeddings", "clips"):
         (folder / name).mkdir(parents=True)
     for fname, frames in clips().items():
         about = {"audio_path": f"/data/FSD50K.eval_audio/{fname}.wav"}
-        for name, values in (("frames", frames), ("clips", frames.mean(axis=0))):
+        for name, values in (("embeddings", frames), ("clips", frames.mean(axis=0))):
             content = {**about, "embeddings": values.tolist()}
             (folder / name / f"{fname}.json").write_text(json.dumps(content))
     with open(folder / "similarity_results.json", "w") as file:
@@ -63,7 +63,7 @@ def write(folder, n=11):
             file.writelines(
                 f"{query} Q0 {fname} {i} {-score} theirs\n" for i, (fname, score) in enumerate(found, 1)
             )
-    with open(folder / "collection" / "ground_truth.csv", "w", newline="") as file:
+    with open(folder / "ground_truth.csv", "w", newline="") as file:
         csv.writer(file).writerows([("fname", "labels"), *LABELS.items()])
     (folder / "families.json").write_text(json.dumps(FAMILIES))
     return folder
