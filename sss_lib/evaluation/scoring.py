@@ -86,9 +86,11 @@ def per_query(
     rows, n = query_rows(queries, len(x)), max(cutoffs)
     if (np.diff(rows) < 1).any():
         raise ValueError("queries are not in row order, each once: give np.unique(queries)")
+    if search == GIVEN:  # as long as it is, whatever was kept of it: R1 may lie behind the largest cutoff
+        ranking = rank(x, search, len(x), rows, groups=relevant.groups)
     if ranking is not None:
         require_finite(x, "embeddings")  # else the search checks them
-    elif search == GIVEN or not method.is_exact:
+    elif not method.is_exact:
         ranking = rank(x, search, n, rows, groups=relevant.groups)
     if ranking is not None:
         _require_fit(ranking, rows, len(x), n, relevant, complete=search != GIVEN and method.is_exact)

@@ -11,6 +11,7 @@ import json
 import os
 import tempfile
 import unicodedata
+import weakref
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -196,7 +197,8 @@ class _Kept:
     def __init__(self, source: Path):
         self.source = source
         self.at: dict[str, tuple[int, tuple[int, ...]]] = {}
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the object)
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with this object
+        weakref.finalize(self, self._file.close)
 
     def add(self, name: str, values: np.ndarray) -> None:
         if name in self.at:
@@ -315,7 +317,10 @@ def _of_parquet(file: Path) -> Iterator[tuple[str, np.ndarray]]:
             raise ValueError(f"{file} has columns {', '.join(columns)}: it needs fname and embedding")
         for batch in table.iter_batches(ROWS, columns=["fname", wanted]):
             for fname, value in zip(batch["fname"].to_pylist(), batch[wanted], strict=True):
-                yield clip_id(fname), _as_embeddings(value.as_py(), f"{file}, clip {fname!r},")
+                own = getattr(value, "values", None)  # None for a cell that is empty, or no list
+                is_flat = own is not None and not pa.types.is_nested(own.type)
+                numbers = own.to_numpy(zero_copy_only=False) if is_flat else value.as_py()
+                yield clip_id(fname), _as_embeddings(numbers, f"{file}, clip {fname!r},")
     except pa.ArrowInvalid as error:
         raise ValueError(f"{file} can't be read: {error}") from None
 
