@@ -34,7 +34,7 @@ def embedded(folder, name, store):
     dataset.write(store.dataset("theirs"), collection, dataset.verify(collection))
     report = experiment.extract_to(store, dataset.read(store.dataset("theirs")), name)
     frames = extraction.read(store.frames("theirs", name))
-    variant = Variant(name, "mean" if frames.values.shape[0] > 12 else "none", normalize=False)
+    variant = Variant(name, "mean" if frames.offsets[-1] > 12 else "none", normalize=False)
     clips = processing.aggregate(frames.values, frames.offsets, variant.aggregation)
     return report, processing.fit(clips, normalize=False)(clips)
 
@@ -144,7 +144,7 @@ def test_embeddings_of_another_collection_are_refused(tmp_path):
     folder = files_of_2024.write(tmp_path / "theirs")
     for path in (folder / "clips").iterdir():
         path.rename(path.with_stem(f"x{path.stem}"))
-    with pytest.raises(ValueError, match="embedded none of the 12 clips.*\n?.*whose first is 'x1001'"):
+    with pytest.raises(ValueError, match=r"embedded none of the 12 clips.*\n?.*whose first is 'x1001'"):
         embedded(folder, f"files:{folder / 'clips'}", Store(tmp_path))
 
 
@@ -164,7 +164,7 @@ def test_a_grid_takes_each_as_it_is(theirs):
 @pytest.mark.parametrize("name", ["files:nowhere", "ranking:nowhere", "ranking:."])
 def test_a_path_that_leads_nowhere_is_told(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match="does not exist: check the path|is a folder: give the file"):
+    with pytest.raises(ValueError, match=r"does not exist: check the path|is a folder: give the file"):
         models.spec(name)
 
 

@@ -2,6 +2,7 @@
 
 import io
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import small_study
 import soundfile
 
 from sss_lib import audio
-from sss_lib.listening import loudness
+from sss_lib.listening import Board, Study, loudness
 from sss_lib.listening.sounds import N_BANDS, N_COLUMNS, OWN, Sounds, draw
 
 
@@ -156,3 +157,32 @@ def test_a_picture_shows_when_and_how_high():
 @pytest.mark.parametrize("n", [1, 50, 127, 129, 2048, 480001])
 def test_a_picture_has_the_same_size_whatever_the_length(n):
     assert len(draw(np.full(n, 0.1))) == N_COLUMNS * (1 + N_BANDS)
+
+
+class TestFreesound:
+    """A clip that has no file is played by Freesound's player, if that is allowed and its name is an id."""
+
+    @pytest.fixture
+    def study(self, tmp_path):
+        store = small_study.make(tmp_path)
+        study = Study(store, small_study.NAME, freesound=True)
+        study.collection.clips.loc[:1, "fname"] = ["64760", "no-id"]
+        for path in study.collection.clips["path"][:2]:
+            Path(path).unlink()
+        return study
+
+    def test_only_a_clip_without_a_file_whose_name_is_an_id(self, study):
+        assert [study.freesound_id(row) for row in range(3)] == ["64760", "", ""]
+        for clip in (-2, "64760", 1000, None):
+            with pytest.raises(ValueError, match="there is no clip"):
+                study.freesound_id(clip)
+
+    def test_nothing_unless_it_is_allowed(self, study):
+        assert not Study(study.store, small_study.NAME).freesound
+        study.freesound = False
+        assert study.freesound_id(0) == ""
+        with pytest.raises(audio.AudioError, match=r"is missing: put .* back, or .*--freesound"):
+            study.sounds.sound(0)
+
+    def test_the_board_answers_with_the_id_alone(self, study):
+        assert Board(study)._sound({"clip": 0}, []) == {"freesound": "64760"}
