@@ -15,11 +15,15 @@ import weakref
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import numpy as np
 
 from sss_lib.io import audio
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 SUFFIXES = (".json", ".npy", ".npz", ".parquet")
 ROWS = 1024
@@ -317,12 +321,15 @@ def _of_parquet(file: Path) -> Iterator[tuple[str, np.ndarray]]:
             raise ValueError(f"{file} has columns {', '.join(columns)}: it needs fname and embedding")
         for batch in table.iter_batches(ROWS, columns=["fname", wanted]):
             for fname, value in zip(batch["fname"].to_pylist(), batch[wanted], strict=True):
-                own = getattr(value, "values", None)  # None for a cell that is empty, or no list
-                is_flat = own is not None and not pa.types.is_nested(own.type)
-                numbers = own.to_numpy(zero_copy_only=False) if is_flat else value.as_py()
+                own = getattr(value, "values", None)  # None where a cell is no list
+                numbers = value.as_py() if own is None or pa.types.is_nested(own.type) else _array(own)
                 yield clip_id(fname), _as_embeddings(numbers, f"{file}, clip {fname!r},")
     except pa.ArrowInvalid as error:
         raise ValueError(f"{file} can't be read: {error}") from None
+
+
+def _array(column: "pa.Array") -> np.ndarray:
+    return column.to_numpy(zero_copy_only=False)
 
 
 def lists_in(path: str | Path) -> Iterator[tuple[str, list[tuple[str, float]]]]:
