@@ -22,6 +22,11 @@ QUERY :=
 NAME :=
 ANCESTORS :=
 LABELS :=
+GROUND_TRUTH :=
+FAMILIES :=
+NO_AUDIO :=
+STRICT :=
+FREESOUND :=
 JOBS :=
 CLUSTER :=
 PLAN :=
@@ -36,15 +41,15 @@ BIN := .venv/bin
 READY := .venv/ready
 
 # make passes over a misspelt variable in silence, and minutes later another collection is there.
-TAKES := DATASET QUERY NAME ANCESTORS LABELS GRID PLAN IMPORT JOBS CLUSTER MODELS SAVE LATEST HOST PORT PYTHON \
-    BIN READY
+TAKES := DATASET QUERY NAME ANCESTORS LABELS GROUND_TRUTH FAMILIES NO_AUDIO STRICT FREESOUND GRID PLAN IMPORT JOBS \
+    CLUSTER MODELS SAVE LATEST HOST PORT PYTHON BIN READY
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
 ODD := $(filter-out $(TAKES) SHELL MAKE% -%,$(GIVEN))
 $(if $(ODD),$(error $(ODD) means nothing here: there are $(TAKES)))
 
 # Values arrive as typed: $(value) keeps make from expanding them, and the shell has them from the environment, in quotes.
 $(foreach name,$(TAKES),$(eval override $(name) := $$(value $(name))))
-export DATASET QUERY NAME GRID JOBS CLUSTER MODELS HOST PORT
+export DATASET QUERY NAME GROUND_TRUTH FAMILIES GRID JOBS CLUSTER MODELS HOST PORT
 yes = $(filter-out 0 no false,$($1))
 INSTALL = $(BIN)/python tools/install.py $(if $(call yes,LATEST),,--constraint constraints.txt)
 SSS = @$(BIN)/python -m sss_lib
@@ -78,6 +83,8 @@ lock: $(READY)
 run: $(READY)
 	$(SSS) run "$$GRID" $${DATASET:+--dataset "$$DATASET"} $${QUERY:+--query "$$QUERY"} $${NAME:+--name "$$NAME"} \
 		$${JOBS:+--n-jobs "$$JOBS"} $${CLUSTER:+--cluster "$$CLUSTER"} \
+		$${GROUND_TRUTH:+--ground-truth "$$GROUND_TRUTH"} $${FAMILIES:+--families "$$FAMILIES"} \
+		$(if $(call yes,NO_AUDIO),--no-audio) $(if $(call yes,STRICT),--strict) \
 		$(if $(call yes,ANCESTORS),--add-ancestors) $(if $(call yes,PLAN),--plan) \
 		$(if $(call yes,IMPORT),--import-modules)
 
@@ -94,7 +101,7 @@ paper: $(READY)-all
 	$(SSS) paper $${DATASET:+--dataset "$$DATASET"}
 
 listen: $(READY)-all
-	$(SSS) listen $${DATASET:+--dataset "$$DATASET"} $${HOST:+--host "$$HOST"} $${PORT:+--port "$$PORT"}
+	$(SSS) listen $${DATASET:+--dataset "$$DATASET"} $${HOST:+--host "$$HOST"} $${PORT:+--port "$$PORT"} $(if $(call yes,FREESOUND),--freesound)
 
 # Names of models are words without patterns: set -f keeps the shell from replacing one by names of files.
 models: $(READY)

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from sss_lib.extraction.workers import WorkerEndedError
 
@@ -76,6 +77,10 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--query", help="only clips that fit, such as 'duration_s < 10'")
     run.add_argument("--name", help="of the dataset, in all that is written")
     run.add_argument("--add-ancestors", action="store_true", help="give clips the ancestors of their labels")
+    run.add_argument("--ground-truth", type=Path, help="table fname,labels of the clips to take, any subset")
+    run.add_argument("--families", type=Path, help="JSON file of the labels of each family")
+    run.add_argument("--no-audio", action="store_true", help="take clips without a file, for files:PATH")
+    run.add_argument("--strict", action="store_true", help="refuse files that the ground truth doesn't list")
     run.add_argument("--n-jobs", type=_from_1, help="notebooks or clips at a time; by default one a core")
     run.add_argument("--cluster", help="Dask workers in place of jobs: local, or tcp://host:port")
     run.add_argument("--import-modules", action="store_true", help="also hear: modules not installed")
@@ -93,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     listen.add_argument("--dataset", default="mini", help="that a grid has run on; by default mini")
     listen.add_argument("--host", default="127.0.0.1", help="by default 127.0.0.1, this machine alone")
     listen.add_argument("--port", type=int, default=8866, help="by default 8866")
+    listen.add_argument("--freesound", action="store_true", help="let Freesound's player play missing clips")
     listen.add_argument("--no-browser", action="store_true", help="don't open a browser")
     paper = command(_paper, "build the paper, the poster and the slides from what a run wrote")
     paper.add_argument("documents", nargs="*", help="paper, poster, slides; by default all")
@@ -126,7 +132,9 @@ def _run(options: argparse.Namespace) -> bool:
     os.environ[IMPORTS] = "none" if options.plan else "any" if options.import_modules else "installed"
     grid, _ = read_grid(options.grid).available()
     given = {"query": options.query, "name": options.name, "add_ancestors": options.add_ancestors}
-    choice = {key: value for key, value in given.items() if value}
+    given |= {"ground_truth": options.ground_truth, "families": options.families, "strict": options.strict}
+    choice: dict[str, Any] = {key: value for key, value in given.items() if value}
+    choice |= {"needs_audio": False} if options.no_audio else {}
     chosen = [str(_path(options.dataset))] if options.dataset else grid.datasets
     for dataset in chosen:
         sources.check_is_name(dataset)
@@ -187,7 +195,8 @@ def _models(options: argparse.Namespace) -> bool:
 def _listen(options: argparse.Namespace) -> bool:
     from sss_lib.listening import serve
 
-    serve.serve(options.dataset, options.data_dir, options.host, options.port, browser=not options.no_browser)
+    how = {"browser": not options.no_browser, "freesound": options.freesound}
+    serve.serve(options.dataset, options.data_dir, options.host, options.port, **how)
     return True
 
 

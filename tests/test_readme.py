@@ -19,6 +19,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import files_of_2024
 import pandas as pd
 import pytest
 from test_collections import site  # noqa: F401  (a fixture)
@@ -44,7 +45,7 @@ DOCUMENTS = [
 SETTING = re.compile(r"[A-Z_]+=")
 PROGRAMS = r"make|python|pytest|pip|conda|pre-commit|\.venv/bin/\w+"
 COMMAND = re.compile(rf"([A-Z_]+=\S+ )*({PROGRAMS})( |$)")
-SOUNDS = "path/to/my_sounds"
+SOUNDS, THEIRS = "path/to/my_sounds", "path/to/theirs"
 
 
 def text_of(path):
@@ -165,6 +166,11 @@ def world(tmp_path_factory):
         of_class = folder / SOUNDS / ("dog", "cat")[i % 2]
         of_class.mkdir(parents=True, exist_ok=True)
         shutil.copy(clip, of_class)
+    theirs = files_of_2024.write(folder / THEIRS)
+    (grid_told,) = (text for language, text in blocks(ROOT / "data" / "README.md") if language == "yaml")
+    (theirs / "grid.yaml").write_text(grid_told)
+    of_mini = text_of(ROOT / "data" / "mini" / "ground_truth.csv").splitlines(keepends=True)
+    (theirs / "some_of_mini.csv").write_text("".join(of_mini[:40]))
     (folder / "data").mkdir()
     (folder / "data" / "mini").symlink_to(ROOT / "data" / "mini")
     return folder
@@ -237,11 +243,12 @@ def grid(arguments, request):
     """The plan; test_notebooks.py runs it."""
     world = request.getfixturevalue("world")
     path, *rest = arguments
-    if "fsd50k" in rest or experiment.read_grid(ROOT / path).datasets == ("fsd50k",):
+    path = world / path if path.startswith(THEIRS) else ROOT / path
+    if "fsd50k" in rest or experiment.read_grid(path).datasets == ("fsd50k",):
         collections(["fsd50k"], request)
     request.getfixturevalue("monkeypatch").chdir(world)
     dirs = ["--data-dir", str(world / "data"), "--figures-dir", str(world / "figures")]
-    assert main(["run", str(ROOT / path), *rest, *dirs, "--plan"]) == 0
+    assert main(["run", str(path), *rest, *dirs, "--plan"]) == 0
     assert "05_figures" in request.getfixturevalue("capsys").readouterr().out
     assert not (world / "figures").exists()
 

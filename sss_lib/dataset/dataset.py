@@ -46,6 +46,8 @@ class Dataset:
         Label to family; a label without a family is absent.
     root : str
         Folder of the collection; "" if unknown.
+    left_out : tuple of str
+        When it was loaded: a sentence on the files that no line is about.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Dataset:
     label_matrix: scipy.sparse.csr_array
     families: dict[str, str]
     root: str = ""
+    left_out: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.clips)

@@ -1,6 +1,7 @@
 """A collection in numbers: its sizes, the tree of its classes, which of them co-occur, and a player."""
 
 import html
+import os
 
 import numpy as np
 import pandas as pd
@@ -25,9 +26,10 @@ def glance(collection: Dataset, report: pd.DataFrame) -> pd.DataFrame:
     """
     sizes, n_labels = collection.class_sizes(), int(collection.label_matrix.sum())
     licences = collection.clips["licence"].replace("", "not told").value_counts()
+    length = f"{report['duration_s'].sum() / 3600:.2f} h, median {report['duration_s'].median():.1f} s"
     numbers = {
         "clips": f"{len(collection):,}, {(report['problem'] != '').sum()} of them without usable audio",
-        "length": f"{report['duration_s'].sum() / 3600:.2f} h, median {report['duration_s'].median():.1f} s",
+        "length": length if report["duration_s"].notna().any() else "unknown without audio",
         "classes": f"{len(sizes)} in {len(set(collection.families.values()))} families",
         "labels": f"{n_labels:,}, {n_labels / len(collection):.1f} a clip",
         "classes of one clip": f"{collection.n_unqueryable()}: skipped, since no query could find another",
@@ -105,6 +107,8 @@ def player(collection: Dataset, label: str | None = None, seed: int = 0) -> str:
     import soundfile
 
     rows = np.arange(len(collection)) if label is None else np.flatnonzero(collection.has(label))
+    if not any(map(os.path.lexists, collection.clips["path"])):
+        return f"<p>{html.escape(collection.name)} has no audio here.</p>"
     for row in np.random.default_rng(seed).permutation(rows):
         clip = collection.clips.iloc[row]
         try:

@@ -35,10 +35,13 @@ class GroundTruth:
         fname, path, labels (list of str), and whatever else is known: split, uploader, licence, ...
     problems : list of str
         A sentence on each misfit; the clips concerned are left out.
+    left_out : list of str
+        A sentence on files without a line, which may be meant.
     """
 
     clips: pd.DataFrame
     problems: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
 
 
 def of_csv(
@@ -46,6 +49,8 @@ def of_csv(
     files: Mapping[str, Path],
     audio_dir: str | Path,
     vocabulary: Container[str] = (),
+    *,
+    needs_audio: bool = True,
 ) -> GroundTruth:
     """Ground truth from a table with the columns fname and labels (see `labels_in`); others are kept.
 
@@ -58,6 +63,8 @@ def of_csv(
         Where they are, for messages.
     vocabulary : container of str
         Known labels, which may hold any sign.
+    needs_audio : bool
+        Whether a clip without a file is left out, as a problem.
 
     Raises
     ------
@@ -78,7 +85,9 @@ def of_csv(
         clips["labels"] = [labels_in(cell, vocabulary) for cell in clips["labels"]]
     except DatasetError as error:
         raise DatasetError(f"{ground_truth_csv}: {error}") from None
-    return of_table(clips, files, where=str(ground_truth_csv), audio_dir=str(audio_dir))
+    clips = clips.drop(columns="", errors="ignore")  # the index that pandas writes unless told not to
+    where, audio_dir = str(ground_truth_csv), str(audio_dir)
+    return of_table(clips, files, where=where, audio_dir=audio_dir, needs_audio=needs_audio)
 
 
 def labels_in(cell: str, vocabulary: Container[str] = ()) -> list[str]:
@@ -116,43 +125,54 @@ def labels_in(cell: str, vocabulary: Container[str] = ()) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def of_table(clips: pd.DataFrame, files: Mapping[str, Path], *, where: str, audio_dir: str) -> GroundTruth:
+def of_table(
+    clips: pd.DataFrame, files: Mapping[str, Path], *, where: str, audio_dir: str, needs_audio: bool = True
+) -> GroundTruth:
     """Ground truth of the clips in a table that have labels and a file; problems list the others."""
     listed, repeated = set(clips["fname"]), clips["fname"].duplicated()
     unlabelled = pd.Series([not any(row) for row in clips["labels"]], index=clips.index)
     half = pd.Series(["" in row for row in clips["labels"]], index=clips.index) & ~unlabelled
-    absent = ~clips["fname"].isin(list(files))
+    absent = ~clips["fname"].isin(list(files)) & needs_audio
     problems = [
         *complaint(clips.loc[repeated, "fname"], f"fnames stand twice in {where}"),
         *complaint(clips.loc[unlabelled, "fname"], f"clips have no label in {where}"),
         *complaint(clips.loc[half, "fname"], f"clips have a comma too many among their labels in {where}"),
         *complaint(
             clips.loc[absent, "fname"],
-            f"clips have no file in {audio_dir}: an fname is the file's name without its suffix",
-        ),
-        *complaint(
-            [fname for fname in files if fname not in listed],
-            f"files are absent from {where}: add a line for each, or move the file away",
+            f"clips have no file in {audio_dir}: an fname is the file's name without its suffix; for a "
+            "collection without audio, give needs_audio=False (--no-audio)",
         ),
     ]
+    without = complaint(
+        [fname for fname in files if fname not in listed],
+        f"files are absent from {where}: add a line for each, or move the file away",
+    )
     clips = clips[~(repeated | unlabelled | half | absent)].reset_index(drop=True)
-    return GroundTruth(clips.assign(path=[str(files[fname]) for fname in clips["fname"]]), problems)
+    paths = [str(files.get(fname, Path(audio_dir, fname))) for fname in clips["fname"]]
+    return GroundTruth(clips.assign(path=paths), problems, without)
 
 
-def of_folder(folder: str | Path, vocabulary: Container[str] = ()) -> GroundTruth:
+def of_folder(
+    folder: str | Path,
+    vocabulary: Container[str] = (),
+    table: str | Path | None = None,
+    *,
+    needs_audio: bool = True,
+) -> GroundTruth:
     """Ground truth of a user's own folder, by its content.
 
-    - A table with the columns fname and labels: ground_truth.csv, or the only such table. The audio is in
-      audio/ or beside it.
+    - A table with the columns fname and labels: the one that is given, or ground_truth.csv, or the only such
+      table. The audio is in audio/ or beside it.
     - No table, and folders of audio files: each is a class. The fname of dog/1.wav is dog-1.
     - No table, and audio files: clips without labels.
     """
     folder = Path(folder)
     audio_dir = folder / "audio" if (folder / "audio").is_dir() else folder
-    table = _table_in(folder)
+    table = table or _table_in(folder)
     if table is not None:
         files = audio_files(audio_dir)
-        return of_csv(table, files, audio_dir if files else folder / "audio", vocabulary)
+        where = audio_dir if files else folder / "audio"
+        return of_csv(table, files, where, vocabulary, needs_audio=needs_audio)
     if (folder / "classes.csv").is_file():
         raise DatasetError(f"{folder / 'ground_truth.csv'} does not exist, but classes.csv does: add it")
     classes = {composed(path.name): files for path in _folders(audio_dir) if (files := audio_files(path))}

@@ -2,13 +2,14 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from sss_lib.dataset import ground_truth, taxonomy
+from sss_lib.dataset import ground_truth as tables
+from sss_lib.dataset import taxonomy
 from sss_lib.dataset.dataset import Dataset, assemble, checked_name
 from sss_lib.dataset.ground_truth import COLUMNS, DatasetError, GroundTruth, complaint
 from sss_lib.dataset.known import CATALOGUE, collection
@@ -16,6 +17,8 @@ from sss_lib.dataset.known.collection import Collection
 from sss_lib.dataset.taxonomy import Taxonomy
 from sss_lib.io.names import did_you_mean
 
+Families = Mapping[str, Sequence[str]]
+"""Family to its labels."""
 KNOWN = tuple(CATALOGUE)
 """Names that `load` knows; anything else is a folder."""
 
@@ -27,6 +30,10 @@ def load(
     query: str | None = None,
     name: str | None = None,
     add_ancestors: bool = False,
+    ground_truth: str | Path | None = None,
+    families: str | Path | Families | None = None,
+    needs_audio: bool = True,
+    strict: bool = False,
 ) -> Dataset:
     """Dataset from a known name, which is fetched if it is missing, or from a folder.
 
@@ -35,7 +42,7 @@ def load(
     name_or_folder : str or Path
         One of `KNOWN`, or a folder (see `ground_truth.of_folder`): with audio files and a table
         fname,labels; with one folder of audio files a class; or with audio files alone, without labels.
-        A folder may also hold classes.csv (label,family and parents): its vocabulary.
+        A folder may also hold families.json, or classes.csv (label,family and parents): its vocabulary.
     data_dir : str or Path, optional
         Holds the known collections; by default the data folder of this checkout.
     query : str, optional
@@ -44,6 +51,14 @@ def load(
         Of the dataset; by default that of the collection or folder, with a digest of the query if any.
     add_ancestors : bool
         Whether each clip gets the ancestors of its labels, by the vocabulary.
+    ground_truth : str or Path, optional
+        Table of the clips to take and their labels, in place of the collection's own: any subset of it.
+    families : str, Path or mapping, optional
+        The labels of each family, or a JSON file of them, in place of the vocabulary's own.
+    needs_audio : bool
+        Whether a clip without a file is an error. Without audio there are still embeddings of others.
+    strict : bool
+        Whether a file without a line in the ground truth is an error, rather than left out and counted.
 
     Returns
     -------
@@ -59,10 +74,16 @@ def load(
     """
     check_is_name(name_or_folder)
     known, root = known_as(name_or_folder, data_dir)
+    if known and not needs_audio:
+        raise DatasetError(
+            f"{known.name} has its audio: without it, give the folder of its ground truth in its place"
+        )
     if known:
         collection.fetch(known, root)
         known.check_exists(root)
-    dataset, problems = _read(known, root, query, name, add_ancestors)
+    choice: dict[str, Any] = {"ground_truth": ground_truth, "families": families, "needs_audio": needs_audio}
+    dataset, problems = _read(known, root, query, name, add_ancestors, **choice)
+    problems += dataset.left_out if strict else ()
     if problems:
         raise DatasetError("\n".join(problems))
     return dataset
@@ -74,11 +95,11 @@ def inspect(
     *,
     query: str | None = None,
     name: str | None = None,
-    add_ancestors: bool = False,
+    **choice: Any,
 ) -> tuple[Dataset, list[str]]:
     """Return the dataset of the usable clips, and a sentence on each misfit.
 
-    Nothing is fetched. See `load`.
+    Nothing is fetched. See `load`, also for what can be chosen.
 
     Raises
     ------
@@ -86,20 +107,52 @@ def inspect(
         If there is nothing to use at all.
     """
     known, root = check_exists(name_or_folder, data_dir)
-    return _read(known, root, query, name, add_ancestors)
+    return _read(known, root, query, name, **choice)
 
 
 def _read(
-    known: Collection | None, root: Path, query: str | None, name: str | None, add_ancestors: bool
+    known: Collection | None,
+    root: Path,
+    query: str | None,
+    name: str | None,
+    add_ancestors: bool = False,
+    ground_truth: str | Path | None = None,
+    families: str | Path | Families | None = None,
+    needs_audio: bool = True,
 ) -> tuple[Dataset, list[str]]:
     """Return the dataset of a collection or a folder, and a sentence on each misfit."""
     classes = _taxonomy(known, root)
-    found = known.read(root) if known else ground_truth.of_folder(root, classes.parents if classes else ())
-    own_name = known.name if known else root.resolve().name
-    whole, problems = _label(own_name, root, found, classes, add_ancestors)
+    vocabulary = classes.parents if classes else ()
+    if known:
+        found = known.read(root)
+        # Nothing is left out of a known collection by choice.
+        found = GroundTruth(found.clips, found.problems + found.left_out)
+        if ground_truth:
+            found = _chosen_of(found, ground_truth, root, vocabulary)
+    else:
+        found = tables.of_folder(root, vocabulary, ground_truth, needs_audio=needs_audio)
+    if families is None and not known and (root / "families.json").is_file():
+        families = root / "families.json"
+    of_label = None if families is None else taxonomy.read_families(families)
+    own_name = _own_name(known.name if known else root.resolve().name, ground_truth)
+    whole, problems = _label(own_name, root, found, classes, add_ancestors, of_label)
     if query:
-        return whole.subset(query, name), problems
+        chosen = whole.subset(query, name)
+        return dataclasses.replace(chosen, left_out=whole.left_out), problems
     return dataclasses.replace(whole, name=checked_name(own_name, None, name)), problems
+
+
+def _own_name(name: str, csv: str | Path | None) -> str:
+    return f"{name}-{Path(csv).stem}" if csv else name
+
+
+def _chosen_of(found: GroundTruth, csv: str | Path, root: Path, vocabulary: Container[str]) -> GroundTruth:
+    """Ground truth by a table of some clips of a known collection, with what else is known of each."""
+    files = dict(zip(found.clips["fname"], map(Path, found.clips["path"]), strict=True))
+    chosen = tables.of_csv(csv, files, root, vocabulary)
+    more = [name for name in found.clips if name == "fname" or name not in chosen.clips]
+    clips = chosen.clips.merge(found.clips[more], on="fname", how="left")
+    return GroundTruth(clips, found.problems + chosen.problems, chosen.left_out)
 
 
 def check_is_name(name_or_folder: str | Path) -> None:
@@ -157,7 +210,12 @@ def _taxonomy(known: Collection | None, root: Path) -> Taxonomy | None:
     return taxonomy.read(root / "classes.csv") if (root / "classes.csv").is_file() else None
 
 
-def name_of(name_or_folder: str | Path, query: str | None = None, name: str | None = None) -> str:
+def name_of(
+    name_or_folder: str | Path,
+    query: str | None = None,
+    name: str | None = None,
+    ground_truth: str | Path | None = None,
+) -> str:
     """Name that `load` gives a dataset.
 
     Raises
@@ -171,16 +229,18 @@ def name_of(name_or_folder: str | Path, query: str | None = None, name: str | No
     ('birds', 'mini-2b5e4a')
     """
     own = str(name_or_folder) if str(name_or_folder) in KNOWN else _folder(name_or_folder).resolve().name
-    return checked_name(own, query, name)
+    return checked_name(_own_name(own, ground_truth), query, name)
 
 
 def from_folder(
     audio_dir: str | Path,
     ground_truth_csv: str | Path,
-    families: Mapping[str, str] | Taxonomy | None = None,
+    families: str | Path | Mapping[str, str] | Families | Taxonomy | None = None,
     *,
     name: str | None = None,
     add_ancestors: bool = False,
+    needs_audio: bool = True,
+    strict: bool = False,
 ) -> Dataset:
     """Dataset from a folder of audio files and a ground truth in FSD50K's form.
 
@@ -189,32 +249,46 @@ def from_folder(
     audio_dir : str or Path
         Holds one file a clip, named {fname}.{suffix}; see AUDIO_SUFFIXES.
     ground_truth_csv : str or Path
-        Columns fname and labels (comma-joined, with ancestors); others are kept.
-    families : mapping of str to str, or Taxonomy, optional
-        Every label of the vocabulary to its family ("" for none). A label outside it is an error.
+        Columns fname and labels (comma-joined, with ancestors); others are kept. Files that it doesn't list
+        are left out and counted.
+    families : mapping, Taxonomy, str or Path, optional
+        Every label of the vocabulary to its family ("" for none): a label outside it is an error. Or each
+        family to a list of its labels, or a JSON file of that: other labels have no family.
     name : str, optional
         By default the name of the folder around `audio_dir`.
     add_ancestors : bool
         Whether each clip gets the ancestors of its labels, by the taxonomy.
+    needs_audio, strict : bool
+        As in `load`.
 
     Raises
     ------
     DatasetError
         As from `load`.
     """
-    files = ground_truth.audio_files(audio_dir)
-    if families is not None and not isinstance(families, Taxonomy):
-        families = Taxonomy(dict.fromkeys(families, ()), families)
-    found = ground_truth.of_csv(ground_truth_csv, files, audio_dir, families.parents if families else ())
+    files = tables.audio_files(audio_dir) if needs_audio or Path(audio_dir).is_dir() else {}
+    classes = families if isinstance(families, Taxonomy) else None
+    of_label: Any = families if classes is None else None
+    if isinstance(of_label, Mapping) and all(isinstance(family, str) for family in of_label.values()):
+        classes, of_label = Taxonomy(dict.fromkeys(of_label, ()), of_label), None
+    vocabulary = classes.parents if classes else ()
+    found = tables.of_csv(ground_truth_csv, files, audio_dir, vocabulary, needs_audio=needs_audio)
     name = name or Path(audio_dir).resolve().parent.name
-    dataset, problems = _label(name, Path(audio_dir), found, families, add_ancestors)
+    of_label = None if of_label is None else taxonomy.read_families(of_label)
+    dataset, problems = _label(name, Path(audio_dir), found, classes, add_ancestors, of_label)
+    problems += dataset.left_out if strict else ()
     if problems:
         raise DatasetError("\n".join(problems))
     return dataset
 
 
 def _label(
-    name: str, root: Path, found: GroundTruth, classes: Taxonomy | None, add_ancestors: bool
+    name: str,
+    root: Path,
+    found: GroundTruth,
+    classes: Taxonomy | None,
+    add_ancestors: bool,
+    of_label: Mapping[str, str] | None = None,
 ) -> tuple[Dataset, list[str]]:
     """Return the dataset of a ground truth and a vocabulary, and a sentence on each misfit."""
     clips, problems = found.clips, list(found.problems)
@@ -242,7 +316,13 @@ def _label(
     clips = clips.assign(**absent)
     clips = clips[[*COLUMNS, *(column for column in clips if column not in COLUMNS)]]
     families, parents = (classes.families, classes.parents) if classes else ({}, None)
-    return assemble(name, clips, families, str(root), parents), problems
+    dataset = assemble(name, clips, families if of_label is None else of_label, str(root), parents)
+    if of_label and not dataset.families:
+        problems.append(
+            f"none of the {len(of_label)} labels of the families ({next(iter(of_label))!r}, ...) is among "
+            f"the {len(dataset.labels)} of {name}: give the families of these labels"
+        )
+    return dataclasses.replace(dataset, left_out=tuple(found.left_out)), problems
 
 
 def _letters(label: str) -> str:

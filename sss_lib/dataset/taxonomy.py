@@ -1,6 +1,7 @@
 """The classes of a vocabulary: which class is a kind of which, and the family that each belongs to."""
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -85,6 +86,37 @@ def read(classes_csv: str | Path) -> Taxonomy:
         return Taxonomy(*columns(read_csv(classes_csv)))
     except DatasetError as error:
         raise DatasetError(f"{classes_csv}: {error}") from None
+
+
+def read_families(families: str | Path | Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Label to family, from a family to its labels: a mapping, or a JSON file as the CBMI 2024 code has it.
+
+    Raises
+    ------
+    DatasetError
+        If there is no such file, it is of another form, or a label is in two families.
+
+    Examples
+    --------
+    >>> read_families({"Animal": ["Dog", "Bark"], "Music": []})
+    {'Dog': 'Animal', 'Bark': 'Animal'}
+    """
+    where = "families" if isinstance(families, Mapping) else str(families)
+    if not isinstance(families, Mapping):
+        try:
+            families = json.loads(Path(families).read_text(encoding="utf-8-sig"))
+        except (OSError, ValueError) as error:
+            raise DatasetError(f"families {where} can't be read: {error}") from None
+    found: dict[str, str] = {}
+    for family, labels in families.items() if isinstance(families, Mapping) else [("", None)]:
+        if not isinstance(labels, list | tuple) or not all(isinstance(label, str) for label in labels):
+            raise DatasetError(f'{where} is not of the form {{"family": ["label", ...], ...}}')
+        for label in labels:
+            if found.setdefault(label, family) != family:
+                raise DatasetError(
+                    f"{where}: {label!r} is in the families {found[label]!r} and {family!r}: keep it in one"
+                )
+    return found
 
 
 def columns(classes: pd.DataFrame) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:

@@ -183,12 +183,14 @@ def report_on(
     known, root : Collection and Path, optional
         What it should be, and its folder; None for a subset or a folder of one's own.
     """
+    has_file = np.array([os.path.lexists(path) for path in dataset.clips["path"]], bool)
     findings = [
         *(_parts(known, root) + _unpacked(known, root) if known and root else []),
         *(Finding(WRONG, "tables", sentence) for sentence in problems),
         *(_sizes(dataset, known.expected()) if known and known.expected else []),
+        *(Finding(NOTE, "left out", sentence) for sentence in dataset.left_out),
         _classes(dataset),
-        *_audio(clips),
+        *_audio(clips.loc[has_file], (~has_file).sum()),
         *(_published_audio(clips, known.expected()) if known and known.expected else []),
     ]
     collection = f" of {known.title} ({known.source}; {known.licence})" if known else ""
@@ -282,12 +284,15 @@ def _classes(dataset: Dataset) -> Finding:
     return _finding("queries", says, f"all {len(sizes)} classes have two clips or more", NOTE)
 
 
-def _audio(clips: pd.DataFrame) -> list[Finding]:
-    """What decoding the clips showed."""
+def _audio(clips: pd.DataFrame, n_without: int) -> list[Finding]:
+    """What decoding the clips showed, and how many have no file, which their dataset allows."""
+    without = [Finding(NOTE, "audio", f"{n_without:,} clips have no file")] if n_without else []
+    if clips.empty and without:
+        return without
     problems = clips.loc[clips["problem"] != "", "problem"].tolist()
     says = f"{len(problems):,} of {len(clips):,} clips have no usable audio:\n" + _some(problems, "\n")
     good = f"all {len(clips):,} clips, from the first sample to the last"
-    findings = [_finding("decoding", problems and says, good)]
+    findings = [*without, _finding("decoding", problems and says, good)]
     sound = clips[clips["problem"] == ""]
     if sound.empty:
         return findings

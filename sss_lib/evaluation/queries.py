@@ -56,7 +56,8 @@ class PerQuery(Queries):
     precision_sums : dict of int to np.ndarray
         By cutoff: AP@N before its division.
     first_rank : np.ndarray [shape=(n_queries,), dtype=int]
-        Rank of the first relevant result, from 1, in the full ranking; 0 if R = 0.
+        Rank of the first relevant result, from 1, in the full ranking; 0 if R = 0, or if a given ranking ends
+        before it.
     any_class : bool
         Whether any shared class counts, rather than the query's own.
     counted_up_to : int, optional
@@ -75,7 +76,7 @@ class PerQuery(Queries):
     others: dict[Key, np.ndarray] = field(default_factory=dict)
 
     def scores(self, protocol: str | Protocol) -> dict[Key, np.ndarray]:
-        """AP@N, R1 and further measures under a protocol, by (metric, cutoff); nan where R = 0 has none."""
+        """AP@N, R1 and further measures under a protocol, by (metric, cutoff); nan where there is none."""
         protocol = protocols.named(protocol)
         denominator = protocol.denominator_of(self.any_class)
         if denominator == "R" and self.counted_up_to is not None:
@@ -90,7 +91,7 @@ class PerQuery(Queries):
             divisor = np.maximum(protocols.DENOMINATORS[denominator](n, self.n_relevant), 1)
             of_query["MAP", n] = np.where(answerable, sums / divisor, otherwise)
         first = self.first_rank - 1 + protocol.rank_base
-        of_query["MR1", None] = np.where(answerable, first, np.nan)
+        of_query["MR1", None] = np.where(answerable & (self.first_rank > 0), first, np.nan)
         return of_query | {key: np.where(answerable, one, otherwise) for key, one in self.others.items()}
 
     def conventions(self, protocol: str | Protocol) -> dict[Key, tuple[str, int | None]]:

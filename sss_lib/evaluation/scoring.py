@@ -14,7 +14,7 @@ from sss_lib.evaluation.queries import GradedPerQuery, Key, PerQuery, Scored
 from sss_lib.evaluation.relevance import Pairs, Relevance, class_pairs, gain_counts, n_sharing_any
 from sss_lib.processing.checks import require_finite
 from sss_lib.search.exact import best
-from sss_lib.search.naming import parse
+from sss_lib.search.naming import GIVEN, Method, parse
 from sss_lib.search.rank import rank
 from sss_lib.search.ranking import Ranking, blocks, in_threads, query_rows
 from sss_lib.search.similarity import BLOCKS, Similarities
@@ -36,7 +36,9 @@ def per_query(
     """AP@N and R1 (graded: NDCG@N) of every query, class-wise and micro.
 
     Without a ranking, an exact one is made for a few queries at a time and not kept: memory doesn't grow with
-    the number of results. R1 needs no full ranking: `first_ranks` counts where a ranking holds no hit.
+    the number of results. R1 needs no full ranking: `first_ranks` counts where a ranking holds no hit. Of a
+    given ranking nobody knows what comes behind its end: a query without a hit has no R1 there, as in the
+    code of the CBMI 2024 study.
 
     Parameters
     ----------
@@ -84,18 +86,20 @@ def per_query(
     rows, n = query_rows(queries, len(x)), max(cutoffs)
     if (np.diff(rows) < 1).any():
         raise ValueError("queries are not in row order, each once: give np.unique(queries)")
+    if search == GIVEN:  # as long as it is, whatever was kept of it: R1 may lie behind the largest cutoff
+        ranking = rank(x, search, len(x), rows, groups=relevant.groups)
     if ranking is not None:
         require_finite(x, "embeddings")  # else the search checks them
     elif not method.is_exact:
         ranking = rank(x, search, n, rows, groups=relevant.groups)
     if ranking is not None:
-        _require_fit(ranking, rows, len(x), n, relevant, complete=method.is_exact)
+        _require_fit(ranking, rows, len(x), n, relevant, complete=search != GIVEN and method.is_exact)
     pairs = class_pairs(label_matrix, relevant.groups, rows)
     similarities = functools.cache(lambda: Similarities(x, method.exact, relevant.groups))
     if ranking is None:
         similarities()  # once, before there are threads
     scoring = _Scoring(
-        label_matrix, relevant, pairs, tuple(cutoffs), similarities, rows, ranking, method.is_exact, at_a_time
+        label_matrix, relevant, pairs, tuple(cutoffs), similarities, rows, ranking, method, at_a_time
     )
     if relevant.kind == "graded":
         return scoring.graded()
@@ -126,12 +130,12 @@ class _Scoring:
         similarities: Callable[[], Similarities],
         rows: np.ndarray,
         ranking: Ranking | None,
-        is_exact: bool,
+        method: Method,
         at_a_time: tuple[int, int],
     ):
         self.label_matrix, self.relevant, self.pairs, self.cutoffs = label_matrix, relevant, pairs, cutoffs
         self.similarities, self.rows, self.ranking = similarities, rows, ranking
-        self.is_exact, self.at_a_time = is_exact, at_a_time
+        self.method, self.at_a_time = method, at_a_time
         self.clips, self.starts, self.row = np.unique(pairs.query, return_index=True, return_inverse=True)
 
     def neighbours(self, clips: np.ndarray) -> np.ndarray:
@@ -192,14 +196,15 @@ class _Scoring:
         half = len(found) // 2
         (first, *of_class), (any_first, *of_any) = found[:half], found[half:]
         missing = np.flatnonzero((first == 0) & (pairs.n_relevant > 0))
-        if len(missing):
+        ends = self.method.exact == GIVEN
+        if len(missing) and not ends:
             query, label = pairs.query[missing], pairs.label[missing]
             returned = None if self.ranking is None else self.neighbours(query)
             where = self.similarities(), self.label_matrix, query, label, returned
-            first[missing] = first_ranks(*where, is_exact=self.is_exact, at_a_time=self.at_a_time)
+            first[missing] = first_ranks(*where, is_exact=self.method.is_exact, at_a_time=self.at_a_time)
         # The first result that shares any class is the first of those that share each.
         earliest = np.minimum.reduceat(np.where(first > 0, first, self.label_matrix.shape[0]), self.starts)
-        any_first = np.where((any_first == 0) & (n_any > 0), earliest, any_first)
+        any_first = np.where((any_first == 0) & (n_any > 0) & (not ends), earliest, any_first)
         (sums, others), (any_sums, any_others) = (
             (dict(zip(cutoffs, one, strict=False)), dict(zip(keys, one[len(cutoffs) :], strict=True)))
             for one in (of_class, of_any)

@@ -75,7 +75,7 @@ def rank_members(
     top_n: int = 150,
     *,
     client: "distributed.Client | None" = None,
-) -> tuple[Index, Ranking, timing.Cost]:
+) -> tuple[Index | None, Ranking, timing.Cost]:
     """`timing.rank_members`, whose exact search the workers of a cluster share; see `rank`."""
     if client is None:
         return timing.rank_members(fnames, x, search, top_n)

@@ -17,7 +17,7 @@ from sss_lib.evaluation import protocols
 from sss_lib.experiment.variant import Variant
 from sss_lib.io.names import composed, file_name_flaw, require_known
 from sss_lib.models import registry as models
-from sss_lib.models.naming import HEAR
+from sss_lib.models.naming import HEAR, RANKING
 from sss_lib.models.spec import LONG, SHORT
 from sss_lib.processing.aggregation import AGGREGATIONS
 from sss_lib.search import approximate
@@ -115,7 +115,7 @@ class Grid:
             "normalize": self.normalize,
             "pre_normalize": self.pre_normalize,
             "scale": (*self.scale, False),
-            "search": self.searches,
+            "search": (*self.searches, methods.GIVEN),
         }
         for rule in (*self.include, *self.exclude):
             for word, values in rule.items():
@@ -189,15 +189,16 @@ class Grid:
                 left_out[f"{name} has embedded {n} clips: no search"] = dict.fromkeys(too_few)
             searches = [search for search in self.searches if search not in too_few]
             scales = self.scale if spec.scaled else (False,)
-            ways = itertools.product(scales, self.n_components, self.normalize, self.pre_normalize)
+            sizes = (None,) if name.startswith(RANKING) else self.n_components
+            ways = itertools.product(scales, sizes, self.normalize, self.pre_normalize)
             for scale, pca, l2, pre in ways:
                 if pca and pca > spec.dim:
                     left_out.setdefault(f"{name} has {spec.dim} dimensions: no PCA", {})[pca] = None
                 elif pca and n and pca > n:
                     left_out.setdefault(f"{name} has embedded {n} clips: no PCA", {})[pca] = None
                 else:
-                    variants = [Variant(name, how, pca, l2, pre, scale) for how in hows]
-                    chosen.update(dict.fromkeys(itertools.product(variants, searches)))
+                    for variant in (Variant(name, how, pca, l2, pre, scale) for how in hows):
+                        chosen.update(dict.fromkeys((variant, s) for s in variant.searches(searches)))
         kept = [system for system in chosen if self._keeps(*system)]
         sentences = [f"{why} {', '.join(map(str, values))}" for why, values in left_out.items()]
         if len(kept) < len(chosen):

@@ -291,8 +291,10 @@ def index_of(store: Store, dataset: str, variant: Variant, search: str) -> "Inde
     refused if the embeddings have changed since.
     """
     from sss_lib.search.index import Index
-    from sss_lib.search.naming import parse
+    from sss_lib.search.naming import GIVEN, parse
 
+    if search == GIVEN:
+        raise ValueError(f"{variant.name} is a ranking of others: no new sound can be ranked by it")
     if not parse(search).is_exact:
         return Index.read(store.index(dataset, variant, search))
     stored = store.embeddings(dataset, variant).read()

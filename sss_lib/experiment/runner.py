@@ -40,7 +40,7 @@ class Runner:
     n_jobs : int
         Notebooks, or clips of one notebook, at a time.
     choice : mapping
-        What else `dataset.load` is given: query, name, add_ancestors.
+        What else `dataset.load` is given: query, name, ground_truth, families, ...
     cluster : str, optional
         Dask workers, in place of `n_jobs` processes: see `clusters.connect`. They have the repository, the
         data and the sounds under the same paths.

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from sss_lib.evaluation import protocols
-from sss_lib.search.naming import parse
+from sss_lib.search.naming import GIVEN, parse
 
 SYSTEM = ["model", "aggregation", "scale", "n_components", "normalize", "pre_normalize", "search"]
 """The columns that tell one system from another."""
@@ -81,7 +81,9 @@ def simplicity(systems: pd.DataFrame) -> list[tuple]:
     No PCA comes before PCA, no unit length before it, no scaling, mean before max before median, nns before
     mcss before mips, raw before L2.
     """
-    order = {name: i for i, name in enumerate(("none", "mean", "max", "median", "nns", "mcss", "mips"))}
+    order = {
+        name: i for i, name in enumerate(("none", "mean", "max", "median", "nns", "mcss", "mips", "given"))
+    }
     return list(
         zip(
             systems["n_components"].fillna(0).gt(0),
@@ -109,6 +111,8 @@ def describe_system(row: pd.Series) -> str:
     ...                            "pre_normalize": False, "search": "nns"}))
     'mean, PCA 100, L2, NNS'
     """
+    if row["search"] == GIVEN:
+        return GIVEN
     steps = [] if row["aggregation"] == "none" else [row["aggregation"]]
     steps += ["min-max"] if row.get("scale") else []
     steps += ["L2 first"] if row["pre_normalize"] else []

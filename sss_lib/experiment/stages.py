@@ -43,7 +43,8 @@ class Stages:
 
     def __post_init__(self) -> None:
         self.grid, self.left_out = read_grid(self.grid_path).available()
-        self.name = sources.name_of(self.dataset, self.choice.get("query"), self.choice.get("name"))
+        of_name = {key: self.choice.get(key) for key in ("query", "name", "ground_truth")}
+        self.name = sources.name_of(self.dataset, **of_name)
         self.is_labelled = True  # until the dataset is loaded
         name = self.name if self.grid.name == MAIN else f"{self.name}-{self.grid.name}"
         self.figures_dir = self.figures_root / name
@@ -88,7 +89,9 @@ class Stages:
         source = table.fingerprint(found)
         known, root = sources.known_as(self.dataset)
         given = self.dataset if known else seen_from(root, NOTEBOOKS)
-        parameters = {"data_dir": self._data_dir, "dataset": given, **self.choice}
+        of_files = {key: path for key in ("ground_truth", "families") if (path := self.choice.get(key))}
+        choice = {**self.choice, **{key: seen_from(path, NOTEBOOKS) for key, path in of_files.items()}}
+        parameters = {"data_dir": self._data_dir, "dataset": given, **choice}
         return [Task("00_dataset", self.name, parameters, (self.store.dataset(self.name, source=source),))]
 
     def of_extraction(self) -> list[Task]:

@@ -1,9 +1,12 @@
 """Variants: how clip embeddings are made, and what their files are called."""
 
 import numbers
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sss_lib.models import registry as models
+from sss_lib.models.naming import RANKING
+from sss_lib.search.naming import GIVEN
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,17 @@ class Variant:
             if value not in (True, False) and not (value is None and name == "scale"):
                 raise ValueError(f"{name}={value!r}: give True or False, without quotes")
         object.__setattr__(self, "model", models.canonical(self.model))
+        if self.is_ranking:  # there is nothing to process
+            plain = {"aggregation": "none", "n_components": None, "scale": False}
+            for name, nothing in {**plain, "normalize": False, "pre_normalize": False}.items():
+                object.__setattr__(self, name, nothing)
         if self.scale is None:
             object.__setattr__(self, "scale", models.spec(self.model).scaled)
+
+    @property
+    def is_ranking(self) -> bool:
+        """Whether its model is a ranking of others, which is not processed."""
+        return self.model.startswith(RANKING)
 
     @property
     def name(self) -> str:
@@ -62,6 +74,12 @@ class Variant:
         return "-".join(
             [*parts, "l2" if self.normalize else "raw", *(["prel2"] if self.pre_normalize else [])]
         )
+
+    def searches(self, wanted: Sequence[str]) -> list[str]:
+        """Those of some searches that suit its model: `given` for a ranking of others, and for it alone."""
+        if self.is_ranking:
+            return [GIVEN]
+        return [search for search in wanted if search != GIVEN]
 
     def parameters(self) -> dict:
         """Its fields, as an artefact records them."""

@@ -44,7 +44,9 @@ def embed_all(
         for of_part in clips
         for start in range(0, len(of_part), GROUP_CLIPS)
     )
-    if cluster:
+    if spec.is_given:
+        results = (_given(group, spec) for group in groups)
+    elif cluster:
         results = _on_cluster(groups, spec, device, cluster)
     elif n_jobs == 1:
         results = (_embed(group, spec, device) for group in groups)
@@ -53,6 +55,12 @@ def embed_all(
     with contextlib.closing(results):
         for of_group in results:
             yield from of_group
+
+
+def _given(group: list[Clip], spec: models.ModelSpec) -> list[Result]:
+    """Result of each clip of a group by its id alone, from files that others have computed."""
+    network: Any = models.load(spec).network
+    return [(fname, network(fname)) for fname, _ in group]
 
 
 def _in_workers(groups: Iterable, spec: models.ModelSpec, device: str, n_jobs: int) -> Results:

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -29,6 +29,8 @@ class Report:
         Of these clips, how many were computed in this run; the others were there.
     failures : pd.DataFrame
         fname and reason of each clip that has no embedding.
+    n_left_out : int
+        Embeddings that others have computed of clips that the dataset doesn't have.
     """
 
     model: str
@@ -37,12 +39,15 @@ class Report:
     n_frames: int
     n_new: int
     failures: pd.DataFrame
+    n_left_out: int = 0
 
     def __str__(self) -> str:
         lines = [
             f"{self.model} on {self.dataset}: {self.n_clips} clips, {self.n_frames} frames "
             f"({self.n_new} clips computed now)"
         ]
+        if self.n_left_out:
+            lines.append(f"{self.n_left_out} others are left out: {self.dataset} has no such clips")
         if len(self.failures):
             lines.append(f"{len(self.failures)} clips FAILED and are listed in failures.csv:")
             lines += [f"  {row.fname}: {row.reason}" for row in self.failures.head(10).itertuples()]
@@ -119,7 +124,11 @@ def extract(
     artefact.write({"part": list(about), **columns}, n_clips=n_clips)
     n_frames = sum(one["n_frames"] for one in about.values())
     n_new = sum(about[part.artefact.path.name]["n_clips"] for part in new)
-    return Report(model, dataset.name, n_clips, n_frames, n_new, failures)
+    others: set[str] = set()
+    if spec.is_given:
+        network: Any = models.load(spec).network
+        others = set(network.names()) - set(dataset.clips["fname"])
+    return Report(model, dataset.name, n_clips, n_frames, n_new, failures, len(others))
 
 
 def _write_parts(

@@ -62,7 +62,9 @@ def split(dataset: "Dataset", spec: models.ModelSpec, out_dir: Path) -> list[Par
     clips = dataset.clips
     fnames, paths = clips["fname"].tolist(), clips["path"].tolist()
     contents: Sequence[str] | None = None
-    if {"sha256", "problem"} <= set(clips):  # the problem may vanish once ffmpeg is installed
+    if spec.is_given:  # asked for by fname
+        contents = [""] * len(clips)
+    elif {"sha256", "problem"} <= set(clips):  # the problem may vanish once ffmpeg is installed
         contents = (clips["sha256"] + clips["problem"]).tolist()
     found = []
     for start in range(0, len(clips), PART_CLIPS):

@@ -18,6 +18,7 @@ from sss_lib.experiment.scores import (  # noqa: F401 - some are there for noteb
 )
 from sss_lib.figures.text import marks, number, with_interval
 from sss_lib.models import registry as models
+from sss_lib.search.naming import GIVEN
 
 CHANCE, CEILING = "Chance", "Ceiling (labels)"
 LEVELS = ["macro", "micro", "family", "class"]
@@ -60,6 +61,7 @@ def comparison(
     for _, system in best_systems(scores, cutoffs[0], protocol=protocol).iterrows():
         spec = models.spec(system["model"])
         own = of_systems(scores, system.to_frame().T.astype(scores[SYSTEM].dtypes.to_dict()))
+        dim = spec.dim if pd.isna(system["n_components"]) else int(system["n_components"])
         row = {
             "System": names[system["model"]] + (" (floor)" if spec.is_baseline else ""),
             "Processing and search": describe_system(system),
@@ -67,7 +69,7 @@ def comparison(
             "Objective": spec.objective,
             "Parameters": spec.n_parameters,
             "Data": spec.data_size,
-            "Dim": str(spec.dim if pd.isna(system["n_components"]) else int(system["n_components"])),
+            "Dim": "-" if system["search"] == GIVEN else str(dim),
         }
         row |= _measures(own, cutoffs, protocol)
         (mark,) = marks([(p or {}).get(system["model"], np.nan)])

@@ -8,7 +8,7 @@ Paths come in, arrays and tables go out. No notebook of its own: all stages read
 - `writing`: files written whole or not at all, locks, and what killed runs leave.
 - `code`: digests of the code that made them.
 - `download`, `archives`, `split_zip`: files from the web, resumed and checked; unpacked whole or not at all.
-- `study_json`: the JSON of the 2024 study.
+- `study_json`: the JSON of the 2024 study; `given_files`: embeddings and rankings of others, by clip id.
 - `names`: is a name known, and if not, which is nearest; can it be a file's?
 """
 

@@ -196,6 +196,8 @@ class Board(AnsweringWidget):
         return [self.study.system(name) for name in names]
 
     def _sound(self, message: dict, buffers: list) -> dict:
+        if number := self.study.freesound_id(message.get("clip")):
+            return {"freesound": number}
         sound = self.study.sounds.sound(message.get("clip"))
         return {"mime": sound.mime, "gain_db": sound.gain_db, "buffers": [sound.content]}
 

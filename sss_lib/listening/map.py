@@ -27,6 +27,8 @@ def read_or_make(store: Store, dataset: str, variant: Variant, how: str) -> tupl
         table = artefact.read()
         return table["fname"].to_pylist(), to_matrix(table["place"])
     stored = store.embeddings(dataset, variant).read()
+    if variant.is_ranking:  # there is no space: all clips lie in one point
+        return stored["fname"].to_pylist(), np.zeros((len(stored), 2))
     found = project(to_matrix(stored["embedding"]), how)
     artefact.write({"fname": stored["fname"].to_pylist(), "place": found})
     return stored["fname"].to_pylist(), found
@@ -77,7 +79,8 @@ class SoundMap(AnsweringWidget):
     def __init__(self, board: Board, system: str = "", *, layout: str = "pca"):
         super().__init__()
         self.board, self.study = board, board.study
-        self.lay_out(system or board.systems[0].name, layout)
+        ordered = sorted(board.systems, key=lambda one: one.variant.is_ranking)  # which have no space
+        self.lay_out(system or ordered[0].name, layout)
         self._answers = {
             "points": self._points,
             "about": self._about,

@@ -70,12 +70,12 @@ def address_of(host: str) -> str:
     return min(found)
 
 
-def prepare(store: Store, dataset: str) -> Path:
+def prepare(store: Store, dataset: str, *, freesound: bool = False) -> Path:
     """Write notebook 06 with a dataset's name as parameter and title beside the executed notebooks."""
     import nbformat
     import papermill
 
-    parameters = {"data_dir": str(store.data_dir.absolute()), "dataset": dataset}
+    parameters = {"data_dir": str(store.data_dir.absolute()), "dataset": dataset, "freesound": freesound}
     prepared = store.runs_dir(dataset) / "06_listening" / f"{dataset}.ipynb"
     notebook = papermill.execute_notebook(
         NOTEBOOKS / "06_listening.ipynb", None, parameters, prepare_only=True, progress_bar=False
@@ -103,7 +103,9 @@ def environment(token: str = "") -> dict[str, str]:
     return {**surroundings.environment(), **found}
 
 
-def serve(dataset: str, data_dir: Path, host: str, port: int, *, browser: bool = True) -> None:
+def serve(
+    dataset: str, data_dir: Path, host: str, port: int, *, browser: bool = True, freesound: bool = False
+) -> None:
     """Replace this process by a server of the page.
 
     Parameters
@@ -116,6 +118,8 @@ def serve(dataset: str, data_dir: Path, host: str, port: int, *, browser: bool =
     port : int
     browser : bool
         Whether a browser is opened.
+    freesound : bool
+        See `Study`.
 
     Raises
     ------
@@ -130,7 +134,7 @@ def serve(dataset: str, data_dir: Path, host: str, port: int, *, browser: bool =
         raise ValueError(
             f"{dataset!r} has no rankings in {data_dir}: run a grid on it first, such as with `make run`"
         )
-    notebook = prepare(store, dataset)
+    notebook = prepare(store, dataset, freesound=freesound)
     token = "" if is_loopback(address) else secrets.token_urlsafe(24)
     if token:
         name = socket.gethostname() if ipaddress.ip_address(address).is_unspecified else address

@@ -72,7 +72,10 @@ class Sounds:
         """Clip to play. Raises ValueError for an unknown clip, AudioError if it can't be decoded."""
         path = self.path(clip)
         if not path.is_file():
-            raise audio.AudioError(f"{path.name} is missing: put the collection's audio back")
+            raise audio.AudioError(
+                f"{path.name} is missing: put the collection's audio back, or if its name is "
+                "a Freesound id, let their player play it (freesound=True, --freesound)"
+            )
         try:
             return _playable(path)
         except audio.AudioError as error:  # the page is told no folders of this machine

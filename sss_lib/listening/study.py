@@ -66,7 +66,9 @@ class System:
     @property
     def score(self) -> str:
         """Kind of its scores."""
-        return {"nns": "distance", "mips": "product", "mcss": "cosine"}[parse(self.search).exact]
+        return {"nns": "distance", "mips": "product", "mcss": "cosine", "given": "score"}[
+            parse(self.search).exact
+        ]
 
 
 class Study:
@@ -77,6 +79,8 @@ class Study:
     store : Store
     dataset : str
         A dataset that notebook 00 has written.
+    freesound : bool
+        Whether the page may play a clip without a file by Freesound's player, whose id is then its name.
 
     Attributes
     ----------
@@ -86,8 +90,8 @@ class Study:
         By name.
     """
 
-    def __init__(self, store: Store, dataset: str):
-        self.store = store
+    def __init__(self, store: Store, dataset: str, *, freesound: bool = False):
+        self.store, self.freesound = store, freesound
         self.collection = datasets.read(store.dataset(dataset))
         self.sounds = Sounds(self.collection.clips["path"])
         self.row_of = {fname: row for row, fname in enumerate(self.collection.clips["fname"])}
@@ -121,6 +125,13 @@ class Study:
         """System by its name. Raises ValueError, with the nearest name, for an unknown one."""
         require_known(name, self.systems, "the systems with a ranking")
         return self.systems[name]
+
+    def freesound_id(self, clip: object) -> str:
+        """Id of a clip that Freesound's player may play for want of a file; "" where it may not."""
+        if not self.freesound or self.sounds.path(clip).is_file():
+            return ""
+        fname = self.collection.clips["fname"][clip]
+        return fname if fname.isascii() and fname.isdigit() else ""
 
     def row(self, fname: str) -> int:
         """Row of a clip. Raises ValueError, with the nearest id, for an unknown one."""

@@ -6,7 +6,7 @@ A new model is a row in `catalogue/` and, for a new family, one file in `loaders
 
 - `registry`: from names to rows and loaded models; `register` adds a function as a model.
 - `spec`, `extractor`: a row, with the ways to prepare audio; a loaded model.
-- `naming`: names of external models: modules with HEAR's interface, folders of transformers.
+- `naming`: names of external models: modules with HEAR's interface, folders of transformers, files.
 - `catalogue/`, `loaders/`: a row a model, a file a family.
 - `frontends/`, `weights/`: spectrograms and batches; files of weights, where they come from.
 - `command`: lists models, fetches weights.

@@ -1,6 +1,7 @@
-"""Names of external models: modules with HEAR's interface, and folders of the library transformers.
+"""Names of external models: modules with HEAR's interface, folders of transformers, files of others.
 
 A module is "hear:MODULE" or "hear:MODULE:WEIGHTS", a folder any name with a slash in it, such as "./folder".
+Embeddings that others have computed are "files:PATH", and a ranking of theirs is "ranking:PATH".
 Words behind it, such as "./folder+truncate", change how its audio is prepared (`ModelSpec.prepared`).
 """
 
@@ -12,6 +13,8 @@ from pathlib import Path
 from sss_lib.models.spec import WORDS
 
 HEAR = "hear:"
+RANKING = "ranking:"
+GIVEN = ("files:", RANKING)
 
 
 def is_external(name: str) -> bool:
@@ -22,7 +25,7 @@ def is_external(name: str) -> bool:
     >>> is_external("hear:mymodule"), is_external("./wav2vec2"), is_external("vggish+paper")
     (True, True, False)
     """
-    return name.startswith(HEAR) or "/" in name or os.sep in name
+    return name.startswith((HEAR, *GIVEN)) or "/" in name or os.sep in name
 
 
 def absolute(name: str, folder: str | Path = "") -> str:
@@ -83,6 +86,9 @@ def _parted(name: str) -> tuple[str, str]:
     """Prefix and path of a name; the path is "" if there is none."""
     if not is_external(name):
         return name, ""
+    if name.startswith(GIVEN):
+        kind, colon, path = name.partition(":")
+        return kind + colon, path
     if not name.startswith(HEAR):
         return "", name
     module, colon, path = name.removeprefix(HEAR).partition(":")

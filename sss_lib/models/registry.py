@@ -43,7 +43,8 @@ def spec(name: str) -> ModelSpec:
     name : str
         A model, such as "vggish"; with words behind it, such as "vggish+paper", the same with another
         preparation of audio (`ModelSpec.prepared`). "hear:module" or "hear:module:weights" is any importable
-        encoder with HEAR's interface, and "./folder" an audio model of transformers in a local folder.
+        encoder with HEAR's interface, and "./folder" an audio model of transformers in a local folder;
+        "files:PATH" and "ranking:PATH" are embeddings and a ranking that others have computed.
 
     Raises
     ------
@@ -52,7 +53,8 @@ def spec(name: str) -> ModelSpec:
     """
     if is_external(name):
         base, words = naming.split(name)
-        loader = _loader("hear" if base.startswith(naming.HEAR) else "transformers_folder")
+        given = "given" if base.startswith(naming.GIVEN) else "transformers_folder"
+        loader = _loader("hear" if base.startswith(naming.HEAR) else given)
         return loader.spec_of(base).prepared(*words)
     name, *words = name.split("+")
     if name not in CATALOGUE and Path(name).is_dir():

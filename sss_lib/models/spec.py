@@ -86,6 +86,8 @@ class ModelSpec:
         Of a model that `models.register` added: wave to frames.
     is_baseline : bool
         Any representation must beat it: in figures it is shown apart from the systems compared.
+    is_given : bool
+        It is what others have computed: asked for by a clip's id, not by its audio.
     has_text : bool
         It can embed words, too: its loader has a `text_tower`.
     """
@@ -119,6 +121,7 @@ class ModelSpec:
     scaled: bool = False
     is_baseline: bool = False
     has_text: bool = False
+    is_given: bool = False
     network: Any = field(default=None, repr=False)
 
     @property

@@ -5,6 +5,7 @@ A matrix of embeddings and the name of a search come in; a `Ranking` goes out.
 - `rank`: by whichever search is named; `ranking`: what each of them gives.
 - `whole_numbers`, `similarity`, `exact`: all clips compared, without rounding.
 - `naming`: how searches are named; `approximate`: those through structures of faiss.
+- `given`: rankings that others have computed.
 - `index`: clips that new sounds are ranked against: stored, added to, deleted from; `timing`: what it takes.
 """
 

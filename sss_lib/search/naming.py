@@ -1,6 +1,7 @@
 """How searches are named: an exact search, then an index and its parameter as faiss calls them.
 
 - `nns`, `mips`, `mcss`: exact.
+- `given`: a ranking that others have computed.
 - `nns-Flat`, `nns-SQfp16`, `nns-PQ16`: all clips are compared, in float32, in half precision, or by product
   quantisation into 16 codes of 8 bits; `PQ16x4` has codes of 4 bits.
 - `nns-IVF64-nprobe=8`: an inverted file of 64 lists, of which the 8 nearest to the query are searched.
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 
 from sss_lib.search.similarity import SEARCHES
 
+GIVEN = "given"
 _NAME = re.compile(
     r"(?P<exact>nns|mips|mcss)(-(IVF(?P<n_list>[0-9]+)|HNSW(?P<m>[0-9]+)))?"
     r"(-(?P<code>Flat|SQfp16|PQ)((?<=PQ)(?P<n_subquantizers>[0-9]+)(x(?P<n_bits>[0-9]+))?)?)?"
@@ -41,7 +43,7 @@ class Method:
     Attributes
     ----------
     exact : str
-        "nns", "mips" or "mcss": what it approximates, or is.
+        "nns", "mips" or "mcss": what it approximates, or is; or "given".
     code : str
         How vectors are kept: "Flat" in float32, "SQfp16" in half precision, "PQ" by product quantisation;
         "" if the search is exact.
@@ -102,6 +104,8 @@ class Method:
     @property
     def description(self) -> str:
         """What it does, for people."""
+        if self.exact == GIVEN:
+            return "a ranking that others have computed"
         if self.is_exact:
             return SEARCHES[self.exact]
         return f"{SEARCHES[self.exact]}, approximated by {self.name.partition('-')[2]} of faiss"
@@ -145,6 +149,8 @@ def parse(search: str) -> Method:
     Traceback (most recent call last):
     ValueError: search 'nns-IVF64' is unknown: did you mean 'nns-IVF64-nprobe=8'? ...
     """
+    if search == GIVEN:
+        return Method(GIVEN)
     found = _NAME.fullmatch(search)
     near = difflib.get_close_matches(search, [*SEARCHES, *_EXAMPLES], 1)
     if found:

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from sss_lib.search import approximate
+from sss_lib.search import approximate, given
 from sss_lib.search.exact import ranking_of
-from sss_lib.search.naming import parse
+from sss_lib.search.naming import GIVEN, parse
 from sss_lib.search.ranking import Ranking, query_rows
 from sss_lib.search.similarity import BLOCKS, Similarities
 
@@ -32,7 +32,8 @@ def rank(
     x : np.ndarray [shape=(n_clips, dim)]
         The corpus; may be memory-mapped.
     search : str
-        "nns", "mips" or "mcss"; or an approximate one, such as "nns-HNSW16-efSearch=64": see `naming`.
+        "nns", "mips" or "mcss"; or an approximate one, such as "nns-HNSW16-efSearch=64": see `naming`; or
+        "given", where `x` is a ranking of others: see `given`.
     top_n : int
         Results a query, at most n_clips - 1.
     queries : np.ndarray [shape=(n_queries,), dtype=int], optional
@@ -62,6 +63,8 @@ def rank(
     if top_n < 1:
         raise ValueError(f"top_n={top_n} is below 1: ask for at least one result")
     rows = query_rows(queries, len(x))
+    if search == GIVEN:
+        return given.rank(x, rows, min(top_n, len(x) - 1), groups)
     if not (method := parse(search)).is_exact:
         return approximate.rank(x, method, rows, min(top_n, len(x) - 1), groups)
     return ranking_of(Similarities(x, search, groups), rows, min(top_n, len(x) - 1), at_a_time)

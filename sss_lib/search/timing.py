@@ -1,6 +1,7 @@
 """Time and memory that a search of a corpus takes."""
 
 import dataclasses
+import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -11,7 +12,8 @@ import threadpoolctl
 
 from sss_lib.search.approximate import load_faiss
 from sss_lib.search.index import Index
-from sss_lib.search.naming import parse
+from sss_lib.search.naming import GIVEN, parse
+from sss_lib.search.rank import rank
 from sss_lib.search.ranking import Ranking, query_rows
 
 
@@ -52,8 +54,10 @@ def rank_members(
     *,
     exactly: Callable[..., Ranking] | None = None,
     n_threads: int | None = None,
-) -> tuple[Index, Ranking, Cost]:
+) -> tuple[Index | None, Ranking, Cost]:
     """Rank the clips of a corpus for each other, and time it.
+
+    A given ranking has no index, and nobody knows what it took: its cost is nan.
 
     Parameters
     ----------
@@ -66,11 +70,13 @@ def rank_members(
 
     Returns
     -------
-    index : Index
+    index : Index or None
     ranking : Ranking
         Equal to that of `rank`.
     cost : Cost
     """
+    if search == GIVEN:
+        return None, rank(x, search, top_n, queries), Cost(math.nan, math.nan, math.nan, math.nan, 0)
     is_exact = parse(search).is_exact
     if not is_exact:
         load_faiss()  # its import is no time of the index

@@ -464,7 +464,7 @@ def test_sounds_without_labels_are_compared_without_classes(tmp_path):
 
 def test_the_page_is_served_on_this_machine_unless_told_otherwise(monkeypatch, tmp_path, capsys):
     called = []
-    monkeypatch.setattr(serving, "prepare", lambda store, dataset: tmp_path / f"{dataset}.ipynb")
+    monkeypatch.setattr(serving, "prepare", lambda store, dataset, freesound: tmp_path / f"{dataset}.ipynb")
     monkeypatch.setattr(serving.os, "execve", lambda *arguments: called.append(arguments))
     monkeypatch.setattr(serving.Store, "ranked", lambda *_: [{}])
     main(["listen"])

@@ -1,6 +1,7 @@
 """Sounds as a page plays and draws them, and their loudness."""
 
 import io
+from pathlib import Path
 
 import memory
 import numpy as np
@@ -10,7 +11,7 @@ import soundfile
 import soxr
 
 from sss_lib import audio
-from sss_lib.listening import loudness
+from sss_lib.listening import Board, Study, loudness
 from sss_lib.listening.sounds import N_BANDS, N_COLUMNS, OWN, Sounds, draw
 
 
@@ -196,3 +197,32 @@ def test_floats_in_the_units_of_integers_are_sent_at_full_scale(tmp_path):
     np.testing.assert_allclose(content, sine(1, 1), atol=1e-4)
     assert 20 * np.log10(np.abs(content).max()) + sound.gain_db < 0
     assert loudness.integrated(content) + sound.gain_db == pytest.approx(loudness.TARGET_LUFS, abs=0.1)
+
+
+class TestFreesound:
+    """A clip that has no file is played by Freesound's player, if that is allowed and its name is an id."""
+
+    @pytest.fixture
+    def study(self, tmp_path):
+        store = small_study.make(tmp_path)
+        study = Study(store, small_study.NAME, freesound=True)
+        study.collection.clips.loc[:1, "fname"] = ["64760", "no-id"]
+        for path in study.collection.clips["path"][:2]:
+            Path(path).unlink()
+        return study
+
+    def test_only_a_clip_without_a_file_whose_name_is_an_id(self, study):
+        assert [study.freesound_id(row) for row in range(3)] == ["64760", "", ""]
+        for clip in (-2, "64760", 1000, None):
+            with pytest.raises(ValueError, match="there is no clip"):
+                study.freesound_id(clip)
+
+    def test_nothing_unless_it_is_allowed(self, study):
+        assert not Study(study.store, small_study.NAME).freesound
+        study.freesound = False
+        assert study.freesound_id(0) == ""
+        with pytest.raises(audio.AudioError, match=r"is missing: put .* back, or .*--freesound"):
+            study.sounds.sound(0)
+
+    def test_the_board_answers_with_the_id_alone(self, study):
+        assert Board(study)._sound({"clip": 0}, []) == {"freesound": "64760"}

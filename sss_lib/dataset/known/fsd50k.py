@@ -96,7 +96,7 @@ def read(root: Path, subset: str) -> GroundTruth:
         sorted(set(vocabulary["label"]) ^ set(taxonomy().parents)),
         f"labels are either in {tables / 'vocabulary.csv'} or in {CLASSES}, not in both",
     )
-    return GroundTruth(found.clips.assign(**columns), [*found.problems, *unknown, *other])
+    return GroundTruth(found.clips.assign(**columns), [*found.problems, *found.left_out, *unknown, *other])
 
 
 def labelled(ground_truth_csv: Path) -> Dataset:

@@ -46,7 +46,7 @@ class BoardView {
     this.now = node("span", { class: "sss-now", role: "status", "aria-live": "polite" });
     this.tools = node("div", { class: "sss-tools", role: "toolbar", "aria-label": "player" },
       button("A/B", "B: between the result and the query", () => this.switchSides()), this.loop, this.volume,
-      button("Stop", "Escape: stop", () => this.player.stop()), this.now);
+      button("Stop", "Escape: stop", () => this.player.stop()), this.now, this.player.elsewhere);
     this.status = node("p", { class: "sss-status", role: "alert" });
     this.query = node("div", { class: "sss-query" });
     this.legend = node("p", { class: "sss-legend" });

@@ -16,6 +16,7 @@ class Player {
     this.matched = true;
     this.element = document.createElement("div");
     this.element.hidden = true;
+    this.elsewhere = node("div", { class: "sss-elsewhere" }); // the player of a clip that has no file here
     this.decks = ["result", "query"].map((name) => {
       const audio = document.createElement("audio");
       audio.dataset.deck = name;
@@ -45,10 +46,11 @@ class Player {
     let sound = this.sounds.get(clip);
     this.sounds.delete(clip);
     if (!sound) {
-      sound = this.ask({ ask: "sound", clip }).then(([about, buffers]) => ({
-        url: URL.createObjectURL(new Blob(buffers, { type: about.mime })),
-        gain: 10 ** (about.gain_db / 20),
-      }));
+      sound = this.ask({ ask: "sound", clip }).then(([about, buffers]) =>
+        /^\d+$/.test(about.freesound || "") ? { freesound: about.freesound } : {
+          url: URL.createObjectURL(new Blob(buffers, { type: about.mime })),
+          gain: 10 ** (about.gain_db / 20),
+        });
       sound.catch(() => this.sounds.delete(clip)); // it may be asked for again
     }
     this.sounds.set(clip, sound); // the latest come last
@@ -56,7 +58,7 @@ class Player {
       if (this.sounds.size <= KEPT) break;
       if (this.decks.some((deck) => deck.clip === old)) continue;
       this.sounds.delete(old);
-      one.then(({ url }) => URL.revokeObjectURL(url), () => {});
+      one.then(({ url }) => url && URL.revokeObjectURL(url), () => {});
     }
     return sound;
   }
@@ -75,6 +77,8 @@ class Player {
     try {
       const sound = await this.fetch(clip);
       if (this.loading !== clip) return; // another was asked for meanwhile
+      this.elsewhere.replaceChildren();
+      if (sound.freesound) return this.playElsewhere(clip, sound.freesound);
       const old = this.deck;
       const deck = this.decks[deckName === "query" ? 1 : 0];
       if (deck.clip !== clip) {
@@ -94,6 +98,16 @@ class Player {
     }
     if (this.loading === clip) this.loading = null;
     this.changed();
+  }
+
+  // Freesound's own player starts at a click into it: no page may start another's sound.
+  playElsewhere(clip, id) {
+    this.stop();
+    this.clip = clip;
+    this.elsewhere.append(node("iframe", {
+      src: `https://freesound.org/embed/sound/iframe/${id}/simple/small/`, title: `Freesound ${id}`,
+      width: 375, height: 30, sandbox: "allow-scripts allow-same-origin allow-popups", referrerpolicy: "no-referrer",
+    }));
   }
 
   stop() {
@@ -138,7 +152,7 @@ class Player {
   close() {
     this.stop();
     document.removeEventListener("sss-plays", this.stopOthers);
-    for (const sound of this.sounds.values()) sound.then(({ url }) => URL.revokeObjectURL(url), () => {});
+    for (const sound of this.sounds.values()) sound.then(({ url }) => url && URL.revokeObjectURL(url), () => {});
     this.context?.close();
   }
 }

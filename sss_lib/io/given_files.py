@@ -1,0 +1,382 @@
+"""Embeddings and rankings that others have computed, by clip id: their files, read in bounded memory.
+
+- Embeddings: a folder with a file a clip, named after it, in JSON as the CBMI 2024 code writes it, npy or
+  npz; or tables, in npz (arrays fname and embedding, or an array a clip) and Parquet (columns fname and
+  embedding).
+- Rankings: `similarity_results.json` of the CBMI 2024 code, a line a query, or a TREC run.
+"""
+
+import itertools
+import json
+import os
+import tempfile
+import unicodedata
+import weakref
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+import numpy as np
+
+from sss_lib.io import audio
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SUFFIXES = (".json", ".npy", ".npz", ".parquet")
+ROWS = 1024
+"""Rows of a table that are held at a time."""
+
+State = tuple[tuple[str, int, int], ...]
+"""Path, size in bytes and time of change of each file."""
+
+
+def state_of(path: str | Path) -> State:
+    """Files that hold the embeddings of a folder, or the one file that is named; none is read.
+
+    Raises
+    ------
+    ValueError
+        If there is no such file, or the folder holds several kinds of them.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise ValueError(f"{path} does not exist: check the path behind the colon of the model's name")
+    found = [path] if path.is_file() else [Path(one.path) for one in os.scandir(path) if _is_shown(one)]
+    if path.is_dir():
+        kinds = {one: sum(file.suffix == one for file in found) for one in SUFFIXES}
+        kinds = {one: n for one, n in kinds.items() if n}
+        if len(kinds) != 1:
+            has = " and ".join(f"{n} {one}" for one, n in kinds.items()) or "none of them"
+            raise ValueError(f"{path} has {has}: give a folder with one kind of {', '.join(SUFFIXES)} files")
+        found = sorted(file for file in found if file.suffix in kinds)
+    status = ((str(file), file.stat()) for file in found)
+    return tuple((file, one.st_size, one.st_mtime_ns) for file, one in status)
+
+
+def _is_shown(entry: os.DirEntry) -> bool:
+    return entry.is_file() and not entry.name.startswith(".")
+
+
+class GivenEmbeddings:
+    """Embeddings by clip id. A file a clip is read when it is asked for; tables are unpacked once, to disk.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file, or a folder of files of one kind.
+
+    Attributes
+    ----------
+    dim : int
+        Of the first clip; all others must have it.
+    is_frames : bool
+        Whether a clip has a table [n_frames, dim], rather than one vector.
+
+    Raises
+    ------
+    ValueError
+        If a file can't be read, or an id stands twice.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        files = [Path(file) for file, *_ in state_of(path)]
+        self._kept = _Kept(self.path)
+        self._file_of: dict[str, Path] = {}
+        if files[0].suffix in (".json", ".npy"):
+            for file in files:
+                if self._file_of.setdefault(clip_id(file.stem), file) is not file:
+                    raise ValueError(f"clip {clip_id(file.stem)!r} has two files in {path}: keep one")
+        else:
+            for file in files:
+                for name, values in _clips_in(file, is_alone=len(files) == 1):
+                    self._kept.add(name, values)
+        if not len(self):
+            raise ValueError(f"{path} holds no embedding")
+        self.first = next(iter(self.names()))
+        values = self._read(self.first)
+        self.is_frames, self.dim = values.ndim == 2, values.shape[-1]
+
+    def __len__(self) -> int:
+        return len(self.names())
+
+    def names(self) -> dict:
+        """Ids of the clips, as keys."""
+        return self._file_of or self._kept.at
+
+    def __call__(self, fname: str) -> np.ndarray | str:
+        """Embeddings of a clip, float32 [n_frames, dim], or in words why it has none.
+
+        Raises
+        ------
+        ValueError
+            If its shape is not that of the first clip's.
+        """
+        if fname not in self.names():
+            return f"no embedding of it among the {len(self)} of {self.path}, whose first is {self.first!r}"
+        values = self._read(fname)
+        if values.shape[-1] != self.dim or (values.ndim == 2) != self.is_frames:
+            told = [
+                f"{name!r} has {'a table' if shape[1:] else 'one vector'} of dimension {shape[-1]}"
+                for name, shape in ((fname, values.shape), (self.first, self._read(self.first).shape))
+            ]
+            raise ValueError(f"in {self.path}, {' but '.join(told)}: keep one model's embeddings in a folder")
+        if not len(values):
+            return f"its table in {self.path} has no row"
+        if n_bad := np.count_nonzero(~np.isfinite(values)):
+            return f"{n_bad} of its {values.size} values in {self.path} are not finite"
+        return np.atleast_2d(values)
+
+    def _read(self, fname: str) -> np.ndarray:
+        file = self._file_of.get(fname)
+        return _of_file(file) if file else self._kept.read(fname)
+
+
+class GivenRanking:
+    """A ranking by query, each a row of numbers; it is `search.given` that reads them.
+
+    A row is the query's own number, the numbers of its results, best first and filled up by -1, and their
+    scores. The numbers are those of the names in the file, so that they mean the same in any collection.
+
+    Attributes
+    ----------
+    dim : int
+        Length of a row.
+
+    Raises
+    ------
+    ValueError
+        If the file is neither form of a ranking, or a clip stands twice among the results of a query.
+    """
+
+    is_frames = False
+
+    def __init__(self, path: str | Path):
+        self.path, self._kept = Path(path), _Kept(Path(path))
+        numbers: dict[str, int] = {}
+        most = 0
+        for query, results in lists_in(path):
+            names = [name for name, _ in results if name != query]
+            if len(set(names)) < len(names):
+                twice = next(name for name in names if names.count(name) > 1)
+                raise ValueError(f"{path}: {twice!r} stands twice among the results of {query!r}")
+            if len(numbers) + len(names) >= 2**24:  # the most that float32 counts to
+                raise ValueError(f"{path} names over {len(numbers)} clips: 16 million are the most")
+            ids = [numbers.setdefault(name, len(numbers)) for name in (query, *names)]
+            scores = [score for name, score in results if name != query]
+            row = np.array([*ids, *scores], np.float32)
+            if query in self._kept.at:
+                before = self._kept.read(query)
+                if len(before) != len(row) or not np.array_equal(before[: len(ids)], row[: len(ids)]):
+                    raise ValueError(f"{path} has different results for {query!r}: give one run")
+                continue
+            self._kept.add(query, row)
+            most = max(most, len(names))
+        if not numbers:
+            raise ValueError(f"{path} holds no ranking")
+        self.dim = 1 + 2 * most
+
+    def names(self) -> dict:
+        """Ids of the queries, as keys."""
+        return self._kept.at
+
+    def __call__(self, fname: str) -> np.ndarray | str:
+        """Row of a query, float32 [1, dim], or in words why it has none."""
+        if fname not in self.names():
+            return f"no line of it as a query among the {len(self.names())} of {self.path}"
+        values, most = self._kept.read(fname), (self.dim - 1) // 2
+        n = (len(values) - 1) // 2
+        row = np.zeros((1, self.dim), np.float32)
+        row[0, : 1 + n], row[0, 1 + n : 1 + most] = values[: 1 + n], -1
+        row[0, 1 + most : 1 + most + n] = np.nan_to_num(values[1 + n :])
+        return row
+
+
+class _Kept:
+    """Arrays by name, in a temporary file."""
+
+    def __init__(self, source: Path):
+        self.source = source
+        self.at: dict[str, tuple[int, tuple[int, ...]]] = {}
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with this object
+        weakref.finalize(self, self._file.close)
+
+    def add(self, name: str, values: np.ndarray) -> None:
+        if name in self.at:
+            raise ValueError(f"clip {name!r} stands twice in {self.source}: keep one of its embeddings")
+        self.at[name] = self._file.seek(0, os.SEEK_END), values.shape
+        self._file.write(values.tobytes())
+
+    def read(self, name: str) -> np.ndarray:
+        start, shape = self.at[name]
+        self._file.seek(start)
+        return np.frombuffer(self._file.read(4 * int(np.prod(shape))), np.float32).reshape(shape)
+
+
+def clip_id(name: object) -> str:
+    """Id of a clip as files of others have it: a number or a name, perhaps that of its audio file.
+
+    Examples
+    --------
+    >>> clip_id(np.int64(64760)), clip_id("64760.wav"), clip_id("a.b")
+    ('64760', '64760', 'a.b')
+    """
+    text = unicodedata.normalize("NFC", name.decode() if isinstance(name, bytes) else str(name))
+    stem, suffix = os.path.splitext(text)
+    return stem if suffix.lower() in (*audio.SUFFIXES, *audio.FFMPEG_SUFFIXES) else text
+
+
+def _as_embeddings(values: object, where: object) -> np.ndarray:
+    """Float32 [dim] or [n_frames, dim]."""
+    try:
+        found = np.asarray(values)
+        if found.dtype.kind not in "fiu":  # strings of digits are no numbers
+            found = np.array(values, dtype=float) if found.dtype == object else np.empty(())
+        with np.errstate(over="ignore"):  # what float32 can't hold isn't finite, and is told then
+            found = found.astype(np.float32)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{where} is no table of numbers with rows of one length ({error})") from None
+    if found.ndim not in (1, 2) or not found.shape[-1]:
+        raise ValueError(f"{where} is not a vector, or a table with a row a frame, of numbers")
+    return found
+
+
+def _of_file(file: Path) -> np.ndarray:
+    """Embeddings in a file of one clip."""
+    try:
+        if file.suffix == ".npy":
+            return _as_embeddings(np.load(file, allow_pickle=False), file)
+        content = json.loads(file.read_bytes())
+        values = content["embeddings"] if isinstance(content, dict) else content
+    except KeyError:
+        keys = ", ".join(map(repr, content))
+        raise ValueError(f"{file} has no 'embeddings', but {keys or 'nothing'}") from None
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{file} can't be read: {error}") from None
+    return _as_embeddings(values, f"{file}, 'embeddings',")
+
+
+def _clips_in(file: Path, *, is_alone: bool) -> Iterator[tuple[str, np.ndarray]]:
+    """Id and embeddings of each clip of a file of several."""
+    try:
+        yield from _of_parquet(file) if file.suffix == ".parquet" else _of_npz(file, is_alone)
+    except (zipfile.BadZipFile, OSError, EOFError) as error:
+        raise ValueError(f"{file} can't be read: {error}") from None
+
+
+def _of_npz(file: Path, is_alone: bool) -> Iterator[tuple[str, np.ndarray]]:
+    if file.suffix != ".npz":
+        raise ValueError(f"{file} is none of {', '.join(SUFFIXES)}")
+    with zipfile.ZipFile(file) as archive:
+        members = [name.removesuffix(".npy") for name in archive.namelist()]
+        table = next((name for name in ("embedding", "embeddings") if name in members), "")
+        if table and "fname" in members:
+            fnames = next(_blocks(archive, "fname", rows=None, file=file))
+            blocks = _blocks(archive, table, rows=ROWS, file=file)
+            rows = (row for block in blocks for row in block)
+            names = [clip_id(name) for name in fnames.tolist()]
+            for name, row in itertools.zip_longest(names, rows):
+                if name is None or row is None:
+                    raise ValueError(f"{file} has {len(names)} fnames, and another number of embeddings")
+                yield name, _as_embeddings(row, f"{file}, clip {name!r},")
+            return
+        for name in members:
+            own = file.stem if len(members) == 1 and (table or not is_alone) else name
+            values = next(_blocks(archive, name, rows=None, file=file))
+            yield clip_id(own), _as_embeddings(values, f"{file}, array {name!r},")
+
+
+def _blocks(archive: zipfile.ZipFile, name: str, *, rows: int | None, file: Path) -> Iterator[np.ndarray]:
+    """An array of an npz, some rows at a time; never one of Python's objects."""
+    with archive.open(f"{name}.npy") as member:
+        if rows is None:
+            try:
+                yield np.lib.format.read_array(member, allow_pickle=False)
+            except ValueError as error:
+                raise ValueError(f"{file}, array {name!r}, can't be read: {error}") from None
+            return
+        version = np.lib.format.read_magic(member)
+        read = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
+        shape, is_columns, dtype = read[version[0]](member)
+        if dtype.hasobject or is_columns or len(shape) < 2:
+            raise ValueError(f"{file}, array {name!r}, is not a table of numbers, row by row")
+        for start in range(0, shape[0], rows):
+            part = (min(rows, shape[0] - start), *shape[1:])
+            content = member.read(int(np.prod(part)) * dtype.itemsize)
+            yield np.frombuffer(content, dtype).reshape(part)
+
+
+def _of_parquet(file: Path) -> Iterator[tuple[str, np.ndarray]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.ParquetFile(file)
+        columns = table.schema_arrow.names
+        wanted = next((name for name in ("embedding", "embeddings") if name in columns), "")
+        if not wanted or "fname" not in columns:
+            raise ValueError(f"{file} has columns {', '.join(columns)}: it needs fname and embedding")
+        for batch in table.iter_batches(ROWS, columns=["fname", wanted]):
+            for fname, value in zip(batch["fname"].to_pylist(), batch[wanted], strict=True):
+                own = getattr(value, "values", None)  # None where a cell is no list
+                numbers = value.as_py() if own is None or pa.types.is_nested(own.type) else _array(own)
+                yield clip_id(fname), _as_embeddings(numbers, f"{file}, clip {fname!r},")
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"{file} can't be read: {error}") from None
+
+
+def _array(column: "pa.Array") -> np.ndarray:
+    return column.to_numpy(zero_copy_only=False)
+
+
+def lists_in(path: str | Path) -> Iterator[tuple[str, list[tuple[str, float]]]]:
+    """Each query of a ranking with its results and their scores, best first.
+
+    Results of a TREC run are in the order of their ranks, then their scores, then their lines. A query
+    fname|label of it is one by fname.
+
+    Raises
+    ------
+    ValueError
+        If a line is of neither form.
+    """
+    with open(path, encoding="utf-8-sig") as file:
+        lines = ((i, line) for i, line in enumerate(file, 1) if line.strip())
+        first = next(lines, (0, ""))
+        if first[0]:
+            form = _of_json if first[1].lstrip()[:1] in "{[" else _of_trec
+            yield from form(itertools.chain([first], lines), path)
+
+
+def _of_json(lines: Iterator[tuple[int, str]], path: object) -> Iterator:
+    for i, line in lines:
+        try:
+            content = json.loads(line)
+            found = [(clip_id(one["result_fname"]), float(one["score"])) for one in content["results"]]
+            query = clip_id(content["query_fname"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"line {i} of {path} is no ranking of the CBMI 2024 code, "
+                '{"query_fname": ..., "results": [{"result_fname": ..., "score": ...}, ...]} '
+                f"({type(error).__name__}: {error})"
+            ) from None
+        yield query, found
+
+
+def _of_trec(lines: Iterator[tuple[int, str]], path: object) -> Iterator:
+    def parsed() -> Iterator[tuple[str, str, int, float]]:
+        for i, line in lines:
+            cells = line.split()
+            if len(cells) != 6:
+                raise ValueError(f"line {i} of {path} has {len(cells)} columns, not 6")
+            try:
+                yield cells[0], clip_id(unquote(cells[2])), int(cells[3]), float(cells[4])
+            except ValueError as error:
+                raise ValueError(f"line {i} of {path}: {error}") from None
+
+    for topic, own in itertools.groupby(parsed(), lambda cells: cells[0]):
+        found = sorted(((rank, -score, name) for _, name, rank, score in own), key=lambda one: one[:2])
+        yield clip_id(unquote(topic.split("|")[0])), [(name, -score) for _, score, name in found]

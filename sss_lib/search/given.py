@@ -1,0 +1,53 @@
+"""A ranking that others have computed, carried as rows of numbers in place of embeddings: the search `given`.
+
+A row holds the clip's own number, the numbers of its results, best first and filled up by -1, and their
+scores. So a corpus of some of the clips keeps their order, and drops the results that it doesn't have.
+"""
+
+import numpy as np
+
+from sss_lib.search.ranking import Ranking, blocks
+
+
+def rank(x: np.ndarray, rows: np.ndarray, top_n: int, groups: np.ndarray | None = None) -> Ranking:
+    """Ranking of some queries as their rows give it.
+
+    Parameters
+    ----------
+    x : np.ndarray [shape=(n_clips, 1 + 2 * n_results)]
+        See above.
+    rows : np.ndarray [shape=(n_queries,), dtype=int]
+    top_n : int
+    groups : np.ndarray [shape=(n_clips,), dtype=int], optional
+        Clips of the query's own group are left out.
+
+    Returns
+    -------
+    Ranking
+        -1 and nan where the query has no more results.
+
+    Examples
+    --------
+    >>> x = np.array([[7, 8, 9, 0.5, 0.1], [8, 7, -1, 0.5, 0], [3, 5, 7, 0.9, 0.8]])
+    >>> rank(x, np.arange(3), 2).neighbours
+    array([[ 1, -1],
+           [ 0, -1],
+           [ 0, -1]], dtype=int32)
+    """
+    own, width = np.asarray(x[:, 0], np.int64), (x.shape[1] - 1) // 2
+    row_of = np.full(int(max(own.max(initial=0), x[:, 1 : 1 + width].max(initial=0))) + 2, -1, np.int64)
+    row_of[own] = np.arange(len(own))  # the last, at -1, stays -1
+    neighbours = np.full((len(rows), top_n), -1, np.int32)
+    scores = np.full((len(rows), top_n), np.nan, np.float32)
+    done = 0
+    for block in blocks(rows):
+        found = row_of[np.asarray(x[block, 1 : 1 + width], np.int64)]
+        if groups is not None:
+            found[(found >= 0) & (groups[found] == groups[block][:, None])] = -1
+        order = np.argsort(found < 0, axis=1, kind="stable")[:, :top_n]
+        found = np.take_along_axis(found, order, axis=1)
+        values = np.take_along_axis(np.asarray(x[block, 1 + width :], np.float32), order, axis=1)
+        into = slice(done, done := done + len(block))
+        neighbours[into, : found.shape[1]] = found
+        scores[into, : found.shape[1]] = np.where(found >= 0, values, np.nan)
+    return Ranking(neighbours, scores, ties="the order of the given ranking")
