@@ -20,6 +20,7 @@ from sss_lib.models import registry as models
 from sss_lib.models.naming import HEAR, RANKING
 from sss_lib.models.spec import LONG, SHORT
 from sss_lib.processing.aggregation import AGGREGATIONS
+from sss_lib.processing.transforms import most_components, n_removed
 from sss_lib.search import approximate
 from sss_lib.search import naming as methods
 
@@ -28,7 +29,7 @@ IMPORTS = "SSS_LIB_IMPORTS"
 """Environment variable: the `hear:` modules that a grid imports, "installed" (by default), "any", "none"."""
 MAIN = "mini"
 """The grid that `make run` takes by default. Its folder of figures has the dataset's name alone."""
-RULE = ("model", "aggregation", "n_components", "normalize", "pre_normalize", "scale", "search")
+RULE = ("model", "aggregation", "n_components", "normalize", "pre_normalize", "scale", "transform", "search")
 """Words that a rule of `include` or `exclude` can have."""
 
 
@@ -37,10 +38,10 @@ class Grid:
     """An experiment: every combination of these is run.
 
     A model takes only what suits it: one embedding a clip needs no aggregation, scaling is for models that
-    declare it, PCA can't have more components than there are dimensions or clips, and an approximate search
-    needs as many clips as it learns centroids. `systems` says what is left out and why. How audio is prepared
-    (`long_audio`, `short_audio`, `preprocessing`) is part of a model's name, as in "clap-2023+truncate":
-    `available` spells these out.
+    declare it, PCA can't have more components than there are dimensions or clips, whitening needs more clips
+    than dimensions, and an approximate search as many as it learns centroids. `systems` says what is left out
+    and why. How audio is prepared (`long_audio`, `short_audio`, `preprocessing`) is part of a model's name,
+    as in "clap-2023+truncate": `available` spells these out.
 
     Every system is scored under every protocol; `protocol` is the one that the tables and figures are of.
 
@@ -59,6 +60,7 @@ class Grid:
     normalize: tuple[bool, ...] = (True,)
     pre_normalize: tuple[bool, ...] = (False,)
     scale: tuple[bool, ...] = (True,)
+    transforms: tuple[str, ...] = ("none",)
     searches: tuple[str, ...] = ("nns",)
     cutoffs: tuple[int, ...] = (15, 150)
     protocol: str = "standard"
@@ -75,6 +77,8 @@ class Grid:
         }
         for name in self.searches:
             methods.parse(str(name))
+        for name in self.transforms:
+            n_removed(name)
         files: dict[str, str] = {}
         for name in dict.fromkeys(self.models):
             models.spec(name)
@@ -115,6 +119,7 @@ class Grid:
             "normalize": self.normalize,
             "pre_normalize": self.pre_normalize,
             "scale": (*self.scale, False),
+            "transform": (*self.transforms, "none"),
             "search": (*self.searches, methods.GIVEN),
         }
         for rule in (*self.include, *self.exclude):
@@ -190,17 +195,23 @@ class Grid:
             searches = [search for search in self.searches if search not in too_few]
             scales = self.scale if spec.scaled else (False,)
             sizes = (None,) if name.startswith(RANKING) else self.n_components
-            ways = itertools.product(scales, sizes, self.normalize, self.pre_normalize)
-            for scale, pca, l2, pre in ways:
-                if pca and pca > spec.dim:
-                    left_out.setdefault(f"{name} has {spec.dim} dimensions: no PCA", {})[pca] = None
-                elif pca and n and pca > n:
-                    left_out.setdefault(f"{name} has embedded {n} clips: no PCA", {})[pca] = None
+            ways = itertools.product(scales, self.transforms, sizes, self.normalize, self.pre_normalize)
+            for scale, transform, pca, l2, pre in ways:
+                # Whitening without PCA takes all dimensions; the other transforms leave at least one.
+                wanted = pca or (spec.dim if transform == "whiten" else 1)
+                what = "PCA" if transform == "none" else f"{transform}, PCA"
+                if wanted > spec.dim - n_removed(transform):
+                    left_out.setdefault(f"{name} has {spec.dim} dimensions: no {what}", {})[pca] = None
+                elif n and wanted > most_components(transform, n, spec.dim):
+                    left_out.setdefault(f"{name} has embedded {n} clips: no {what}", {})[pca] = None
                 else:
-                    for variant in (Variant(name, how, pca, l2, pre, scale) for how in hows):
+                    for variant in (Variant(name, how, pca, l2, pre, scale, transform) for how in hows):
                         chosen.update(dict.fromkeys((variant, s) for s in variant.searches(searches)))
         kept = [system for system in chosen if self._keeps(*system)]
-        sentences = [f"{why} {', '.join(map(str, values))}" for why, values in left_out.items()]
+        sentences = [
+            f"{why} {', '.join('none' if value is None else str(value) for value in values)}"
+            for why, values in left_out.items()
+        ]
         if len(kept) < len(chosen):
             sentences.append(f"{len(chosen) - len(kept)} systems, by the rules include and exclude")
         if not kept:

@@ -6,7 +6,16 @@ import pandas as pd
 from sss_lib.evaluation import protocols
 from sss_lib.search.naming import GIVEN, parse
 
-SYSTEM = ["model", "aggregation", "scale", "n_components", "normalize", "pre_normalize", "search"]
+SYSTEM = [
+    "model",
+    "aggregation",
+    "scale",
+    "transform",
+    "n_components",
+    "normalize",
+    "pre_normalize",
+    "search",
+]
 """The columns that tell one system from another."""
 
 
@@ -78,8 +87,8 @@ def best_systems(scores: pd.DataFrame, n: int = 15, *, protocol: str | None = No
 def simplicity(systems: pd.DataFrame) -> list[tuple]:
     """Sort key of each row, least for the simplest system.
 
-    No PCA comes before PCA, no unit length before it, no scaling, mean before max before median, nns before
-    mcss before mips, raw before L2.
+    No PCA comes before PCA, no unit length before it, no transform, no scaling, mean before max before
+    median, nns before mcss before mips, raw before L2.
     """
     order = {
         name: i for i, name in enumerate(("none", "mean", "max", "median", "nns", "mcss", "mips", "given"))
@@ -88,6 +97,7 @@ def simplicity(systems: pd.DataFrame) -> list[tuple]:
         zip(
             systems["n_components"].fillna(0).gt(0),
             systems["pre_normalize"],
+            systems["transform"].ne("none"),
             systems["scale"],
             systems["aggregation"].map(order),
             systems["search"].map(lambda search: order[parse(search).exact]),
@@ -116,10 +126,34 @@ def describe_system(row: pd.Series) -> str:
     steps = [] if row["aggregation"] == "none" else [row["aggregation"]]
     steps += ["min-max"] if row.get("scale") else []
     steps += ["L2 first"] if row["pre_normalize"] else []
+    steps += transform_words(row.get("transform", "none"))
     steps += [] if pd.isna(row["n_components"]) else [f"PCA {int(row['n_components'])}"]
     exact, _, structure = row["search"].partition("-")
     search = f"{exact.upper()} {structure}".rstrip()
     return ", ".join([*steps, "L2" if row["normalize"] else "raw", search])
+
+
+WORDS = {
+    "center": "centred",
+    "standardize": "z-score",
+    "whiten": "whitened",
+    "whiten-shrunk": "shrunk-whitened",
+}
+
+
+def transform_words(transform: str) -> list[str]:
+    """What a transform does, in a word: none or one.
+
+    Examples
+    --------
+    >>> transform_words("none"), transform_words("center"), transform_words("remove-top-3")
+    ([], ['centred'], ['without top 3'])
+    """
+    return (
+        []
+        if transform == "none"
+        else [WORDS.get(transform, transform.replace("remove-", "without ").replace("-", " "))]
+    )
 
 
 def heading(metric: str, n: int | None) -> str:

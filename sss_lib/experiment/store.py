@@ -134,7 +134,7 @@ class Store:
         from sss_lib.processing.fitting import Processing
 
         table = self.fitted(dataset, variant).read()
-        arrays = dict.fromkeys(("low", "width", "mean", "components"))
+        arrays = dict.fromkeys(("low", "width", "mean", "deviation", "components"))
         for name in table.schema.names:
             flat = name != "components"
             arrays[name] = table[name].to_numpy() if flat else to_matrix(table[name])

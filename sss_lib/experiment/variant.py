@@ -4,14 +4,20 @@ import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sss_lib.io.names import require_known
 from sss_lib.models import registry as models
 from sss_lib.models.naming import RANKING
+from sss_lib.processing.aggregation import AGGREGATIONS
+from sss_lib.processing.transforms import n_removed, simplest
 from sss_lib.search.naming import GIVEN
 
 
 @dataclass(frozen=True)
 class Variant:
     """How clip embeddings are made: a model and its processing.
+
+    What comes to the same is one variant with one name: of a model with one embedding a clip every
+    aggregation is "none", and centring before PCA is PCA.
 
     Attributes
     ----------
@@ -26,11 +32,13 @@ class Variant:
         Whether the input of PCA has unit length, as in the CBMI 2024 code.
     scale : bool, optional
         Whether every feature is scaled to [0, 1] first; by default if the model declares it.
+    transform : str
+        One of `processing.transforms.TRANSFORMS`.
 
     Examples
     --------
-    >>> Variant("aisfx", "mean", 100).name
-    'aisfx-mean-pca100-l2'
+    >>> Variant("aisfx", "mean", 100).name, Variant("aisfx", transform="center").name
+    ('aisfx-mean-pca100-l2', 'aisfx-mean-center-pcanone-l2')
     """
 
     model: str
@@ -39,22 +47,33 @@ class Variant:
     normalize: bool = True
     pre_normalize: bool = False
     scale: bool | None = None
+    transform: str = "none"
 
     def __post_init__(self) -> None:
         n: object = self.n_components  # a notebook's parameters come without types
-        if not (n is None or isinstance(n, numbers.Integral)):
+        if not (n is None or isinstance(n, numbers.Integral)) or isinstance(n, bool):
             raise ValueError(f"n_components={n!r}: give a whole number, or None for no PCA")
         for name in ("normalize", "pre_normalize", "scale"):
             value = getattr(self, name)
             if value not in (True, False) and not (value is None and name == "scale"):
                 raise ValueError(f"{name}={value!r}: give True or False, without quotes")
+        require_known(self.aggregation, AGGREGATIONS, "the aggregations")
+        n_removed(self.transform)  # refuses an unknown one
         object.__setattr__(self, "model", models.canonical(self.model))
+        spec = models.spec(self.model)
+        canonical = {
+            "aggregation": self.aggregation if spec.hop_s else "none",
+            "n_components": int(n) if isinstance(n, numbers.Integral) else None,
+            "normalize": bool(self.normalize),
+            "pre_normalize": bool(self.pre_normalize),
+            "scale": spec.scaled if self.scale is None else bool(self.scale),
+            "transform": simplest(self.transform, self.n_components),
+        }
         if self.is_ranking:  # there is nothing to process
-            plain = {"aggregation": "none", "n_components": None, "scale": False}
-            for name, nothing in {**plain, "normalize": False, "pre_normalize": False}.items():
-                object.__setattr__(self, name, nothing)
-        if self.scale is None:
-            object.__setattr__(self, "scale", models.spec(self.model).scaled)
+            canonical = {"aggregation": "none", "n_components": None, "normalize": False}
+            canonical |= {"pre_normalize": False, "scale": False, "transform": "none"}
+        for name, value in canonical.items():
+            object.__setattr__(self, name, value)
 
     @property
     def is_ranking(self) -> bool:
@@ -69,6 +88,7 @@ class Variant:
             models.file_name(self.model),
             self.aggregation,
             *(["minmax"] if self.scale else []),
+            *([self.transform] if self.transform != "none" else []),
             f"pca{pca}",
         ]
         return "-".join(

@@ -96,8 +96,9 @@ def ranked(scores: pd.DataFrame) -> pd.DataFrame:
         The columns that identify a row, then MAP@N and MR1 as numbers, each with `... low` and `... high`.
     """
     own = scores[scores["relevance"] == "class"] if "relevance" in scores else scores
-    own = own[own["metric"].isin(["MAP", "MR1"])]
-    own = own.assign(**{key: own[key].fillna(fill) for key, fill in (("clips", ""), ("n_clips", 0))})
+    own = own[own["metric"].isin(["MAP", "MR1"])].reindex(columns=[*dict.fromkeys([*own, "transform"])])
+    missing = {"clips": "", "n_clips": 0, "transform": "none"}  # of older scores
+    own = own.assign(**{key: own[key].fillna(fill) for key, fill in missing.items()})
     several = own.groupby("dataset")["clips"].transform("nunique") > 1
     n_clips = own["n_clips"].astype(int).astype(str).replace("0", "unknown")
     named = own["dataset"] + ", " + n_clips + " clips (" + own["clips"] + ")"

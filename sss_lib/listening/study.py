@@ -234,7 +234,7 @@ def _is_known(model: str) -> bool:
 
 
 def _system(about: Mapping[str, Any]) -> System:
-    words = {word: about[word] for word in RULE if word != "search"}
+    words = {word: about[word] for word in RULE if word in about and word != "search"}
     if words["n_components"] is not None:
         words["n_components"] = int(words["n_components"])
     return System(Variant(**words), about["search"], about.get("top_n", 0))

@@ -3,7 +3,8 @@
 Frames of many clips come in; one vector a clip goes out, with what was fitted on the way.
 
 - `aggregation`: mean, maximum or median over time.
-- `scaling`: features to [0, 1], vectors to unit length; `fitting`: these and PCA, fitted and applied.
+- `scaling`: features to [0, 1], vectors to unit length; `transforms`: centring, z-score, whitening, by name.
+- `fitting`: these and PCA, fitted and applied.
 - `projection`: clips in the plane.
 - `checks`: what embeddings must be.
 """
@@ -17,5 +18,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "fitting": ["Processing", "fit", "fit_parts", "process"],
         "scaling": ["l2_normalize"],
         "projection": ["project"],
+        "transforms": ["TRANSFORMS"],
     },
 )

@@ -1,4 +1,4 @@
-"""Clip embeddings to those that are searched: scale, reduce by PCA, L2-normalise.
+"""Clip embeddings to those that are searched: scale, transform, reduce by PCA, L2-normalise.
 
 `fit` learns from all clips at once, `fit_parts` from one part in memory at a time; `process` does both steps.
 """
@@ -11,20 +11,23 @@ import threadpoolctl
 
 from sss_lib.processing.checks import require_finite
 from sss_lib.processing.scaling import l2_normalize, min_max_scale
+from sss_lib.processing.transforms import most_components, n_removed, shrinkage
 
 
 @dataclass(frozen=True)
 class Processing:
-    """Scaling, PCA and normalisation as fitted on a collection: call it with any clip embeddings.
+    """Scaling, transform, PCA and normalisation as fitted on a collection: call it with any clip embeddings.
 
     Attributes
     ----------
     low, width : np.ndarray [shape=(dim,)] or None
         Smallest value of each feature and its range, where features are scaled to [0, 1].
     mean : np.ndarray [shape=(dim,)] or None
-        Subtracted before PCA.
-    components : np.ndarray [shape=(dim, n_components)] or None
-        Directions of PCA, one a column.
+        Subtracted, where embeddings are centred.
+    deviation : np.ndarray [shape=(dim,)] or None
+        Standard deviation of each feature, where these are standardised.
+    components : np.ndarray [shape=(dim, n_components or dim)] or None
+        What centred embeddings are multiplied by: directions of PCA, one a column.
     normalize, pre_normalize : bool
         As in `process`.
     """
@@ -35,6 +38,7 @@ class Processing:
     components: np.ndarray | None
     normalize: bool
     pre_normalize: bool
+    deviation: np.ndarray | None = None
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Embeddings as they are searched.
@@ -57,20 +61,24 @@ class Processing:
         x = self.before_pca(x)
         if self.components is not None:
             with threadpoolctl.threadpool_limits(1):
-                x = (x - self.mean) @ self.components
+                x = x @ self.components
         return (l2_normalize(x) if self.normalize else x).astype(np.float32)
 
     def before_pca(self, x: np.ndarray) -> np.ndarray:
-        """Input of PCA: embeddings scaled and of unit length, where that is asked for."""
+        """Input of PCA: embeddings scaled, of unit length, centred and standardised, as far as asked for."""
         require_finite(x, "embeddings")
         if self.low is not None and self.width is not None:
             x = min_max_scale(x, self.low, self.width)
-        return l2_normalize(x) if self.pre_normalize else x
+        if self.pre_normalize:
+            x = l2_normalize(x)
+        if self.mean is None:
+            return x
+        return x - self.mean if self.deviation is None else min_max_scale(x, self.mean, self.deviation)
 
     def columns(self) -> dict[str, np.ndarray]:
         """Fitted arrays by name, one row a dimension, for an artefact; without those that are None."""
-        arrays = {"low": self.low, "width": self.width, "mean": self.mean, "components": self.components}
-        return {name: array for name, array in arrays.items() if array is not None}
+        names = ("low", "width", "mean", "deviation", "components")
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
 
 def fit(
@@ -79,6 +87,7 @@ def fit(
     normalize: bool = True,
     pre_normalize: bool = False,
     scale: bool = False,
+    transform: str = "none",
 ) -> Processing:
     """Fit the processing of a collection's clip embeddings; see `process`.
 
@@ -96,16 +105,23 @@ def fit(
     ----------
     Jolliffe (2002), Principal Component Analysis, section 3.5.
     """
-    low, width = _range([x]) if scale else (None, None)
-    given = Processing(low, width, None, None, normalize, pre_normalize)
-    if n_components is None:
-        return given
-    x = given.before_pca(x)
-    _require_fit(n_components, *x.shape)
-    mean = x.mean(axis=0, dtype=np.float64)
+    fitted = _before_mean([x], normalize, pre_normalize, scale, transform)
+    if n_components is None and transform == "none":
+        return fitted
+    given = fitted.before_pca(x)
+    _require_fit(n_components, transform, *given.shape)
+    mean = given.mean(axis=0, dtype=np.float64)
+    fitted = replace(fitted, mean=mean)
+    if transform == "standardize":
+        fitted = replace(fitted, deviation=_deviation(mean, ((given - mean) ** 2).mean(axis=0)))
+    if n_components is None and transform in ("center", "standardize"):
+        return fitted
+    centred = fitted.before_pca(x)
     with threadpoolctl.threadpool_limits(1):
-        _, _, vt = np.linalg.svd(x - mean, full_matrices=False)
-    return replace(given, mean=mean, components=_signed(vt[:n_components]).T)
+        _, sizes, directions = np.linalg.svd(centred, full_matrices=False)
+    fourth = float((np.einsum("ij,ij->i", centred, centred) ** 2).sum())
+    components = _components(transform, n_components, directions, sizes**2, fourth, len(x))
+    return replace(fitted, components=components)
 
 
 def fit_parts(
@@ -114,11 +130,13 @@ def fit_parts(
     normalize: bool = True,
     pre_normalize: bool = False,
     scale: bool = False,
+    transform: str = "none",
 ) -> Processing:
     """What `fit` finds, but for rounding and signs, with one part of the clips in memory at a time.
 
     The principal components are the eigenvectors of the scatter matrix, sum of (x - mean) (x - mean)^T, in
-    float64 on one thread. Memory holds dim x dim numbers. PCA reads the parts twice, `scale` once more.
+    float64 on one thread. Memory holds dim x dim numbers. PCA reads the parts twice; min-max scaling and
+    standardising once more each.
 
     The eigenvalues are squares of the singular values, and float64 keeps them to about 1e-16 of the largest.
     So directions with less than 1e-7 of the largest standard deviation are lost: there the two may differ.
@@ -127,7 +145,7 @@ def fit_parts(
     ----------
     parts : iterable of np.ndarray [shape=(n_clips_of_part, dim)]
         Read once a pass: a list, or an object such as `Aggregated`; not a generator.
-    n_components, normalize, pre_normalize, scale
+    n_components, normalize, pre_normalize, scale, transform
         As in `process`.
 
     Raises
@@ -145,24 +163,89 @@ def fit_parts(
         raise ValueError(
             f"a {type(parts).__name__} can be read once, fitting takes several passes: give a list"
         )
-    low, width = _range(parts) if scale else (None, None)
-    given = Processing(low, width, None, None, normalize, pre_normalize)
-    if n_components is None:
-        return given
+    fitted = _before_mean(parts, normalize, pre_normalize, scale, transform)
+    if n_components is None and transform == "none":
+        return fitted
     n_clips, total = 0, np.zeros(1)
-    for part in map(given.before_pca, parts):
+    for part in map(fitted.before_pca, parts):
         n_clips, total = n_clips + len(part), total + part.sum(axis=0, dtype=np.float64)
-    if not n_clips:
-        raise ValueError(f"0 clips have no {n_components} components: give at least as many")
-    _require_fit(n_components, n_clips, len(total))
-    # Two passes: sum(x x^T) - n mean mean^T in one pass would cancel where the mean is far from zero.
-    mean, scatter = total / n_clips, np.zeros((len(total), len(total)))
+    _require_fit(n_components, transform, n_clips, len(total))
+    # A pass of its own: sum(x x^T) - n mean mean^T would cancel where the mean is far from zero.
+    fitted = replace(fitted, mean=total / n_clips)
+    if transform == "standardize":
+        squares = sum((part**2).sum(axis=0) for part in map(fitted.before_pca, parts))
+        fitted = replace(fitted, deviation=_deviation(total / n_clips, squares / n_clips))
+    if n_components is None and transform in ("center", "standardize"):
+        return fitted
+    scatter, fourth = np.zeros((len(total), len(total))), 0.0
     with threadpoolctl.threadpool_limits(1):
-        for part in map(given.before_pca, parts):
-            centred = part - mean
+        for centred in map(fitted.before_pca, parts):
             scatter += centred.T @ centred
-        _, vectors = np.linalg.eigh(scatter)
-    return replace(given, mean=mean, components=_signed(vectors[:, ::-1].T[:n_components]).T)
+            fourth += float((np.einsum("ij,ij->i", centred, centred) ** 2).sum())
+        squares, vectors = np.linalg.eigh(scatter)
+    of = (vectors[:, ::-1].T, squares[::-1].clip(0), fourth, n_clips)
+    return replace(fitted, components=_components(transform, n_components, *of))
+
+
+def _before_mean(
+    parts: Iterable[np.ndarray], normalize: bool, pre_normalize: bool, scale: bool, transform: str
+) -> Processing:
+    """Processing up to unit length; what comes then is to be fitted."""
+    n_removed(transform)  # an unknown name is refused before any work
+    low, width = _range(parts) if scale else (None, None)
+    return Processing(low, width, None, None, normalize, pre_normalize)
+
+
+def _deviation(mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    """Standard deviation of each feature; 0 where all that varies is the rounding of its mean."""
+    deviation = np.sqrt(variance)
+    return np.where(deviation > 1e-12 * np.abs(mean), deviation, 0)
+
+
+def _components(
+    transform: str,
+    n_components: int | None,
+    directions: np.ndarray,
+    squares: np.ndarray,
+    fourth: float,
+    n_clips: int,
+) -> np.ndarray:
+    """Matrix that centred embeddings are multiplied by.
+
+    Parameters
+    ----------
+    transform, n_components
+        As in `process`.
+    directions : np.ndarray [shape=(n_directions, dim)]
+        Principal directions, the largest variance first.
+    squares : np.ndarray [shape=(n_directions,)]
+        Sums of squares along them.
+    fourth : float
+        Sum of the fourth powers of the lengths of the centred embeddings.
+    n_clips : int
+    """
+    dim, k = directions.shape[1], n_removed(transform)
+    if k and n_components is None:
+        return np.eye(dim) - directions[:k].T @ directions[:k]
+    if not transform.startswith("whiten"):
+        return _signed(directions[k:][:n_components]).T
+    if transform == "whiten":
+        # Below a millionth of the largest deviation lies the rounding of single precision.
+        rank = int((squares > 1e-12 * squares[0]).sum())
+        n = rank if n_components is None else n_components
+        if n > rank:
+            raise ValueError(
+                f"n_components={n} exceeds the rank {rank} of the embeddings: use at most {rank}"
+            )
+        return _signed(directions[:n]).T / np.sqrt(squares[:n] / (n_clips - 1))
+    variances = squares / n_clips
+    share = shrinkage(variances, fourth, n_clips, dim)
+    shrunk = np.append((1 - share) * variances, 0) + share * variances.sum() / dim
+    weights = np.divide(1, np.sqrt(shrunk), out=np.zeros(len(shrunk)), where=shrunk > 0)
+    if n_components is None:  # the inverse root of the covariance; the last weight is for what no clip has
+        turned = directions.T * (weights[:-1] - weights[-1])
+        return turned @ directions + weights[-1] * np.eye(dim)
+    return _signed(directions[:n_components]).T * weights[:n_components]
 
 
 def _range(parts: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -184,13 +267,27 @@ def _signed(directions: np.ndarray) -> np.ndarray:
     return directions * np.where(sign == 0, 1, sign)
 
 
-def _require_fit(n_components: int, n_clips: int, dim: int) -> None:
-    """Raise ValueError if PCA can't have so many components."""
-    if not 1 <= n_components <= min(n_clips, dim):
+def _require_fit(n_components: int | None, transform: str, n_clips: int, dim: int) -> None:
+    """Raise ValueError if so many clips of so many dimensions can't be transformed so."""
+    if not n_clips:
+        what = "mean" if n_components is None else f"{n_components} components"
+        raise ValueError(f"0 clips have no {what}: give at least {'one' if what == 'mean' else 'as many'}")
+    most = most_components(transform, n_clips, dim)
+    about = "" if most == min(n_clips, dim) else f" with transform={transform}"
+    if n_components is not None and not 1 <= n_components <= most:
         what = f"dim={dim}" if dim <= n_clips else f"n_clips={n_clips}"
         verb = "exceeds" if n_components > 0 else "is below 1, with"
+        # With a transform the limit is a smaller one.
+        verb = "is too many for" if about and n_components > 0 else verb
+        raise ValueError(f"n_components={n_components} {verb} {what}{about}: use at most {most}, or none")
+    if n_components is None and transform == "whiten" and most < dim:
         raise ValueError(
-            f"n_components={n_components} {verb} {what}: use at most {min(n_clips, dim)}, or none"
+            f"whitened in all {dim} dimensions, {n_clips} clips would be equally far from one another: use "
+            f"n_components of at most {most}, or whiten-shrunk"
+        )
+    if most < 1:
+        raise ValueError(
+            f"transform={transform} leaves nothing of dim={dim} and n_clips={n_clips}: remove fewer"
         )
 
 
@@ -200,8 +297,12 @@ def process(
     normalize: bool = True,
     pre_normalize: bool = False,
     scale: bool = False,
+    transform: str = "none",
+    *,
+    center: bool = False,
+    whiten: bool = False,
 ) -> np.ndarray:
-    """Clip embeddings as they are searched: PCA to fewer dimensions, then unit length.
+    """Clip embeddings as they are searched: centred or whitened, PCA to fewer dimensions, then unit length.
 
     Fitted on the clips themselves (transductive, as in Araz et al. 2024); `fit` keeps what was fitted.
 
@@ -209,7 +310,7 @@ def process(
     ----------
     x : np.ndarray [shape=(n_clips, dim)]
     n_components : int or None
-        None leaves the dimensions as they are, and doesn't centre.
+        Of PCA, which centres. None leaves the dimensions as they are.
     normalize : bool
         Scale each result to unit length. A zero vector stays zero.
     pre_normalize : bool
@@ -217,6 +318,10 @@ def process(
     scale : bool
         Before all else, scale each feature to [0, 1] over the clips: for hand-made descriptors in different
         units. A feature that doesn't vary becomes 0.
+    transform : str
+        One of `transforms.TRANSFORMS`, before PCA or together with it.
+    center, whiten : bool
+        Short for transform="center" and transform="whiten".
 
     Returns
     -------
@@ -225,12 +330,21 @@ def process(
     Raises
     ------
     ValueError
-        If `n_components` exceeds the dimension or the number of clips, or a value isn't finite.
+        If `n_components` exceeds the dimension or the number of clips, the transform is unknown or needs more
+        clips, or a value isn't finite.
 
     Examples
     --------
     >>> process(np.array([[3.0, 4.0], [0.0, 2.0]]))
     array([[0.6, 0.8],
            [0. , 1. ]], dtype=float32)
+    >>> process(np.array([[3.0, 4.0], [0.0, 2.0]]), normalize=False, center=True)
+    array([[ 1.5,  1. ],
+           [-1.5, -1. ]], dtype=float32)
     """
-    return fit(x, n_components, normalize, pre_normalize, scale)(x)
+    if center or whiten:
+        asked = "whiten" if whiten else "center"
+        if transform not in ("none", asked):
+            raise ValueError(f"transform={transform!r} and {asked}=True are two transforms: give one")
+        transform = asked
+    return fit(x, n_components, normalize, pre_normalize, scale, transform)(x)

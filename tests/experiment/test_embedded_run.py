@@ -53,7 +53,7 @@ def computed(mini, tmp_path_factory):
         if variant.model not in quick:
             continue
         clips = clips_of[variant.model](variant.aggregation)
-        x = processing.process(clips, variant.n_components, variant.normalize)
+        x = processing.process(clips, variant.n_components, variant.normalize, transform=variant.transform)
         queries = metrics.per_query(x, mini.label_matrix, search=search, cutoffs=GRID.cutoffs)
         of_system = intervals.summary(*queries, mini.labels, mini.families)
         of_system = of_system[of_system["level"] == "macro"]

@@ -1,8 +1,11 @@
 """Grids: what is run, what is left out and why, and mistakes that name the mend."""
 
 import dataclasses
+import json
 import re
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from sss_lib import experiment
@@ -15,6 +18,11 @@ from sss_lib.experiment import Grid, Variant
         (Variant("aisfx", "max", 100, True), "aisfx-max-pca100-l2"),
         (Variant("logmel", "none", None, False), "logmel-none-pcanone-raw"),
         (Variant("aisfx", "mean", 50, False, True), "aisfx-mean-pca50-raw-prel2"),
+        (Variant("aisfx", transform="center"), "aisfx-mean-center-pcanone-l2"),
+        (
+            Variant("freesound", "none", 9, transform="remove-top-3"),
+            "freesound-none-minmax-remove-top-3-pca9-l2",
+        ),
     ],
 )
 def test_a_variant_is_named_by_its_fields(variant, name):
@@ -29,8 +37,29 @@ def test_a_variant_is_scaled_if_its_model_declares_so_and_nothing_else_is_said(m
 
 
 @pytest.mark.parametrize(
+    ("one", "same"),
+    [
+        *((Variant("logmel", how, 9), Variant("logmel", "none", 9)) for how in ("mean", "max", "median")),
+        (Variant("aisfx", "mean", 9, transform="center"), Variant("aisfx", "mean", 9)),
+        (
+            Variant("logmel", n_components=np.int64(9), normalize=1, scale=0),
+            Variant("logmel", n_components=9),
+        ),
+    ],
+)
+def test_what_comes_to_the_same_is_one_variant_with_one_name(one, same):
+    assert (one, one.name) == (same, same.name)
+    assert json.dumps(one.parameters()) == json.dumps(same.parameters())  # and so one recipe
+
+
+@pytest.mark.parametrize(
     ("field", "message"),
     [
+        ({"n_components": True}, "n_components=True: give a whole number"),
+        ({"aggregation": "avg"}, "'avg' is not among the aggregations"),
+        ({"transform": "centre"}, "'centre' is not among the transforms: did you mean 'center'"),
+        ({"transform": "remove-top-0"}, "'remove-top-0' is unknown: give a whole number from 1, as in"),
+        ({"transform": None}, "None is not among the transforms"),
         ({"n_components": "100"}, "n_components='100': give a whole number, or None for no PCA"),
         ({"normalize": "no"}, "normalize='no': give True or False"),
         ({"scale": "minmax"}, "scale='minmax': give True or False"),
@@ -38,7 +67,7 @@ def test_a_variant_is_scaled_if_its_model_declares_so_and_nothing_else_is_said(m
 )
 def test_a_variant_with_a_field_of_another_kind_is_refused(field, message):
     with pytest.raises(ValueError, match=message):
-        Variant("logmel", "none", **field)
+        Variant(**{"model": "logmel", **field})
 
 
 def test_a_path_in_a_models_name_means_the_same_from_any_folder(tmp_path, monkeypatch):
@@ -55,7 +84,7 @@ def test_a_path_in_a_models_name_means_the_same_from_any_folder(tmp_path, monkey
 
 def test_a_path_in_a_rule_is_from_the_grids_folder_too(tmp_path, monkeypatch):
     """Also if that folder's name holds what stands for other characters in a rule."""
-    monkeypatch.setattr("sss_lib.models.registry.spec", lambda name: None)
+    monkeypatch.setattr("sss_lib.models.registry.spec", lambda name: SimpleNamespace(hop_s=1))
     monkeypatch.setattr("sss_lib.models.registry.file_name", lambda name: name)
     monkeypatch.setattr("sss_lib.models.registry.canonical", lambda name: name)
     folder = tmp_path / "runs [1]"
@@ -78,9 +107,46 @@ def test_different_variants_have_different_names():
         n_components=(None, 10),
         normalize=(True, False),
         pre_normalize=(True, False),
+        transforms=(
+            "none",
+            "center",
+            "standardize",
+            "whiten",
+            "whiten-shrunk",
+            "remove-top-1",
+            "remove-top-11",
+        ),
     )
     variants = {variant for variant, _ in grid.systems()[0]}
-    assert len({variant.name for variant in variants}) == len(variants) == 16
+    # 7 transforms, 2 sizes, 2 aggregations, 2 x 2 unit lengths; but for PCA after centring, which is PCA
+    assert len({variant.name for variant in variants}) == len(variants) == (7 * 2 - 1) * 8
+
+
+@pytest.mark.parametrize(
+    ("transform", "n", "kept", "left_out"),
+    [
+        ("center", 20, ["pcanone", "pca10"], []),
+        ("whiten", None, ["pcanone", "pca10", "pca100"], []),
+        ("whiten", 514, ["pcanone", "pca10", "pca100"], []),
+        ("whiten", 513, ["pca10", "pca100"], ["aisfx has embedded 513 clips: no whiten, PCA none"]),
+        ("whiten", 101, ["pca10"], ["aisfx has embedded 101 clips: no whiten, PCA none, 100"]),
+        ("whiten-shrunk", 100, ["pcanone", "pca10", "pca100"], []),
+        (
+            "remove-top-3",
+            102,
+            ["pcanone", "pca10"],
+            ["aisfx has embedded 102 clips: no remove-top-3, PCA 100"],
+        ),
+        ("remove-top-510", None, ["pcanone"], ["aisfx has 512 dimensions: no remove-top-510, PCA 10, 100"]),
+    ],
+)
+def test_a_transform_is_left_out_where_it_cannot_be(transform, n, kept, left_out):
+    sizes = (None, 10) if transform == "center" else (None, 10, 100)
+    found, why = Grid(("aisfx",), n_components=sizes, transforms=(transform,)).systems(
+        {"aisfx": n} if n else None
+    )
+    assert [variant.name.split("-")[-2] for variant, _ in found] == kept
+    assert why == left_out
 
 
 def test_a_grid_leaves_out_what_cannot_be_and_says_so():
@@ -113,6 +179,12 @@ def test_a_grid_leaves_out_what_cannot_be_and_says_so():
         ("models: [aisfx]\nn_components: ['100']", "n_components=['100'] of the grid"),
         ("models: [aisfx]\nn_components: none", "n_components=['none'] of the grid"),
         ("models: [aisfx]\nnormalize: [maybe]", "normalize=['maybe'] of the grid: give true or false"),
+        (
+            "models: [aisfx]\ntransforms: [centre]",
+            "'centre' is not among the transforms: did you mean 'center'",
+        ),
+        ("models: [aisfx]\ntransforms: []", "transforms of the grid is empty"),
+        ("models: aisfx\ntransforms: center\nexclude: [{transform: whiten}]", "They are 'center', 'none'"),
         ("models: [aisfx]\naggregations: [avg]", "'avg' is not among aggregations of the grid"),
         ("searches: [nns]", "has no 'models'"),
         ("- aisfx", "is not a mapping"),

@@ -20,6 +20,7 @@ from typst_text import said
 
 from sss_lib import models, paper, published
 from sss_lib.__main__ import main
+from sss_lib.experiment.scores import describe_system
 
 pytest.importorskip("typst")
 pypdf = pytest.importorskip("pypdf")
@@ -193,14 +194,15 @@ def test_processing_and_search_are_those_of_the_run(built):
     map_15 = systems[(systems["metric"] == "MAP") & (systems["n"] == 15)]
     ranked = map_15.sort_values("value", ascending=False)["model"].unique()
     in_full = [name for name in ranked if not models.spec(name).is_baseline][:3]
-    steps = ["aggregation", "scale", "n_components", "normalize"]
+    steps = ["aggregation", "scale", "transform", "n_components", "normalize"]
     for name, document in [
         *((name, "paper") for name in in_full),
         *((in_full[0], d) for d in paper.DOCUMENTS),
     ]:
         for way, own in map_15[map_15["model"] == name].groupby(steps, dropna=False):
             words = [way[0]] * (way[0] != "none") + ["min-max"] * way[1]
-            words += ["PCA 100"] * (way[2] == 100) + ["L2" if way[3] else "raw"]
+            words += ["centred"] * (way[2] == "center")
+            words += ["PCA 100"] * (way[3] == 100) + ["L2" if way[4] else "raw"]
             by_search = own.set_index("search")["value"]
             values = " ".join(f"{by_search[search]:.3f}" for search in ("mips", "mcss", "nns"))
             assert f"{', '.join(words)} {values}" in built[document][0]
@@ -217,9 +219,10 @@ def test_the_sentences_follow_from_the_results(built):
     first, floor = top.iloc[0], top[top["model"] == "duration"].iloc[0]
     low = top[top["model"] == first["model"]].iloc[-1]
     clips, uploaders = (f"[{first[f'{by}ci_low']:.3f}, {first[f'{by}ci_high']:.3f}]" for by in ("", "group_"))
+    first_words = " and ".join(describe_system(first).rsplit(", ", 1))
     finding = (
         f"{name[first['model']]} finds most here: macro MAP@15 of {first['value']:.3f} {clips} "
-        f"(over uploaders {uploaders}) with mean, PCA 100, L2 and NNS, against {bounds['chance']:.3f} by "
+        f"(over uploaders {uploaders}) with {first_words}, against {bounds['chance']:.3f} by "
         f"chance and {floor['value']:.3f} by duration"
     )
     even, behind = (
@@ -232,7 +235,7 @@ def test_the_sentences_follow_from_the_results(built):
         f"from {behind}, but not from {even}."
     )
     fall = f"itself falls from {first['value']:.3f} to {low['value']:.3f} with max, raw and MIPS."
-    steps = ["model", "aggregation", "scale", "n_components"]
+    steps = ["model", "aggregation", "scale", "transform", "n_components"]
     unit = top[top["normalize"]].groupby(steps, dropna=False)["value"]
     gap = f"the three searches differ by at most {(unit.max() - unit.min()).max():.3f} in macro MAP@15"
     of = best[(best["metric"] == "MAP") & (best["n"] == 15) & (best["protocol"] == "standard")]

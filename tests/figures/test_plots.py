@@ -150,11 +150,22 @@ def test_the_ladder_goes_down_from_the_best_to_chance(scores, ax):
     assert heights == sorted(heights, reverse=True)
 
 
-def test_pca_curves_end_at_the_models_own_dimension_and_keep_the_rest_of_the_best_system(scores, ax):
+@pytest.mark.parametrize("best_is", [("none", None), ("none", 50), ("center", None), ("whiten", 100)])
+def test_a_curve_of_pca_ends_in_what_is_centred_and_leaves_out_what_is_as_it_is(ax, best_is):
+    """Whichever is best; and what is whitened is a line of its own."""
+    ways = [("none", None), ("none", 50), ("none", 100), ("center", None), ("whiten", 100), ("whiten", None)]
+    systems = [(experiment.Variant("aisfx", "mean", n, transform=how), "nns") for how, n in ways]
+    scores = tidy(systems)
+    value = {way: 0.1 + i / 100 + (way == best_is) for i, way in enumerate(ways)}
+    found = scores["transform"].where(scores["level"] == "macro"), scores["n_components"]
+    scores["value"] = [value.get((how, None if pd.isna(n) else n), 0) for how, n in zip(*found, strict=True)]
     plots.pca_curves(scores, ax)
-    (at_100, without), dim = points(ax)["aiSFX"], models.spec("aisfx").dim
-    assert (at_100[0], without[0]) == (100, dim)
-    assert max(at_100[1], without[1]) == best(scores, "aisfx", "macro")
+    dim = models.spec("aisfx").dim
+    whitened = [(100, value["whiten", 100]), (dim, value["whiten", None])]
+    centred = [(50, value["none", 50]), (100, value["none", 100]), (dim, value["center", None])]
+    assert points(ax)["aiSFX"] == (whitened if best_is[0] == "whiten" else centred)
+    hollow = [list(zip(*line.get_data(), strict=True)) for line in ax.lines if line.get_mfc() == "white"]
+    assert hollow == [[] if best_is[0] == "whiten" else [(dim, value["none", None])]]
 
 
 def test_macro_and_micro_of_each_best_system_are_one_point(scores, ax):

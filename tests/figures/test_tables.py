@@ -9,7 +9,13 @@ import reference
 
 from sss_lib import intervals, metrics, relevance, tables
 
-SYSTEM = {"aggregation": "mean", "normalize": True, "pre_normalize": False, "scale": False}
+SYSTEM = {
+    "aggregation": "mean",
+    "normalize": True,
+    "pre_normalize": False,
+    "scale": False,
+    "transform": "none",
+}
 MACRO = {"protocol": "standard", "relevance": "class", "level": "macro", "name": "all"}
 
 
@@ -31,9 +37,11 @@ def test_the_best_system_of_each_model_comes_best_model_first():
 def test_of_equal_systems_the_simplest_is_named():
     scores = scores_of(("aisfx", 100, "nns", 0.4), ("aisfx", None, "mips", 0.4), ("aisfx", None, "nns", 0.4))
     ways = [scores.assign(scale=scale, pre_normalize=pre) for scale in (True, False) for pre in (True, False)]
+    ways += [scores.assign(transform=transform) for transform in ("center", "remove-top-1")]
     for order in itertools.permutations(ways):
         (best,) = tables.best_systems(pd.concat(order).sample(frac=1, random_state=0)).to_dict("records")
         assert (best["search"], best["scale"], best["pre_normalize"]) == ("nns", False, False)
+        assert best["transform"] == "none"
         assert pd.isna(best["n_components"])
     (best,) = tables.best_systems(pd.concat([*ways, ways[1].assign(value=0.5)])).to_dict("records")
     assert (best["scale"], best["pre_normalize"]) == (True, False)

@@ -3,10 +3,11 @@ import itertools
 import numpy as np
 import pytest
 
-from sss_lib import processing
+from sss_lib import processing, search
 from sss_lib.experiment import Variant
 from sss_lib.experiment.store import Frames, Store
 
+TRANSFORMED = ["center", "standardize", "whiten", "whiten-shrunk", "remove-top-1", "remove-top-3"]
 FRAMES = np.array([[1.0, 5.0], [3.0, 1.0], [8.0, 0.0], [7.0, 7.0]], np.float32)
 OFFSETS = np.array([0, 3, 4])
 
@@ -92,6 +93,108 @@ def test_pca_equals_scikit_learns_up_to_sign(shape):
     np.testing.assert_allclose(reduced, theirs * sign, atol=1e-5)
 
 
+def distances(x):
+    return np.linalg.norm(x[:, None] - x[None], axis=2)
+
+
+def spread(n_clips, dim, seed=11):
+    """Correlated features of unlike spreads, far from zero."""
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n_clips, dim)) @ rng.normal(size=(dim, dim)) * np.geomspace(1, 30, dim) + 100
+
+
+@pytest.mark.parametrize("transform", ["center", "standardize"])
+def test_centring_and_z_scores_equal_scikit_learns(transform):
+    from sklearn.preprocessing import StandardScaler
+
+    x = spread(40, 6)
+    x[:, 2] = 0.1  # a mean that isn't exact, and nothing varies
+    theirs = StandardScaler(with_std=transform == "standardize").fit_transform(x)
+    found = processing.process(x, normalize=False, transform=transform)
+    np.testing.assert_allclose(found, theirs, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("n_components", [None, 3])
+def test_whitening_equals_scikit_learns_up_to_sign(n_components):
+    from sklearn.decomposition import PCA
+
+    x = spread(40, 6)
+    theirs = PCA(n_components, whiten=True, svd_solver="full").fit_transform(x)
+    found = processing.process(x, n_components, normalize=False, whiten=True)
+    np.testing.assert_allclose(found * np.sign((found * theirs).sum(axis=0)), theirs, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(40, 6), (12, 30)])
+def test_shrunk_whitening_gives_the_distances_of_the_covariance_of_ledoit_and_wolf(shape):
+    """Also to a new clip, which varies where those that were fitted don't."""
+    from scipy.spatial.distance import cdist
+    from sklearn.covariance import LedoitWolf
+
+    x = spread(shape[0] + 1, shape[1])
+    precision = LedoitWolf().fit(x[:-1]).precision_
+    fitted = processing.fit(x[:-1], normalize=False, transform="whiten-shrunk")
+    np.testing.assert_allclose(distances(fitted(x)), cdist(x, x, "mahalanobis", VI=precision), rtol=1e-4)
+
+
+@pytest.mark.parametrize("n_components", [2, 5])
+def test_shrunk_whitening_with_pca_divides_each_component_by_its_shrunk_deviation(n_components):
+    from sklearn.covariance import LedoitWolf
+    from sklearn.decomposition import PCA
+
+    x = spread(40, 6)
+    pca = PCA(n_components, svd_solver="full").fit(x)
+    shrunk = np.einsum("ij,jk,ik->i", pca.components_, LedoitWolf().fit(x).covariance_, pca.components_)
+    found = processing.process(x, n_components, normalize=False, transform="whiten-shrunk")
+    np.testing.assert_allclose(abs(found), abs(pca.transform(x) / np.sqrt(shrunk)), rtol=1e-4, atol=1e-5)
+
+
+def test_shrinkage_by_hand():
+    """Clips (2, 1), (-2, 1), (0, -2): S = diag(8, 6) / 3, m = 7/3, |S - mI|^2 = 2/9; b is larger, so 1."""
+    x = np.array([[2.0, 1.0], [-2.0, 1.0], [0.0, -2.0]]) + 5
+    found = processing.process(x, normalize=False, transform="whiten-shrunk")
+    np.testing.assert_allclose(found, (x - 5) / np.sqrt(7 / 3), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("k", "n_components"), [(1, None), (3, None), (3, 2)])
+def test_the_first_components_are_removed(k, n_components):
+    from sklearn.decomposition import PCA
+
+    x = spread(40, 6)
+    pca = PCA(svd_solver="full").fit(x)
+    kept = pca.transform(x)[:, k:][:, :n_components]
+    found = processing.process(x, n_components, normalize=False, transform=f"remove-top-{k}")
+    np.testing.assert_allclose(distances(found), distances(kept), atol=1e-3)
+    if n_components is None:
+        back = x - pca.mean_ - pca.transform(x)[:, :k] @ pca.components_[:k]
+        np.testing.assert_allclose(found, back, atol=1e-3)
+
+
+@pytest.mark.parametrize("how", ["mips", "mcss", "nns"])
+def test_pca_to_all_dimensions_ranks_as_centring_alone(how):
+    x = spread(40, 6)
+    whole, centred = (
+        search.rank(processing.process(x, n, normalize=False, transform=transform), how, top_n=39)
+        for n, transform in ((6, "none"), (None, "center"))
+    )
+    np.testing.assert_array_equal(whole.neighbours, centred.neighbours)
+
+
+@pytest.mark.parametrize("transform", TRANSFORMED)
+@pytest.mark.parametrize("n_components", [None, 1, 4])
+@pytest.mark.parametrize("size", [1, 7, 40])
+def test_fitting_parts_transforms_as_fitting_all(transform, n_components, size):
+    x = spread(40, 8).astype(np.float32)
+    parts = [x[start : start + size] for start in range(0, 40, size)]
+    for before in ((False, False), (True, False), (False, True)):
+        of = n_components, False, *before, transform
+        whole, by_parts = processing.fit(x, *of), processing.fit_parts(parts, *of)
+        found, expected = by_parts(x), whole(x)
+        found = found if n_components is None and transform != "whiten" else abs(found)
+        expected = expected if n_components is None and transform != "whiten" else abs(expected)
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * abs(expected).max())
+        assert whole.columns().keys() == by_parts.columns().keys()
+
+
 def test_features_are_scaled_before_anything_else():
     rng = np.random.default_rng(3)
     x = rng.normal(size=(20, 5)) * [1, 1e6, 1e-6, 1, 0]
@@ -130,6 +233,43 @@ def test_embeddings_that_cannot_be_fitted_are_refused(x, n_components, scale, me
         processing.fit_parts([x[:2], x[2:]], n_components, scale=scale)
 
 
+@pytest.mark.parametrize(
+    ("shape", "n_components", "transform", "message"),
+    [
+        (
+            (9, 8),
+            None,
+            "whiten",
+            "in all 8 dimensions, 9 clips would be equally far .* at most 7, or whiten-sh",
+        ),
+        ((9, 8), 8, "whiten", "n_components=8 is too many for dim=8 with transform=whiten: use at most 7"),
+        ((9, 8), 6, "remove-top-3", "n_components=6 is too many for dim=8 with .*: use at most 5, or none"),
+        ((9, 8), None, "remove-top-8", "transform=remove-top-8 leaves nothing of dim=8 and n_clips=9"),
+        ((0, 8), None, "center", "0 clips have no mean: give at least one"),
+        ((9, 8), None, "centre", "did you mean 'center'"),
+        ((9, 8), None, "remove-top-K", "give a whole number from 1, as in remove-top-3"),
+    ],
+)
+def test_transforms_that_cannot_be_are_refused(shape, n_components, transform, message):
+    x = np.random.default_rng(8).normal(size=shape)
+    with pytest.raises(ValueError, match=message):
+        processing.process(x, n_components, transform=transform)
+    with pytest.raises(ValueError, match=message):
+        processing.fit_parts([x[:2], x[2:]], n_components, transform=transform)
+
+
+def test_more_whitened_components_than_the_embeddings_vary_in_are_refused():
+    x = np.random.default_rng(9).normal(size=(40, 3)) @ np.random.default_rng(10).normal(size=(3, 8))
+    assert processing.process(x, whiten=True).shape == (40, 3)
+    with pytest.raises(ValueError, match="n_components=4 exceeds the rank 3 of the embeddings"):
+        processing.process(x, 4, whiten=True)
+
+
+def test_two_words_for_two_transforms_are_refused():
+    with pytest.raises(ValueError, match="transform='standardize' and whiten=True are two transforms"):
+        processing.process(np.eye(5), transform="standardize", whiten=True)
+
+
 def test_parts_that_cannot_be_fitted_are_refused():
     with pytest.raises(ValueError, match="generator can be read once"):
         processing.fit_parts((np.eye(3) for _ in range(2)), 2)
@@ -154,11 +294,15 @@ def test_a_new_clip_goes_through_what_was_fitted(flags):
     np.testing.assert_allclose(fitted(x[29:]), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("transform", ["none", *TRANSFORMED])
 @pytest.mark.parametrize(("n_components", "scale"), [(4, True), (4, False), (None, True), (None, False)])
-def test_what_was_fitted_is_kept_beside_the_embeddings(tmp_path, n_components, scale):
-    store, variant = Store(tmp_path), Variant("logmel", "none", n_components, scale=scale)
+def test_what_was_fitted_is_kept_beside_the_embeddings(tmp_path, n_components, scale, transform):
+    store, variant = (
+        Store(tmp_path),
+        Variant("logmel", "none", n_components, scale=scale, transform=transform),
+    )
     x = np.random.default_rng(5).normal(size=(30, 8))
-    fitted = processing.fit(x, n_components, scale=scale)
+    fitted = processing.fit(x, n_components, scale=scale, transform=transform)
     store.dataset("own").write({"fname": ["a"]})
     store.frames("own", "logmel").write({"part": ["part-00000.parquet"]})
     store.fitted("own", variant).write(fitted.columns())

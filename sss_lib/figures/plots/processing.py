@@ -4,13 +4,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from sss_lib.experiment.scores import select
+from sss_lib.experiment.scores import select, transform_words
 from sss_lib.figures.plots.style import GROUP_COLOURS, SEARCH_LOOKS, wrapped
 from sss_lib.figures.plots.systems import best_scores, require_model, whiskers
 from sss_lib.figures.tables import display_names
 
-BLOCK = ["scale", "pre_normalize", "pca", "normalize"]
+BLOCK = ["scale", "pre_normalize", "transform", "pca", "normalize"]
 WAY = [*BLOCK, "how"]
+SPLIT = ["scale", "pre_normalize", "transform"]
 CROWDED = 12
 """Most groups of bars whose labels fit horizontally; a panel of more is split."""
 
@@ -18,15 +19,15 @@ CROWDED = 12
 def processing_panels(scores: pd.DataFrame, *, n: int = 15) -> list[dict]:
     """Keywords of `processing_grid` for the panels that show every way to process, best model first.
 
-    A model with more than `CROWDED` ways has a panel for each combination of min-max scaling and unit length
-    before PCA.
+    A model with more than `CROWDED` ways has a panel for each combination of min-max scaling, unit length
+    before PCA and transform.
     """
     found = _groups(scores, n)
     panels = []
     for model in best_scores(scores, n)["model"]:
         own = found[found["model"] == model]
         crowded = len(own.drop_duplicates(WAY)) > CROWDED
-        keys = ["model", *(["scale", "pre_normalize"] if crowded else [])]
+        keys = ["model", *(SPLIT if crowded else [])]
         panels += own[keys].drop_duplicates().sort_values(keys).to_dict("records")
     return panels
 
@@ -40,6 +41,7 @@ def processing_grid(
     chance: float | None = None,
     scale: bool | None = None,
     pre_normalize: bool | None = None,
+    transform: str | None = None,
 ) -> Axes:
     """Macro MAP@n of one model for every way to process it, a bar for each search (the paper's Fig. 1).
 
@@ -56,14 +58,16 @@ def processing_grid(
         Expected score of random rankings, drawn as a line.
     scale, pre_normalize : bool, optional
         Draw only the ways with (True) or without (False) min-max scaling, or unit length before PCA.
+    transform : str, optional
+        Draw only the ways with this transform.
     """
     found = _groups(scores, n)
     require_model(found, model)
     own, title = found[found["model"] == model], [wrapped(display_names(scores)[model])]
-    for key, wanted, words in (("scale", scale, "min-max"), ("pre_normalize", pre_normalize, "L2 first")):
-        if wanted is not None:
-            own = own[own[key] == wanted]
-            title += [words] if wanted else []
+    title += ["min-max"] * bool(scale) + ["L2 first"] * bool(pre_normalize)
+    title += transform_words(transform or "none")
+    for key, wanted in zip(SPLIT, (scale, pre_normalize, transform), strict=True):
+        own = own if wanted is None else own[own[key] == wanted]
     ways = own.drop_duplicates(WAY).sort_values(WAY, kind="stable")
     block = ways.groupby(BLOCK).ngroup().to_numpy()
     at = pd.Series(np.arange(len(ways)) + 0.4 * block, pd.MultiIndex.from_frame(ways[WAY]))
@@ -122,6 +126,9 @@ def _label(ax: Axes, ways: pd.DataFrame, at: np.ndarray, *, split: bool) -> None
     ax.set_xlim(at[0] - 0.8, at[-1] + 0.8)
 
 
-def _words(scale: bool, pre_normalize: bool, pca: int, normalize: bool, *, split: bool) -> str:
+def _words(
+    scale: bool, pre_normalize: bool, transform: str, pca: int, normalize: bool, *, split: bool
+) -> str:
     lines = [] if split else ["min-max"] * scale + ["L2 first"] * pre_normalize
+    lines += [] if split else transform_words(transform)
     return "\n".join([*lines, f"PCA {pca}" if pca else "no PCA", "L2" if normalize else "raw"])

@@ -60,20 +60,29 @@ def ladder(scores: pd.DataFrame, chance: pd.DataFrame, ax: Axes, *, n: int = 15)
 def pca_curves(scores: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
     """Macro MAP@n of each model against the number of PCA components, otherwise as in its best system.
 
-    The last point of a line is the model without PCA, at its own dimension.
+    The last point of a line, at the model's own dimension, is centred: as PCA to all dimensions, which only
+    turns what is centred. Embeddings as they are have a hollow point beside it, outside the line.
     """
     found = select(scores, "MAP", n)
-    same = [name for name in SYSTEM if name != "n_components"]
+    same = [name for name in SYSTEM if name not in ("n_components", "transform")]
     best = best_systems(scores, n)
-    own, look = found.merge(best[same], on=same), looks(display_names(scores))
+    own, look = found.merge(best, on=same, suffixes=("", " of best")), looks(display_names(scores))
+    own = own.assign(dim=own["n_components"].fillna(own["model"].map(lambda name: models.spec(name).dim)))
+    own = own.assign(dim=own["dim"].astype(int)).sort_values("dim")
+    plain = own["transform of best"].isin(["none", "center"])
+    uncentred = plain & own["transform"].eq("none") & own["n_components"].isna()
+    alike = own["transform"].eq(own["transform of best"]) | (
+        plain & own["transform"].isin(["none", "center"])
+    )
     for model in best["model"]:
-        line = own[own["model"] == model]
-        line = line.assign(dim=line["n_components"].fillna(models.spec(model).dim).astype(int))
-        line = line.sort_values("dim")
-        ax.errorbar(line["dim"], line["value"], yerr=whiskers(line), **THIN, linewidth=1, **look[model])
+        line, as_it_is = (own[which & own["model"].eq(model)] for which in (alike & ~uncentred, uncentred))
+        if len(line):
+            ax.errorbar(line["dim"], line["value"], yerr=whiskers(line), **THIN, linewidth=1, **look[model])
+        hollow = look[model] | {"label": "_" if len(line) else look[model]["label"], "linestyle": ""}
+        ax.plot(as_it_is["dim"], as_it_is["value"], markersize=4, markerfacecolor="white", **hollow)
     ax.set_xscale("log")
     ax.xaxis.set_major_formatter(mpl.ticker.ScalarFormatter())
-    ax.set(xlabel="dimensions after PCA; the last point without")
+    ax.set(xlabel="dimensions after PCA; the last: centred alone; hollow: as it is")
     ax.set(ylabel=f"macro MAP@{n}, higher is better", ylim=(0, None))
     ax.grid(linewidth=0.4, alpha=0.5)
     return ax
