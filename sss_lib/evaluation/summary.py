@@ -155,8 +155,8 @@ def clip_sets(queries: Queries, n_labels: int) -> np.ndarray:
 
     Examples
     --------
-    >>> dog_bark_cat = Queries(np.array([0, 0, 1, 1, 2]), np.array([0, 1, 0, 1, 2]), np.array([1, 1, 1, 1, 0]))
-    >>> clip_sets(dog_bark_cat, 4)
+    >>> clips, labels = np.array([0, 0, 1, 1, 2]), np.array([0, 1, 0, 1, 2])  # a dog, a bark, a cat
+    >>> clip_sets(Queries(clips, labels, n_relevant=np.array([1, 1, 1, 1, 0])), 4)
     array([0, 0, 1, 2])
     """
     order = np.lexsort([queries.query, queries.label])
@@ -197,7 +197,10 @@ def levels(
     return [
         *(("class", label, np.array([i])) for i, label in enumerate(labels)),
         *means,
-        *(("class_distinct", " = ".join(labels[i] for i in own), np.array(own[:1])) for own in named.values()),
+        *(
+            ("class_distinct", " = ".join(labels[i] for i in own), np.array(own[:1]))
+            for own in named.values()
+        ),
         *(
             (f"{level}_distinct", name, members[np.sort(np.unique(sets[members], return_index=True)[1])])
             for level, name, members in means

@@ -53,7 +53,7 @@ def test_a_missing_score_is_a_dash_and_its_model_the_last():
     assert tables.best_systems(scores)["model"].tolist() == ["logmel", "aisfx"]
     assert tables.variations(scores)["MAP@15"].tolist() == ["0.200", "-"]
     two = scores.replace({"model": {"aisfx": "clap-2022", "logmel": "clap-2022+truncate"}})
-    assert tables.variations(two)["Next"].tolist() == ["CLAP2022, -"]
+    assert tables.variations(two)["Next"].tolist() == ["CLAP2022 †, -"]
     table = tables.by_relevance(pd.concat([scores, scores.assign(relevance="leaf", value=np.nan)]))
     assert table["model"].tolist() == ["logmel", "aisfx"]
     assert table["leaf"].isna().all()
@@ -127,7 +127,7 @@ def test_a_systems_table_opens_with_the_headline_and_puts_the_best_first(run):
     scores = scores.merge(found, on=["metric", "n", "level", "name"])
     table = tables.of_system(scores)
     assert list(table) == ["level", "name", "queries", "MAP@5", "MR1"]
-    assert list(dict.fromkeys(table["level"])) == ["macro", "micro", "family", "class"]
+    assert list(dict.fromkeys(table["level"])) == ["macro", "macro_distinct", "micro", "family", "class"]
     classes = table.loc[table["level"] == "class", "MAP@5"].str[:5].astype(float)
     assert classes.is_monotonic_decreasing
     (row,) = scores[(scores["metric"] == "MAP") & (scores["level"] == "macro")].to_dict("records")
