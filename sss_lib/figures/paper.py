@@ -255,7 +255,7 @@ def build(
             shutil.copy(path, root / "results")
         known = facts(figures_dir)
         (root / "facts.json").write_text(json.dumps(known), encoding="utf-8")
-        segno.make(known["link"]).save(root / "link.svg", border=0)
+        segno.make(known["link"]).save(str(root / "link.svg"), border=0)
         for name in documents:
             try:
                 made, warnings = typst.compile_with_warnings(
