@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import reference
 
-from sss_lib import intervals, metrics, relevance, tables
+from sss_lib import intervals, metrics, models, relevance, tables
 
 SYSTEM = {"aggregation": "mean", "normalize": True, "pre_normalize": False, "scale": False}
 MACRO = {"protocol": "standard", "relevance": "class", "level": "macro", "name": "all"}
@@ -217,3 +217,22 @@ def test_queries_come_back_from_their_table(run):
     there = table["label"].max()
     with pytest.raises(ValueError, match=f"queries of class '{there}', which is not among the 5 labels"):
         metrics.read_queries(table, fnames, [label for label in labels if label != there])
+
+
+def test_the_comparison_has_the_mean_over_different_classes_where_the_scores_have_it():
+    """Scores from before that level are read as they were."""
+    rows = [("aisfx", None, "nns", 0.4), ("pengi", None, "nns", 0.3)]
+    old = pd.concat([scores_of(*rows).assign(metric=m, n=n) for m, n in (("MAP", 15), ("MAP", 150))])
+    old = pd.concat([old, scores_of(*rows).assign(metric="MR1", n=pd.NA)]).astype({"n": "Int64"})
+    chance = old[old["model"] == "aisfx"].assign(value=0.1)
+    assert "MAP@15, different classes" not in tables.comparison(old, chance)
+    new, of_chance = (
+        pd.concat([every, every.assign(level="macro_distinct", value=every["value"] / 2)])
+        for every in (old, chance)
+    )
+    table = tables.comparison(new, of_chance).set_index("System")
+    assert table["MAP@15"].tolist() == ["0.400", "0.300", "0.100"]
+    assert table["MAP@15, different classes"].tolist() == ["0.200", "0.150", "0.050"]
+    assert table.loc["Pengi †", "Trained on"] == models.spec("pengi").trained_on
+    with pytest.raises(ValueError, match="level=macro_distinct"):
+        tables.select(old, "MAP", 15, level="macro_distinct")
