@@ -82,7 +82,7 @@ def ladder(scores: pd.DataFrame, chance: pd.DataFrame, ax: Axes, *, n: int = 15)
     thick = "; thick: over clips" if "clip_ci_low" in rows else ""
     white_line = "; white line: different classes" if unlike.any() else ""
     about = f"{interval_words(rows)}{thick}{white_line}"
-    ax.set_xlabel(f"macro MAP@{n}, higher is better ({about})")
+    ax.set_xlabel(f"macro MAP@{n}, higher is better\n({about})")
     ax.grid(axis="x", linewidth=0.4, alpha=0.5)
     return ax
 
