@@ -361,7 +361,7 @@ def test_a_large_run_on_fsd50k_fits_and_is_compared_with_the_published(tmp_path)
 def test_a_run_that_lacks_files_and_an_environment_that_lacks_typst_are_refused(
     tmp_path, monkeypatch, capsys
 ):
-    with pytest.raises(ValueError, match=r"birds lacks 14 files, such as run.json: .*make run DATASET=birds"):
+    with pytest.raises(ValueError, match=r"birds lacks 17 files, such as run.json: .*make run DATASET=birds"):
         paper.build(tmp_path / "birds", tmp_path)
     assert main(["paper", "--dataset", "birds", "--figures-dir", str(tmp_path)]) == 2
     monkeypatch.setitem(sys.modules, "typst", None)
