@@ -162,6 +162,36 @@ def pooled_row(metric, n, level, name, class_results):
     return make_row(metric, n, level, name, mean(values), n_queries, n_skipped)
 
 
+def distinct_rows(metric, n, has_label, labels, families, class_results):
+    """Rows over different classes: of classes that hold the same clips only the first counts.
+
+    A family has the first of those of its own classes that hold the same clips. The row of a class is named
+    after all classes that hold its clips.
+    """
+    clips = [[i for i, clip in enumerate(has_label) if clip[c]] for c in range(len(labels))]
+
+    def different(columns):
+        kept = []
+        for c in columns:
+            if all(clips[c] != clips[other] for other in kept):
+                kept.append(c)
+        return kept
+
+    rows = []
+    for c in different(range(len(labels))):
+        kept, skipped = class_results[c]
+        same = [label for label, own in zip(labels, clips, strict=True) if own == clips[c]]
+        if kept:
+            name = " = ".join(same)
+            rows.append(make_row(metric, n, "class_distinct", name, mean(kept), len(kept), skipped))
+    for family in sorted(set(families.values())):
+        own = different(c for c, label in enumerate(labels) if families.get(label) == family)
+        rows.append(pooled_row(metric, n, "family_distinct", family, [class_results[c] for c in own]))
+    of_all = [class_results[c] for c in different(range(len(labels)))]
+    rows.append(pooled_row(metric, n, "macro_distinct", ALL, of_all))
+    return [row for row in rows if row is not None]
+
+
 def split_skipped(values):
     """Values of the queries that count, and the number of queries left out (those that are None)."""
     kept = [value for value in values if value is not None]
@@ -199,6 +229,7 @@ def evaluate_otherwise(x, label_matrix, labels, families, search, cutoffs, proto
             members = [of_class[c] for c, label in enumerate(labels) if families.get(label) == family]
             rows.append(pooled_row(metric, n, "family", family, members))
         rows.append(pooled_row(metric, n, "macro", ALL, of_class))
+        rows += distinct_rows(metric, n, has_label, labels, families, of_class)
         kept, skipped = split_skipped([of_query[q] for q in queries])
         if kept:
             rows.append(make_row(metric, n, "micro", ALL, mean(kept), len(kept), skipped))
@@ -207,6 +238,8 @@ def evaluate_otherwise(x, label_matrix, labels, families, search, cutoffs, proto
 
 def evaluate(x, label_matrix, labels, families, search, cutoffs, protocol, groups=None):
     """Rows of MAP@N for each cutoff, then MR1, by class, family, macro and micro; no row without a value.
+
+    Class, family and macro also over different classes: see `distinct_rows`.
 
     Class value: mean over its queries. Family and macro: mean over the classes that have a value, `n_queries`
     and `n_skipped` summed over all the set's classes (a class with one clip thus adds one to `n_skipped`).
@@ -252,6 +285,7 @@ def evaluate(x, label_matrix, labels, families, search, cutoffs, protocol, group
         row = pooled_row(metric, n, "macro", ALL, class_results)
         if row is not None:
             rows.append(row)
+        rows += distinct_rows(metric, n, has_label, labels, families, class_results)
 
         values = []
         for query in range(n_clips):

@@ -131,7 +131,9 @@ def test_the_table_and_the_plots_are_written_and_the_readme_shows_them(scale, tm
     assert "Wall time on a machine of 2 cores (paper, numpy 2)" in written
     assert readme.read_text() == f"before\n{scale['START']}\n{written}{scale['END']}\nafter\n"
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "ratios.csv"), TABLE, check_dtype=False)
-    assert {"growth.svg", "growth.png", "tools.svg", "tools.png"} <= {p.name for p in tmp_path.iterdir()}
+    assert {f"{name}.{end}" for name in ("growth", "tools") for end in ("svg", "pdf", "png", "txt")} <= {
+        p.name for p in tmp_path.iterdir()
+    }
 
 
 def test_the_readme_shows_what_the_bench_writes_of_the_committed_ratios(scale):

@@ -7,6 +7,7 @@ code 1; what is worth knowing is a note.
 
 import contextlib
 import hashlib
+import itertools
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -190,6 +191,7 @@ def report_on(
         *(_sizes(dataset, known.expected()) if known and known.expected else []),
         *(Finding(NOTE, "left out", sentence) for sentence in dataset.left_out),
         _classes(dataset),
+        *_same_clips(dataset),
         *_audio(clips.loc[has_file], (~has_file).sum()),
         *(_published_audio(clips, known.expected()) if known and known.expected else []),
     ]
@@ -282,6 +284,37 @@ def _classes(dataset: Dataset) -> Finding:
     alone = sizes.index[sizes < 2].tolist()
     says = alone and f"{len(alone)} of {len(sizes)} classes have one clip: {_some(alone)}"
     return _finding("queries", says, f"all {len(sizes)} classes have two clips or more", NOTE)
+
+
+def equal_classes(dataset: Dataset) -> list[list[str]]:
+    """Sets of classes that hold exactly the same clips, those with most clips first.
+
+    Examples
+    --------
+    >>> from sss_lib import dataset
+    >>> equal_classes(dataset.load("mini"))[:2]
+    [['Mallet_percussion', 'Marimba_and_xylophone'], ['Cat', 'Meow']]
+    """
+    columns = dataset.label_matrix.tocsc()
+    found: dict[bytes, list[str]] = {}
+    columns.sort_indices()
+    for label, (start, end) in zip(dataset.labels, itertools.pairwise(columns.indptr), strict=True):
+        found.setdefault(columns.indices[start:end].tobytes(), []).append(label)
+    same = [(len(clips), labels) for clips, labels in found.items() if clips and len(labels) > 1]
+    return [labels for _, labels in sorted(same, key=lambda one: -one[0])]
+
+
+def _same_clips(dataset: Dataset) -> list[Finding]:
+    """Classes that no score can tell apart, and that count as often as they are named in macro scores."""
+    sizes = dataset.class_sizes()
+    queried = [" = ".join(own) for own in equal_classes(dataset) if sizes[own[0]] > 1]
+    if not queried:
+        return []
+    says = (
+        f"{len(queried)} sets of classes hold the same clips, and macro scores count each class of them "
+        f"(macro_distinct: each set once): {_some(queried, '; ', len(queried))}"
+    )
+    return [Finding(NOTE, "same clips", says)]
 
 
 def _audio(clips: pd.DataFrame, n_without: int) -> list[Finding]:

@@ -17,6 +17,9 @@ from sss_lib.evaluation.queries import Scored
 Results = tuple[Scored, Scored]
 """Class-wise and micro per-query results, from `scoring.per_query` or `queries.read_queries`."""
 
+MEANS = ("macro", "macro_distinct", "micro")
+"""Levels with one mean a system."""
+
 
 def compare(
     results_a: Results,
@@ -110,7 +113,7 @@ def losses(
         table = compare(first, second, labels, **options)
         of_n = table["n"].isna() if n is None else table["n"] == n
         found = table[(table["metric"] == metric) & of_n.fillna(False) & (table["level"] == level)]
-        if (metric, n) not in first[0].scores(protocol) or level not in ("macro", "micro"):
+        if (metric, n) not in first[0].scores(protocol) or level not in MEANS:
             raise ValueError(f"{system} has no one score with metric={metric!r}, n={n}, level={level!r}")
         values = found[["a", "b", "difference", "ci_low", "ci_high", "p"]].to_numpy().tolist()
         rows.append((system, *(values[0] if values else [np.nan] * 6)))  # none: no query has both answers
@@ -140,7 +143,7 @@ def rank_stability(
     metric, n : str, int or None
         ("MAP", 15) or ("MR1", None), of which the smallest is best.
     level : str
-        "macro" or "micro".
+        Of `MEANS`.
     protocol, groups, n_draws, confidence, seed
         As in `bootstrap_intervals`.
 
@@ -155,8 +158,8 @@ def rank_stability(
     require_options(n_draws, confidence)
     _require_same_queries(list(systems.values()))
     design = Design(*next(iter(systems.values())), labels, None, groups)
-    if (level, "all") not in design.levels or level == "class":
-        raise ValueError(f"level {level!r} has no ranking of systems: use macro or micro")
+    if level not in MEANS:
+        raise ValueError(f"level {level!r} has no ranking of systems: use one of {', '.join(MEANS)}")
     at = design.levels.index((level, "all"))
     scored = {name: scores_of_both(*results, protocol) for name, results in systems.items()}
     if (metric, n) not in (known := next(iter(scored.values()))):

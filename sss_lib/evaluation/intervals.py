@@ -16,7 +16,7 @@ import scipy.sparse
 from sss_lib.evaluation import protocols
 from sss_lib.evaluation.protocols import Protocol
 from sss_lib.evaluation.queries import Key, Queries, Scored
-from sss_lib.evaluation.summary import levels, summarise
+from sss_lib.evaluation.summary import clip_sets, levels, summarise
 
 MIN_CLASS_SHARE = 0.25
 """Minimum share of a mean's classes with queries of two units or more: below it no interval is reported."""
@@ -177,7 +177,8 @@ class Design:
         self.n_units = int(self.unit.max(initial=-1)) + 1
         self.answerable = np.zeros(self.n_cells, bool)
         self.answerable[self.cell[np.concatenate([class_wise.n_relevant, micro.n_relevant]) > 0]] = True
-        found = [*levels(labels, families), ("micro", "all", np.array([len(labels)]))]
+        sets = clip_sets(class_wise, len(labels))
+        found = [*levels(labels, families, sets), ("micro", "all", np.array([len(labels)]))]
         self.levels = [(level, name) for level, name, _ in found]
         self.members = [members for *_, members in found]
 

@@ -11,10 +11,10 @@ means, intervals and comparisons then have it.
 >>> x, has_label = np.array([[0.0], [1.0], [3.0]]), np.array([[True], [True], [False]])
 >>> scores = evaluate(x, has_label, ["cat"], cutoffs=(2,), measures={"precision": precision})
 >>> scores.loc[scores["level"] == "macro", ["metric", "n", "value"]]
-      metric     n  value
-1        MAP     2    1.0
-4        MR1  <NA>    1.0
-7  precision     2    0.5
+       metric     n  value
+1         MAP     2    1.0
+6         MR1  <NA>    1.0
+11  precision     2    0.5
 """
 
 from collections.abc import Callable

@@ -4,10 +4,15 @@ Class-wise, every clip of class c queries, and a result is relevant if it has c.
 over its queries; macro is the mean over classes, a family's value the mean over its classes. Micro, every
 labelled clip queries once, and a result is relevant if it shares any class. `relevance` has other rules.
 
+Classes that hold exactly the same clips, such as Dog and Bark where all dogs bark, have the same queries and
+scores, and count twice in these means. The levels class_distinct, family_distinct and macro_distinct count
+such a set once. "macro" is the published definition.
+
 `protocols` says what AP@N is divided by and where ranks begin. A query with R = 0 has no answer: it's left
 out of every mean, and counted in `n_skipped`; by protocol "paper" its AP is 0.
 """
 
+import itertools
 from collections.abc import Mapping
 
 import numpy as np
@@ -18,7 +23,7 @@ from sss_lib.evaluation import protocols
 from sss_lib.evaluation import relevance as rules
 from sss_lib.evaluation.measures import Measure
 from sss_lib.evaluation.protocols import Protocol
-from sss_lib.evaluation.queries import Scored
+from sss_lib.evaluation.queries import Queries, Scored
 from sss_lib.evaluation.relevance import Relevance
 from sss_lib.evaluation.scoring import per_query
 from sss_lib.search.ranking import Ranking
@@ -36,7 +41,7 @@ def evaluate(
     relevant: str | Relevance = "class",
     measures: Mapping[str, Measure] | None = None,
 ) -> pd.DataFrame:
-    """MAP@N and MR1 (graded: NDCG@N) by class, family, macro and micro.
+    """MAP@N and MR1 (graded: NDCG@N) by class, family, macro and micro, and over different classes.
 
     Parameters
     ----------
@@ -66,10 +71,8 @@ def evaluate(
     >>> x = np.array([[0.0], [1.0], [8.0], [9.0]])
     >>> labels = scipy.sparse.csr_array([[True, False], [True, False], [False, True], [False, True]])
     >>> scores = evaluate(x, labels, ["cat", "dog"], cutoffs=(2,))
-    >>> scores.loc[scores["level"] == "macro", ["metric", "value"]]
-      metric  value
-    2    MAP    1.0
-    6    MR1    1.0
+    >>> scores.loc[scores["level"] == "macro", ["metric", "value"]].to_numpy().tolist()
+    [['MAP', 1.0], ['MR1', 1.0]]
     """
     protocol = protocols.named(protocol)
     if len(labels) != label_matrix.shape[1]:
@@ -118,7 +121,7 @@ def summarise(
         )
     protocol = protocols.named(protocol)
     conventions, micro_conventions = class_wise.conventions(protocol), micro.conventions(protocol)
-    micro_scores = micro.scores(protocol)
+    micro_scores, sets = micro.scores(protocol), clip_sets(class_wise, len(labels))
     rows = []
     for (metric, n), scores in class_wise.scores(protocol).items():
         valid = np.isfinite(scores)
@@ -129,7 +132,7 @@ def summarise(
         values = np.divide(sums, n_queries, out=np.full(len(labels), np.nan), where=queried)
         found = [
             (level, name, np.nanmean(values[members]), n_queries[members].sum(), n_skipped[members].sum())
-            for level, name, members in levels(labels, families)
+            for level, name, members in levels(labels, families, sets)
             if queried[members].any()
         ]
         rows += [(metric, n, *row, *conventions[metric, n]) for row in found]
@@ -144,21 +147,62 @@ def summarise(
     return table.assign(protocol=protocol.name, relevance=class_wise.relevance)
 
 
-def levels(labels: list[str], families: Mapping[str, str] | None) -> list[tuple[str, str, np.ndarray]]:
-    """Means over classes as (level, name, columns of their classes): each class, each family, macro.
+def clip_sets(queries: Queries, n_labels: int) -> np.ndarray:
+    """Number of each class's set of clips: int [n_labels]; classes that the same clips query share it.
+
+    A class without queries is a set of its own. Where a sample of the clips queries, classes must also have
+    as many relevant clips to share a set.
 
     Examples
     --------
-    >>> levels(["cat", "dog"], {"dog": "pet"})
-    [('class', 'cat', array([0])), ('class', 'dog', array([1])),
-     ('family', 'pet', array([1])), ('macro', 'all', array([0, 1]))]
+    >>> clips, labels = np.array([0, 0, 1, 1, 2]), np.array([0, 1, 0, 1, 2])  # a dog, a bark, a cat
+    >>> clip_sets(Queries(clips, labels, n_relevant=np.array([1, 1, 1, 1, 0])), 4)
+    array([0, 0, 1, 2])
+    """
+    order = np.lexsort([queries.query, queries.label])
+    ends = np.searchsorted(queries.label[order], np.arange(n_labels + 1))
+    clips = np.stack([queries.query, queries.n_relevant])[:, order].astype(np.int64)
+    own = [clips[:, start:end].tobytes() for start, end in itertools.pairwise(ends)]
+    keys = [key or label for label, key in enumerate(own)]
+    return pd.factorize(pd.Series(keys, dtype=object))[0]
+
+
+def levels(
+    labels: list[str], families: Mapping[str, str] | None, sets: np.ndarray
+) -> list[tuple[str, str, np.ndarray]]:
+    """Means over classes as (level, name, columns of their classes): each class, each family, macro.
+
+    Then the same over different classes: of those with equal numbers in `sets` (`clip_sets`) the first one,
+    under the names of all.
+
+    Examples
+    --------
+    >>> levels(["cat", "dog", "bark"], {"dog": "pet"}, np.array([0, 1, 1]))[3:5]
+    [('family', 'pet', array([1])), ('macro', 'all', array([0, 1, 2]))]
+    >>> levels(["cat", "dog", "bark"], {"dog": "pet"}, np.array([0, 1, 1]))[5:]
+    [('class_distinct', 'cat', array([0])), ('class_distinct', 'dog = bark', array([1])),
+     ('family_distinct', 'pet', array([1])), ('macro_distinct', 'all', array([0, 1]))]
     """
     of_family: dict[str, list[int]] = {}
     for i, label in enumerate(labels):
         if family := (families or {}).get(label):
             of_family.setdefault(family, []).append(i)
-    return [
-        *(("class", label, np.array([i])) for i, label in enumerate(labels)),
+    means = [
         *(("family", family, np.array(of_family[family])) for family in sorted(of_family)),
         ("macro", "all", np.arange(len(labels))),
+    ]
+    named: dict[int, list[int]] = {}
+    for i, number in enumerate(sets):
+        named.setdefault(number, []).append(i)
+    return [
+        *(("class", label, np.array([i])) for i, label in enumerate(labels)),
+        *means,
+        *(
+            ("class_distinct", " = ".join(labels[i] for i in own), np.array(own[:1]))
+            for own in named.values()
+        ),
+        *(
+            (f"{level}_distinct", name, members[np.sort(np.unique(sets[members], return_index=True)[1])])
+            for level, name, members in means
+        ),
     ]

@@ -62,6 +62,31 @@ def select(
     return found
 
 
+def distinct(scores: pd.DataFrame, level: str) -> str:
+    """Name of a level over different classes, of which each holds other clips; itself in older scores.
+
+    Examples
+    --------
+    >>> distinct(pd.DataFrame({"level": ["class", "class_distinct", "macro"]}), "class")
+    'class_distinct'
+    """
+    over = f"{level}_distinct"
+    return over if (scores["level"] == over).any() else level
+
+
+def over_groups(scores: pd.DataFrame) -> pd.DataFrame:
+    """Scores whose interval is that over groups, such as uploaders, in place of that over clips.
+
+    The interval over clips goes to clip_ci_low and clip_ci_high. Scores without groups are as they were.
+    """
+    ends = ["ci_low", "ci_high"]
+    groups = [f"group_{end}" for end in ends]
+    if not {*groups} <= {*scores} or scores[groups].isna().all(axis=None):
+        return scores
+    kept = scores.rename(columns={end: f"clip_{end}" for end in ends})
+    return kept.assign(**{end: scores[of_group] for end, of_group in zip(ends, groups, strict=True)})
+
+
 def of_exact(scores: pd.DataFrame) -> pd.DataFrame:
     """Scores of the exact searches, or all if there are none. An approximate one is better only by chance."""
     exact = scores["search"].map(lambda search: parse(search).is_exact)

@@ -32,7 +32,13 @@ TABLES = tuple(
     f"{name}.csv"
     for name in ("comparison", "stability", "claims", "relevance", "best", "systems", "published")
 )
-FIGURES = ("ladder.svg", "processing.svg", "pca-and-micro.svg", "cost.svg", "confusion.svg", "map.svg")
+FIGURES = tuple(
+    f"{name}.svg"
+    for name in (
+        *("ladder", "processing", "pca", "macro-micro", "cost-parameters", "cost-dim", "classes"),
+        *("confusion", "map"),
+    )
+)
 """Files that every labelled run writes; only some write families, losses and published numbers."""
 EPOCH = 1_700_000_000
 """Creation time of the documents, in seconds since 1970: fixed, so that equal results give equal bytes."""
@@ -161,7 +167,7 @@ def facts(figures_dir: str | Path) -> dict:
     """
     import pandas as pd
 
-    from sss_lib.figures import claims, published
+    from sss_lib.figures import claims, published, tables
 
     files = results(figures_dir)
     ran = pd.read_csv(Path(figures_dir) / "stability.csv", keep_default_na=False).set_index("system")
@@ -169,7 +175,7 @@ def facts(figures_dir: str | Path) -> dict:
     covers = {name: f" ({has})" for name, has in ran.get("has embedded", {}).items() if has != "all"}
     about = {
         name: {
-            "display": spec.display_name + covers.get(name, ""),
+            "display": tables.display_name(name) + covers.get(name, ""),
             "rate_hz": spec.rate_hz,
             "dim": spec.dim,
             "hop_s": spec.hop_s,
@@ -183,6 +189,8 @@ def facts(figures_dir: str | Path) -> dict:
         }
         for name, spec in specs.items()
     }
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    own = cited.get("repository-code")
     others = yaml.safe_load((SOURCES / "references.yaml").read_text(encoding="utf-8"))
     texts = others | {
         spec.citation: spec.citation
@@ -193,6 +201,9 @@ def facts(figures_dir: str | Path) -> dict:
         "digest": digest(path for path in files if path.suffix != ".svg"),
         "files": [path.name for path in files],
         "models": about,
+        "seen": tables.seen(about),
+        "link": own or cited["references"][0]["repository-code"],
+        "is_own": bool(own),
         "negligible": claims.NEGLIGIBLE,
         "systems": published.systems()["system"].to_dict(),
         "references": [
@@ -223,11 +234,14 @@ def build(
         warning such as that of a missing font.
     """
     try:
+        import segno
         import typst
     except ModuleNotFoundError as error:
         raise ValueError(
             f"the documents need {error.name}: install it with pip install -e .[paper]"
         ) from error
+    import matplotlib
+
     for name in documents:
         require_known(name, DOCUMENTS, "the documents")
     written = []
@@ -239,13 +253,16 @@ def build(
         (root / "results").mkdir()
         for path in results(figures_dir):
             shutil.copy(path, root / "results")
-        (root / "facts.json").write_text(json.dumps(facts(figures_dir)), encoding="utf-8")
+        known = facts(figures_dir)
+        (root / "facts.json").write_text(json.dumps(known), encoding="utf-8")
+        segno.make(known["link"]).save(str(root / "link.svg"), border=0)
         for name in documents:
             try:
                 made, warnings = typst.compile_with_warnings(
                     root / f"{name}.typ",
                     root=root,
                     ignore_system_fonts=True,
+                    font_paths=[Path(matplotlib.get_data_path()) / "fonts" / "ttf"],  # of the figures' text
                     format=form,
                     ppi=110.0 if form == "png" else None,
                     timestamp=EPOCH,

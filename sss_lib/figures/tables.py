@@ -1,28 +1,35 @@
 """Scores to tables that a person reads: of one system, of several side by side, of single queries."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
+from sss_lib.dataset.dataset import Dataset
+from sss_lib.evaluation.protocols import Protocol
 from sss_lib.evaluation.queries import Scored
 from sss_lib.experiment.scores import (  # noqa: F401 - some are there for notebooks alone
     SYSTEM,
     best_systems,
     describe_system,
+    distinct,
     heading,
     of_exact,
     of_systems,
+    over_groups,
     select,
     simplicity,
 )
-from sss_lib.figures.text import marks, number, with_interval
+from sss_lib.figures.text import conventions, marks, number, with_interval
 from sss_lib.models import registry as models
 from sss_lib.search.naming import GIVEN
 
 CHANCE, CEILING = "Chance", "Ceiling (labels)"
-LEVELS = ["macro", "micro", "family", "class"]
+LEVELS = ["macro", "macro_distinct", "micro", "family", "class"]
 """From the summary to the detail, as a table lists them."""
+DISTINCT, SEEN = "different classes", "†"
+"""Heading of the macro mean over classes that hold different clips, and the mark of a model that was trained
+on clips of FSD50K."""
 BY_CLASS = "class, family, macro"
 """Levels whose averages start from the same class-wise queries, so that they share a denominator."""
 
@@ -55,7 +62,8 @@ def comparison(
     -------
     pd.DataFrame
         One row a system: what it is, and macro MAP@N (higher is better) and MR1 (lower is better), each with
-        its 95 % interval in brackets.
+        its 95 % interval in brackets; then the first MAP over different classes (level macro_distinct), if
+        the scores have that.
     """
     rows, names = [], display_names(scores)
     for _, system in best_systems(scores, cutoffs[0], protocol=protocol).iterrows():
@@ -69,13 +77,14 @@ def comparison(
             "Objective": spec.objective,
             "Parameters": spec.n_parameters,
             "Data": spec.data_size,
+            "Trained on": spec.trained_on,
             "Dim": "-" if system["search"] == GIVEN else str(dim),
         }
         row |= _measures(own, cutoffs, protocol)
         (mark,) = marks([(p or {}).get(system["model"], np.nan)])
         row[heading("MAP", cutoffs[0])] += f" {mark}".rstrip()
         rows.append(row)
-    blank = dict.fromkeys(list(rows[0])[1:7], "-")
+    blank = dict.fromkeys(list(rows[0])[1:8], "-")
     if ceiling is not None:
         rows.insert(0, {"System": CEILING, **blank} | _measures(ceiling, cutoffs, protocol))
     rows.append({"System": CHANCE + " (expected)", **blank} | _measures(chance, cutoffs, protocol))
@@ -89,11 +98,42 @@ def display_names(scores: pd.DataFrame) -> dict[str, str]:
     --------
     >>> display_names(pd.DataFrame({"model": ["aisfx", "logmel"], "covers": ["12 of 18 clips", ""]}))
     {'aisfx': 'aiSFX (12 of 18 clips)', 'logmel': 'Log-mel statistics'}
+    >>> display_names(pd.DataFrame({"model": ["pengi"]}))  # trained on clips of FSD50K
+    {'pengi': 'Pengi †'}
     """
     covers = dict(zip(scores["model"], scores.get("covers", [""] * len(scores)), strict=True))
-    return {
-        name: models.spec(name).display_name + (f" ({has})" if has else "") for name, has in covers.items()
-    }
+    return {name: display_name(name) + (f" ({has})" if has else "") for name, has in covers.items()}
+
+
+def display_name(model: str) -> str:
+    """Displayed name of a model, with a dagger if it was trained on clips of FSD50K."""
+    spec = models.spec(model)
+    return f"{spec.display_name} {SEEN}" if spec.has_seen("FSD50K") else spec.display_name
+
+
+def seen(names: Iterable[str]) -> str:
+    """Sentence for a caption that explains the dagger, if a model of these has one; else ""."""
+    marked = any(models.spec(name).has_seen("FSD50K") for name in set(names))
+    return f"{SEEN} trained on clips of FSD50K, whose sounds it may know." if marked else ""
+
+
+def figure_caption(
+    scores: pd.DataFrame, collection: Dataset, protocol: str | Protocol, n: int, on: str = ""
+) -> str:
+    """End of a figure's caption: dataset, protocol, N, what intervals resample, and what the dagger means.
+
+    Parameters
+    ----------
+    scores : pd.DataFrame
+        Those that are drawn.
+    collection, protocol, n, on
+        As in `text.caption`.
+    """
+    unit = "uploaders" if "clip_ci_low" in scores else "clips"
+    n_classes = len(collection.labels) - collection.n_unqueryable()
+    known = f"{on or collection.name}: {len(collection)} clips, {n_classes} classes queried, N = {n}"
+    by = conventions("class", protocol)
+    return f"{known}, {by}; 95 % intervals over {unit}. {seen(scores['model'])}".rstrip()
 
 
 def with_coverage(table: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
@@ -143,6 +183,10 @@ def _measures(scores: pd.DataFrame, cutoffs: tuple[int, int], protocol: str | No
     for metric, n in [*(("MAP", n) for n in cutoffs), ("MR1", None)]:
         (row,) = select(scores, metric, n, protocol=protocol).to_dict("records")
         values[heading(metric, n)] = with_interval(row)
+    over, first = distinct(scores, "macro"), heading("MAP", cutoffs[0])
+    if over != "macro":
+        (row,) = select(scores, "MAP", cutoffs[0], level=over, protocol=protocol).to_dict("records")
+        values[f"{first}, {DISTINCT}"] = with_interval(row)
     return values
 
 
@@ -167,6 +211,7 @@ def of_system(scores: pd.DataFrame, *, protocol: str = "standard", relevance: st
         If there are no such scores, or they are of several systems.
     """
     found = scores[(scores["protocol"] == protocol) & (scores["relevance"] == relevance)]
+    found = found[found["level"].isin(LEVELS)]
     if found.empty:
         available = scores[["protocol", "relevance"]].drop_duplicates().to_string(index=False)
         raise ValueError(f"no score with protocol={protocol}, relevance={relevance}; there is\n{available}")

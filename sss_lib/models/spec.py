@@ -58,7 +58,7 @@ class ModelSpec:
         Of its bars and points in every figure.
     citation : str
     trained_on : str
-        The training data's names.
+        The training data's names; what a model was trained on first counts as well.
     verified : str
         Its grade, one of `GRADES` if it has weights, and the reference that it was compared with, in words.
     requires : str
@@ -147,6 +147,10 @@ class ModelSpec:
         if self.weights is None:
             raise ValueError(f"{self.name} has no weights: name them in its row of the catalogue")
         return self.weights
+
+    def has_seen(self, collection: str) -> bool:
+        """Whether clips of a collection are among its training data, by the collection's name."""
+        return collection in self.trained_on
 
     def missing(self) -> str:
         """Name of the library that it needs and that isn't installed; "" if it can run."""

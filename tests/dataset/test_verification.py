@@ -255,3 +255,16 @@ def test_what_is_no_dataset_has_its_own_exit_code(tmp_path, collection, monkeypa
     monkeypatch.setattr(verification.sources, "inspect", refuse)
     assert main(["verify", str(collection)]) == 2
     assert capsys.readouterr().err.startswith("error: [Errno 13] Permission denied")
+
+
+def test_classes_that_hold_the_same_clips_are_noted(mini):
+    """The embedded sounds have six such pairs of two clips or more, and four sets of a single clip."""
+    (note,) = verification._same_clips(mini)
+    *pairs, first = reversed(note.says.partition(": ")[2].partition(": ")[2].split("; "))
+    assert (note.level, first) == ("note", "Mallet_percussion = Marimba_and_xylophone")
+    assert sorted(pairs) == [
+        *("Bark = Dog", "Brass_instrument = Trumpet", "Cat = Meow", "Cricket = Insect"),
+        "Motor_vehicle_(road) = Vehicle",
+    ]
+    assert verification._same_clips(mini.select(["100051"])) == []  # no class of two clips
+    assert len(verification.equal_classes(mini)) == 10

@@ -134,12 +134,13 @@ def test_a_grid_runs_from_sounds_to_figures(small_run):
     }
     names = {path.name for path in (folder / "figures" / "my sounds-small").iterdir()}
     written = ("comparison", "variations", "stability", "claims", "relevance", "losses")
-    drawn = ("ladder", "processing", "pca-and-micro", "cost", "classes", "differences", "confusion", "map")
+    drawn = ("ladder", "processing", "pca", "macro-micro", "cost-parameters", "cost-dim", "classes")
+    drawn = (*drawn, "differences", "confusion", "map", "published-families")
     if not approximate.missing():
-        written, drawn = (*written, "searches"), (*drawn, "searches")
+        written, drawn = (*written, "searches"), (*drawn, "searches-speed", "searches-size")
     # This folder has no families.
     assert names == {f"{n}.{s}" for n in written for s in ("tex", "md", "csv")} | {
-        f"{n}.{s}" for n in (*drawn, "published-families") for s in ("svg", "png")
+        f"{n}.{s}" for n in drawn for s in ("svg", "pdf", "png", "txt")
     } | {"best.csv", "classes.csv", "class-scores.csv", "systems.csv", "published.csv", "run.json"}
 
 

@@ -135,6 +135,7 @@ def test_figures_by_class_and_family_show_each_models_best_system(scores, ax):
     ax.clear()
     plots.class_differences(scores, "aisfx", "duration", ax)
     for name, bar in zip(names_of(ax.get_yticklabels()), ax.patches, strict=True):
+        name = name.removesuffix(" (2)")
         expected = best(scores, "aisfx", "class", name) - best(scores, "duration", "class", name)
         assert bar.get_width() == pytest.approx(expected)
 
@@ -143,7 +144,7 @@ def test_the_ladder_goes_down_from_the_best_to_chance(scores, ax):
     plots.ladder(scores, chance_of(scores), ax)
     shown = dict(zip(names_of(ax.get_yticklabels()), ax.patches, strict=True))
     widths = {name: bar.get_width() for name, bar in shown.items()}
-    expected = {models.spec(one).display_name: best(scores, one, "macro") for one in best_models(scores)}
+    expected = {tables.display_name(one): best(scores, one, "macro") for one in best_models(scores)}
     assert widths == pytest.approx(expected | {"Chance": 0.01})
     heights = [bar.get_y() for bar in shown.values()]
     assert list(shown)[-1] == "Chance"
@@ -190,19 +191,135 @@ def test_the_map_has_every_clip_in_the_colour_of_its_group(ax):
     at = np.arange(10.0).reshape(5, 2)
     plots.embedding_map(at, ["b", "", "a", "b", ""], ax)
     drawn = {c.get_label(): c.get_offsets().tolist() for c in ax.collections}
-    assert drawn == {"no family": at[[1, 4]].tolist(), "a": [[4, 5]], "b": [[0, 1], [6, 7]]}
+    assert drawn == {"no family (2)": at[[1, 4]].tolist(), "a (1)": [[4, 5]], "b (2)": [[0, 1], [6, 7]]}
     ax.clear()
     many = [f"group {i:03}" for i in range(100)]
     plots.embedding_map(np.zeros((100, 2)), many, ax)
-    assert ax.get_legend_handles_labels()[1] == ["no family", *many]
+    assert ax.get_legend_handles_labels()[1] == ["no family (0)", *(f"{name} (1)" for name in many)]
 
 
 def test_the_confusion_shows_the_table(ax):
     table = pd.DataFrame([[0.5, 0.1], [0.2, 0.9]], index=["Bark", "Meow_x"], columns=["Bark", "Meow_x"])
     plots.confusion_heatmap(table, ax)
     assert ax.images[0].get_array().tolist() == table.to_numpy().tolist()
-    assert names_of(ax.get_yticklabels()) == ["Bark  1", "Meow x  2"]
-    assert names_of(ax.get_xticklabels()) == ["1", "2"]
+    assert names_of(ax.get_yticklabels()) == names_of(ax.get_xticklabels()) == ["Bark", "Meow x"]
+
+
+def test_one_large_share_leaves_the_small_ones_in_view(ax):
+    """A twentieth of the largest share has more than a fifth of the range of colours."""
+    shares = pd.DataFrame([[1.0, 0.05], [0.05, 0.0]], index=list("ab"), columns=list("ab"))
+    plots.confusion_heatmap(shares, ax)
+    assert ax.images[0].norm(0.05) > 0.2
+
+
+def luminance(colour):
+    """WCAG 2.2, relative luminance, of a name or of red, green and blue in [0, 1]."""
+    parts = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in mpl.colors.to_rgb(colour)]
+    return float(np.dot(parts, [0.2126, 0.7152, 0.0722]))
+
+
+def test_text_on_a_heatmap_is_readable_on_every_colour(ax):
+    """The contrast of large and small text must be 4.5 or more (WCAG 2.2, 1.4.3)."""
+    values = np.linspace(0, 0.7, 512)[:, None]
+    plots.family_heatmap(pd.DataFrame(values, [f"{i}" for i in range(512)], ["a"]), ax)
+    image, contrasts = ax.images[0], []
+    for text, value in zip(ax.texts, values[:, 0], strict=True):
+        below = luminance(image.cmap(image.norm(value))[:3])
+        dark, light = sorted([below, luminance(text.get_color())])
+        contrasts.append((light + 0.05) / (dark + 0.05))
+    assert min(contrasts) >= 4.5
+
+
+@pytest.fixture
+def over_both(scores):
+    """Scores whose intervals over uploaders are wider than those over clips; two classes are one."""
+    joint = scores[(scores["level"] == "class") & (scores["name"] != "Meow")]
+    joint = joint.assign(level="class_distinct", name=joint["name"].replace("Bark", "Bark = Meow"))
+    one = scores[scores["level"].isin(["macro", "family"])]
+    one = one.assign(level=one["level"] + "_distinct", value=0.5 * one["value"])
+    every = pd.concat([scores, joint, one], ignore_index=True)
+    wide = {"group_ci_low": every["value"] - 0.3, "group_ci_high": every["value"] + 0.3}
+    return tables.over_groups(every.assign(**wide))
+
+
+def test_figures_draw_the_interval_over_uploaders_where_they_are_known(over_both, scores, ax):
+    plots.ladder(over_both, chance_of(scores), ax)
+    assert "95 % interval over uploaders; thick: over clips" in ax.get_xlabel()
+    lengths = {round(x1 - x0, 6) for c in ax.collections for (x0, _), (x1, _) in c.get_segments() if x1 > x0}
+    assert lengths == {0.6, 0.04}
+    ax.clear()
+    plots.family_dots(over_both, ax)
+    assert "over uploaders" in ax.get_xlabel()
+    assert {round(x1 - x0, 6) for c in ax.collections for (x0, _), (x1, _) in c.get_segments()} == {0.6}
+    plots.ladder(scores, chance_of(scores), ax := mpl.figure.Figure().subplots())
+    assert "95 % interval over clips)" in ax.get_xlabel()
+    assert tables.over_groups(scores) is scores
+
+
+def test_the_ladder_marks_the_mean_over_different_classes_and_writes_the_number_at_the_bar(
+    over_both, scores, ax
+):
+    plots.ladder(over_both, chance_of(scores), ax)
+    values = [best(scores, name, "macro") for name in best_models(scores)]
+    assert [text.get_position()[0] for text in ax.texts] == [*values, 0.01]
+    drawn = next(c for c in ax.collections if c.get_label() == "over different classes")
+    found = [segment[0, 0] for segment in drawn.get_segments()]
+    assert found == pytest.approx([0.5 * value for value in values])
+
+
+def test_classes_that_hold_the_same_clips_are_drawn_once(over_both, ax):
+    expected = {"Bark = Meow (2)", "Rain (2)"}
+    plots.class_bars(over_both, ax)
+    assert set(names_of(ax.get_yticklabels())) == expected
+    plots.class_differences(over_both, "aisfx", "duration", ax := mpl.figure.Figure().subplots())
+    assert set(names_of(ax.get_yticklabels())) == expected
+    assert plots.classes_of_best(over_both).index.tolist() != []
+    first = best_models(over_both)[0]
+    of_family = plots.families_of_best(over_both).loc[tables.display_name(first), "Animal"]
+    assert of_family == pytest.approx(0.5 * best(over_both, first, "family", "Animal"))
+    plots.family_heatmap(plots.families_of_best(over_both), ax, queries=plots.queries_of(over_both, "family"))
+    assert names_of(ax.get_xticklabels()) == ["Animal\n(2 queries)"]
+
+
+def test_a_model_that_was_trained_on_fsd50k_is_marked(ax):
+    shown = {name: tables.display_name(name) for name in CATALOGUE}
+    marked = {name for name in shown if shown[name].endswith(" †")}
+    assert {"clap-2022", "pengi"} < marked
+    assert all("FSD50K" in models.spec(name).trained_on for name in marked)
+    assert {name for name in shown if name.startswith("fsd-sinet")} < marked
+    assert not {"vggish", "yamnet", "aisfx"} & marked
+    ran = tidy([(experiment.Variant("pengi"), "nns"), (experiment.Variant("aisfx"), "nns")])
+    plots.ladder(ran, chance_of(ran), ax)
+    assert {"Pengi †", "aiSFX"} < set(names_of(ax.get_yticklabels()))
+    assert tables.seen(ran["model"]).startswith("† trained on clips of FSD50K")
+    assert tables.seen(["aisfx"]) == ""
+
+
+def test_a_figure_can_be_reused(tmp_path):
+    """Text is text in SVG, PDF has its fonts embedded, and the caption lies beside them."""
+    pypdf = pytest.importorskip("pypdf")
+    plots.use_style(language="de", column=5, size=7)
+    try:
+        figure = mpl.figure.Figure(figsize=(plots.COLUMN, 2))
+        figure.subplots().set_xlabel("macro MAP, higher is better")
+        paths = {p.suffix: p for p in plots.save(figure, tmp_path, "one", "What it\n shows.")}
+    finally:
+        plots.use_style()
+    assert set(paths) == {".svg", ".pdf", ".png", ".txt"}
+    assert paths[".txt"].read_text() == "What it shows.\n"
+    assert "Makro MAP, höher ist besser</text>" in paths[".svg"].read_text()
+    (page,) = pypdf.PdfReader(paths[".pdf"]).pages
+    assert float(page.mediabox.width) == pytest.approx(5 * 72)
+    assert "höher ist besser" in page.extract_text()
+    fonts = [font.get_object() for font in page["/Resources"]["/Font"].get_object().values()]
+    inner = [
+        font["/DescendantFonts"][0].get_object() if "/DescendantFonts" in font else font for font in fonts
+    ]
+    assert inner
+    assert all("/FontFile2" in font["/FontDescriptor"].get_object() for font in inner)  # TrueType
+    assert plots.COLUMN == 3.5
+    with pytest.raises(ValueError, match="languages of figures"):
+        plots.use_style(language="xx")
 
 
 def test_a_figure_has_the_same_bytes_each_time(scores, tmp_path):
@@ -260,7 +377,7 @@ class TestEveryGrid:
         assert figure.get_figheight() < 9
 
     def test_the_other_figures_are_drawn(self, of_grid, ax):
-        shown = {models.spec(model).display_name for model in best_models(of_grid)[:10]}
+        shown = {tables.display_name(model) for model in best_models(of_grid)[:10]}
         for kind in ("ladder", "family heatmap", "class differences", "class_bars", "family_dots"):
             ax.clear()
             DRAWN[kind](of_grid, ax)
@@ -286,7 +403,7 @@ def test_of_many_classes_those_are_shown_that_differ_most(ax):
     assert ax.get_title(loc="left") == "The 60 of 70 classes that differ most (clips)"
     ax.clear()
     plots.class_differences(scores, "aisfx", "msd-musicnn", ax)
-    assert set(names_of(ax.get_yticklabels())) == set(gap.index[10:])
+    assert set(names_of(ax.get_yticklabels())) == {f"{name} (2)" for name in gap.index[10:]}
 
 
 def test_a_model_without_finite_scores_is_left_out(scores, ax):

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import reference
 
-from sss_lib import intervals, metrics, relevance, tables
+from sss_lib import intervals, metrics, models, relevance, tables
 
 SYSTEM = {
     "aggregation": "mean",
@@ -61,7 +61,7 @@ def test_a_missing_score_is_a_dash_and_its_model_the_last():
     assert tables.best_systems(scores)["model"].tolist() == ["logmel", "aisfx"]
     assert tables.variations(scores)["MAP@15"].tolist() == ["0.200", "-"]
     two = scores.replace({"model": {"aisfx": "clap-2022", "logmel": "clap-2022+truncate"}})
-    assert tables.variations(two)["Next"].tolist() == ["CLAP2022, -"]
+    assert tables.variations(two)["Next"].tolist() == ["CLAP2022 †, -"]
     table = tables.by_relevance(pd.concat([scores, scores.assign(relevance="leaf", value=np.nan)]))
     assert table["model"].tolist() == ["logmel", "aisfx"]
     assert table["leaf"].isna().all()
@@ -135,7 +135,7 @@ def test_a_systems_table_opens_with_the_headline_and_puts_the_best_first(run):
     scores = scores.merge(found, on=["metric", "n", "level", "name"])
     table = tables.of_system(scores)
     assert list(table) == ["level", "name", "queries", "MAP@5", "MR1"]
-    assert list(dict.fromkeys(table["level"])) == ["macro", "micro", "family", "class"]
+    assert list(dict.fromkeys(table["level"])) == ["macro", "macro_distinct", "micro", "family", "class"]
     classes = table.loc[table["level"] == "class", "MAP@5"].str[:5].astype(float)
     assert classes.is_monotonic_decreasing
     (row,) = scores[(scores["metric"] == "MAP") & (scores["level"] == "macro")].to_dict("records")
@@ -250,3 +250,22 @@ def test_class_scores_have_every_measure_of_each_best_system():
         ["Rain", 5, "aisfx", 0.5, 0.4, 7.0],
         ["Rain", 5, "logmel", 0.25, 0.2, 3.5],
     ]
+
+
+def test_the_comparison_has_the_mean_over_different_classes_where_the_scores_have_it():
+    """Scores from before that level are read as they were."""
+    rows = [("aisfx", None, "nns", 0.4), ("pengi", None, "nns", 0.3)]
+    old = pd.concat([scores_of(*rows).assign(metric=m, n=n) for m, n in (("MAP", 15), ("MAP", 150))])
+    old = pd.concat([old, scores_of(*rows).assign(metric="MR1", n=pd.NA)]).astype({"n": "Int64"})
+    chance = old[old["model"] == "aisfx"].assign(value=0.1)
+    assert "MAP@15, different classes" not in tables.comparison(old, chance)
+    new, of_chance = (
+        pd.concat([every, every.assign(level="macro_distinct", value=every["value"] / 2)])
+        for every in (old, chance)
+    )
+    table = tables.comparison(new, of_chance).set_index("System")
+    assert table["MAP@15"].tolist() == ["0.400", "0.300", "0.100"]
+    assert table["MAP@15, different classes"].tolist() == ["0.200", "0.150", "0.050"]
+    assert table.loc["Pengi †", "Trained on"] == models.spec("pengi").trained_on
+    with pytest.raises(ValueError, match="level=macro_distinct"):
+        tables.select(old, "MAP", 15, level="macro_distinct")

@@ -2,12 +2,14 @@
 
 import textwrap
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from sss_lib.figures.plots.style import GROUP_COLOURS, MARKERS, looks, plain, wrapped
-from sss_lib.figures.plots.systems import best_scores, require_model, whiskers
+from sss_lib.experiment.scores import distinct
+from sss_lib.figures.plots.style import GROUP_COLOURS, MARKERS, contrasting, looks, plain, wrapped
+from sss_lib.figures.plots.systems import best_scores, interval_words, require_model, whiskers
 from sss_lib.figures.tables import display_names
 from sss_lib.models import registry as models
 
@@ -18,47 +20,57 @@ MOST_CLASSES, MOST_MODELS = 60, 10
 def families_of_best(scores: pd.DataFrame, *, n: int = 15) -> pd.DataFrame:
     """MAP@n of each model's best system by family: a row a model, best first, by its displayed name.
 
-    A family's value is the mean over its classes with at least two clips; a family without such is left out.
+    A family's value is the mean over its different classes with at least two clips; a family without such is
+    left out.
     """
     return _of_best(scores, n, "family").rename(index=display_names(scores))
+
+
+def queries_of(scores: pd.DataFrame, level: str, *, n: int = 15) -> pd.Series:
+    """Queries of each family or class, by its name."""
+    return best_scores(scores, n, level=distinct(scores, level)).groupby("name")["n_queries"].max()
 
 
 def classes_of_best(scores: pd.DataFrame, *, n: int = 15) -> pd.DataFrame:
     """MAP@n of each model's best system by class, and the class's queries: a row a class, a column a model.
 
-    Models have their displayed names, best first; classes are sorted by the score of the best model.
+    Models have their displayed names, best first; classes are sorted by the score of the best model. Classes
+    that hold the same clips share a row, under all their names.
     """
     table = _of_best(scores, n, "class").T
     table = table.sort_values(table.columns[0], ascending=False, kind="stable")
     table = table.rename(columns=display_names(scores))
-    sizes = best_scores(scores, n, level="class").groupby("name")["n_queries"].max()
-    table.insert(0, "queries", sizes[table.index])
+    table.insert(0, "queries", queries_of(scores, "class", n=n)[table.index])
     return table.rename_axis(index="class", columns=None)
 
 
 def _of_best(scores: pd.DataFrame, n: int, level: str) -> pd.DataFrame:
-    found = best_scores(scores, n, level=level)
+    found = best_scores(scores, n, level=distinct(scores, level))
     return found.pivot_table(index="model", columns="name", values="value").loc[found["model"].unique()]
 
 
-def family_heatmap(table: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
+def family_heatmap(table: pd.DataFrame, ax: Axes, *, n: int = 15, queries: pd.Series | None = None) -> Axes:
     """MAP@n of systems by family, darker is better (the paper's Fig. 2).
 
     Parameters
     ----------
     table : pd.DataFrame
         A row a system, a column a family: `families_of_best`, or published numbers.
+    queries : pd.Series, optional
+        Number of queries of each family, written below its name.
     """
-    image = ax.imshow(table, cmap="cividis_r", vmin=0, vmax=max(0.5, table.max().max()), aspect="auto")
+    image = ax.imshow(table, cmap="cividis_r", vmin=0, vmax=max(0.7, table.max().max()), aspect="auto")
     ax.set_yticks(range(len(table)), [textwrap.fill(plain(name), 40) for name in table.index])
     names = [textwrap.fill(plain(name), 10, break_long_words=False) for name in table.columns]
+    if queries is not None:
+        counts = queries.reindex(table.columns)
+        names = [f"{name}\n({count} queries)" for name, count in zip(names, counts, strict=True)]
     ax.set_xticks(range(len(names)), names, fontsize=8)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     for (i, j), value in np.ndenumerate(table.to_numpy()):
-        red, green, blue, _ = image.cmap(image.norm(value))
-        light = 0.3 * red + 0.59 * green + 0.11 * blue > 0.5  # luma, ITU-R BT.601
-        ax.text(j, i, f"{value:.2f}", size=8, ha="center", va="center", color="black" if light else "white")
+        colour = contrasting(image.cmap(image.norm(value)))
+        ax.text(j, i, f"{value:.2f}", size=8, ha="center", va="center", color=colour)
     ax.set_title(f"MAP@{n} by family, higher is better", loc="left")
     return ax
 
@@ -83,8 +95,7 @@ def class_bars(scores: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
     ax.barh(position, table.iloc[:, 0], 0.8, color=first["color"], alpha=0.35, label=first["label"])
     for model in table.columns[1:]:
         ax.plot(table[model], position, markersize=4, mew=0.7, clip_on=False, **look[model], ls="")
-    sizes = best_scores(scores, n, level="class").groupby("name")["n_queries"].max()
-    _name_rows(ax, [f"{plain(name)} ({sizes[name]})" for name in table.index])
+    _name_rows(ax, table.index, queries_of(scores, "class", n=n))
     ax.set(xlim=(0, 1), xlabel=f"MAP@{n}, higher is better")
     ax.set_title(title + _best_of(len(table.columns), len(every.columns)), loc="left")
     return ax
@@ -92,7 +103,7 @@ def class_bars(scores: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
 
 def family_dots(scores: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
     """MAP@n of each model's best system by family, with its 95 % interval; at most the ten best models."""
-    found = best_scores(scores, n, level="family")
+    found, sizes = best_scores(scores, n, level=distinct(scores, "family")), queries_of(scores, "family", n=n)
     contenders = found["model"].unique()
     drawn = contenders[:MOST_MODELS]
     found = found[found["model"].isin(drawn)]
@@ -103,9 +114,14 @@ def family_dots(scores: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
         own = found[found["model"] == model].set_index("name").reindex(names)
         at, marks = np.arange(len(names)) + dy, {"markersize": 4, "markeredgewidth": 0.7, "elinewidth": 0.7}
         ax.errorbar(own["value"], at, xerr=whiskers(own), linestyle="", **marks, **look[model])
-    ax.set_yticks(range(len(names)), [plain(name).replace(" ", "\n", 1) for name in names])
+    rows = [f"{textwrap.fill(plain(name), 14)}\n({sizes[name]} queries)" for name in names]
+    ax.set_yticks(range(len(names)), rows)
     ax.tick_params(axis="y", length=0)
-    ax.set(xlabel=f"MAP@{n} by family, higher is better", xlim=(0, 1), ylim=(-0.6, len(names) - 0.4))
+    ax.set(
+        xlabel=f"MAP@{n} by family, higher is better\n({interval_words(found)})",
+        xlim=(0, 1),
+        ylim=(-0.6, len(names) - 0.4),
+    )
     for between in range(len(names) - 1):
         ax.axhline(between + 0.5, color="#CCCCCC", linewidth=0.4)
     ax.grid(axis="x", linewidth=0.4, alpha=0.5)
@@ -129,17 +145,20 @@ def class_differences(scores: pd.DataFrame, one: str, other: str, ax: Axes, *, n
     colours = np.where(difference > 0, models.spec(one).colour, models.spec(other).colour)
     hatches = np.where(difference > 0, "", "///").tolist()
     ax.barh(np.arange(len(difference)), difference, 0.8, color=colours, hatch=hatches, ec="white", lw=0)
-    _name_rows(ax, [plain(name) for name in difference.index])
+    _name_rows(ax, difference.index, queries_of(scores, "class", n=n))
     ax.axvline(0, color="black", linewidth=0.6)
     names = {name: wrapped(shown) for name, shown in display_names(scores).items()}
     ax.set_xlabel(f"MAP@{n}: {names[other]} is better < 0 < {names[one]} is better", wrap=True)
+    title = "Each class that can be queried (clips)"
     if len(difference) < len(every):
-        ax.set_title(f"The {len(difference)} of {len(every)} classes that differ most", loc="left")
+        title = f"The {len(difference)} of {len(every)} classes that differ most (clips)"
+    ax.set_title(title, loc="left")
     return ax
 
 
-def _name_rows(ax: Axes, names: list[str]) -> None:
-    ax.set_yticks(np.arange(len(names)), names, fontsize=7)
+def _name_rows(ax: Axes, names: pd.Index, sizes: pd.Series) -> None:
+    rows = [f"{plain(name)} ({sizes[name]})" for name in names]
+    ax.set_yticks(np.arange(len(names)), rows, fontsize=7)
     ax.tick_params(axis="y", length=0)
     ax.set_ylim(-0.6, len(names) - 0.4)
     ax.grid(axis="x", linewidth=0.4, alpha=0.5)
@@ -152,15 +171,19 @@ def _best_of(n_drawn: int, n_all: int) -> str:
 def confusion_heatmap(table: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
     """Classes of a query's first n results; see `confusion.between_classes`.
 
+    The colours follow the square root of the share, so that one large share leaves small ones in view. Rows
+    don't sum to 1: a result has several classes, and not all are drawn.
+
     Parameters
     ----------
     table : pd.DataFrame
         Share of results, a row a class of the query, a column a class of the result.
     """
-    image = ax.imshow(table, cmap="Blues", vmin=0, aspect="auto", interpolation="nearest")
-    _number(ax, table.index)
+    scale = mpl.colors.PowerNorm(0.5, 0, max(table.max(axis=None), 1e-9))
+    image = ax.imshow(table, cmap="Blues", norm=scale, aspect="auto", interpolation="nearest")
+    _name_square(ax, table.index)
     ax.set(xlabel=f"class of the results (first {n})", ylabel="class of the query")
-    ax.figure.colorbar(image, ax=ax, shrink=0.7, label="share of results that have the class")
+    ax.figure.colorbar(image, ax=ax, shrink=0.7, label="share of results that have the class (root scale)")
     return ax
 
 
@@ -176,11 +199,16 @@ def embedding_map(points: np.ndarray, groups: list[str], ax: Axes) -> Axes:
     """
     names = sorted({group for group in groups if group})
     of_clip = np.asarray(groups)
-    ax.scatter(*points[of_clip == ""].T, s=6, color="#BBBBBB", linewidths=0, label="no family")
+    n_of = pd.Series(of_clip).value_counts()
+    alone = f"no family ({n_of.get('', 0)})"
+    ax.scatter(*points[of_clip == ""].T, s=10, color="#999999", linewidths=0, label=alone)
     for i, name in enumerate(names):
         look = {"color": GROUP_COLOURS[i % len(GROUP_COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
-        ax.scatter(*points[of_clip == name].T, s=14, linewidths=0, label=plain(name), **look)
+        ax.scatter(
+            *points[of_clip == name].T, s=14, linewidths=0, label=f"{plain(name)} ({n_of[name]})", **look
+        )
     ax.set(xticks=[], yticks=[])
+    ax.set_title(f"{len(points)} clips by the first of their families (clips)", loc="left")
     ax.spines[:].set_visible(False)
     ax.legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
@@ -196,17 +224,16 @@ def co_occurrence(together: pd.DataFrame, ax: Axes) -> Axes:
     ax : Axes
     """
     image = ax.imshow(together, cmap="cividis", vmin=0, vmax=1)
-    _number(ax, together.index)
+    _name_square(ax, together.index)
     ax.set(ylabel="of the clips of this class ...", xlabel="... the share that has that one too")
     ax.figure.colorbar(image, ax=ax, label="share of clips", shrink=0.7)
     return ax
 
 
-def _number(ax: Axes, labels: pd.Index) -> None:
-    """Label the rows of a square by name and number, the columns by number, which fits horizontally."""
-    numbers, size = range(1, len(labels) + 1), 7 if len(labels) <= 30 else 6
-    short = [label if len(label) <= 28 else f"{label[:27]}…" for label in labels]
-    names = [f"{plain(label)}  {i}" for i, label in zip(numbers, short, strict=True)]
-    ax.set_xticks(range(len(labels)), numbers, fontsize=size, rotation=0 if len(labels) <= 30 else 90)
+def _name_square(ax: Axes, labels: pd.Index) -> None:
+    """Label the rows and columns of a square by name."""
+    size = 7 if len(labels) <= 30 else 5.5
+    names = [textwrap.fill(plain(label), 34) for label in labels]
+    ax.set_xticks(range(len(labels)), names, fontsize=size, rotation=90)
     ax.set_yticks(range(len(labels)), names, fontsize=size)
     ax.tick_params(length=0)

@@ -1,13 +1,17 @@
 """One style for all figures, and files with the same bytes each time."""
 
+import sys
 import textwrap
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
+from sss_lib.figures.tables import display_name
 from sss_lib.io.artefact import replacing
+from sss_lib.io.names import require_known
 from sss_lib.models import registry as models
 
 STYLE = {
@@ -20,9 +24,33 @@ STYLE = {
     "axes.spines.right": False,
     "axes.axisbelow": True,
     "svg.hashsalt": "semantic-sound-similarity",
+    "svg.fonttype": "none",  # text stays text: it can be searched, and set in another font
+    "pdf.fonttype": 42,  # TrueType, embedded: what publishers ask for
 }
 COLUMN, PAGE = 3.5, 7.2
-"""Widths in inches of one column and of the page of a two-column paper."""
+"""Widths in inches of one column and of the page of a two-column paper; `use_style` sets them."""
+WORDS = {
+    "de": {
+        "higher is better": "höher ist besser",
+        "lower is better": "niedriger ist besser",
+        "interval over uploaders": "Intervall über Hochladende",
+        "interval over clips": "Intervall über Klänge",
+        "dimensions of an embedding": "Dimensionen einer Einbettung",
+        "dimensions after PCA": "Dimensionen nach PCA",
+        "parameters of the network, in millions": "Parameter des Netzes in Millionen",
+        "bytes a clip": "Bytes je Klang",
+        "class of the query": "Klasse der Anfrage",
+        "class of the results": "Klasse der Treffer",
+        "by family": "nach Familie",
+        "queries": "Anfragen",
+        "macro": "Makro",
+        "micro": "Mikro",
+        "Chance": "Zufall",
+        "chance": "Zufall",
+    }
+}
+"""Phrases of figures in other languages than English; add yours, and name it in `use_style`."""
+_words: dict[str, str] = {}
 
 # Colours of Okabe and Ito (2008), which readers with the common forms of colour blindness tell apart. Hatches
 # and markers repeat the difference for prints in grey.
@@ -37,20 +65,72 @@ GROUP_COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9
 """All eight of Okabe and Ito; yellow comes last, as it is faint on white."""
 
 
-def use_style() -> None:
-    """Apply `STYLE` to all figures that are drawn afterwards."""
+def use_style(
+    *, font: str = "", size: float = 9, column: float = 3.5, page: float = 7.2, language: str = "en"
+) -> None:
+    """Apply `STYLE` to all figures that are drawn afterwards.
+
+    Parameters
+    ----------
+    font : str
+        Of all text, such as "Libertinus Serif"; "" for matplotlib's own.
+    size : float
+        Of text, in points.
+    column, page : float
+        Widths `COLUMN` and `PAGE` in inches.
+    language : str
+        "en", or a key of `WORDS`.
+    """
+    require_known(language, ("en", *WORDS), "the languages of figures")
     mpl.rcdefaults()  # in place of what the user's matplotlibrc says
-    mpl.rcParams.update(STYLE)
+    mpl.rcParams.update(STYLE | {"font.size": size, "axes.titlesize": size})
+    if font:
+        mpl.rcParams["font.family"] = [font]
+    for module in (__name__, __package__):  # the package keeps what it has looked up once
+        sys.modules[module].__dict__.update(COLUMN=column, PAGE=page)
+    _words.clear()
+    _words.update(WORDS.get(language, {}))
 
 
-def save(figure: Figure, folder: str | Path, name: str) -> list[Path]:
-    """Write a figure as SVG and PNG with the same bytes each time, and return the paths."""
-    paths = [Path(folder) / f"{name}.{suffix}" for suffix in ("svg", "png")]
-    for path in paths:
-        about = {"Date": None} if path.suffix == ".svg" else {"Software": None}
+def save(figure: Figure, folder: str | Path, name: str, caption: str = "") -> list[Path]:
+    """Write a figure as SVG, PDF and PNG with the same bytes each time, and return the paths.
+
+    A caption goes beside them, as plain text.
+    """
+    for text in figure.findobj(Text) if _words else []:
+        for english, other in _words.items():
+            text.set_text(text.get_text().replace(english, other))
+    undated: dict[str, dict] = {
+        "svg": {"Date": None},
+        "pdf": {"CreationDate": None, "Producer": None},
+        "png": {"Software": None},
+    }
+    paths = [Path(folder) / f"{name}.{suffix}" for suffix in undated]
+    for path, about in zip(paths, undated.values(), strict=True):
         with replacing(path) as temporary:
             figure.savefig(temporary, metadata=about)
+    if caption:
+        paths.append(Path(folder) / f"{name}.txt")
+        with replacing(paths[-1]) as temporary:
+            temporary.write_text(" ".join(caption.split()) + "\n", encoding="utf-8")
     return paths
+
+
+def contrasting(colour: tuple[float, ...]) -> str:
+    """Black or white, whichever is easier to read on a colour: a contrast of 4.58 or more.
+
+    References
+    ----------
+    Web Content Accessibility Guidelines 2.2, relative luminance and contrast ratio.
+
+    Examples
+    --------
+    >>> contrasting((0.5, 0.5, 0.5)), contrasting((0.2, 0.2, 0.6))
+    ('black', 'white')
+    """
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour[:3]]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return "black" if (luminance + 0.05) ** 2 > 1.05 * 0.05 else "white"
 
 
 def looks(names: Iterable[str] | Mapping[str, str]) -> dict[str, dict]:
@@ -96,7 +176,7 @@ def legend(figure: Figure) -> None:
 
 def named(model: str) -> str:
     """Displayed name of a model, in lines that fit a column."""
-    return wrapped(models.spec(model).display_name)
+    return wrapped(display_name(model))
 
 
 def wrapped(label: str) -> str:

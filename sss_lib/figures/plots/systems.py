@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from sss_lib.experiment.scores import SYSTEM, best_systems, of_systems, select
+from sss_lib.experiment.scores import SYSTEM, best_systems, distinct, of_systems, select
 from sss_lib.figures.plots.style import looks, wrapped
 from sss_lib.figures.tables import CHANCE, display_names
 from sss_lib.models import registry as models
@@ -38,21 +38,51 @@ def whiskers(rows: pd.DataFrame) -> np.ndarray:
     return np.clip([rows["value"] - rows["ci_low"], rows["ci_high"] - rows["value"]], 0, None)
 
 
+def interval_words(rows: pd.DataFrame) -> str:
+    """What the whiskers of scores are, for an axis.
+
+    Examples
+    --------
+    >>> interval_words(pd.DataFrame({"clip_ci_low": [0.1]})), interval_words(pd.DataFrame({"ci_low": [0.1]}))
+    ('95 % interval over uploaders', '95 % interval over clips')
+    """
+    return f"95 % interval over {'uploaders' if 'clip_ci_low' in rows else 'clips'}"
+
+
 def ladder(scores: pd.DataFrame, chance: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
-    """Macro MAP@n of each model's best system with its 95 % interval, down to chance."""
+    """Macro MAP@n of each model's best system with its 95 % interval, down to chance.
+
+    After `scores.over_groups` the thin interval is over uploaders, the thick one over clips. A white line
+    marks the mean over different classes, where it is another.
+    """
     rows, names = best_scores(scores, n), display_names(scores)
     (by_chance,) = select(chance, "MAP", n)["value"]
     position = np.arange(len(rows), -1, -1)
     colours = [models.spec(model).colour for model in rows["model"]]
-    ax.barh(position[:-1], rows["value"], 0.7, xerr=whiskers(rows), color=colours, error_kw=GREY)
-    ax.barh(0, by_chance, 0.7, color="#DDDDDD")
-    values, ends = [*rows["value"], by_chance], [*rows["ci_high"].fillna(rows["value"]), by_chance]
-    for y, value, end in zip(position, values, ends, strict=True):
-        ax.text(end, y, f"  {value:.2f}", va="center")
+    ax.barh(position[:-1], rows["value"], 0.8, color=colours)
+    ax.barh(0, by_chance, 0.8, color="#DDDDDD")
+    below = position[:-1] - 0.22  # the number is above the interval
+    drawn = [(rows, 1.0)]
+    if "clip_ci_low" in rows:
+        drawn.append((rows.assign(ci_low=rows["clip_ci_low"], ci_high=rows["clip_ci_high"]), 3.0))
+    for ends, width in drawn:
+        error = {"xerr": whiskers(ends), "elinewidth": width, "ecolor": "#333333", "linestyle": ""}
+        ax.errorbar(rows["value"], below, **error)
+    over = distinct(scores, "macro")
+    other = best_scores(scores, n, level=over).set_index("model")["value"].reindex(rows["model"])
+    unlike = (other.to_numpy() - rows["value"]).abs().to_numpy() > 5e-4
+    white = {"colors": "white", "linewidth": 1.6, "label": "over different classes"}
+    ax.vlines(other[unlike], position[:-1][unlike] - 0.4, position[:-1][unlike] + 0.4, **white)
+    for y, value in zip(position, [*rows["value"], by_chance], strict=True):
+        ax.text(value, y + 0.12, f" {value:.2f}", va="center", size="small")
     ax.set_yticks(position, [*(wrapped(names[model]) for model in rows["model"]), CHANCE])
     ax.tick_params(axis="y", length=0)
-    ax.set(xlim=(0, max(ends) * 1.15), ylim=(-0.6, len(rows) + 0.6))
-    ax.set_xlabel(f"macro MAP@{n}, higher is better (95 % bootstrap interval)")
+    ends = rows[["value", "ci_high"]].max(axis=1)
+    ax.set(xlim=(0, 1.08 * max(*ends, by_chance)), ylim=(-0.6, len(rows) + 0.6))
+    thick = "; thick: over clips" if "clip_ci_low" in rows else ""
+    white_line = "; white line: different classes" if unlike.any() else ""
+    about = f"{interval_words(rows)}{thick}{white_line}"
+    ax.set_xlabel(f"macro MAP@{n}, higher is better\n({about})")
     ax.grid(axis="x", linewidth=0.4, alpha=0.5)
     return ax
 
