@@ -229,7 +229,7 @@ def _absolute_rule(rule: object, folder: Path) -> object:
 def read_grid(path: str | Path) -> Grid:
     """Grid from a YAML file whose keys are the fields of `Grid`.
 
-    Paths of models, also those in its rules, are from its folder.
+    Paths of models, also those in its rules, are from its folder. "./folder@*" stands for its every layer.
 
     Raises
     ------
@@ -255,7 +255,8 @@ def read_grid(path: str | Path) -> Grid:
     protocol = content.pop("protocol", protocols.STANDARD.name)
     as_tuples = {k: tuple(v) if isinstance(v, list) else (v,) for k, v in content.items()}
     here = path.absolute().parent
-    as_tuples["models"] = tuple(models.absolute(str(name), here) for name in as_tuples["models"])
+    named = [models.absolute(str(name), here) for name in as_tuples["models"]]
+    as_tuples["models"] = tuple(itertools.chain.from_iterable(map(models.layers, named)))
     for key in {"include", "exclude"} & as_tuples.keys():
         as_tuples[key] = tuple(_absolute_rule(rule, here) for rule in as_tuples[key])
     grid = Grid(**as_tuples, protocol=protocol, name=path.stem)
