@@ -3,7 +3,7 @@
     python tests/lay_esc10.py FOLDER DATA_DIR
 
 FOLDER has audio/*.ogg and ground_truth.csv with fname,labels,uploader,licence,source,title,fold.
-Nothing is copied: DATA_DIR/esc50 gets links. Then `python -m sss_lib run notebooks/grids/esc10.yaml --data-dir DATA_DIR`.
+Nothing is copied: DATA_DIR/esc50 gets links. `python tests/benchmarks/esc10.py DATA_DIR` measures then.
 """
 
 import sys

@@ -65,22 +65,20 @@ def _expected(only_esc10: bool = False) -> Expected:
     return Expected(40 * len(categories), len(sizes), sum(sizes.values()), sizes)
 
 
-def _collection(name: str, title: str, licence: str, **chosen: bool) -> Collection:
+def _collection(name: str, title: str, licence: str, only_esc10: bool = False) -> Collection:
     return Collection(
         name=name,
         title=title,
         licence=licence,
         source="https://github.com/karolpiczak/ESC-50",
         folder="esc50",
-        read=functools.partial(read, **chosen),
+        read=functools.partial(read, only_esc10=only_esc10),
         taxonomy=functools.partial(mapped.taxonomy, CLASSES),
         # The server packs this anew from the current state, so that no digest can be held to.
         archives=(Archive(TOP, (Part(ZIP, at_least=600_000_000),), 900_000_000),),
-        expected=functools.partial(_expected, **chosen),
+        expected=functools.partial(_expected, only_esc10),
     )
 
 
 ESC50 = _collection("esc50", "ESC-50", "CC BY-NC 3.0; the clips of ESC-10 CC BY 3.0")
-ESC10 = _collection(
-    "esc10", "ESC-10", "CC BY 3.0; each clip CC0, CC BY or CC Sampling+", only_esc10=True
-)
+ESC10 = _collection("esc10", "ESC-10", "CC BY 3.0; each clip CC0, CC BY or CC Sampling+", only_esc10=True)
