@@ -7,7 +7,7 @@
 # make models MODELS="a b"   download the weights of models by name; without names, list the models
 # make bench   measure speed, against figures/benchmarks/ratios.csv; SAVE=1 writes that folder
 # make verify DATASET=...    is a copy of a collection whole, and what is in it?
-# make data DATASET=...      fetch a known collection: fsd50k, fsd50k-dev, esc50, urbansound8k; LABELS=1: without its audio
+# make data DATASET=...      fetch a known collection: fsd50k, fsd50k-dev, esc10, esc50, urbansound8k; LABELS=1: without its audio
 # make lint   style and types: ruff, mypy
 # make leaderboard   every score that was computed here: a table, and a page that opens in a browser
 # make setup  everything into .venv, in the versions of constraints.txt; LATEST=1: in the newest that pyproject.toml allows

@@ -66,7 +66,7 @@ def content_of(name: str) -> dict:
     return {"model": {f"module.{tensor}": value for tensor, value in state.items()}}
 
 
-def of_transformers(size: str):
+def of_transformers(size: str, fusion: bool = False):
     """Model of transformers of a size of `htsat.SIZES`, whose random weights follow from a seed."""
     import torch
     import transformers
@@ -76,6 +76,8 @@ def of_transformers(size: str):
     torch.manual_seed(0)
     text = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
     config = transformers.ClapConfig(
-        text_config={**text, "vocab_size": 8}, audio_config=dict(htsat.SIZES[size]), initializer_factor=8.0
+        text_config={**text, "vocab_size": 8},
+        audio_config={**htsat.SIZES[size], "enable_fusion": fusion},
+        initializer_factor=8.0,
     )
     return transformers.ClapModel(config).eval()

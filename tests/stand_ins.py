@@ -79,7 +79,8 @@ def _content(row: ModelSpec) -> object:
     if row.loader in ("efficientat", "dymn"):
         return _efficientat(row)
     if row.options.get("publisher") == "transformers":
-        return published_clap.of_transformers(row.options["size"]).state_dict()
+        size, fusion = row.options["size"], row.options.get("fusion", False)
+        return published_clap.of_transformers(size, fusion).state_dict()
     return published_clap.content_of(row.name)
 
 

@@ -248,8 +248,9 @@ def _absolute_rule(rule: object, folder: Path) -> object:
 def read_grid(path: str | Path) -> Grid:
     """Grid from a YAML file whose keys are the fields of `Grid`.
 
-    Paths of models, also those in its rules, are from its folder. A grid is data, and may come from others:
-    of the modules that it names as `hear:module`, only installed ones are imported. See `IMPORTS`.
+    Paths of models, also those in its rules, are from its folder. "./folder@*" stands for its every layer.
+    A grid is data, and may come from others: of the modules that it names as `hear:module`, only installed
+    ones are imported. See `IMPORTS`.
 
     Raises
     ------
@@ -277,7 +278,8 @@ def read_grid(path: str | Path) -> Grid:
     as_tuples = {k: tuple(v) if isinstance(v, list) else (v,) for k, v in content.items()}
     here = path.absolute().parent
     names = _importable([str(name) for name in as_tuples["models"]], here)
-    as_tuples["models"] = tuple(models.absolute(name, here) for name in names)
+    named = [models.absolute(name, here) for name in names]
+    as_tuples["models"] = tuple(itertools.chain.from_iterable(map(models.layers, named)))
     for key in {"include", "exclude"} & as_tuples.keys():
         as_tuples[key] = tuple(_absolute_rule(rule, here) for rule in as_tuples[key])
     if flaw := file_name_flaw(path.stem):

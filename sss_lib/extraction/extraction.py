@@ -84,7 +84,7 @@ def extract(
     artefact : Artefact, optional
         The list of parts, with what it is made from (`Store.frames`).
     device : str
-        Where a torch model runs: "cpu", "cuda", or "auto" for a GPU if there is one.
+        Where a torch model runs: "cpu", "cuda", "mps", or "auto" for a CUDA GPU if there is one.
     cluster : str, optional
         Dask workers in place of `n_jobs`; see `cluster.connect`. They read the clips by the same paths.
 

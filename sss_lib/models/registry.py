@@ -21,7 +21,7 @@ from sss_lib.models.spec import ModelSpec
 from sss_lib.models.weights import file as weights
 
 __all__ = ["Extractor", "ModelSpec", "absolute", "canonical", "catalogue", "fetch", "file_name", "has_text"]
-__all__ += ["is_external", "load", "read_weights", "register", "spec", "text_tower"]
+__all__ += ["is_external", "layers", "load", "read_weights", "register", "spec", "text_tower"]
 
 
 def catalogue() -> dict[str, ModelSpec]:
@@ -43,8 +43,9 @@ def spec(name: str) -> ModelSpec:
     name : str
         A model, such as "vggish"; with words behind it, such as "vggish+paper", the same with another
         preparation of audio (`ModelSpec.prepared`). "hear:module" or "hear:module:weights" is any importable
-        encoder with HEAR's interface, and "./folder" an audio model of transformers in a local folder;
-        "files:PATH" and "ranking:PATH" are embeddings and a ranking that others have computed.
+        encoder with HEAR's interface, "./folder" an audio model of transformers in a local folder, and
+        "./folder@9" its ninth layer; "files:PATH" and "ranking:PATH" are embeddings and a ranking that
+        others have computed.
 
     Raises
     ------
@@ -61,6 +62,21 @@ def spec(name: str) -> ModelSpec:
         raise ValueError(f"model {name!r} is not in the catalogue: for the folder write './{name}'")
     require_known(name, CATALOGUE, "the models of the catalogue and of models.register")
     return CATALOGUE[name].prepared(*words)
+
+
+def layers(name: str) -> list[str]:
+    """Names of a folder's model after each layer, of "./folder@*"; any other name stands for itself.
+
+    Raises
+    ------
+    ValueError
+        If the folder's model has no layers to choose from.
+    """
+    base, star, words = name.rpartition("@*")
+    if not (star and is_external(name)) or words[:1] not in ("", "+"):
+        return [name]
+    found = [f"{base}@{layer}{words}" for layer in _loader("transformers_folder").layers(base)]
+    return found or [f"{base}@0{words}"]  # which is refused in words of its own
 
 
 def file_name(name: str) -> str:
@@ -98,7 +114,7 @@ def load(name: str | ModelSpec, device: str = "cpu") -> Extractor:
     ----------
     name : str or ModelSpec
     device : str
-        Where a torch model runs: "cpu", "cuda", or "auto" for a GPU if there is one.
+        Where a torch model runs: "cpu", "cuda", "mps", or "auto" for a CUDA GPU if there is one.
 
     Returns
     -------

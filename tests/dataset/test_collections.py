@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
+import lay_esc10
 import numpy as np
 import pandas as pd
 import pytest
@@ -526,6 +527,47 @@ def test_esc50_reads_in_the_words_of_fsd50k(esc50_copy, data_dir):
     assert found.clips["split"].tolist() == ["fold1", "fold1", "fold2", "fold3"]
     assert found.clips["licence"].tolist() == ["CC-BY-3.0"] * 3 + ["CC-BY-NC-3.0"]
     assert found.clips["src_file"].tolist() == ["100032", "34119", "141584", "1"]
+
+
+def test_the_licence_file_says_who_recorded_a_clip(esc50_copy, data_dir):
+    """Lines as the collection's LICENSE has them; a clip that it lacks keeps the licence of the set."""
+    (esc50_copy / "LICENSE").write_text(
+        "101 - Dog:\n"
+        "- [1-100032-A.ogg]: clip derived from rose (bark) [2].wav (http://www.freesound.org/people/nfrae/"
+        "sounds/100032/) by nfrae [CC0]\n"
+        "- [1-34119-A.wav]:  clip derived from cock.wav (http://www.freesound.org/people/Bobby%20Beck/sounds/"
+        "34119/) by Bobby Beck [CC-Sampling+]\n"
+    )
+    clips = dataset.load("esc50", data_dir).clips
+    assert clips["uploader"].tolist() == ["nfrae", "Bobby Beck", "", ""]
+    assert clips["licence"].tolist() == ["CC0", "CC-Sampling+", "CC-BY-3.0", "CC-BY-NC-3.0"]
+    assert clips["title"].tolist() == ["rose (bark) [2].wav", "cock.wav", "", ""]
+    assert clips["source"][0] == "http://www.freesound.org/people/nfrae/sounds/100032/"
+
+
+def test_esc10_is_the_freer_part_of_esc50(esc50_copy, data_dir):
+    whole, part = dataset.load("esc50", data_dir), dataset.load("esc10", data_dir)
+    assert part.name == "esc10"
+    assert part.clips["fname"].tolist() == whole.clips["fname"].tolist()[:3]
+    assert part.clips["labels"].tolist() == whole.clips["labels"].tolist()[:3]
+    (esc50_copy / "audio" / "stranger.wav").touch()
+    with pytest.raises(DatasetError, match=r"1 files are absent from .*esc50.csv.*stranger"):
+        dataset.load("esc10", data_dir)
+    assert esc50._expected(only_esc10=True).n_clips == 400
+
+
+@pytest.mark.skipif(
+    not lay_esc10.OWN_COPY.is_dir(), reason=f"no clips of ESC-10 in {lay_esc10.OWN_COPY}: nothing to read"
+)
+def test_the_real_clips_of_esc10_are_those_expected(tmp_path):
+    lay_esc10.lay(lay_esc10.OWN_COPY, tmp_path)
+    found, right = dataset.load("esc10", tmp_path), esc50._expected(only_esc10=True)
+    sizes = dict(zip(found.labels, found.label_matrix.sum(0).tolist(), strict=True))
+    assert (len(found), sizes) == (right.n_clips, right.class_sizes)
+    assert found.clips["uploader"].nunique() == 248
+    assert found.clips["licence"].value_counts().to_dict() == {"CC0": 233, "CC-BY": 165, "CC-Sampling+": 2}
+    assert found.clips["source"].nunique() == 304
+    assert set(found.clips["split"]) == {f"fold{i}" for i in range(1, 6)}
 
 
 def test_a_category_that_the_table_lacks_is_named(esc50_copy, data_dir):

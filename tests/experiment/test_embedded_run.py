@@ -100,11 +100,12 @@ def test_the_committed_table_is_that_of_the_committed_scores(mini):
 
 @pytest.mark.slow
 def test_the_embedded_models_stand_in_order_above_chance(computed, mini):
-    """Of the embedded sounds aiSFX finds more than log-mel statistics, those more than length and level."""
+    """Networks of sounds find more than log-mel statistics, those more than length and level."""
     pytest.importorskip("torch")
     best = tables.of_systems(computed, tables.best_systems(computed))
     found = tables.select(best, "MAP", 15).set_index("model")
     chance = bounds.chance(mini.label_matrix, mini.labels, cutoffs=(15,))
-    assert found["ci_low"]["aisfx"] > found["ci_high"]["logmel"]  # not even the intervals meet
+    networks = ["yamnet", "aisfx", "soundnet"]
+    assert found["ci_low"][networks].min() > found["ci_high"]["logmel"]  # not even the intervals meet
     assert found["ci_low"]["logmel"] > found["ci_high"]["duration"]
     assert found["ci_low"]["duration"] > tables.select(chance, "MAP", 15)["value"].item()

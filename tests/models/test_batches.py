@@ -84,6 +84,33 @@ def test_half_precision_on_a_gpu_is_close_to_single_precision():
     np.testing.assert_allclose(half, single, atol=1e-2 * np.abs(single).max())
 
 
+@pytest.mark.parametrize(
+    ("device", "says"),
+    [
+        ("mps", "device 'mps', but PyTorch finds no Apple GPU: use 'cpu' or 'auto'"),
+        ("cuda:99", r"device 'cuda:99', but PyTorch finds (no GPU|\d+ of these): use 'cpu' or 'auto'"),
+        ("gpu", "device 'gpu' is unknown: use 'auto' or one of 'cpu', 'cuda', 'mps'"),
+        ("CUDA", "device 'CUDA' is unknown"),
+        ("meta", "device 'meta' is unknown"),
+        ("", "device '' is unknown"),
+        (None, "device None is unknown"),
+    ],
+)
+def test_a_device_that_is_not_there_is_told_in_one_line(device, says, monkeypatch):
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(ValueError, match=f"{says}[^\n]*$"):
+        Batched(list, Mean(), device)
+
+
+def test_an_apple_gpu_takes_the_batches_of_a_gpu(monkeypatch):
+    """No machine here has one: how many inputs it would take at once is all that can be seen."""
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(Mean, "to", lambda self, device: self)
+    network = Batched(lambda wave: [wave], Mean(), "mps")
+    sizes = [len(owners) for owners, _ in network._batches([np.ones(4)] * (BATCH["mps"] + 1))]
+    assert sizes == [BATCH["mps"], 1]
+
+
 def test_half_precision_of_a_model_without_a_network_is_refused():
     with pytest.raises(ValueError, match="for networks in PyTorch only"):
         models.load("duration+half")

@@ -129,14 +129,22 @@ def test_a_clip_is_fused_from_a_frame_longer_than_the_window_on(n_samples, shape
 
 
 @pytest.mark.parametrize(
-    ("name", "size"), [("laion-clap-htsat-unfused", "tiny"), ("laion-larger-clap-general", "base")]
+    ("name", "size", "truncation"),
+    [
+        ("laion-clap-htsat-unfused", "tiny", "rand_trunc"),
+        ("laion-clap-htsat-fused", "tiny", "fusion"),
+        ("laion-larger-clap-general", "base", "rand_trunc"),
+        ("laion-larger-clap-music", "base", "rand_trunc"),
+        ("laion-larger-clap-music-and-speech", "base", "rand_trunc"),
+    ],
 )
-def test_files_of_transformers_give_what_its_pipeline_gives(load, wave_of, name, size):
-    extractor, model = load(name), published_clap.of_transformers(size)
+def test_files_of_transformers_give_what_its_pipeline_gives(load, wave_of, name, size, truncation):
+    extractor, model = load(name), published_clap.of_transformers(size, truncation == "fusion")
     wave = wave_of("198403", 48000)
-    front_end = transformers.ClapFeatureExtractor(frequency_min=50, truncation="rand_trunc")
+    front_end = transformers.ClapFeatureExtractor(frequency_min=50, truncation=truncation)
     with torch.inference_mode():
         features = front_end(wave, sampling_rate=48000, return_tensors="pt")
+        features["is_longer"] = torch.tensor([[False]])  # where none is, the library calls one so at random
         expected = model.get_audio_features(**features).pooler_output.numpy()
     assert_close(extractor(wave), expected)
 

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 tokenizers = pytest.importorskip("tokenizers")
 
-from sss_lib import models  # noqa: E402
+from sss_lib import experiment, models  # noqa: E402
 from sss_lib.models import Extractor  # noqa: E402
 from sss_lib.models.loaders import pe_audio, transformers_folder  # noqa: E402
 
@@ -113,6 +113,47 @@ def test_a_folder_gives_what_the_library_gives(published):
     frames, right = loaded(wave), expected(kind, model, extractor, wave)
     assert frames.shape == right.shape
     np.testing.assert_allclose(frames, right, rtol=0, atol=1e-4 * np.abs(right).max())
+
+
+def test_a_layer_is_the_librarys_hidden_state(published, tmp_path):
+    kind, folder, model, extractor = published
+    if kind.startswith(transformers_folder.WITHOUT_LAYERS):
+        with pytest.raises(ValueError, match="whose layers can't be chosen: leave out @"):
+            models.spec(f"{folder}@0")
+        return
+    plain, wave = load(folder), noise(8000)
+    inputs = extractor(wave, sampling_rate=16000, return_tensors="pt")
+    network = {"whisper": getattr(getattr(model, "model", None), "encoder", None)}.get(kind) or getattr(
+        model, "audio_spectrogram_transformer" if "spectrogram" in kind else kind, model
+    )
+    with torch.inference_mode():
+        states = network(*list(inputs.values())[:1], output_hidden_states=True).hidden_states
+    assert len(transformers_folder.layers(folder)) == len(states)
+    for layer, right in enumerate(states):
+        row = models.spec(f"{folder}@{layer}")
+        assert f"layer{layer}" in row.name
+        assert row.dim == plain.spec.dim
+        frames = models.load(f"{folder}@{layer}")(wave)
+        right = right[:, :2].mean(1) if "spectrogram" in kind else right[0, : len(frames)]
+        np.testing.assert_allclose(frames, right.numpy(), rtol=0, atol=1e-4 * np.abs(right.numpy()).max())
+    if "spectrogram" not in kind:  # AST normalises what its last layer gives
+        np.testing.assert_allclose(frames, plain(wave), atol=1e-5)
+    (tmp_path / "layers.yaml").write_text(f"models: [logmel, '{folder}@*']")
+    grid = experiment.read_grid(tmp_path / "layers.yaml")
+    assert grid.models == ("logmel", *(f"{folder}@{layer}" for layer in range(len(states))))
+
+
+@pytest.mark.parametrize("layer", ["3", "-1", "", "x", "1.5", "²"])
+def test_a_layer_that_is_not_there_is_told_with_those_that_are(tmp_path, layer):
+    write("wavlm", tmp_path / "wavlm")
+    with pytest.raises(ValueError, match=r"layer .* of .*wavlm: give one from 0, its input, to 2, its last"):
+        models.spec(f"{tmp_path}/wavlm@{layer}")
+
+
+def test_a_folder_whose_name_ends_like_a_layer_is_that_folder(tmp_path):
+    write("wavlm", tmp_path / "wavlm@1")
+    assert "layer" not in models.spec(f"{tmp_path}/wavlm@1").options
+    assert models.spec(f"{tmp_path}/wavlm@1@1").options["layer"] == 1
 
 
 def test_a_clap_with_its_tokenizer_embeds_words_as_the_library_does(published, tmp_path):

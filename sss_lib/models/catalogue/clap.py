@@ -60,12 +60,13 @@ def _laion_fused(variant: str, **fields: Any) -> ModelSpec:
 
 
 def _laion_of_transformers(
-    name: str, repository: str, size: str, n_parameters: str, **fields: Any
+    repository: str, size: str, n_parameters: str, *, fusion: bool = False, **fields: Any
 ) -> ModelSpec:
-    page = f"laion/{repository}"
+    page, name = f"laion/{repository}", repository.replace("_", "-")
+    options = {"fusion": True, "bank": "htk"} if fusion else {"bank": "slaney"}
     return _laion_clap(
         *(name, name.removeprefix("clap-")),
-        {"publisher": "transformers", "size": size, "bank": "slaney"},
+        {"publisher": "transformers", "size": size, **options},
         n_parameters=n_parameters,
         weights=Weights.of_hugging_face(
             page, "pytorch_model.bin", "Apache-2.0", saved_as=f"{repository}.bin"
@@ -129,20 +130,19 @@ ROWS = (
         verified="seeded weights: the laion-clap package, within 1e-5",
         **CROPPED,
     ),
-    _laion_of_transformers(
-        "clap-htsat-unfused",
-        "clap-htsat-unfused",
-        "tiny",
-        "31M",
-        data_size="633K",
-        trained_on="LAION-Audio-630K",
+    *(
+        _laion_of_transformers(
+            name, "tiny", "31M", fusion=fusion, data_size="633K", trained_on="LAION-Audio-630K"
+        )
+        for name, fusion in (("clap-htsat-unfused", False), ("clap-htsat-fused", True))
     ),
-    _laion_of_transformers(
-        "larger-clap-general",
-        "larger_clap_general",
-        "base",
-        "69M",
-        trained_on="general audio, music, speech",
+    *(
+        _laion_of_transformers(f"larger_clap_{what}", "base", "69M", trained_on=trained_on)
+        for what, trained_on in (
+            ("general", "general audio, music, speech"),
+            ("music", "music"),
+            ("music_and_speech", "music, speech"),
+        )
     ),
     _microsoft(
         "clap-2022",

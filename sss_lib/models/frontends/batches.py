@@ -9,15 +9,34 @@ import numpy as np
 from sss_lib.io import audio
 from sss_lib.models.spec import ModelSpec
 
-BATCH = {"cpu": 8, "cuda": 32}
+BATCH = {"cpu": 8, "cuda": 32, "mps": 32}
 """Inputs of the network at once, by kind of device."""
 
 
 def chosen(device: str) -> str:
-    """Name of a device for PyTorch: of "auto", a GPU if there is one."""
+    """Name of a device for PyTorch: of "auto", a CUDA GPU if there is one.
+
+    Raises
+    ------
+    ValueError
+        If PyTorch doesn't find the device, or it isn't of a kind in `BATCH`.
+    """
     import torch
 
-    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    n_gpus = torch.cuda.device_count()
+    if device == "auto":
+        return "cuda" if n_gpus else "cpu"
+    try:
+        kind, index = torch.device(device).type, torch.device(device).index or 0
+    except (RuntimeError, TypeError):
+        kind, index = "", 0
+    if kind not in BATCH:
+        raise ValueError(f"device {device!r} is unknown: use 'auto' or one of {', '.join(map(repr, BATCH))}")
+    n_found = {"cpu": 1, "cuda": n_gpus, "mps": int(torch.backends.mps.is_available())}[kind]
+    if index >= n_found:
+        found = f"{n_found} of these" if n_found else "no GPU" if kind == "cuda" else "no Apple GPU"
+        raise ValueError(f"device {device!r}, but PyTorch finds {found}: use 'cpu' or 'auto'")
+    return device
 
 
 def windowed(spec: ModelSpec, front_end: Callable[[np.ndarray], np.ndarray]) -> Callable:
@@ -50,7 +69,7 @@ class Batched:
     network : torch.nn.Module
         Float32 [n, ...] to [n, n_frames, dim], or [n, dim] for one frame an input.
     device : str
-        "cpu", "cuda", ... or "auto": a GPU if there is one.
+        "cpu", "cuda", "mps" or "auto": see `chosen`.
     half : bool
         Whether the GPU computes in half precision.
     batch : int or None
@@ -59,7 +78,7 @@ class Batched:
     Raises
     ------
     ValueError
-        If half precision is asked for on a CPU, or a GPU where there is none.
+        If half precision is asked for but on a CUDA GPU, or a device where there is none.
     """
 
     inputs: Callable[[np.ndarray], Iterable[np.ndarray]]
@@ -69,13 +88,9 @@ class Batched:
     batch: int | None = None
 
     def __post_init__(self) -> None:
-        import torch
-
         object.__setattr__(self, "device", chosen(self.device))
-        if self.device.startswith("cuda") and not torch.cuda.is_available():
-            raise ValueError(f"device {self.device!r}, but PyTorch finds no GPU: use 'cpu' or 'auto'")
         if self.half and not self.device.startswith("cuda"):
-            raise ValueError(f"half precision on device {self.device!r}: it is for GPUs only")
+            raise ValueError(f"half precision on device {self.device!r}: it is for CUDA GPUs only")
         self.network.eval().to(self.device)
 
     def __call__(self, wave: np.ndarray) -> np.ndarray:

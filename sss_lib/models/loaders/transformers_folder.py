@@ -2,7 +2,8 @@
 
 The folder is what `save_pretrained` writes or what a model's page offers: config.json, the feature
 extractor's preprocessor_config.json or processor_config.json, and model.safetensors or pytorch_model.bin, in
-one file or in parts. Nothing is looked up on the net, and no code that lies there is run.
+one file or in parts. Nothing is looked up on the net, and no code that lies there is run. "folder@9" is what
+the model has after its ninth layer, in place of the last.
 """
 
 import functools
@@ -34,24 +35,32 @@ def _one_a_window(dim: int, window_s: float, short: str) -> dict:
     return {"dim": dim, "hop_s": float(window_s), "window_s": float(window_s), "short": short}
 
 
+def _states(network: Any, layer: int | None, *inputs: Any) -> "torch.Tensor":
+    """Hidden states of a layer [1, n_tokens, dim], of None those that the network ends with."""
+    if layer is None:
+        return network(*inputs).last_hidden_state
+    return network(*inputs, output_hidden_states=True).hidden_states[layer]
+
+
 def _describe_speech(config: Any, extractor: Any) -> dict:
     return _any_length(config.hidden_size, np.prod(config.conv_stride) / extractor.sampling_rate)
 
 
-def _encode_speech(model: Any, features: Callable, wave: np.ndarray) -> "torch.Tensor":
+def _encode_speech(model: Any, features: Callable, wave: np.ndarray, layer: int | None) -> "torch.Tensor":
     shortest = 1  # samples that one frame sees
     config = model.config
     for kernel, stride in zip(config.conv_kernel[::-1], config.conv_stride[::-1], strict=True):
         shortest = (shortest - 1) * stride + kernel
-    return model(features(audio.pad_to(wave, shortest))["input_values"]).last_hidden_state[0]
+    return _states(model, layer, features(audio.pad_to(wave, shortest))["input_values"])[0]
 
 
 def _describe_ast(config: Any, extractor: Any) -> dict:
     return _one_a_window(config.hidden_size, extractor.max_length * 0.01, "pad")
 
 
-def _encode_ast(model: Any, features: Callable, wave: np.ndarray) -> "torch.Tensor":
-    return model(features(audio.pad_to(wave, 400))["input_values"]).pooler_output
+def _encode_ast(model: Any, features: Callable, wave: np.ndarray, layer: int | None) -> "torch.Tensor":
+    # As its pooler: the mean of the two tokens that stand for the whole clip.
+    return _states(model, layer, features(audio.pad_to(wave, 400))["input_values"])[:, :2].mean(1)
 
 
 def _describe_clap(config: Any, extractor: Any) -> dict:
@@ -59,7 +68,7 @@ def _describe_clap(config: Any, extractor: Any) -> dict:
     return _one_a_window(dim, extractor.max_length_s, "repeatpad")
 
 
-def _encode_clap(model: Any, features: Callable, wave: np.ndarray) -> "torch.Tensor":
+def _encode_clap(model: Any, features: Callable, wave: np.ndarray, layer: None) -> "torch.Tensor":
     inputs = features(wave)
     # No window is longer than itself: where none is, the extractor would call one so at random.
     embedded = model(inputs["input_features"], is_longer=inputs["is_longer"] & False).audio_embeds
@@ -75,8 +84,8 @@ def _describe_whisper(config: Any, extractor: Any) -> dict:
     }
 
 
-def _encode_whisper(model: Any, features: Callable, wave: np.ndarray) -> "torch.Tensor":
-    return model.encoder(features(wave)["input_features"]).last_hidden_state[0]
+def _encode_whisper(model: Any, features: Callable, wave: np.ndarray, layer: int | None) -> "torch.Tensor":
+    return _states(model.encoder, layer, features(wave)["input_features"])[0]
 
 
 def _describe_pe(config: Any, extractor: Any) -> dict:
@@ -94,6 +103,8 @@ KINDS: dict[str, tuple[str, Callable[[Any, Any], dict[str, Any]], Any]] = {
     "whisper": ("WhisperModel", _describe_whisper, _encode_whisper),
 }
 """By the model_type of config.json: class, configuration to fields of the spec, window to [n_frames, dim]."""
+WITHOUT_LAYERS = ("clap", "pe_audio")
+"""Kinds whose last layers alone give embeddings of one size."""
 
 
 _SPEECH_HEADS = (
@@ -119,15 +130,16 @@ def spec_of(path: str | Path) -> ModelSpec:
     Parameters
     ----------
     path : str or Path
+        With "@9" behind it, its embeddings are those after the ninth layer; 0 is the first layer's input.
 
     Raises
     ------
     ValueError
-        If files are missing, or it's no audio encoder that is known here.
+        If files are missing, it's no audio encoder that is known here, or it has no such layer.
     FileNotFoundError
         If there is no such folder.
     """
-    folder = Path(os.path.abspath(path))
+    folder, layer = _parted(path)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is not a folder: check the path of the model")
     config, extractor = _configuration(folder)
@@ -136,10 +148,13 @@ def spec_of(path: str | Path) -> ModelSpec:
             f"{folder} holds a model of type {config.model_type!r}: known are {', '.join(KINDS)}; for "
             "another, write a module with HEAR's interface"
         )
+    if layer:
+        _check_layer(folder, config, layer)
     has_tokenizer = any((folder / name).is_file() for name in ("tokenizer.json", "vocab.json"))
     files = sorted([*folder.glob("*.json"), *checkpoint.weight_files(folder)])
     _, fields, _ = KINDS[config.model_type]
-    name, display_name = naming.names_of("folder", folder.name, path=str(folder))
+    labels = (folder.name, f"layer{int(layer)}") if layer else (folder.name,)
+    name, display_name = naming.names_of("folder", *labels, path=str(folder))
     return ModelSpec(
         name=name,
         display_name=display_name,
@@ -154,9 +169,35 @@ def spec_of(path: str | Path) -> ModelSpec:
             "folder": str(folder),
             "model_type": config.model_type,
             "digests": [[file.name, content_digest(file)] for file in files],
+            **({"layer": int(layer)} if layer else {}),
         },
         **fields(config, extractor),
     )
+
+
+def layers(path: str | Path) -> range:
+    """Numbers that can stand behind "@" after a folder's path; none where it has no layers to choose from."""
+    config, _ = _configuration(Path(path))
+    return range(0 if config.model_type in WITHOUT_LAYERS else config.num_hidden_layers + 1)
+
+
+def _parted(path: str | Path) -> tuple[Path, str]:
+    """Folder and the layer behind "@", "" without one. An existing folder's name is not parted."""
+    folder, at, layer = str(path).rpartition("@")
+    parted = at and not os.path.isdir(path) and os.path.isdir(folder)
+    return (
+        (Path(os.path.abspath(folder)), layer or "nothing") if parted else (Path(os.path.abspath(path)), "")
+    )
+
+
+def _check_layer(folder: Path, config: Any, layer: str) -> None:
+    known = layers(folder)
+    if not known:
+        raise ValueError(
+            f"{folder} is of type {config.model_type!r}, whose layers can't be chosen: leave out @"
+        )
+    if not (layer.isascii() and layer.isdigit() and int(layer) in known):
+        raise ValueError(f"layer {layer!r} of {folder}: give one from 0, its input, to {known[-1]}, its last")
 
 
 def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
@@ -168,6 +209,7 @@ def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
     kind, describe, encode = KINDS[spec.options["model_type"]]
     described = describe(config, extractor)
     extractors_way = described.get("short")  # of the feature extractor with short clips
+    layer = spec.options.get("layer")
     hop = round(described["hop_s"] * spec.rate_hz)
     device = batches.chosen(device)
     model = _read(folder, kind, HEADS[spec.options["model_type"]]).to(device)
@@ -180,7 +222,7 @@ def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
         with torch.inference_mode():
             for piece in _pieces(spec, wave, extractors_way):
                 n_frames = -(-len(piece) // hop)  # the rest is the extractor's padding
-                frames.append(encode(model, features, piece)[:n_frames])
+                frames.append(encode(model, features, piece, layer)[:n_frames])
         return torch.cat(frames).float().cpu().numpy()
 
     return embed
