@@ -20,7 +20,7 @@ from sss_lib.models import registry as models
 from sss_lib.models.naming import HEAR, RANKING
 from sss_lib.models.spec import LONG, SHORT
 from sss_lib.processing.aggregation import AGGREGATIONS
-from sss_lib.processing.transforms import most_components, n_removed
+from sss_lib.processing.transforms import most_components, n_removed, simplest
 from sss_lib.search import approximate
 from sss_lib.search import naming as methods
 
@@ -194,9 +194,13 @@ class Grid:
                 left_out[f"{name} has embedded {n} clips: no search"] = dict.fromkeys(too_few)
             searches = [search for search in self.searches if search not in too_few]
             scales = self.scale if spec.scaled else (False,)
-            sizes = (None,) if name.startswith(RANKING) else self.n_components
-            ways = itertools.product(scales, self.transforms, sizes, self.normalize, self.pre_normalize)
-            for scale, transform, pca, l2, pre in ways:
+            # A ranking is not processed.
+            sizes, transforms = self.n_components, self.transforms
+            if name.startswith(RANKING):
+                sizes, transforms = (None,), ("none",)
+            ways = itertools.product(scales, transforms, sizes, self.normalize, self.pre_normalize)
+            for scale, named, pca, l2, pre in ways:
+                transform = simplest(named, pca)
                 # Whitening without PCA takes all dimensions; the other transforms leave at least one.
                 wanted = pca or (spec.dim if transform == "whiten" else 1)
                 what = "PCA" if transform == "none" else f"{transform}, PCA"

@@ -160,6 +160,8 @@ def test_a_grid_leaves_out_what_cannot_be_and_says_so():
         "duration-none-pcanone-l2",
     ]
     assert left_out == ["duration has 2 dimensions: no PCA 100"]
+    _, left_out = dataclasses.replace(grid, transforms=("none", "center")).systems({"aisfx": 231})
+    assert left_out == ["duration has 2 dimensions: no PCA 100"]
     found, left_out = grid.systems({"aisfx": 20})
     assert {variant.n_components for variant, _ in found} == {None}
     assert "aisfx has embedded 20 clips: no PCA 100" in left_out
