@@ -119,6 +119,8 @@ _TEXT: dict[str, Callable[[str, str], bool]] = {
 def _column(clips: pd.DataFrame, name: str) -> pd.Series:
     if name not in clips:
         raise ValueError(f"{name!r} is no column")
+    if name == "labels":  # lists, which compare with nothing
+        raise ValueError('labels are lists: ask @has("Dog")')
     return clips[name]
 
 

@@ -48,11 +48,11 @@ def between_classes(
             f"{len(found)} rankings and {len(labels)} labels don't fit a label matrix of {has.shape[0]} "
             f"clips and {has.shape[1]} labels: select the clips that are ranked"
         )
-    n_clips, width = found.shape
-    query = np.repeat(np.arange(n_clips), width)
-    finds = scipy.sparse.csr_array((np.ones(found.size), (query, found.ravel())), (n_clips, n_clips))
+    n_clips, there = len(found), found >= 0  # -1 stands where a ranking ends
+    query, clip = np.nonzero(there)[0], found[there]
+    finds = scipy.sparse.csr_array((np.ones(len(query)), (query, clip)), (n_clips, n_clips))
     counts = (has.T @ finds @ has).toarray()
-    n_results = np.asarray(has.sum(axis=0)).ravel()[:, None] * width
+    n_results = (has.T @ there.sum(axis=1))[:, None]
     shares = np.divide(counts, n_results, out=np.full(counts.shape, np.nan), where=n_results > 0)
     return pd.DataFrame(shares, index=list(labels), columns=list(labels))
 

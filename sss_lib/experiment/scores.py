@@ -183,4 +183,4 @@ def transform_words(transform: str) -> list[str]:
 
 def heading(metric: str, n: int | None) -> str:
     """Column of a metric: MAP@15, MR1."""
-    return metric if pd.isna(n) else f"{metric}@{n}"
+    return metric if n is None or pd.isna(n) else f"{metric}@{int(n)}"

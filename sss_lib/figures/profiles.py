@@ -28,6 +28,7 @@ def of_labels(collection: Dataset, protocol: str = "paper") -> pd.DataFrame:
     columns = {}
     for kind, bound in (("chance", bounds.chance), ("upper", bounds.upper_bound)):
         table = bound(*about, cutoffs=CUTOFFS, protocol=protocol)
+        table = table[~table["level"].str.endswith("_distinct")]  # the study has no such means
         for (metric, n), (column, _) in published.MEASURES.items():
             own = table[(table["metric"] == metric) & (table["n"].fillna(0) == (n or 0))]
             columns[f"{kind}_{column}"] = own.set_index(["level", "name"])["value"]

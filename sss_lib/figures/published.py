@@ -171,6 +171,7 @@ def check_all(scores: pd.DataFrame, state: str = "published") -> pd.DataFrame:
     require_known(state, STATES, "the states of the study's code")
     before_pca = STATES[state].pre_normalize
     fits = scores["n_components"].isna() | (scores["pre_normalize"] == before_pca)
+    fits &= scores["transform"] == "none"  # the study has no other
     own = {"protocol": "paper", "relevance": "class"}
     scores = scores[fits & (scores[list(own)] == pd.Series(own)).all(axis=1)]
     printed, rows = numbers(), []
@@ -203,6 +204,7 @@ def check_variations(scores: pd.DataFrame, state: str = "published") -> pd.DataF
         measured" where the published variation has no scores, or no other has).
     """
     of_state = scores["n_components"].isna() | (scores["pre_normalize"] == STATES[state].pre_normalize)
+    of_state &= scores["transform"] == "none"
     scores = scores[of_state & (scores["n"] == 15).fillna(False)]
     best = best_systems(scores, 15, protocol="paper")["model"].tolist() if len(scores) else []
     plain = list(dict.fromkeys(name.removesuffix("+paper") for name in best))
@@ -269,6 +271,7 @@ def _of_figure1(scores: pd.DataFrame, row: dict) -> tuple[str, dict[tuple, tuple
     about = row | {"n_components": n_components, "normalize": row["search"] == "mcss", "pre_normalize": False}
     same_pca = scores["n_components"].astype("Int64").fillna(0) == (n_components or 0)
     own = scores[same_pca & (scores["aggregation"] == row["aggregation"])]
+    own = own[~own["pre_normalize"].astype(bool)]
     own = own[(own["search"] == row["search"]) & (~own["normalize"].astype(bool) | about["normalize"])]
     return describe_system(pd.Series(about)), _values(own)
 

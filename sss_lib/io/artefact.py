@@ -234,7 +234,13 @@ class Artefact:
             raise
 
     def set_aside(self) -> None:
-        """Rename the file, as far as that is possible, so that the next run makes it again."""
+        """Rename the file, as far as that is possible, so that the next run makes it again.
+
+        One without a seal is left where it is: the earlier version that made it can read it.
+        """
+        with contextlib.suppress(OSError, ValueError):  # no footer to look into
+            if sealed.is_unsealed(self.path):
+                return
         with contextlib.suppress(OSError):
             os.replace(self.path, self.path.with_name(f".{self.path.name}{DAMAGED}"))
 

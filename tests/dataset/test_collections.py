@@ -411,7 +411,7 @@ def test_everything_that_is_wrong_is_in_one_report(fetched, verify):
         "908.wav is cut short",
     ):
         assert says in out, says
-    assert "\nResult: 11 of 23 checks found something WRONG\n" in out
+    assert "\nResult: 11 of 24 checks found something WRONG\n" in out
 
 
 def test_a_clip_in_place_of_another_is_wrong_though_it_decodes(fetched, verify):

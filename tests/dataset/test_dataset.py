@@ -343,3 +343,10 @@ def test_a_folder_may_have_a_name_of_any_script_in_either_form(collection, name)
     assert dataset.load(folder).name == name
     decomposed = folder.rename(collection.parent / unicodedata.normalize("NFD", f"{name} é"))
     assert dataset.load(decomposed).name == dataset.name_of(decomposed) == f"{name} é"
+
+
+@pytest.mark.parametrize("query", ["labels != 'x'", "not labels == 'x'", "not labels.str.contains('x')"])
+def test_a_query_of_the_lists_of_labels_is_refused_with_the_remedy(collection, query):
+    """Each would be true of every clip."""
+    with pytest.raises(DatasetError, match=r'labels are lists: ask @has\("Dog"\)'):
+        dataset.load(collection, query=query)

@@ -66,3 +66,9 @@ def test_labels_of_other_clips_are_refused(found):
         ValueError, match="40 rankings and 6 labels don't fit a label matrix of 39 clips and 6"
     ):
         confusion.between_classes(neighbours, scipy.sparse.csr_array(has[1:]), list("abcdef"))
+
+
+def test_a_ranking_that_ends_early_counts_the_results_that_there_are():
+    labels = scipy.sparse.csr_array(np.eye(3, dtype=bool))
+    table = confusion.between_classes(np.array([[1, 2], [0, -1], [-1, -1]]), labels, ["a", "b", "c"])
+    np.testing.assert_array_equal(table.to_numpy(), [[0, 0.5, 0.5], [1, 0, 0], [np.nan] * 3])

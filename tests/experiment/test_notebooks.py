@@ -316,7 +316,7 @@ def test_tidy_scores_have_the_columns_that_the_design_names(small_run):
     system = "dataset model aggregation n_components normalize search"
     score = "protocol metric n level name value ci_low ci_high n_queries n_skipped"
     assert {*system.split(), *score.split()} <= set(scores)
-    assert set(scores["level"]) == {"class", "macro", "micro"}
+    assert set(scores["level"]) == {"class", "class_distinct", "macro", "macro_distinct", "micro"}
 
 
 def test_a_second_run_does_nothing_and_a_change_only_what_follows(small_run, capsys):

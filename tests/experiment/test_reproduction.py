@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -48,7 +47,9 @@ def state(folder):
 def test_the_committed_results_reproduce_themselves():
     compared = reproduction.compare(FIGURES, FIGURES)
     assert compared.is_reproduced
-    n = sum(pd.read_csv(path).select_dtypes("number").notna().sum().sum() for path in FIGURES.glob("*.csv"))
+    tables = (pd.read_csv(path).select_dtypes("number") for path in FIGURES.glob("*.csv"))
+    printed = reproduction.PRINTED  # compared in the table that they are printed of
+    n = sum(one[name].notna().sum() for one in tables for name in one if not name.startswith(printed))
     run = json.loads((FIGURES / "run.json").read_text())
     n += sum(isinstance(value, int | float) for value in [*run.values(), *run["bounds"].values()])
     assert len(compared.differences) == n
@@ -123,14 +124,17 @@ def test_what_follows_from_the_labels_is_held_to_its_last_digits(written, name, 
 def test_another_verdict_is_told(written):
     change(written, "claims.csv", "verdict", "holds", "verdict == 'open' and pairs == 6")
     (told,) = reproduction.compare(written, FIGURES).others
-    assert told == "claims.csv, PCA to 100 dimensions costs nothing.: verdict is holds, committed is open"
+    assert told == (
+        "claims.csv, The inner product finds more on raw embeddings once they are centred.: "
+        "verdict is holds, committed is open"
+    )
 
 
 def test_another_order_of_the_table_is_told(written):
     table = pd.read_csv(written / "comparison.csv", keep_default_na=False, dtype=str)
     table.iloc[[0, 2, 1, *range(3, len(table))]].to_csv(written / "comparison.csv", index=False)
     others = reproduction.compare(written, FIGURES).others
-    assert "comparison.csv, aiSFX: System is Freesound, committed is aiSFX" in str(others)
+    assert "comparison.csv, YAMNet: System is aiSFX, committed is YAMNet" in str(others)
 
 
 def test_classes_may_change_places_but_not_their_scores(written):
@@ -199,9 +203,9 @@ def test_the_command_line_compares_and_writes_nothing(written, committed, capsys
     before = state(committed)
     assert main(["check", *folders]) == 0
     assert capsys.readouterr().out.startswith("reproduced: ")
-    change(written, "stability.csv", "value", lambda before: before + np.array([0.01, 0, 0, 0, 0]))
+    change(written, "stability.csv", "value", lambda before: before + 0.01 * (before == before.max()))
     assert main(["check", *folders]) == 1
-    assert "stability.csv, aisfx: 0.3914, committed is 0.3814" in capsys.readouterr().out
+    assert "stability.csv, yamnet: 0.3968, committed is 0.3868" in capsys.readouterr().out
     assert state(committed) == before
     (written / "run.json").unlink()
     assert main(["check", *folders]) == 2
@@ -248,7 +252,7 @@ def test_the_runner_says_whether_the_results_were_reproduced(runner, written, ca
     runner.failures.clear()
     runner.report_figures()
     out = capsys.readouterr().out
-    assert "not reproduced: 5 of " in out
+    assert "not reproduced: 7 of " in out
     assert "mini is written anew" in out
     assert (figures / "stability.csv").read_bytes() == (written / "stability.csv").read_bytes()
 

@@ -263,7 +263,8 @@ def test_the_sentences_follow_from_the_results(built):
     )
     lost = losses.iloc[0]
     interval = f"[−{-lost['ci_low']:.3f}, {lost['ci_high']:.3f}]"
-    loss = f"own uploader {name[lost['system']]} loses {round(lost['loss'], 3) + 0.0:.3f} {interval} of its macro"
+    lost_by = f"{name[lost['system']]} loses {round(lost['loss'], 3) + 0.0:.3f} {interval}"
+    loss = f"own uploader {lost_by} of its macro"
     of_run = (
         f"{len(name)} representations in {len(top)} systems on the embedded sounds ({run['n_clips']} clips, "
         f"{run['n_classes']} classes)"

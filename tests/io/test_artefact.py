@@ -436,3 +436,13 @@ with replacing({str(tmp_path / "deep" / "x.svg")!r}):
         clear_leftovers(tmp_path)
         assert names(tmp_path / "deep") == []
         assert names(tmp_path) == sorted([".hidden.1234-abc.svg", "deep", living.name])
+
+
+def test_a_file_of_an_earlier_version_is_stale_and_stays_where_it_is(artefact):
+    """It has no seal; that version can still read it."""
+    artefact.path.parent.mkdir(parents=True)
+    pq.write_table(pa.table({"x": [1]}), artefact.path)
+    with pytest.raises(DamagedArtefactError):
+        artefact.read()
+    assert artefact.path.is_file()
+    assert not artefact.is_current()
