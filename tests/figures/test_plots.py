@@ -365,6 +365,7 @@ class TestEveryGrid:
         assert len(looks) == len(handles)
 
     def test_the_legend_lies_within_the_figure_and_the_figure_on_a_page(self, of_grid):
+        plots.use_style()
         figure = mpl.figure.Figure(figsize=(plots.PAGE, 3))
         ax = plots.macro_against_micro(of_grid, figure.subplots())
         plots.legend(figure)

@@ -112,7 +112,7 @@ def pca_curves(scores: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
         ax.plot(as_it_is["dim"], as_it_is["value"], markersize=4, markerfacecolor="white", **hollow)
     ax.set_xscale("log")
     ax.xaxis.set_major_formatter(mpl.ticker.ScalarFormatter())
-    ax.set(xlabel="dimensions after PCA\n(the last: centred alone; hollow: as it is)")
+    ax.set(xlabel="dimensions (last: centred alone, hollow: raw)")
     ax.set(ylabel=f"macro MAP@{n}, higher is better", ylim=(0, None))
     ax.grid(linewidth=0.4, alpha=0.5)
     return ax
