@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from sss_lib.figures.plots.style import plain
+from sss_lib.figures.plots.style import contrasting, plain
 
 
 def heatmap(table: pd.DataFrame, ax: Axes, *, centred: bool = False, most: int = 16) -> Axes:
@@ -35,9 +35,6 @@ def heatmap(table: pd.DataFrame, ax: Axes, *, centred: bool = False, most: int =
     ax.figure.colorbar(image, ax=ax, shrink=0.6)
     for (i, j), value in np.ndenumerate(table.to_numpy()) if table.shape[1] <= most else ():
         if np.isfinite(value):
-            luminance = np.dot([0.2126, 0.7152, 0.0722], np.power(image.cmap(image.norm(value))[:3], 2.2))
-            light = luminance > 0.18  # where black and white stand out alike, by WCAG 2
-            ax.text(
-                j, i, f"{value:.2f}", size=6, ha="center", va="center", color="black" if light else "white"
-            )
+            colour = contrasting(image.cmap(image.norm(value)))
+            ax.text(j, i, f"{value:.2f}", size=6, ha="center", va="center", color=colour)
     return ax
