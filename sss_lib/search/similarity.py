@@ -24,6 +24,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from sss_lib.processing.checks import require_finite
+from sss_lib.search.ranking import in_threads
 from sss_lib.search.whole_numbers import (
     centre_of,
     exponent_of,
@@ -90,19 +91,20 @@ class Similarities:
         # All coordinates are divided by a power of two, after the centre is taken off.
         self.centre, self.exponent = np.zeros(1), 0
         if search != "mcss":
-            ends = np.array([[part.min(axis=0), part.max(axis=0)] for part in parts(x)])
-            least, most = ends[:, 0].min(axis=0), ends[:, 1].max(axis=0)
+            ends = in_threads(lambda rows: (x[rows].min(axis=0), x[rows].max(axis=0)), parts(x))
+            least, most = np.min([one for one, _ in ends], axis=0), np.max([one for _, one in ends], axis=0)
             self.centre = centre_of(x, least, most) if search == "nns" else self.centre
             self.exponent = int(exponent_of(np.abs([least - self.centre, most - self.centre]).max()))
         wide = n_bits(self.dim) > 24  # more than float32 holds
         self.corpus = np.zeros((len(x), self.dim + 1 + (search == "nns")), np.float64 if wide else np.float32)
         self.exponents, self.query_squares = np.empty(len(x), int), np.empty(len(x))
-        done = 0
-        for part in parts(x):
-            rows = slice(done, done := done + len(part))
-            grid = self._on_grid(part, self.exponent, faintest=FAINTEST)
+
+        def take(rows: slice) -> None:
+            grid = self._on_grid(x[rows], self.exponent, faintest=FAINTEST)
             self.corpus[rows, : self.dim] = grid
             self.exponents[rows], self.query_squares[rows] = self._as_queries(grid)
+
+        in_threads(take, parts(x))
         self.squares = np.ldexp(self.query_squares, 2 * self.exponents)
         self.reach = lengths = np.sqrt(self.squares)
         # |computed - exact| <= gamma * (|x| * |y| + |y|^2 / 2) for sums in any order, with or without fused
@@ -131,7 +133,7 @@ class Similarities:
             return  # they differ much
         self.mean_direction = mean
         vectors -= mean.astype(vectors.dtype)
-        self.reach = np.concatenate([np.sqrt(np.einsum("ij,ij->i", part, part)) for part in parts(vectors)])
+        self.reach = np.concatenate(in_threads(lambda rows: _lengths(vectors[rows]), parts(vectors)))
 
     def with_queries(self, outside: np.ndarray) -> "Similarities":
         """The same corpus, prepared once, for queries that are none of it.
@@ -273,20 +275,15 @@ class Similarities:
         """
         queries, products = self._queries(rows), np.empty(columns.shape)
         n = columns.shape[1]
-        # A few queries at a time, so that what is gathered for them stays in the cache.
-        n_at_once = max(1, 2**17 // max(1, n * self.dim))
-        single = np.empty((n_at_once * n, self.corpus.shape[1]), self.corpus.dtype)
-        double = np.empty(single.shape)
+        # Enough queries at a time that threads seldom wait for each other, few enough for the cache.
+        n_at_once = max(1, 2**18 // max(1, n * self.dim))
+        gathered = np.empty((n_at_once * n, self.corpus.shape[1]), self.corpus.dtype)
         for start in range(0, len(rows), n_at_once):
-            of_few = columns[start : start + n_at_once]
-            vectors = double[: of_few.size]
-            vectors[:] = np.take(self.corpus, of_few.ravel(), axis=0, out=single[: of_few.size], mode="clip")
-            few = queries[start : start + n_at_once]
-            if n == 1:
-                products[start : start + n_at_once, 0] = np.einsum("ij,ij->i", vectors, few)
-            else:
-                vectors = vectors.reshape(*of_few.shape, -1)
-                np.matmul(vectors, few[:, :, None], out=products[start : start + n_at_once, :, None])
+            few = slice(start, start + n_at_once)
+            flat = columns[few].ravel()
+            vectors = np.take(self.corpus, flat, axis=0, out=gathered[: len(flat)], mode="clip")
+            vectors = vectors.reshape(*columns[few].shape, self.corpus.shape[1])
+            np.einsum("qcd,qd->qc", vectors, queries[few], out=products[few])  # in float64, as queries are
         products += (queries[:, : self.dim] @ self.mean_direction)[:, None]
         return self._to_keys(products, columns, self.exponents[rows, None])
 
@@ -419,6 +416,11 @@ class _Members:
         who = np.repeat(np.arange(len(rows)), sizes)
         place = np.arange(len(who)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
         return who, self.clips[self.starts[of_rows][who] + place]
+
+
+def _lengths(x: np.ndarray) -> np.ndarray:
+    x = x.astype(np.float64)
+    return np.sqrt(np.einsum("ij,ij->i", x, x))
 
 
 def require_known_search(search: str) -> None:

@@ -1,8 +1,8 @@
 """Whole multiples of powers of two: numbers that float64 adds and multiplies without rounding."""
 
-from collections.abc import Iterator
-
 import numpy as np
+
+from sss_lib.search.ranking import in_threads
 
 
 def n_bits(dim: int) -> int:
@@ -16,10 +16,9 @@ def n_bits(dim: int) -> int:
     return (53 - (dim - 1).bit_length()) // 2
 
 
-def parts(x: np.ndarray) -> Iterator[np.ndarray]:
-    """Some rows after the other, in float64."""
-    for start in range(0, len(x), 4096):
-        yield np.asarray(x[start : start + 4096], np.float64)
+def parts(x: np.ndarray) -> list[slice]:
+    """Some rows after the other."""
+    return [slice(start, start + 1024) for start in range(0, len(x), 1024)]
 
 
 def exponent_of(largest: np.ndarray | float) -> np.ndarray:
@@ -35,7 +34,7 @@ def centre_of(x: np.ndarray, least: np.ndarray, most: np.ndarray) -> np.ndarray:
     """
     # In whole multiples of so small a unit float64 sums all clips without rounding, in any order.
     unit = int(exponent_of(max(np.abs(least).max(), np.abs(most).max()))) + len(x).bit_length() - 53
-    total = sum(np.rint(shifted(part, -unit)).sum(axis=0) for part in parts(x))
+    total = sum(in_threads(lambda rows: np.rint(shifted(x[rows], -unit)).sum(axis=0), parts(x)))
     mean = np.ldexp(total / len(x), unit)
     reach = np.maximum(most - mean, mean - least).max()
     step = exponent_of(reach) - 1 if reach > 0 else 0
