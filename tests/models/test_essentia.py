@@ -23,12 +23,12 @@ SAMPLES = {  # for the first full patch; for a last one that counts beside it; f
     "vggish+paper": ESSENTIAS,
     "yamnet+paper": ESSENTIAS,
     "vggish": (95 * 160 + 400, (95 + 48) * 160 + 400, 96 * 160),
-    "msd-musicnn": (185 * 256 + 1, (185 + 47) * 256 + 1, 93 * 256),
+    **dict.fromkeys(("msd-", "mtt-"), (185 * 256 + 1, (185 + 47) * 256 + 1, 93 * 256)),
     "fsd-sinet": (99 * 220 + 1, (99 + 25) * 220 + 1, 50 * 220),
     "openl3": (48000, 72000, 48000),
 }
 GRAPHS = [name for name, row in models.catalogue().items() if row.loader in ("essentia_graphs", "openl3")]
-STAND_INS = [name for name in GRAPHS if name != "msd-musicnn"]
+STAND_INS = [name for name in GRAPHS if models.spec(name).weights.url]
 ONE_OF_A_KIND = ["vggish", "fsd-sinet-vgg41-tlpf", "openl3-env-mel128-emb512"]
 
 

@@ -12,7 +12,7 @@ from sss_lib import models
 
 ROOT = Path(__file__).parents[2]
 TABLE = pd.read_csv(ROOT / "data" / "models" / "front_ends.csv", dtype=str, keep_default_na=False)
-COMPARED_WHOLE = {"aisfx", "birdnet", "msd-musicnn"}
+COMPARED_WHOLE = {"aisfx", "birdnet", "msd-musicnn", "mtt-musicnn", "msd-vgg", "mtt-vgg"}
 """Models whose output from audio on was compared with that of the published pipeline and weights."""
 ROWS = [pytest.param(row, id=f"{row.model}/{row.constant}") for row in TABLE.itertuples()]
 

@@ -1,10 +1,12 @@
-"""msd-musicnn.pb against what the published network computed: record_msd_musicnn.py recorded it."""
+"""musicnn's graphs against what the published networks computed: record_{msd_,}musicnn.py recorded it."""
 
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from sss_lib import models
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # read when TensorFlow is loaded
 
@@ -13,6 +15,7 @@ MODELS = HERE.parent / "data" / "models"
 AUDIO = HERE.parent / "data" / "mini" / "audio"
 GRAPH = MODELS / "msd-musicnn.pb"
 RECORDED = np.load(HERE / "data" / "msd_musicnn_reference.npz")
+OTHERS = np.load(HERE / "data" / "musicnn_reference.npz")
 CLIPS = [name.removeprefix("patches/") for name in RECORDED if name.startswith("patches/")]
 OUTPUTS = {"penultimate": "model/penultimate", "dense": "model/dense/BiasAdd", "Sigmoid": "model/Sigmoid"}
 
@@ -27,24 +30,24 @@ def es():
     return standard
 
 
-def run(es, graph, patches):
+def run(es, graph, patches, nodes=OUTPUTS):
     """Outputs of a graph for log-mel patches [shape=(n, 187, 96)], by their short names."""
     from essentia import Pool
 
     pool = Pool()
     pool.set("model/Placeholder", np.ascontiguousarray(patches[:, None]))
-    inputs, outputs = ["model/Placeholder"], list(OUTPUTS.values())
+    inputs, outputs = ["model/Placeholder"], list(nodes.values())
     result = es.TensorflowPredict(graphFilename=str(graph), inputs=inputs, outputs=outputs, squeeze=True)(
         pool
     )
-    return {name: result[node].reshape(len(patches), -1) for name, node in OUTPUTS.items()}
+    return {name: result[node].reshape(len(patches), -1) for name, node in nodes.items()}
 
 
-def assert_equals_recorded(values, output, name):
+def assert_equals_recorded(values, output, name, of=RECORDED, within=1e-5):
     """Within 1e-5 of the largest value: another build of TensorFlow sums in another order."""
-    recorded = RECORDED[f"{output}/{name}"]
+    recorded = of[f"{output}/{name}"]
     assert values.shape == recorded.shape
-    np.testing.assert_allclose(values, recorded, rtol=0, atol=1e-5 * np.abs(recorded).max())
+    np.testing.assert_allclose(values, recorded, rtol=0, atol=within * np.abs(recorded).max())
 
 
 @pytest.mark.parametrize("name", ["network", *CLIPS])
@@ -53,6 +56,20 @@ def test_the_frozen_graph_equals_the_published_network(es, name):
     outputs = run(es, GRAPH, noise if name == "network" else RECORDED[f"patches/{name}"])
     for output in OUTPUTS:
         assert_equals_recorded(outputs[output], output, name)
+
+
+@pytest.mark.parametrize("model", ["MTT_musicnn", "MSD_vgg", "MTT_vgg"])
+def test_the_other_networks_equal_the_published_ones(es, model):
+    row = models.spec(model.lower().replace("_", "-"))
+    features = row.options["output"].removeprefix("model/")
+    nodes = {features: row.options["output"], "Sigmoid": "model/Sigmoid"}
+    for name in ["network", *CLIPS]:
+        noise = np.random.default_rng(0).random((4, 187, 96), np.float32)
+        patches = noise if name == "network" else RECORDED[f"patches/{name}"]
+        outputs = run(es, MODELS / row.weights.file, patches, nodes)
+        assert outputs[features].shape[1] == row.dim
+        for output in nodes:
+            assert_equals_recorded(outputs[output], f"{model}/{output}", name, OTHERS, 3e-5)
 
 
 @pytest.mark.parametrize("fname", CLIPS)
@@ -84,7 +101,7 @@ def stand_in_weights():
 
 
 def test_the_graph_is_built_from_the_weights_alone(es, tmp_path):
-    from build_msd_musicnn import build
+    from build_musicnn import build
 
     weights = stand_in_weights()
     (tmp_path / "graph.pb").write_bytes(build(weights))

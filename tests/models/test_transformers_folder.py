@@ -31,16 +31,56 @@ CLAP = {
 DAC = {"model_type": "dac", "sampling_rate": 48000, "encoder_hidden_size": 4}
 PE = {**SMALL, "head_dim": 8, "dac_config": DAC}
 TEXT = {**SMALL, "vocab_size": 60}
-KINDS = [*transformers_folder.KINDS, "clap fused"]
+SPEECH_MODELS = {
+    "data2vec-audio": "Data2VecAudioForCTC",
+    "hubert": "HubertForCTC",
+    "unispeech": "UniSpeechForPreTraining",
+    "unispeech-sat": "UniSpeechSatForPreTraining",
+    "wav2vec2": "Wav2Vec2ForCTC",
+    "wav2vec2-conformer": "Wav2Vec2ConformerForPreTraining",
+    "wavlm": "WavLMModel",
+}
+LISTENERS = {"audioflamingo3": "AudioFlamingo3", "qwen2_audio": "Qwen2Audio"}
+"""Language models that hear: their encoders are published with them and alone."""
+KINDS = [*transformers_folder.KINDS, "clap fused", "encodec 48 kHz"]
 
 
 def write(kind, folder):
     """Save a small model of a kind as people publish it, with a head or a text tower."""
     t = transformers
-    speech = {"hubert": t.HubertConfig, "wav2vec2": t.Wav2Vec2Config, "wavlm": t.WavLMConfig}
-    if kind in speech:
-        head = {"hubert": t.HubertForCTC, "wav2vec2": t.Wav2Vec2ForCTC, "wavlm": t.WavLMModel}[kind]
-        model, extractor = head(speech[kind](**SPEECH)), t.Wav2Vec2FeatureExtractor(do_normalize=True)
+    saved = None
+    if kind in SPEECH_MODELS:
+        head = getattr(t, SPEECH_MODELS[kind])
+        sizes = SPEECH | ({"num_conv_pos_embeddings": 3} if kind == "data2vec-audio" else {})
+        model = head(head.config_class(**sizes, vocab_size=12))
+        extractor = t.Wav2Vec2FeatureExtractor(do_normalize=True)
+    elif kind == "wav2vec2-bert":
+        model = t.Wav2Vec2BertForCTC(t.Wav2Vec2BertConfig(**SMALL, vocab_size=12))
+        extractor = t.SeamlessM4TFeatureExtractor(padding_value=1)
+    elif kind.removesuffix("_encoder") in LISTENERS:
+        sizes = {"num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16, "hidden_size": 16}
+        head = getattr(t, f"{LISTENERS[kind.removesuffix('_encoder')]}ForConditionalGeneration")
+        encoder = {"d_model": 16, "encoder_layers": 2, "encoder_attention_heads": 2, "encoder_ffn_dim": 16}
+        encoder = encoder if "qwen" in kind else sizes
+        sizes = {**sizes, "vocab_size": 60, "num_key_value_heads": 2, "model_type": "qwen2"}
+        audio = {"model_type": f"{kind.removesuffix('_encoder')}_encoder", "max_source_positions": 250}
+        model = head(
+            head.config_class(audio_config={**encoder, **audio}, text_config=sizes, audio_token_id=5)
+        )
+        saved = model.model.audio_tower if kind.endswith("_encoder") else None
+        extractor = t.WhisperFeatureExtractor(feature_size=128, chunk_length=5)
+    elif kind == "dac":
+        model = t.DacModel(t.DacConfig(encoder_hidden_size=4, decoder_hidden_size=32, sampling_rate=16000))
+        extractor = t.DacFeatureExtractor(sampling_rate=16000)
+    elif kind.startswith("encodec"):
+        sizes = {"num_filters": 2, "hidden_size": 8, "codebook_dim": 8, "codebook_size": 64}
+        stereo = {"sampling_rate": 48000, "audio_channels": 2, "normalize": True, "chunk_length_s": 1.0}
+        stereo |= {"overlap": 0.01, "use_causal_conv": False, "norm_type": "time_group_norm"}
+        config = t.EncodecConfig(**sizes, **(stereo if "48" in kind else {}))
+        model = t.EncodecModel(config)
+        extractor = t.EncodecFeatureExtractor(
+            config.audio_channels, config.sampling_rate, 0.0, config.chunk_length_s, config.overlap
+        )
     elif kind == "audio-spectrogram-transformer":
         model = t.ASTForAudioClassification(t.ASTConfig(**SMALL, max_length=200))
         extractor = t.ASTFeatureExtractor(max_length=200)
@@ -67,19 +107,58 @@ def write(kind, folder):
         extractor = t.ClapFeatureExtractor(truncation="fusion" if fused else "rand_trunc")
     else:
         text = {**TEXT, "model_type": "modernbert", "pad_token_id": 0}
-        model = t.PeAudioFrameLevelModel(t.PeAudioConfig(audio_config=PE, text_config=text))
+        head = t.PeAudioModel if kind == "pe_audio_video" else t.PeAudioFrameLevelModel
+        model = head(t.PeAudioConfig(audio_config=PE, text_config=text))
         extractor = t.PeAudioFeatureExtractor()
-    model.eval().save_pretrained(folder)
+    (saved or model.eval()).save_pretrained(folder)
+    if kind == "pe_audio_video":  # which can't be made without another library, but holds this model
+        parts = {"text_config": text, "audio_video_config": {**SMALL, "audio_config": PE}}
+        (folder / "config.json").write_text(json.dumps({"model_type": kind, **parts}))
+        state = {f"audio_model.{name}": value for name, value in model.state_dict().items()}
+        torch.save({**state, "audio_video_head.proj.weight": torch.ones(2)}, folder / "pytorch_model.bin")
+        (folder / "model.safetensors").unlink()
     extractor.save_pretrained(folder)
     return model, extractor
 
 
+def seen(part, call):
+    """What a part of a model was given, and gave, while the whole was called: positions, names, output."""
+    found = []
+    handle = part.register_forward_hook(lambda _, *about: found.append(about), with_kwargs=True)
+    call()
+    handle.remove()
+    return found[0]
+
+
+def of_the_listener(model, extractor, wave, **how):
+    """What the encoder of a language model gives while that hears a sound and a word."""
+    inputs = extractor(
+        wave, sampling_rate=16000, return_tensors="pt", return_attention_mask=True, padding="max_length"
+    )
+    n_frames = (int(inputs["attention_mask"].sum()) + 1) // 2 // 2
+    tokens = torch.tensor([[7] + [5] * n_frames + [9]])
+    mask = {"qwen2_audio": "feature_attention_mask"}.get(model.config.model_type, "input_features_mask")
+    sound = {"input_features": inputs["input_features"], mask: inputs["attention_mask"]}
+    tower = model.model.audio_tower
+    given, named, _ = seen(tower, lambda: model(input_ids=tokens, attention_mask=tokens > 0, **sound))
+    return tower(*given, **named | how), n_frames
+
+
 def expected(kind, model, extractor, wave):
     """What the library gives of a wave no longer than a window, called as its documentation says."""
+    wave = np.stack([wave, wave]) if kind == "encodec 48 kHz" else wave
     inputs = extractor(wave, sampling_rate=extractor.sampling_rate, return_tensors="pt")
     with torch.inference_mode():
-        if kind in ("hubert", "wav2vec2", "wavlm"):
-            return getattr(model, kind, model)(**inputs).last_hidden_state[0].numpy()
+        if kind in (*SPEECH_MODELS, "wav2vec2-bert"):
+            frames = getattr(model, model.base_model_prefix, model)(**inputs).last_hidden_state[0]
+            return frames[: inputs["attention_mask"].sum() if kind == "wav2vec2-bert" else None].numpy()
+        if kind.removesuffix("_encoder") in LISTENERS:
+            output, n_frames = of_the_listener(model, extractor, wave)
+            return output.last_hidden_state[0, :n_frames].numpy()
+        if kind == "dac" or kind.startswith("encodec"):
+            *_, frames = seen(model.encoder, lambda: model.encode(inputs["input_values"]))
+            hop = model.config.hop_length
+            return frames[0].T[: -(-len(wave.T) // hop)].numpy()
         if kind == "audio-spectrogram-transformer":
             return model.audio_spectrogram_transformer(**inputs).pooler_output.numpy()
         if kind == "whisper":
@@ -89,7 +168,7 @@ def expected(kind, model, extractor, wave):
             is_longer = torch.tensor([[False]])
             embedding = model.get_audio_features(inputs["input_features"], is_longer).pooler_output
             return embedding.numpy()
-        return model.get_audio_embeds(**inputs)[0].numpy()
+        return model.get_audio_embeds(**inputs).numpy().reshape(-1, 16)
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -109,7 +188,7 @@ def load(folder):
 def test_a_folder_gives_what_the_library_gives(published):
     kind, folder, model, extractor = published
     loaded = load(folder)
-    wave = noise(int(1.3 * loaded.spec.rate_hz))
+    wave = noise(int((0.9 if kind == "encodec 48 kHz" else 1.33) * loaded.spec.rate_hz))
     frames, right = loaded(wave), expected(kind, model, extractor, wave)
     assert frames.shape == right.shape
     np.testing.assert_allclose(frames, right, rtol=0, atol=1e-4 * np.abs(right).max())
@@ -122,12 +201,18 @@ def test_a_layer_is_the_librarys_hidden_state(published, tmp_path):
             models.spec(f"{folder}@0")
         return
     plain, wave = load(folder), noise(8000)
-    inputs = extractor(wave, sampling_rate=16000, return_tensors="pt")
-    network = {"whisper": getattr(getattr(model, "model", None), "encoder", None)}.get(kind) or getattr(
-        model, "audio_spectrogram_transformer" if "spectrogram" in kind else kind, model
-    )
     with torch.inference_mode():
-        states = network(*list(inputs.values())[:1], output_hidden_states=True).hidden_states
+        if kind.removesuffix("_encoder") in LISTENERS:
+            states = of_the_listener(model, extractor, wave, output_hidden_states=True)[0].hidden_states
+            pairs = [state.unflatten(1, (-1, 2)).mean(2) for state in states[:-1]]  # 25 a second, as the last
+            states = [*pairs, states[-1]]
+        else:
+            inputs = extractor(wave, sampling_rate=16000, return_tensors="pt")
+            network = {"whisper": getattr(getattr(model, "model", None), "encoder", None)}.get(
+                kind
+            ) or getattr(model, model.base_model_prefix, model)
+            n_inputs = 2 if kind == "wav2vec2-bert" else 1
+            states = network(*list(inputs.values())[:n_inputs], output_hidden_states=True).hidden_states
     assert len(transformers_folder.layers(folder)) == len(states)
     for layer, right in enumerate(states):
         row = models.spec(f"{folder}@{layer}")
@@ -193,10 +278,16 @@ def test_the_row_of_a_folder_says_what_it_is(published):
     assert spec.display_name.startswith(f"my {kind}+1 (")
     assert spec.rate_hz == extractor.sampling_rate
     assert spec.requires == "transformers"
-    hop_s = {"audio-spectrogram-transformer": 2.0, "clap": 10.0, "clap fused": 10.0, "pe_audio": 0.04}.get(
-        kind, 0.02
-    )
-    assert spec.hop_s == pytest.approx(hop_s)
+    hops = {"audio-spectrogram-transformer": 2.0, "clap": 10.0, "clap fused": 10.0, "pe_audio": 0.04}
+    hops |= {
+        "dac": 512 / 16000,
+        "encodec": 320 / 24000,
+        "encodec 48 kHz": 320 / 48000,
+        "pe_audio_video": None,
+    }
+    hops |= {f"{listener}{end}": 0.04 for listener in LISTENERS for end in ("", "_encoder")}
+    hop_s = hops.get(kind, 0.02)
+    assert spec.hop_s == (hop_s and pytest.approx(hop_s))
     assert json.loads(json.dumps(spec.parameters())) == spec.parameters()
 
 
@@ -206,6 +297,9 @@ def test_every_length_gives_frames_that_repeat(published):
     for seconds in (0, 0.3, 11):
         wave = noise(max(1, round(seconds * rate_hz)))
         frames = loaded(wave)
+        if hop_s is None:
+            assert len(frames) == 1
+            continue
         window_s = loaded.spec.window_s or seconds or hop_s
         covered_s = -(-seconds // window_s) * window_s  # windows begin anew, and the last is whole
         assert max(1, seconds / hop_s - 2) <= len(frames) <= max(1, covered_s / hop_s + 1), seconds

@@ -56,6 +56,41 @@ def _classifier(name: str, display_name: str, **fields: Any) -> ModelSpec:
     )
 
 
+def _musicnn(name: str, sha256: str) -> ModelSpec:
+    """One of the four networks of the package musicnn: its dataset and its kind."""
+    (dataset, kind), in_study = name.upper().split("-"), name == "msd-musicnn"
+    is_vgg, is_msd = kind == "VGG", dataset == "MSD"
+    return _classifier(
+        name,
+        "MSD-MusiCNN" if in_study else f"musicnn {dataset}{' VGG' * is_vgg}",
+        variation_of="" if in_study else "musicnn",
+        rate_hz=16000,
+        dim=256 if is_vgg else 200,
+        hop_s=93 * 256 / 16000,
+        n_parameters="0.6M" if is_vgg else "0.8M",
+        data_size="200K" if is_msd else "19K",
+        colour="#009E73" if in_study else "#66CCEE",
+        trained_on="Million Song Dataset" if is_msd else "MagnaTagATune",
+        verified="real weights: equals the published network in TensorFlow",
+        citation="Pons and Serra, musicnn: Pre-trained Convolutional Neural Networks for Music Audio "
+        "Tagging, arXiv:1909.06654",
+        weights=Weights(
+            file=f"{name}.pb",
+            sha256=sha256,
+            licence="ISC",
+            source=f"the wheel musicnn 0.1.0 on PyPI, musicnn/{dataset}_{kind.lower()}",
+        ),
+        options=_patches(
+            front_end="TensorflowInputMusiCNN",
+            frame=512,
+            hop=256,
+            patch=187,
+            patch_hop=93,
+            output="model/pool5" if is_vgg else "model/penultimate",
+        )["options"],
+    )
+
+
 def _fsd_sinet(variant: str, name: str) -> ModelSpec:
     return _classifier(
         f"fsd-sinet-{variant}",
@@ -113,34 +148,10 @@ def _openl3(content: str, n_bands: int, dim: int) -> ModelSpec:
 
 
 ROWS = (
-    _classifier(
-        "msd-musicnn",
-        "MSD-MusiCNN",
-        rate_hz=16000,
-        dim=200,
-        hop_s=93 * 256 / 16000,
-        n_parameters="0.8M",
-        data_size="200K",
-        colour="#009E73",
-        trained_on="Million Song Dataset",
-        verified="real weights: equals the published network in TensorFlow",
-        citation="Pons and Serra, musicnn: Pre-trained Convolutional Neural Networks for Music Audio "
-        "Tagging, arXiv:1909.06654",
-        weights=Weights(
-            file="msd-musicnn.pb",
-            sha256="d55a43f628317525793f1ba125c6ff3e8a777a38c9ad3e63ceb80372718dd834",
-            licence="ISC",
-            source="the wheel musicnn 0.1.0 on PyPI, musicnn/MSD_musicnn",
-        ),
-        options=_patches(
-            front_end="TensorflowInputMusiCNN",
-            frame=512,
-            hop=256,
-            patch=187,
-            patch_hop=93,
-            output="model/penultimate",
-        )["options"],
-    ),
+    _musicnn("msd-musicnn", "d55a43f628317525793f1ba125c6ff3e8a777a38c9ad3e63ceb80372718dd834"),
+    _musicnn("mtt-musicnn", "bbff99fc65500ab412db49ca1b3b5bf1bd2dc4a602e53180e646a4472e6a9fa4"),
+    _musicnn("msd-vgg", "413048e0f4045caf7e8bd6cf1b10856bc2ffb5f9bf14953c6c2ff1a2b1a42254"),
+    _musicnn("mtt-vgg", "6ecfc10bd0325a37bb9919a55a7c1786bb0f961394c6ce7039b12867c454c61c"),
     ModelSpec(
         name="freesound",
         display_name="Freesound",

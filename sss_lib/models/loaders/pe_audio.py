@@ -1,7 +1,8 @@
-"""PE-A-Frame (Vyas et al., 2025): Meta's perception encoder for audio, hosted by transformers.
+"""PE-A-Frame and PE-AV (Vyas et al., 2025): Meta's perception encoders for audio, hosted by transformers.
 
 An encoder of a neural codec turns 40 ms of audio at 48 kHz into one vector, a transformer over all of them
 follows, and a projection into the space of the texts. A frame embedding is that of 40 ms in its context.
+PE-AV has one embedding a clip.
 """
 
 from collections.abc import Callable
@@ -25,6 +26,8 @@ PIECE, MARGIN = 100, 8
 """Frames that the codec's encoder computes at once, and those around them that it sees (12051 samples)."""
 UNUSED = ("text_model.", "text_audio_head.", "text_audio_logit_")
 """Beginnings of names that belong to the text branch and to the logits."""
+OF_VIDEO = ("audio_video_", "audio_plus_", "video_", "text_audio_video_", "text_model.")
+"""Beginnings of names in PE-AV's files that aren't its audio model's."""
 
 
 def load(spec: ModelSpec, device: str) -> Batched:
@@ -38,7 +41,9 @@ def load(spec: ModelSpec, device: str) -> Batched:
     else:
         source = Path(spec.options["folder"])
         config = transformers.AutoConfig.from_pretrained(source, local_files_only=True)
-        content, make = checkpoint.read_folder(source), partial(Network, config.audio_config, spec.dim)
+        content = checkpoint.read_folder(source, dropped=OF_VIDEO, renamed={"audio_model.": ""})
+        encoder = getattr(config.audio_config, "audio_config", config.audio_config)
+        make = partial(Network, encoder, spec.dim, pooled=spec.hop_s is None)
     state = checkpoint.select(content, source, dropped=UNUSED)
     network = checkpoint.load_into(make(), state, source)
     return Batched(mirrored, network, device, batch=1)
@@ -75,10 +80,13 @@ class Network(nn.Module):
     ----------
     config : transformers.PeAudioEncoderConfig
     dim : int
+    pooled : bool
+        One frame, of the token that stands for the whole clip, as in PE-AV.
     """
 
-    def __init__(self, config: Any, dim: int) -> None:
+    def __init__(self, config: Any, dim: int, *, pooled: bool = False) -> None:
         super().__init__()
+        self.pooled = pooled
         self.audio_encoder = PeAudioEncoder(config)
         self.audio_head = PeAudioContrastiveHead(config.hidden_size, dim)
         codec = self.audio_encoder.embedder.dac_encoder
@@ -86,7 +94,8 @@ class Network(nn.Module):
 
     def forward(self, waves: torch.Tensor) -> torch.Tensor:
         """Frames [n, n_frames, dim]."""
-        return self.audio_head(self.audio_encoder(waves[:, None]).last_hidden_state)
+        encoded = self.audio_encoder(waves[:, None])
+        return self.audio_head(encoded.pooler_output[:, None] if self.pooled else encoded.last_hidden_state)
 
 
 def in_pieces(encode: Callable[[torch.Tensor], torch.Tensor], waves: torch.Tensor) -> torch.Tensor:

@@ -88,33 +88,104 @@ def _encode_whisper(model: Any, features: Callable, wave: np.ndarray, layer: int
     return _states(model.encoder, layer, features(wave)["input_features"])[0]
 
 
+def _describe_averaged(config: Any, extractor: Any) -> dict:
+    described = _describe_whisper(getattr(config, "audio_config", config), extractor)
+    return described | {"hop_s": 2 * described["hop_s"]}
+
+
+def _encode_averaged(model: Any, features: Callable, wave: np.ndarray, layer: int | None) -> "torch.Tensor":
+    """Encoder as Whisper's that doesn't see the padding, and ends with the means of two frames each."""
+    inputs = features(wave, return_attention_mask=True)
+    mask, n_frames = inputs["attention_mask"], -(-int(inputs["attention_mask"].sum()) // 2)
+    if model.config.model_type == "qwen2_audio_encoder":  # which wants what is added to the attention
+        mask = (mask[:, None, None, ::2] - 1) * 1e30
+    states = model(inputs["input_features"], mask, output_hidden_states=layer is not None)
+    frames = states.last_hidden_state if layer is None else states.hidden_states[layer]
+    if frames.shape[1] == model.max_source_positions:  # a layer before the last
+        frames = model.avg_pooler(frames.mT).mT
+    return frames[0, : max(1, n_frames // 2)]
+
+
+def _describe_bert(config: Any, extractor: Any) -> dict:
+    return _any_length(config.hidden_size, extractor.stride * 0.01)
+
+
+def _encode_bert(model: Any, features: Callable, wave: np.ndarray, layer: int | None) -> "torch.Tensor":
+    # Two frames of 25 ms, one every 10 ms: with one, its deviation over time would be of nothing.
+    inputs = features(audio.pad_to(wave, 560))
+    return _states(model, layer, *inputs.values())[0, : max(1, int(inputs["attention_mask"].sum()))]
+
+
+def _describe_codec(config: Any, extractor: Any) -> dict:
+    described = _any_length(config.hidden_size, config.hop_length / extractor.sampling_rate)
+    window_s = getattr(config, "chunk_length_s", None)
+    return described | ({"window_s": float(window_s), "short": "pad"} if window_s else {})
+
+
+def _encode_codec(model: Any, features: Callable, wave: np.ndarray, layer: None) -> "torch.Tensor":
+    """What a codec's encoder gives, before it is quantised."""
+    n_channels = getattr(model.config, "audio_channels", 1)
+    values = features(np.stack([wave] * n_channels) if n_channels > 1 else wave)["input_values"]
+    if getattr(model.config, "normalize", False):
+        values = values / (values.mean(1).square().mean().sqrt() + 1e-8)
+    return model.encoder(values)[0].T
+
+
 def _describe_pe(config: Any, extractor: Any) -> dict:
     return _any_length(config.text_config.hidden_size, pe_audio.HOP / extractor.sampling_rate)
 
 
+def _describe_pe_av(config: Any, extractor: Any) -> dict:
+    return {"dim": config.text_config.hidden_size, "hop_s": None}
+
+
+_AVERAGED = _describe_averaged, _encode_averaged
+_CODEC = _describe_codec, _encode_codec
 _SPEECH = _describe_speech, _encode_speech
 KINDS: dict[str, tuple[str, Callable[[Any, Any], dict[str, Any]], Any]] = {
     "audio-spectrogram-transformer": ("ASTModel", _describe_ast, _encode_ast),
+    **dict.fromkeys(("audioflamingo3", "audioflamingo3_encoder"), ("AudioFlamingo3Encoder", *_AVERAGED)),
     "clap": ("ClapAudioModelWithProjection", _describe_clap, _encode_clap),
+    "dac": ("DacModel", *_CODEC),
+    "data2vec-audio": ("Data2VecAudioModel", *_SPEECH),
+    "encodec": ("EncodecModel", *_CODEC),
     "hubert": ("HubertModel", *_SPEECH),
-    "pe_audio": ("", _describe_pe, None),  # the loader pe_audio reads it
+    "pe_audio": ("", _describe_pe, None),  # the loader pe_audio reads these two
+    "pe_audio_video": ("", _describe_pe_av, None),
+    **dict.fromkeys(("qwen2_audio", "qwen2_audio_encoder"), ("Qwen2AudioEncoder", *_AVERAGED)),
+    "unispeech": ("UniSpeechModel", *_SPEECH),
+    "unispeech-sat": ("UniSpeechSatModel", *_SPEECH),
     "wav2vec2": ("Wav2Vec2Model", *_SPEECH),
+    "wav2vec2-bert": ("Wav2Vec2BertModel", _describe_bert, _encode_bert),
+    "wav2vec2-conformer": ("Wav2Vec2ConformerModel", *_SPEECH),
     "wavlm": ("WavLMModel", *_SPEECH),
     "whisper": ("WhisperModel", _describe_whisper, _encode_whisper),
 }
 """By the model_type of config.json: class, configuration to fields of the spec, window to [n_frames, dim]."""
-WITHOUT_LAYERS = ("clap", "pe_audio")
+WITHOUT_LAYERS = ("clap", "dac", "encodec", "pe_audio", "pe_audio_video")
 """Kinds whose last layers alone give embeddings of one size."""
 
 
 _SPEECH_HEADS = (
     *("lm_head.", "classifier.", "projector.", "layer_weights", "tdnn.", "objective."),
     *("feature_extractor.weight", "feature_extractor.bias", "quantizer.", "project_q.", "project_hid."),
+    *("ctc_proj.", "speaker_proj.", "label_embeddings_concat", "layer_norm_for_extract."),
 )
-HEADS = {
+_IN_LANGUAGE_MODEL = {"model.audio_tower.": "", "audio_tower.": ""}
+"""Names of an encoder in a language model that hears, and in its own file."""
+_LANGUAGE_MODEL = (
+    "language_model.",
+    "model.language_model.",
+    "multi_modal_",
+    "model.multi_modal_",
+    "lm_head.",
+)
+HEADS: dict[str, tuple[str, ...]] = {
     "audio-spectrogram-transformer": ("classifier.",),
     "clap": ("text_model.", "text_projection.", "logit_scale_"),
-    **dict.fromkeys(("hubert", "wav2vec2", "wavlm"), _SPEECH_HEADS),
+    **{kind: _LANGUAGE_MODEL for kind, (_, *how) in KINDS.items() if how == [*_AVERAGED]},
+    **{kind: _SPEECH_HEADS for kind, (_, *how) in KINDS.items() if how == [*_SPEECH]},
+    "wav2vec2-bert": _SPEECH_HEADS,
     "whisper": ("proj_out.",),
 }
 """By the model_type: beginnings of names in the published files that the encoder doesn't use."""
@@ -158,7 +229,7 @@ def spec_of(path: str | Path) -> ModelSpec:
     return ModelSpec(
         name=name,
         display_name=display_name,
-        loader="pe_audio" if config.model_type == "pe_audio" else "transformers_folder",
+        loader="pe_audio" if config.model_type.startswith("pe_audio") else "transformers_folder",
         rate_hz=extractor.sampling_rate,
         colour="#888888",
         citation=f"a folder with a model of type {config.model_type}",
@@ -178,7 +249,9 @@ def spec_of(path: str | Path) -> ModelSpec:
 def layers(path: str | Path) -> range:
     """Numbers that can stand behind "@" after a folder's path; none where it has no layers to choose from."""
     config, _ = _configuration(Path(path))
-    return range(0 if config.model_type in WITHOUT_LAYERS else config.num_hidden_layers + 1)
+    if config.model_type in WITHOUT_LAYERS:
+        return range(0)
+    return range(getattr(config, "audio_config", config).num_hidden_layers + 1)
 
 
 def _parted(path: str | Path) -> tuple[Path, str]:
@@ -212,10 +285,10 @@ def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
     layer = spec.options.get("layer")
     hop = round(described["hop_s"] * spec.rate_hz)
     device = batches.chosen(device)
-    model = _read(folder, kind, HEADS[spec.options["model_type"]]).to(device)
+    model = _read(folder, kind, HEADS.get(spec.options["model_type"], ())).to(device)
 
-    def features(wave: np.ndarray) -> dict:
-        return extractor(wave, sampling_rate=spec.rate_hz, return_tensors="pt").to(device)
+    def features(wave: np.ndarray, **how: Any) -> dict:
+        return extractor(wave, sampling_rate=spec.rate_hz, return_tensors="pt", **how).to(device)
 
     def embed(wave: np.ndarray) -> np.ndarray:
         frames = []
@@ -285,8 +358,8 @@ def _read(folder: Path, kind: str, heads: tuple[str, ...]) -> Any:
 
     transformers.utils.logging.set_verbosity_error()  # of unused weights, at length
     transformers.utils.logging.disable_progress_bar()
-    network, content = getattr(transformers, kind), checkpoint.read_folder(folder)
-    state = checkpoint.select(content, folder, dropped=heads)
+    network = getattr(transformers, kind)
+    state = checkpoint.read_folder(folder, dropped=heads, renamed=_IN_LANGUAGE_MODEL)
     config = network.config_class.from_pretrained(folder, local_files_only=True)
     try:
         model, about = network.from_pretrained(

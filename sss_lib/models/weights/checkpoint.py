@@ -81,8 +81,8 @@ def weight_files(folder: Path) -> list[Path]:
     return next((names for names in found if names), [])
 
 
-def read_folder(folder: Path) -> dict:
-    """State dict of a folder that transformers saves to.
+def read_folder(folder: Path, **how: Any) -> dict:
+    """State dict of a folder that transformers saves to, without the parts that `select` drops.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def read_folder(folder: Path) -> dict:
         raise ValueError(
             f"{folder} has neither model.safetensors nor pytorch_model.bin: save the model there again"
         )
-    return {name: value for file in files for name, value in select(read(file), file).items()}
+    return {name: value for file in files for name, value in select(read(file), file, **how).items()}
 
 
 def without(state: Mapping, *prefixes: str) -> dict:
