@@ -128,6 +128,8 @@ RUN = ("run", "notebooks/grids/mini.yaml")
         (["data", "DATASET=a", "LABELS=1"], ("data", "a", "--labels")),
         (["verify"], ("verify", "mini")),
         (["paper", "DATASET=a"], ("paper", "--dataset", "a")),
+        (["paper", "IMPORT=1"], ("paper", "--import-modules")),
+        (["listen", "IMPORT=1"], ("listen", "--import-modules")),
         (["check"], ("check",)),
         (["leaderboard"], ("leaderboard",)),
     ],

@@ -26,7 +26,7 @@ def spec_of(name: str) -> ModelSpec:
     path = os.path.abspath(path)
     if kind == "ranking" and os.path.isdir(path):
         raise ValueError(f"{path} is a folder: give the file of one ranking, such as similarity_results.json")
-    return _described(kind, path, state_of(path))
+    return _described(kind, path, state_of(path, anew=False))
 
 
 def load(spec: ModelSpec, device: str) -> GivenEmbeddings | GivenRanking:
