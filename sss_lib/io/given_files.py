@@ -10,6 +10,7 @@ import itertools
 import json
 import os
 import tempfile
+import time
 import unicodedata
 import weakref
 import zipfile
@@ -21,6 +22,7 @@ from urllib.parse import unquote
 import numpy as np
 
 from sss_lib.io import audio
+from sss_lib.io.names import listed
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,12 +31,24 @@ SUFFIXES = (".json", ".npy", ".npz", ".parquet")
 ROWS = 1024
 """Rows of a table that are held at a time."""
 
+LONG_S = 0.01
+"""Seconds from which on a look at a folder is long."""
+
 State = tuple[tuple[str, int, int], ...]
 """Path, size in bytes and time of change of each file."""
+_SEEN: dict[tuple[str, int, int], tuple[State, float]] = {}
+"""What the last long look at a folder found, by the folder's own state, and until when it is enough."""
 
 
-def state_of(path: str | Path) -> State:
+def state_of(path: str | Path, *, anew: bool = True) -> State:
     """Files that hold the embeddings of a folder, or the one file that is named; none is read.
+
+    Parameters
+    ----------
+    path : str or Path
+    anew : bool
+        False: what the last look at a folder of many files found is enough for nine times as long as that
+        took, unless files came or went since. A grid asks thousands of times.
 
     Raises
     ------
@@ -44,20 +58,33 @@ def state_of(path: str | Path) -> State:
     path = Path(path)
     if not path.exists():
         raise ValueError(f"{path} does not exist: check the path behind the colon of the model's name")
-    found = [path] if path.is_file() else [Path(one.path) for one in os.scandir(path) if _is_shown(one)]
-    if path.is_dir():
-        kinds = {one: sum(file.suffix == one for file in found) for one in SUFFIXES}
-        kinds = {one: n for one, n in kinds.items() if n}
-        if len(kinds) != 1:
-            has = " and ".join(f"{n} {one}" for one, n in kinds.items()) or "none of them"
-            raise ValueError(f"{path} has {has}: give a folder with one kind of {', '.join(SUFFIXES)} files")
-        found = sorted(file for file in found if file.suffix in kinds)
-    status = ((str(file), file.stat()) for file in found)
-    return tuple((file, one.st_size, one.st_mtime_ns) for file, one in status)
+    if path.is_file():
+        return (_state_of_file(path),)
+    folder, began = _state_of_file(path), time.perf_counter()
+    state, until = _SEEN.get(folder, ((), 0.0))
+    if anew or began > until:
+        state = _scanned(path)
+        took = time.perf_counter() - began
+        for old in [one for one, (_, end) in _SEEN.items() if end < began]:
+            del _SEEN[old]
+        if took > LONG_S:
+            _SEEN[folder] = state, began + 10 * took
+    return state
 
 
-def _is_shown(entry: os.DirEntry) -> bool:
-    return entry.is_file() and not entry.name.startswith(".")
+def _scanned(folder: Path) -> State:
+    found = [Path(path) for path in listed(folder, "*") if path.is_file()]
+    kinds = {one: sum(file.suffix == one for file in found) for one in SUFFIXES}
+    kinds = {one: n for one, n in kinds.items() if n}
+    if len(kinds) != 1:
+        has = " and ".join(f"{n} {one}" for one, n in kinds.items()) or "none of them"
+        raise ValueError(f"{folder} has {has}: give a folder with one kind of {', '.join(SUFFIXES)} files")
+    return tuple(_state_of_file(file) for file in found if file.suffix in kinds)
+
+
+def _state_of_file(path: Path) -> tuple[str, int, int]:
+    status = path.stat()
+    return str(path), status.st_size, status.st_mtime_ns
 
 
 class GivenEmbeddings:

@@ -237,3 +237,31 @@ def test_what_is_no_ranking_is_refused(tmp_path, text, message):
     (tmp_path / "r").write_text(text)
     with pytest.raises(ValueError, match=message):
         GivenRanking(tmp_path / "r")
+
+
+def test_a_large_folder_is_looked_at_once_for_each_state(tmp_path, monkeypatch):
+    for i in range(3):
+        np.save(tmp_path / f"{i}.npy", np.ones(2))
+    looks = []
+    look = given_files._scanned
+    monkeypatch.setattr(given_files, "LONG_S", 0)  # as if it were large
+    now = [0.0]
+    monkeypatch.setattr(given_files.time, "perf_counter", lambda: now[0])
+
+    def slowly(folder):
+        looks.append(folder)
+        now[0] += 1
+        return look(folder)
+
+    monkeypatch.setattr(given_files, "_scanned", slowly)
+    states = {given_files.state_of(tmp_path, anew=False) for _ in range(1000)}
+    assert (len(looks), len(states)) == (1, 1)
+    np.save(tmp_path / "3.npy", np.ones(2))  # one comes
+    assert len(given_files.state_of(tmp_path, anew=False)) == 4
+    (tmp_path / "3.npy").unlink()
+    assert len(given_files.state_of(tmp_path, anew=False)) == 3
+    assert len(looks) == 3
+    np.save(tmp_path / "0.npy", np.ones(3))  # in place: nothing tells it but the file
+    assert given_files.state_of(tmp_path) not in states
+    now[0] += 100
+    assert given_files.state_of(tmp_path, anew=False) not in states
