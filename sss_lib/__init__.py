@@ -15,7 +15,7 @@ from types import ModuleType
 PLACES = {
     "archives": "io.archives",
     "audio": "io.audio",
-    "clip_files": "io.study_json",
+    "clip_files": "io.given_files",
     "containers": "io.containers",
     "download": "io.download",
     "ffmpeg": "io.ffmpeg",

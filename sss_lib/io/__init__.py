@@ -8,7 +8,7 @@ Paths come in, arrays and tables go out. No notebook of its own: all stages read
 - `writing`: files written whole or not at all, locks, and what killed runs leave.
 - `code`: digests of the code that made them.
 - `download`, `archives`, `split_zip`: files from the web, resumed and checked; unpacked whole or not at all.
-- `study_json`: the JSON of the 2024 study; `given_files`: embeddings and rankings of others, by clip id.
+- `given_files`, `given_rankings`: embeddings and rankings of others by clip id, and those of the 2024 study.
 - `names`: is a name known, and if not, which is nearest; can it be a file's?
 """
 
@@ -21,6 +21,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             *("Artefact", "DamagedArtefactError", "StaleArtefactError", "locked", "replacing"),
             *("Frames", "to_frames", "to_matrix", "to_table"),
         ],
-        "study_json": ["read_json_embeddings"],
+        "given_files": ["read_json_embeddings"],
     },
 )

@@ -1,6 +1,7 @@
 """Embeddings and rankings that others have computed, in place of a model: "files:PATH" and "ranking:PATH".
 
-Extraction asks for them by the clip's id and needs no audio. See `io.given_files` for the forms.
+Extraction asks for them by the clip's id and needs no audio. `io.given_files` and `io.given_rankings` have the
+forms.
 """
 
 import functools
@@ -9,7 +10,8 @@ import os
 from pathlib import Path
 
 from sss_lib.io.download import digest_of
-from sss_lib.io.given_files import GivenEmbeddings, GivenRanking, State, state_of
+from sss_lib.io.given_files import GivenEmbeddings, State, state_of
+from sss_lib.io.given_rankings import GivenRanking
 from sss_lib.models import naming
 from sss_lib.models.spec import ModelSpec
 
