@@ -1,7 +1,7 @@
 """Embeddings and rankings that others have computed, in place of a model: "files:PATH" and "ranking:PATH".
 
-Extraction asks for them by the clip's id and needs no audio. `io.given_files` and `io.given_rankings` have the
-forms.
+Extraction asks for them by the clip's id and needs no audio. The forms are those of `io.given_files` and
+`io.given_rankings`.
 """
 
 import functools
