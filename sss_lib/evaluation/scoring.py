@@ -102,6 +102,8 @@ def per_query(
     scoring = _Scoring(
         label_matrix, relevant, pairs, tuple(cutoffs), similarities, rows, ranking, method, at_a_time
     )
+    class_wise: Scored
+    micro: Scored
     if relevant.kind == "graded":
         class_wise, micro = scoring.graded()
     else:
