@@ -76,6 +76,8 @@ PLACES = {
     "listening": "listening",
 }
 """Short names, as in `from sss_lib import metrics`, and the modules that they stand for."""
+MOVED = {"models.checkpoint": "models.weights.checkpoint", "models.formats": "models.weights.formats"}
+"""Names that modules had, and have still for whoever imports them."""
 COMMANDS = {"leaderboard": "leaderboard", "verification": "verify"}
 """Those that `python -m` runs, as in `python -m sss_lib.verification FOLDER`, and their commands."""
 __all__ = sorted(PLACES)
@@ -98,12 +100,12 @@ class _ShortNames(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Finds `import sss_lib.metrics` where `from sss_lib import metrics` does."""
 
     def find_spec(self, name: str, *about: Any) -> importlib.machinery.ModuleSpec | None:
-        package, _, short = name.rpartition(".")
-        is_short = package == __name__ and short in PLACES and PLACES[short] != short
-        return importlib.machinery.ModuleSpec(name, self) if is_short else None
+        short = name.removeprefix(f"{__name__}.")
+        place = (PLACES | MOVED).get(short, short)
+        return importlib.machinery.ModuleSpec(name, self, origin=place) if place != short else None
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
-        module = importlib.import_module(f"{__name__}.{PLACES[spec.name.rpartition('.')[2]]}")
+        module = importlib.import_module(f"{__name__}.{spec.origin}")
         spec.loader_state = module.__spec__
         return module
 

@@ -35,9 +35,12 @@ def test_every_module_is_reached_by_name(name):
 def test_a_module_is_imported_by_its_short_name_as_itself():
     import sss_lib.artefacts
     import sss_lib.grid
+
     from sss_lib.experiment import grid, store
+    from sss_lib.models import checkpoint
 
     assert (sss_lib.artefacts, sss_lib.grid) == (store, grid)
+    assert checkpoint.__name__ == "sss_lib.models.weights.checkpoint"
     assert store.__spec__.name == store.__name__ == "sss_lib.experiment.store"
     with pytest.raises(ModuleNotFoundError, match=r"sss_lib\.nothing"):
         importlib.import_module("sss_lib.nothing")

@@ -12,7 +12,6 @@ import json
 import platform
 import re
 import shutil
-import tempfile
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +22,7 @@ import yaml
 from sss_lib.dataset.dataset import Dataset
 from sss_lib.io.artefact import replacing
 from sss_lib.io.names import listed, require_known
+from sss_lib.io.writing import temporary_folder
 from sss_lib.models import registry as models
 
 ROOT = Path(__file__).parents[2]
@@ -245,8 +245,7 @@ def build(
     for name in documents:
         require_known(name, DOCUMENTS, "the documents")
     written = []
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
+    with temporary_folder() as root:
         shutil.copytree(SOURCES, root, ignore=shutil.ignore_patterns("*.pdf"), dirs_exist_ok=True)
         shutil.copytree(ROOT / "data" / "paper", root / "published")
         shutil.copy(ROOT / "figures" / "listening.png", root)

@@ -20,6 +20,7 @@ import numpy as np
 
 from sss_lib.io import audio
 from sss_lib.io.names import listed
+from sss_lib.io.writing import full_disk
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -208,7 +209,11 @@ class Kept:
         if name in self.at:
             raise ValueError(f"clip {name!r} stands twice in {self.source}: keep one of its embeddings")
         self.at[name] = self._file.seek(0, os.SEEK_END), values.shape
-        self._file.write(values.tobytes())
+        try:
+            self._file.write(values.tobytes())
+            self._file.flush()
+        except OSError as error:
+            raise full_disk(Path(tempfile.gettempdir(), self.source.name), 0, error) from None
 
     def read(self, name: str) -> np.ndarray:
         """Return an array."""
