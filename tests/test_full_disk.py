@@ -57,6 +57,7 @@ def write_dataset(store):
 
 def extract(store, gone):
     clips, folder = dataset.read(store.dataset(NAME)), store.frames_dir(NAME, "logmel")
+    extraction.extract(clips, "logmel", store.data_dir.parent / "first")  # whatever else that writes, once
     for path in folder.glob(gone):
         path.unlink()
     with full_disk():
