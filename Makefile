@@ -98,10 +98,11 @@ test-all: $(READY)-all
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m '' --hypothesis-profile full --durations 25
 
 paper: $(READY)-all
-	$(SSS) paper $${DATASET:+--dataset "$$DATASET"}
+	$(SSS) paper $${DATASET:+--dataset "$$DATASET"} $(if $(call yes,IMPORT),--import-modules)
 
 listen: $(READY)-all
-	$(SSS) listen $${DATASET:+--dataset "$$DATASET"} $${HOST:+--host "$$HOST"} $${PORT:+--port "$$PORT"} $(if $(call yes,FREESOUND),--freesound)
+	$(SSS) listen $${DATASET:+--dataset "$$DATASET"} $${HOST:+--host "$$HOST"} $${PORT:+--port "$$PORT"} $(if $(call yes,FREESOUND),--freesound) \
+		$(if $(call yes,IMPORT),--import-modules)
 
 # Names of models are words without patterns: set -f keeps the shell from replacing one by names of files.
 models: $(READY)

@@ -10,12 +10,16 @@ Importing `sss_lib` imports none of them: each loads when it is first asked for.
 """
 
 import importlib
-from types import ModuleType
+import importlib.abc
+import importlib.machinery
+import sys
+from types import CodeType, ModuleType
+from typing import Any
 
 PLACES = {
     "archives": "io.archives",
     "audio": "io.audio",
-    "clip_files": "io.study_json",
+    "clip_files": "io.given_files",
     "containers": "io.containers",
     "download": "io.download",
     "ffmpeg": "io.ffmpeg",
@@ -72,6 +76,10 @@ PLACES = {
     "listening": "listening",
 }
 """Short names, as in `from sss_lib import metrics`, and the modules that they stand for."""
+MOVED = {"models.checkpoint": "models.weights.checkpoint", "models.formats": "models.weights.formats"}
+"""Names that modules had, and have still for whoever imports them."""
+COMMANDS = {"leaderboard": "leaderboard", "verification": "verify"}
+"""Those that `python -m` runs, as in `python -m sss_lib.verification FOLDER`, and their commands."""
 __all__ = sorted(PLACES)
 
 
@@ -86,3 +94,33 @@ def __getattr__(name: str) -> ModuleType | str:
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *__all__])
+
+
+class _ShortNames(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds `import sss_lib.metrics` where `from sss_lib import metrics` does."""
+
+    def find_spec(self, name: str, *about: Any) -> importlib.machinery.ModuleSpec | None:
+        short = name.removeprefix(f"{__name__}.")
+        place = (PLACES | MOVED).get(short, short)
+        return importlib.machinery.ModuleSpec(name, self, origin=place) if place != short else None
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
+        module = importlib.import_module(f"{__name__}.{spec.origin}")
+        spec.loader_state = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Give the module its own place back: it has run already."""
+        if module.__spec__:
+            module.__spec__ = module.__spec__.loader_state
+
+    def get_code(self, name: str) -> CodeType:
+        """Code of `python -m`."""
+        command = COMMANDS.get(name.rpartition(".")[2])
+        if not command:
+            raise ImportError("no command: python -m sss_lib --help lists them")
+        text = f"import sys\nfrom sss_lib.__main__ import main\nsys.exit(main([{command!r}, *sys.argv[1:]]))"
+        return compile(text, name, "exec")
+
+
+sys.meta_path.append(_ShortNames())

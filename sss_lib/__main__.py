@@ -22,6 +22,11 @@ ROOT = Path(__file__).parents[1]
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return the exit code."""
     options = _parser().parse_args(arguments)
+    if hasattr(options, "import_modules"):
+        allowed = (
+            "none" if getattr(options, "plan", False) else "any" if options.import_modules else "installed"
+        )
+        os.environ["SSS_LIB_IMPORTS"] = allowed  # see models.loaders.hear
     ended_by = _end_in_order()
     try:
         return 0 if options.call(options) else 1
@@ -83,7 +88,6 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--strict", action="store_true", help="refuse files that the ground truth doesn't list")
     run.add_argument("--n-jobs", type=_from_1, help="notebooks or clips at a time; by default one a core")
     run.add_argument("--cluster", help="Dask workers in place of jobs: local, or tcp://host:port")
-    run.add_argument("--import-modules", action="store_true", help="also hear: modules not installed")
     run.add_argument("--plan", action="store_true", help="only print what there is to do")
     check = command(_check, "compare what the last run wrote with the committed results")
     data = command(_data, "download known collections; without a name, list them")
@@ -107,6 +111,8 @@ def _parser() -> argparse.ArgumentParser:
     paper.add_argument("--png", action="store_true", help="a picture of each page in place of a PDF")
     leaderboard = command(_leaderboard, "print every score computed here, and write a page of them")
     leaderboard.add_argument("--page", type=_path, help="HTML file; by default among the evaluation results")
+    for one in (run, listen, paper):
+        one.add_argument("--import-modules", action="store_true", help="also hear: modules not installed")
     for one in (run, check, data, verify, listen, leaderboard):
         one.add_argument("--data-dir", type=_path, default=ROOT / "data", help="by default data/")
     for one in (run, check, paper):
@@ -122,14 +128,13 @@ def _from_1(text: str) -> int:
 
 def _run(options: argparse.Namespace) -> bool:
     from sss_lib.dataset import sources
-    from sss_lib.experiment.grid import IMPORTS, read_grid
+    from sss_lib.experiment.grid import read_grid
     from sss_lib.experiment.results import n_cores
     from sss_lib.experiment.runner import Runner
     from sss_lib.experiment.store import Store
     from sss_lib.figures import leaderboard
     from sss_lib.io.writing import clear_leftovers
 
-    os.environ[IMPORTS] = "none" if options.plan else "any" if options.import_modules else "installed"
     grid, _ = read_grid(options.grid).available()
     given = {"query": options.query, "name": options.name, "add_ancestors": options.add_ancestors}
     given |= {"ground_truth": options.ground_truth, "families": options.families, "strict": options.strict}

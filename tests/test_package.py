@@ -1,4 +1,5 @@
 import fnmatch
+import importlib
 import itertools
 import os
 import re
@@ -29,6 +30,20 @@ def test_importing_the_package_loads_no_heavy_library():
 @pytest.mark.parametrize("name", sss_lib.__all__)
 def test_every_module_is_reached_by_name(name):
     assert getattr(sss_lib, name).__doc__
+
+
+def test_a_module_is_imported_by_its_short_name_as_itself():
+    import sss_lib.artefacts
+    import sss_lib.grid
+
+    from sss_lib.experiment import grid, store
+    from sss_lib.models import checkpoint
+
+    assert (sss_lib.artefacts, sss_lib.grid) == (store, grid)
+    assert checkpoint.__name__ == "sss_lib.models.weights.checkpoint"
+    assert store.__spec__.name == store.__name__ == "sss_lib.experiment.store"
+    with pytest.raises(ModuleNotFoundError, match=r"sss_lib\.nothing"):
+        importlib.import_module("sss_lib.nothing")
 
 
 def test_a_module_that_is_not_there_is_named():
@@ -128,6 +143,8 @@ RUN = ("run", "notebooks/grids/mini.yaml")
         (["data", "DATASET=a", "LABELS=1"], ("data", "a", "--labels")),
         (["verify"], ("verify", "mini")),
         (["paper", "DATASET=a"], ("paper", "--dataset", "a")),
+        (["paper", "IMPORT=1"], ("paper", "--import-modules")),
+        (["listen", "IMPORT=1"], ("listen", "--import-modules")),
         (["check"], ("check",)),
         (["leaderboard"], ("leaderboard",)),
     ],
@@ -190,7 +207,13 @@ def test_the_hooks_before_a_commit_are_local_and_those_of_make_lint():
 
 
 @pytest.mark.parametrize(
-    ("module", "usage"), [("experiment", "sss_lib run"), ("listening", "sss_lib listen")]
+    ("module", "usage"),
+    [
+        ("experiment", "sss_lib run"),
+        ("listening", "sss_lib listen"),
+        ("verification", "sss_lib verify"),
+        ("leaderboard", "sss_lib leaderboard"),
+    ],
 )
 def test_the_commands_of_before_are_those_of_now(module, usage):
     arguments = ["run", "--help"] if module == "experiment" else ["--help"]

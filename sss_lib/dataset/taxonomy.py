@@ -89,7 +89,9 @@ def read(classes_csv: str | Path) -> Taxonomy:
 
 
 def read_families(families: str | Path | Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """Label to family, from a family to its labels: a mapping, or a JSON file as the CBMI 2024 code has it.
+    """Family of each label, by label.
+
+    Given are the labels of each family, by family: a mapping, or a JSON file as the CBMI 2024 code has it.
 
     Raises
     ------

@@ -4,11 +4,13 @@ Rankings or embeddings, and labels, come in; tables of AP@N, R1 and NDCG@N go ou
 
 - `relevance`, `protocols`: what counts for a query; what AP is divided by, and where ranks begin.
 - `measures`: the formulas of AP@N, R1 and NDCG@N, and how to add one.
-- `hits`, `first_ranks`, `scoring`: which results are relevant; ranks beyond a ranking; the pass over all.
+- `scoring`: what every query scores; `hits`: which of its results are relevant; `first_ranks`: R1 where no
+  stored result is.
 - `queries`: records of what each query scored; `summary`: their means by class, family, macro and micro.
 - `bounds`: chance, and the upper bound that labels allow.
-- `assessment`: all of this of one system.
-- `intervals`, `paired`, `comparisons`: of one system; tests of two; differences, losses and rank stability.
+- `assessment`: the scores of one system by every rule and protocol, with intervals and bounds.
+- `intervals`: bootstrap intervals of a system's scores; `paired`: tests of two systems on the same queries;
+  `comparisons`: differences, losses and rank stability.
 - `ties`, `confusion`: what equal scores could change; which classes are mistaken for which.
 - `trec`: runs and qrels for other tools.
 """

@@ -193,9 +193,10 @@ class Design:
         return _drawn_weights(self.n_units, n_draws, seed)
 
     def drawn_signs(self, n_draws: int, seed: int) -> np.ndarray:
-        """Sign of each unit's differences in each permutation: float32 [n_units, n_draws].
+        """Signs, 1 or -1, that a permutation test gives to the differences of each unit: [n_units, n_draws].
 
-        All 2**n_units permutations, if they are no more than the draws.
+        Each column is one permutation, drawn at random. Where there are no more than `n_draws` permutations,
+        the columns are all of them, each once.
         """
         if 2**self.n_units <= n_draws:
             turned = np.arange(2**self.n_units) >> np.arange(self.n_units)[:, None] & 1

@@ -29,11 +29,21 @@ class Queries:
         Column of the class; -1 for micro queries.
     n_relevant : np.ndarray [shape=(n_queries,), dtype=int]
         R: relevant clips in the query's corpus.
+    n_results : np.ndarray [shape=(n_queries,), dtype=int], optional
+        How many a given ranking has; where these are all that there can be, the number of clips. None if no
+        query has fewer than the largest cutoff.
     """
 
     query: np.ndarray
     label: np.ndarray
     n_relevant: np.ndarray
+    n_results: np.ndarray | None = field(default=None, kw_only=True)
+
+    def is_short(self, n: int | None) -> np.ndarray:
+        """Whether the ranking of each query ends before a cutoff: AP@N counts what is missing as wrong."""
+        if self.n_results is None or n is None:
+            return np.zeros(len(self.query), bool)
+        return self.n_results < n
 
     def at(self, places: np.ndarray, label: np.ndarray) -> Self:
         """Queries in these places, with other classes."""

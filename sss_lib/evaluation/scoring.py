@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import scipy.sparse
@@ -101,12 +102,22 @@ def per_query(
     scoring = _Scoring(
         label_matrix, relevant, pairs, tuple(cutoffs), similarities, rows, ranking, method, at_a_time
     )
+    class_wise: Scored
+    micro: Scored
     if relevant.kind == "graded":
-        return scoring.graded()
-    class_wise, micro = scoring.binary(None if count_all else n, measures or {})
-    if relevant.kind == "any":
-        return micro.at(scoring.row, pairs.label), micro
-    return class_wise, micro
+        class_wise, micro = scoring.graded()
+    else:
+        class_wise, micro = scoring.binary(None if count_all else n, measures or {})
+        class_wise = micro.at(scoring.row, pairs.label) if relevant.kind == "any" else class_wise
+    if ranking is None:
+        return class_wise, micro
+    n_results = _lengths(ranking, rows, len(x), relevant.groups)
+    if n_results.min(initial=n) >= n:
+        return class_wise, micro
+    found = (
+        replace(one, n_results=n_results[np.searchsorted(rows, one.query)]) for one in (class_wise, micro)
+    )
+    return next(found), next(found)
 
 
 class _Scoring:
@@ -214,6 +225,13 @@ class _Scoring:
             PerQuery(pairs.query, pairs.label, pairs.n_relevant, sums, first, False, None, name, others),
             PerQuery(self.clips, no_class, n_any, any_sums, any_first, True, up_to, name, any_others),
         )
+
+
+def _lengths(ranking: Ranking, rows: np.ndarray, n_clips: int, groups: np.ndarray | None) -> np.ndarray:
+    """See `Queries.n_results`."""
+    found = (ranking.neighbours >= 0).sum(axis=1)
+    own = np.ones(n_clips, int) if groups is None else np.unique(groups, return_counts=True)[1][groups]
+    return np.where(found < n_clips - own[rows], found, n_clips)
 
 
 def _require_fit(

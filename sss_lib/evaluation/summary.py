@@ -62,7 +62,9 @@ def evaluate(
     -------
     pd.DataFrame
         Columns metric (MAP, MR1, NDCG or a further measure), n (cutoff), level, name, value, n_queries,
-        n_skipped, and the conventions: denominator and rank_base where they matter, protocol, relevance.
+        n_skipped, and the conventions: denominator and rank_base where they matter, protocol, relevance. Of a
+        given ranking that ends before the largest cutoff for some query also n_short: at how many queries it
+        ends before n. What comes behind its end counts as wrong.
 
     Examples
     --------
@@ -127,11 +129,15 @@ def summarise(
         valid = np.isfinite(scores)
         n_queries = np.bincount(class_wise.label[valid], minlength=len(labels))
         n_skipped = np.bincount(class_wise.label[~valid], minlength=len(labels))
+        n_short = np.bincount(class_wise.label[valid & class_wise.is_short(n)], minlength=len(labels))
         sums = np.bincount(class_wise.label[valid], scores[valid], len(labels))
         queried = n_queries > 0
         values = np.divide(sums, n_queries, out=np.full(len(labels), np.nan), where=queried)
         found = [
-            (level, name, np.nanmean(values[members]), n_queries[members].sum(), n_skipped[members].sum())
+            (
+                *(level, name, np.nanmean(values[members])),
+                *(counts[members].sum() for counts in (n_queries, n_skipped, n_short)),
+            )
             for level, name, members in levels(labels, families, sets)
             if queried[members].any()
         ]
@@ -139,10 +145,13 @@ def summarise(
         of_micro = micro_scores[metric, n]
         valid = np.isfinite(of_micro)
         if valid.any():
-            row = ("micro", "all", of_micro[valid].mean(), valid.sum(), (~valid).sum())
+            n_short_micro = (valid & micro.is_short(n)).sum()
+            row = ("micro", "all", of_micro[valid].mean(), valid.sum(), (~valid).sum(), n_short_micro)
             rows.append((metric, n, *row, *micro_conventions[metric, n]))
-    columns = ["metric", "n", "level", "name", "value", "n_queries", "n_skipped", "denominator", "rank_base"]
-    table = pd.DataFrame(rows, columns=columns)
+    columns = ["metric", "n", "level", "name", "value", "n_queries", "n_skipped", "n_short"]
+    table = pd.DataFrame(rows, columns=[*columns, "denominator", "rank_base"])
+    if class_wise.n_results is None and micro.n_results is None:
+        table = table.drop(columns="n_short")
     table = table.astype({"n": "Int64", "value": float, "rank_base": "Int64"})
     return table.assign(protocol=protocol.name, relevance=class_wise.relevance)
 

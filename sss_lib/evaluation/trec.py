@@ -4,9 +4,10 @@ A query is named by its clip's fname or, class-wise, by fname|label. Names are p
 columns by spaces: `Keyboard_(musical)` stays, `a b` becomes `a%20b`.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 import numpy as np
 import scipy.sparse
@@ -14,6 +15,8 @@ import scipy.sparse
 from sss_lib.evaluation import relevance as rules
 from sss_lib.evaluation.relevance import Relevance
 from sss_lib.io.artefact import replacing
+from sss_lib.io.given_files import clip_id
+from sss_lib.io.given_rankings import lists_in
 from sss_lib.search.ranking import Ranking
 
 
@@ -61,13 +64,14 @@ def write_run(
 
 
 def read_run(path: str | Path, fnames: Sequence[str]) -> Ranking:
-    """Read the ranking of a TREC run by any tool, for `metrics.evaluate`; results are ordered by their ranks.
+    """Read a ranking of others, such as a TREC run by any tool, for `metrics.evaluate`.
 
     Parameters
     ----------
     path : str or Path
+        See `io.given_rankings.lists_in`.
     fnames : sequence of str [n_clips]
-        Names of the rows. Queries fname|label are read as queries by fname.
+        Names of the rows.
 
     Returns
     -------
@@ -77,33 +81,26 @@ def read_run(path: str | Path, fnames: Sequence[str]) -> Ranking:
     Raises
     ------
     ValueError
-        If a clip isn't among the fnames, or a clip's class-wise queries have different results.
+        As `lists_in`, or if a clip isn't among the fnames, or two of these name the same clip.
     """
-    lines = [line.split() for line in Path(path).read_text(encoding="utf-8").splitlines() if line.strip()]
-    for i, line in enumerate(lines, 1):
-        if len(line) != 6:
-            raise ValueError(f"line {i} of {path} has {len(line)} columns, not 6")
-    row_of = {_encoded(fname): i for i, fname in enumerate(fnames)}
-    results: dict[str, list[tuple[int, int, float]]] = {}
-    for query, _, clip, rank, score, _ in lines:
-        for name in (query.split("|")[0], clip):
-            if name not in row_of:
-                raise ValueError(
-                    f"{path} names {unquote(name)!r}, which is none of the {len(row_of)} clips: "
-                    "give all fnames"
-                )
-        results.setdefault(query, []).append((int(rank), row_of[clip], float(score)))
-    n = max(map(len, results.values()), default=0)
+    row_of = {clip_id(fname): i for i, fname in enumerate(fnames)}
+    if len(row_of) < len(fnames):
+        raise ValueError(f"{len(fnames)} fnames name {len(row_of)} clips: give each its own")
+    found = dict(lists_in(path))
+    for name in itertools.chain.from_iterable(
+        (query, *(name for name, _ in own)) for query, own in found.items()
+    ):
+        if name not in row_of:
+            raise ValueError(
+                f"{path} names {name!r}, which is none of the {len(row_of)} clips: give all fnames"
+            )
+    n = max(map(len, found.values()), default=0)
     neighbours = np.full((len(fnames), n), -1, np.int32)
     scores = np.full((len(fnames), n), np.nan, np.float32)
-    done = set()
-    for query, found in results.items():
-        row = row_of[query.split("|")[0]]
-        own = np.array([clip for _, clip, _ in sorted(found)] + [-1] * (n - len(found)), np.int32)
-        if row in done and not np.array_equal(own, neighbours[row]):
-            raise ValueError(f"{path} has different results for the classes of {fnames[row]!r}: give one run")
-        done.add(row)
-        neighbours[row], scores[row, : len(found)] = own, [score for *_, score in sorted(found)]
+    for query, own in found.items():
+        row = row_of[query]
+        neighbours[row, : len(own)] = [row_of[name] for name, _ in own]
+        scores[row, : len(own)] = [score for _, score in own]
     return Ranking(neighbours, scores, ties=f"as in {Path(path).name}")
 
 

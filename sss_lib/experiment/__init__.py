@@ -1,11 +1,11 @@
-"""Grids of systems, and what they have scored: all notebooks run under it.
+"""Experiments: grids of systems, and the runs that score them.
 
-A grid in YAML comes in; executed notebooks and a tree of artefacts go out.
+A grid in YAML comes in; executed notebooks and a tree of artefacts go out. It runs all notebooks.
 
 - `grid`: grids of systems; `variant`: how clip embeddings are made; `store`: where each artefact lives.
-- `runner`: runs the notebooks of a grid that are not current; `stages`: which notebooks these are; `task`:
-  one run of one notebook, through papermill; `surroundings`: of its kernel.
-- `results`, `scores`: what has been scored, read back; those of each model's best system.
+- `stages`: which runs of notebooks a grid needs; `runner`: does those that are not current; `task`: one run
+  of one notebook, through papermill; `surroundings`: the environment of its kernel.
+- `results`: reads scores and embeddings back; `scores`: picks those of a metric or of the best systems.
 - `reproduction`: whether a run gives the committed results again, within tolerances.
 - `distributed`: searches and scores shared out on a Dask cluster.
 """

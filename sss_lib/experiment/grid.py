@@ -3,11 +3,9 @@
 import fnmatch
 import functools
 import glob
-import importlib.machinery
 import itertools
 import os
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -17,6 +15,7 @@ from sss_lib.evaluation import protocols
 from sss_lib.experiment.variant import Variant
 from sss_lib.io.names import composed, file_name_flaw, require_known
 from sss_lib.models import registry as models
+from sss_lib.models.loaders import hear
 from sss_lib.models.naming import HEAR, RANKING
 from sss_lib.models.spec import LONG, SHORT
 from sss_lib.processing.aggregation import AGGREGATIONS
@@ -25,8 +24,6 @@ from sss_lib.search import approximate
 from sss_lib.search import naming as methods
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-IMPORTS = "SSS_LIB_IMPORTS"
-"""Environment variable: the `hear:` modules that a grid imports, "installed" (by default), "any", "none"."""
 MAIN = "mini"
 """The grid that `make run` takes by default. Its folder of figures has the dataset's name alone."""
 RULE = ("model", "aggregation", "n_components", "normalize", "pre_normalize", "scale", "transform", "search")
@@ -254,7 +251,7 @@ def read_grid(path: str | Path) -> Grid:
 
     Paths of models, also those in its rules, are from its folder. "./folder@*" stands for its every layer.
     A grid is data, and may come from others: of the modules that it names as `hear:module`, only installed
-    ones are imported. See `IMPORTS`.
+    ones are imported. See `loaders.hear.require_leave`.
 
     Raises
     ------
@@ -295,42 +292,17 @@ def read_grid(path: str | Path) -> Grid:
 
 def _importable(names: list[str], here: Path) -> list[str]:
     """Names of the models that may be had. A module that lies about is a ValueError; a plan imports none."""
-    allowed, kept = os.environ.get(IMPORTS, "installed"), []
+    kept = []
     for name in names:
-        package = re.split(r"[.:+]", name.removeprefix(HEAR))[0]
-        if not name.startswith(HEAR) or allowed == "any":
-            kept.append(name)
-        elif _lies_about(package, here):
-            raise ValueError(
-                f"model {name!r} of the grid would run {package}, which is not installed: if you trust it, "
-                "allow it by --import-modules or IMPORT=1, install it, or name its folder in PYTHONPATH"
-            )
-        elif allowed == "none":
-            _say(f"  left out of the plan: {name}, as a plan imports no module; a run does")
-        else:
-            kept.append(name)
+        if name.startswith(HEAR):
+            hear.require_leave(re.split("[:+]", name.removeprefix(HEAR))[0], here)
+            if os.environ.get(hear.IMPORTS) == "none":
+                _say(f"  left out of the plan: {name}, as a plan imports no module; a run does")
+                continue
+        kept.append(name)
     if names and not kept:
         raise ValueError("a plan imports no module, and the grid has no other model: run it without PLAN=1")
     return kept
-
-
-def _lies_about(package: str, here: Path) -> bool:
-    """Whether Python finds a package only in the working folder, this checkout or the grid's folder.
-
-    A folder that the user has named in PYTHONPATH is none of these.
-    """
-    ours = {NOTEBOOKS.resolve(), NOTEBOOKS.parent.resolve()}
-    named = {
-        Path(path).resolve() for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path
-    } - ours
-    here = here.resolve()
-    lying = ({Path.cwd(), here} | ours) - named
-    find = functools.partial(importlib.machinery.PathFinder.find_spec, package)
-    found = find([path for path in sys.path if Path(path).resolve() not in lying])
-    if not found:  # of what isn't found here either, the loader tells that it is missing
-        return bool(find(["", *sys.path]))
-    files = [found.origin] if found.origin else list(found.submodule_search_locations or ())
-    return here not in named and any(Path(file).resolve().is_relative_to(here) for file in files)
 
 
 @functools.cache

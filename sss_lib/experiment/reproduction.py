@@ -126,8 +126,8 @@ class Comparison:
 def compare(written: str | Path, committed: str | Path) -> Comparison:
     """Compare the tables that a run wrote with the committed ones.
 
-    Rows and columns are the same and in the same order, but for the classes, which are found by name. Texts
-    are equal, numbers within the tolerances above, all others within `EXACT`.
+    Both must have the same rows and columns, in the same order; classes may be in another order. Texts must
+    be equal. Scores, intervals, p-values and ranks have the tolerances above; other numbers have `EXACT`.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """Where each artefact lives: a `Store` knows the tree under the data folder and hands out `Artefact`s.
 
-Artefacts themselves are in `io.artefact`, and those of the CBMI 2024 code in `io.study_json`.
+Artefacts themselves are in `io.artefact`, and those of the CBMI 2024 code in `io.given_files`.
 """
 
 import dataclasses
@@ -22,8 +22,8 @@ from sss_lib.io.artefact import (
     to_table,
 )
 from sss_lib.io.code import code_digest
+from sss_lib.io.given_files import read_json_embeddings
 from sss_lib.io.names import listed
-from sss_lib.io.study_json import read_json_embeddings
 from sss_lib.io.writing import clear_leftovers
 
 if TYPE_CHECKING:

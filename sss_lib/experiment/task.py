@@ -51,7 +51,7 @@ class Task:
 
     @property
     def key(self) -> str:
-        """What messages and the log call it."""
+        """Name of the task in messages and in the log, such as "03_search/mini"."""
         return f"{self.notebook}/{self.name}"
 
     def executed(self, runs_dir: Path) -> Path:

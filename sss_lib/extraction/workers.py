@@ -203,9 +203,10 @@ _lock = threading.Lock()
 
 
 def call_beside(key: str, folder: str, function: Callable, *arguments: object) -> object:
-    """Call a function in a worker beside this process, itself a worker of a cluster.
+    """Call a function in a child process of this process, which is a worker of a Dask cluster.
 
-    Each thread of this process has a worker of its own.
+    So a child that is killed costs one call, and the cluster keeps its worker. Each thread has a child of
+    its own.
 
     Parameters
     ----------

@@ -12,7 +12,6 @@ import json
 import platform
 import re
 import shutil
-import tempfile
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +22,7 @@ import yaml
 from sss_lib.dataset.dataset import Dataset
 from sss_lib.io.artefact import replacing
 from sss_lib.io.names import listed, require_known
+from sss_lib.io.writing import temporary_folder
 from sss_lib.models import registry as models
 
 ROOT = Path(__file__).parents[2]
@@ -126,8 +126,8 @@ def write_run(
         "hours": float(clips["duration_s"].sum() / 3600),
         "n_uploaders": int(uploaders[uploaders.fillna("") != ""].nunique()),
         "n_classes": int((collection.label_matrix.sum(axis=0) > 0).sum()),
-        "n_unqueryable": collection.n_unqueryable(),
-        "n_families": len(set(collection.families.values())),
+        "n_unqueryable": int((collection.class_sizes() == 1).sum()),
+        "n_families": collection.n_families(),
         "cutoffs": list(cutoffs),
         "bounds": {name: float(value) for name, value in bounds.items()},
         "made_with": made_with(),
@@ -245,8 +245,7 @@ def build(
     for name in documents:
         require_known(name, DOCUMENTS, "the documents")
     written = []
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
+    with temporary_folder() as root:
         shutil.copytree(SOURCES, root, ignore=shutil.ignore_patterns("*.pdf"), dirs_exist_ok=True)
         shutil.copytree(ROOT / "data" / "paper", root / "published")
         shutil.copy(ROOT / "figures" / "listening.png", root)

@@ -4,12 +4,11 @@ Paths come in, arrays and tables go out. No notebook of its own: all stages read
 
 - `audio`, `ffmpeg`: decode a file to one mono waveform at a given rate; cut it into windows.
 - `containers`, `flac`, `mpeg`, `ogg`: how long a sound is by its content; `pieces`: a header that agrees.
-- `artefact`: Parquet files that say what made them; `sealed`: their checksums.
-- `writing`: files written whole or not at all, locks, and what killed runs leave.
-- `code`: digests of the code that made them.
+- `artefact`: Parquet files that say what made them; `sealed`: their checksums; `code`: digests of the code.
+- `writing`: writes files whole or not at all, locks them, and clears what killed runs leave.
 - `download`, `archives`, `split_zip`: files from the web, resumed and checked; unpacked whole or not at all.
-- `study_json`: the JSON of the 2024 study; `given_files`: embeddings and rankings of others, by clip id.
-- `names`: is a name known, and if not, which is nearest; can it be a file's?
+- `given_files`, `given_rankings`: embeddings and rankings of others by clip id, and those of the 2024 study.
+- `names`: refuses unknown names with the nearest known one, and names that no file can have.
 """
 
 import lazy_loader
@@ -21,6 +20,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             *("Artefact", "DamagedArtefactError", "StaleArtefactError", "locked", "replacing"),
             *("Frames", "to_frames", "to_matrix", "to_table"),
         ],
-        "study_json": ["read_json_embeddings"],
+        "given_files": ["read_json_embeddings"],
     },
 )

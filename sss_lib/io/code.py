@@ -7,7 +7,7 @@ from pathlib import Path
 
 LIBRARY = Path(__file__).parent.parent
 DATA = ("models.catalogue",)
-"""Imports of these are not followed: what matters of a model's row is among an artefact's parameters."""
+"""No import leads a digest here: an artefact's parameters have what matters of a model's row."""
 
 
 @functools.cache

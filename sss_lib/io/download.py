@@ -21,7 +21,9 @@ from typing import IO
 from sss_lib.io.writing import full_disk, is_full, locked, replacing
 
 MOST_BYTES = 1 << 36
-"""Of a file whose size nobody tells; the largest that is known here has 3 GB."""
+"""Of a file whose size only the server tells."""
+MOST_UNTOLD_BYTES = 1 << 32
+"""Of a file whose size nobody tells, if half of the free disk isn't less; the largest known here has 3 GB."""
 LEAST_RATE = 1000
 """Bytes a second that a server must send, over any `timeout_s`."""
 _HEADERS = {"User-Agent": f"sss_lib/{version('semantic-sound-similarity')}"}
@@ -246,11 +248,15 @@ def _receive(remote: Remote, part: Path, progress: bool, timeout_s: float) -> No
         units = {"unit": "B", "unit_scale": True, "unit_divisor": 1024}
         bar = tqdm(desc=remote.path.name, initial=size, total=n_bytes, disable=not progress, **units)
         with part.open("ab") as file, bar:
-            since, base, most = time.monotonic(), size, n_bytes or remote.n_bytes or MOST_BYTES
+            most = n_bytes or remote.n_bytes
+            most = most or min(MOST_UNTOLD_BYTES, size + shutil.disk_usage(part.parent).free // 2)
+            since, base = time.monotonic(), size
             while block := response.read1(1 << 16):  # what has come, without waiting for more
                 size += len(block)
                 if size > most:
-                    raise FetchError(f"more than the {most} bytes came that it has")
+                    _discard(part)  # it is no beginning of anything
+                    told = "that it has" if n_bytes or remote.n_bytes else "that are taken of an unknown size"
+                    raise FetchError(f"more than the {most} bytes came {told}; they are deleted")
                 file.write(block)
                 file.flush()  # a killed run keeps what had come
                 bar.update(len(block))

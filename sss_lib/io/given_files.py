@@ -1,26 +1,26 @@
-"""Embeddings and rankings that others have computed, by clip id: their files, read in bounded memory.
+"""Embeddings that others have computed, by clip id: their files, read in bounded memory.
 
-- Embeddings: a folder with a file a clip, named after it, in JSON as the CBMI 2024 code writes it, npy or
-  npz; or tables, in npz (arrays fname and embedding, or an array a clip) and Parquet (columns fname and
-  embedding).
-- Rankings: `similarity_results.json` of the CBMI 2024 code, a line a query, or a TREC run.
+A folder with a file a clip, named after it, in JSON as the CBMI 2024 code writes it, npy or npz; or tables,
+in npz (arrays fname and embedding, or an array a clip) and Parquet (columns fname and embedding).
 """
 
 import itertools
 import json
 import os
 import tempfile
+import time
 import unicodedata
 import weakref
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 import numpy as np
 
 from sss_lib.io import audio
+from sss_lib.io.names import listed
+from sss_lib.io.writing import full_disk
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,12 +29,24 @@ SUFFIXES = (".json", ".npy", ".npz", ".parquet")
 ROWS = 1024
 """Rows of a table that are held at a time."""
 
+LONG_S = 0.01
+"""Seconds from which on a look at a folder is long."""
+
 State = tuple[tuple[str, int, int], ...]
 """Path, size in bytes and time of change of each file."""
+_SEEN: dict[tuple[str, int, int], tuple[State, float]] = {}
+"""What the last long look at a folder found, by the folder's own state, and until when it is enough."""
 
 
-def state_of(path: str | Path) -> State:
+def state_of(path: str | Path, *, anew: bool = True) -> State:
     """Files that hold the embeddings of a folder, or the one file that is named; none is read.
+
+    Parameters
+    ----------
+    path : str or Path
+    anew : bool
+        False: what the last look at a folder of many files found is enough for nine times as long as that
+        took, unless files came or went since. A grid asks thousands of times.
 
     Raises
     ------
@@ -44,20 +56,33 @@ def state_of(path: str | Path) -> State:
     path = Path(path)
     if not path.exists():
         raise ValueError(f"{path} does not exist: check the path behind the colon of the model's name")
-    found = [path] if path.is_file() else [Path(one.path) for one in os.scandir(path) if _is_shown(one)]
-    if path.is_dir():
-        kinds = {one: sum(file.suffix == one for file in found) for one in SUFFIXES}
-        kinds = {one: n for one, n in kinds.items() if n}
-        if len(kinds) != 1:
-            has = " and ".join(f"{n} {one}" for one, n in kinds.items()) or "none of them"
-            raise ValueError(f"{path} has {has}: give a folder with one kind of {', '.join(SUFFIXES)} files")
-        found = sorted(file for file in found if file.suffix in kinds)
-    status = ((str(file), file.stat()) for file in found)
-    return tuple((file, one.st_size, one.st_mtime_ns) for file, one in status)
+    if path.is_file():
+        return (_state_of_file(path),)
+    folder, began = _state_of_file(path), time.perf_counter()
+    state, until = _SEEN.get(folder, ((), -1.0))
+    if anew or began > until:
+        state = _scanned(path)
+        took = time.perf_counter() - began
+        for old in [one for one, (_, end) in _SEEN.items() if end < began]:
+            del _SEEN[old]
+        if took > LONG_S:
+            _SEEN[folder] = state, began + 10 * took
+    return state
 
 
-def _is_shown(entry: os.DirEntry) -> bool:
-    return entry.is_file() and not entry.name.startswith(".")
+def _scanned(folder: Path) -> State:
+    found = [Path(path) for path in listed(folder, "*") if path.is_file()]
+    kinds = {one: sum(file.suffix == one for file in found) for one in SUFFIXES}
+    kinds = {one: n for one, n in kinds.items() if n}
+    if len(kinds) != 1:
+        has = " and ".join(f"{n} {one}" for one, n in kinds.items()) or "none of them"
+        raise ValueError(f"{folder} has {has}: give a folder with one kind of {', '.join(SUFFIXES)} files")
+    return tuple(_state_of_file(file) for file in found if file.suffix in kinds)
+
+
+def _state_of_file(path: Path) -> tuple[str, int, int]:
+    status = path.stat()
+    return str(path), status.st_size, status.st_mtime_ns
 
 
 class GivenEmbeddings:
@@ -84,7 +109,7 @@ class GivenEmbeddings:
     def __init__(self, path: str | Path):
         self.path = Path(path)
         files = [Path(file) for file, *_ in state_of(path)]
-        self._kept = _Kept(self.path)
+        self._kept = Kept(self.path)
         self._file_of: dict[str, Path] = {}
         if files[0].suffix in (".json", ".npy"):
             for file in files:
@@ -135,67 +160,42 @@ class GivenEmbeddings:
         return _of_file(file) if file else self._kept.read(fname)
 
 
-class GivenRanking:
-    """A ranking by query, each a row of numbers; it is `search.given` that reads them.
+def read_json_embeddings(folder: str | Path) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Frame or clip embeddings that the CBMI 2024 code wrote, all at once.
 
-    A row is the query's own number, the numbers of its results, best first and filled up by -1, and their
-    scores. The numbers are those of the names in the file, so that they mean the same in any collection.
-
-    Attributes
+    Parameters
     ----------
-    dim : int
-        Length of a row.
+    folder : str or Path
+        Holds one {"audio_path": ..., "embeddings": [[...], ...] or [...]} per clip, named {fname}.json.
+
+    Returns
+    -------
+    fnames : list of str [n_clips]
+        In sorted order.
+    frames : np.ndarray [shape=(n_total, dim), dtype=float32]
+    offsets : np.ndarray [shape=(n_clips + 1,), dtype=int64]
 
     Raises
     ------
     ValueError
-        If the file is neither form of a ranking, or a clip stands twice among the results of a query.
+        If there is no such file, or a file's dimension differs from the first one's.
     """
-
-    is_frames = False
-
-    def __init__(self, path: str | Path):
-        self.path, self._kept = Path(path), _Kept(Path(path))
-        numbers: dict[str, int] = {}
-        most = 0
-        for query, results in lists_in(path):
-            names = [name for name, _ in results if name != query]
-            if len(set(names)) < len(names):
-                twice = next(name for name in names if names.count(name) > 1)
-                raise ValueError(f"{path}: {twice!r} stands twice among the results of {query!r}")
-            if len(numbers) + len(names) >= 2**24:  # the most that float32 counts to
-                raise ValueError(f"{path} names over {len(numbers)} clips: 16 million are the most")
-            ids = [numbers.setdefault(name, len(numbers)) for name in (query, *names)]
-            scores = [score for name, score in results if name != query]
-            row = np.array([*ids, *scores], np.float32)
-            if query in self._kept.at:
-                before = self._kept.read(query)
-                if len(before) != len(row) or not np.array_equal(before[: len(ids)], row[: len(ids)]):
-                    raise ValueError(f"{path} has different results for {query!r}: give one run")
-                continue
-            self._kept.add(query, row)
-            most = max(most, len(names))
-        if not numbers:
-            raise ValueError(f"{path} holds no ranking")
-        self.dim = 1 + 2 * most
-
-    def names(self) -> dict:
-        """Ids of the queries, as keys."""
-        return self._kept.at
-
-    def __call__(self, fname: str) -> np.ndarray | str:
-        """Row of a query, float32 [1, dim], or in words why it has none."""
-        if fname not in self.names():
-            return f"no line of it as a query among the {len(self.names())} of {self.path}"
-        values, most = self._kept.read(fname), (self.dim - 1) // 2
-        n = (len(values) - 1) // 2
-        row = np.zeros((1, self.dim), np.float32)
-        row[0, : 1 + n], row[0, 1 + n : 1 + most] = values[: 1 + n], -1
-        row[0, 1 + most : 1 + most + n] = np.nan_to_num(values[1 + n :])
-        return row
+    paths = listed(folder, "*.json")
+    if not paths:
+        raise ValueError(f"{folder} holds no .json file: give the folder with one JSON file a clip")
+    rows: list[np.ndarray] = []
+    for path in paths:
+        rows.append(np.atleast_2d(_of_file(path)))
+        if rows[-1].shape[1] != rows[0].shape[1]:
+            raise ValueError(
+                f"{path} has dimension {rows[-1].shape[1]} but {paths[0].name} has {rows[0].shape[1]}: "
+                "keep one model's embeddings in a folder"
+            )
+    offsets = np.concatenate([[0], np.cumsum([len(values) for values in rows])]).astype(np.int64)
+    return [path.stem for path in paths], np.concatenate(rows), offsets
 
 
-class _Kept:
+class Kept:
     """Arrays by name, in a temporary file."""
 
     def __init__(self, source: Path):
@@ -205,12 +205,18 @@ class _Kept:
         weakref.finalize(self, self._file.close)
 
     def add(self, name: str, values: np.ndarray) -> None:
+        """Keep one more array. Raises ValueError if its name is there."""
         if name in self.at:
             raise ValueError(f"clip {name!r} stands twice in {self.source}: keep one of its embeddings")
         self.at[name] = self._file.seek(0, os.SEEK_END), values.shape
-        self._file.write(values.tobytes())
+        try:
+            self._file.write(values.tobytes())
+            self._file.flush()
+        except OSError as error:
+            raise full_disk(Path(tempfile.gettempdir(), self.source.name), 0, error) from None
 
     def read(self, name: str) -> np.ndarray:
+        """Return an array."""
         start, shape = self.at[name]
         self._file.seek(start)
         return np.frombuffer(self._file.read(4 * int(np.prod(shape))), np.float32).reshape(shape)
@@ -330,53 +336,3 @@ def _of_parquet(file: Path) -> Iterator[tuple[str, np.ndarray]]:
 
 def _array(column: "pa.Array") -> np.ndarray:
     return column.to_numpy(zero_copy_only=False)
-
-
-def lists_in(path: str | Path) -> Iterator[tuple[str, list[tuple[str, float]]]]:
-    """Each query of a ranking with its results and their scores, best first.
-
-    Results of a TREC run are in the order of their ranks, then their scores, then their lines. A query
-    fname|label of it is one by fname.
-
-    Raises
-    ------
-    ValueError
-        If a line is of neither form.
-    """
-    with open(path, encoding="utf-8-sig") as file:
-        lines = ((i, line) for i, line in enumerate(file, 1) if line.strip())
-        first = next(lines, (0, ""))
-        if first[0]:
-            form = _of_json if first[1].lstrip()[:1] in "{[" else _of_trec
-            yield from form(itertools.chain([first], lines), path)
-
-
-def _of_json(lines: Iterator[tuple[int, str]], path: object) -> Iterator:
-    for i, line in lines:
-        try:
-            content = json.loads(line)
-            found = [(clip_id(one["result_fname"]), float(one["score"])) for one in content["results"]]
-            query = clip_id(content["query_fname"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(
-                f"line {i} of {path} is no ranking of the CBMI 2024 code, "
-                '{"query_fname": ..., "results": [{"result_fname": ..., "score": ...}, ...]} '
-                f"({type(error).__name__}: {error})"
-            ) from None
-        yield query, found
-
-
-def _of_trec(lines: Iterator[tuple[int, str]], path: object) -> Iterator:
-    def parsed() -> Iterator[tuple[str, str, int, float]]:
-        for i, line in lines:
-            cells = line.split()
-            if len(cells) != 6:
-                raise ValueError(f"line {i} of {path} has {len(cells)} columns, not 6")
-            try:
-                yield cells[0], clip_id(unquote(cells[2])), int(cells[3]), float(cells[4])
-            except ValueError as error:
-                raise ValueError(f"line {i} of {path}: {error}") from None
-
-    for topic, own in itertools.groupby(parsed(), lambda cells: cells[0]):
-        found = sorted(((rank, -score, name) for _, name, rank, score in own), key=lambda one: one[:2])
-        yield clip_id(unquote(topic.split("|")[0])), [(name, -score) for _, score, name in found]

@@ -29,17 +29,20 @@ class DamagedArtefactError(ValueError):
 
 def write(path: Path, table: pa.Table, about: Mapping[str, object]) -> None:
     """Write a table with what is to be said of it (JSON values), sealed and atomically."""
+    kept = {key: v for key, v in (table.schema.metadata or {}).items() if not key.startswith(_ABOUT)}
+    table = table.replace_schema_metadata(kept or None)  # a table that was read from another such file
+    token = os.urandom(8).hex().encode()  # holds the seal's place, which nothing else in the file can have
     with replacing(path, table.nbytes) as temporary:
         # Floats hardly shrink: of what shrinks them, this is the fastest to undo.
         with pq.ParquetWriter(temporary, table.schema, compression="lz4", write_page_checksum=True) as writer:
             writer.write_table(table)
-            writer.add_key_value_metadata({_ABOUT: json.dumps(about), _SEAL: "0" * 16})
+            writer.add_key_value_metadata({_ABOUT: json.dumps(about), _SEAL: token})
         with temporary.open("rb+") as file:
             begin, footer = _footer(file)
-            at = _seal(footer).start(1)
+            at = footer.index(token)
             footer = footer[: at + 8] + b"%08x" % _checksum(file, begin) + footer[at + 16 :]
             file.seek(begin + at)
-            file.write(b"%08x" % zlib.crc32(footer) + footer[at + 8 : at + 16])
+            file.write(_crc_of(footer, at) + footer[at + 8 : at + 16])
 
 
 def about(path: Path) -> dict:
@@ -53,19 +56,19 @@ def about(path: Path) -> dict:
     with open(path, "rb") as file:
         try:
             _, footer = _footer(file)
-            found = _seal(footer)
-            at = found.start(1)
-            if zlib.crc32(footer[:at] + b"0" * 8 + footer[at + 8 :]) != int(found[1], 16):
-                raise ValueError("its footer has another checksum than it was written with")
+            _seal(footer)
             return json.loads(pq.read_metadata(path).metadata[_ABOUT])
         except (ValueError, KeyError, pa.ArrowException) as error:
             raise DamagedArtefactError(str(error)) from None
 
 
 def is_unsealed(path: Path) -> bool:
-    """Whether a Parquet file shows no trace of a seal, as those of other programs."""
-    with open(path, "rb") as file:
-        return b"seal" not in _footer(file)[1]
+    """Whether a Parquet file shows no trace of a seal, as those of other programs.
+
+    Whatever one byte of the seal's name becomes, its begin or its end is left.
+    """
+    keys = pq.read_metadata(path).metadata or {}
+    return not any(key != _ABOUT and (key.startswith(_ABOUT) or key.endswith(b"seal")) for key in keys)
 
 
 def require_intact(path: Path) -> None:
@@ -97,10 +100,19 @@ def _footer(file: BinaryIO) -> tuple[int, bytes]:
 
 
 def _seal(footer: bytes) -> re.Match[bytes]:
-    found = _SEALED.search(footer)
+    """Place of the seal. A name or a value of the table can look like one, but has no right checksum."""
+    found = list(_SEALED.finditer(footer))
     if not found:
         raise ValueError("it is no artefact of sss_lib, or has lost its checksum")
-    return found
+    for one in found:
+        if _crc_of(footer, one.start(1)) == one[1]:
+            return one
+    raise ValueError("its footer has another checksum than it was written with")
+
+
+def _crc_of(footer: bytes, at: int) -> bytes:
+    """CRC-32 of a footer with zeros in the place of its own, as the seal has it."""
+    return b"%08x" % zlib.crc32(footer[:at] + b"0" * 8 + footer[at + 8 :])
 
 
 def _checksum(file: BinaryIO, n_bytes: int) -> int:

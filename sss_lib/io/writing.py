@@ -7,6 +7,7 @@ import re
 import secrets
 import shutil
 import socket
+import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -87,6 +88,19 @@ def full_disk(path: Path, n_bytes: int, error: BaseException) -> OSError:
         f"the disk is full: {folder} has no room for {path.name}, which takes {space}. Make room or choose "
         "another disk, and run the same again",
     )
+
+
+@contextlib.contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Temporary folder that goes at the end; if its disk is full, the error says so as `replacing` does."""
+    with tempfile.TemporaryDirectory(prefix="sss-", ignore_cleanup_errors=True) as folder:
+        try:
+            yield Path(folder)
+        except OSError as error:
+            path = Path(error.filename2 or error.filename or folder)
+            if not is_full(error) or not path.is_relative_to(folder):
+                raise
+            raise full_disk(path, 0, error) from None
 
 
 def locked(path: str | Path) -> FileLock:

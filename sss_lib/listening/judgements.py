@@ -14,7 +14,7 @@ from typing import IO
 
 import pandas as pd
 
-from sss_lib.io.artefact import locked
+from sss_lib.io.writing import full_disk, is_full, locked
 
 GRADES = (0, 1, 2, 3)
 """From 0 for nothing in common to 3 for the same meaning."""
@@ -90,6 +90,7 @@ class Judgements:
             with locked(self.path), open(self.path, "a+b", buffering=0) as file:
                 _write_whole(file, text)
         except OSError as error:
+            error = full_disk(self.path, len(text), error) if is_full(error) else error
             raise OSError(
                 f"the judgement is not kept, as {self.path.name} can't be written "
                 f"({error.strerror or error}): mend that, and judge again"

@@ -95,12 +95,12 @@ class Study:
         self.collection = datasets.read(store.dataset(dataset))
         self.sounds = Sounds(self.collection.clips["path"])
         self.row_of = {fname: row for row, fname in enumerate(self.collection.clips["fname"])}
-        evaluated = [one for one in store.evaluated(dataset) if _is_known(one["model"])]
+        evaluated = [one for one in store.evaluated(dataset) if not _flaw(one["model"])]
         cutoffs = {_system(one).name: tuple(one["cutoffs"]) for one in evaluated}
         self.systems: dict[str, System] = {}
         for parameters in store.ranked(dataset):
-            if not _is_known(parameters["model"]):
-                warnings.warn(f"rankings by {parameters['model']} are left out: no such model", stacklevel=2)
+            if flaw := _flaw(parameters["model"]):
+                warnings.warn(f"rankings by {parameters['model']} are left out: {flaw}", stacklevel=2)
                 continue
             system = _system(parameters)
             self.systems[system.name] = replace(system, cutoffs=cutoffs.get(system.name, ()))
@@ -224,13 +224,13 @@ class Study:
         return both.sort_values("gap", key=lambda gap: -gap.abs(), kind="stable", ignore_index=True)
 
 
-def _is_known(model: str) -> bool:
-    """Whether a model is in the catalogue; the user's own models and their files may be gone."""
+def _flaw(model: str) -> str:
+    """Why there is no such model, or ""; the user's own ones and their files may be gone, or not allowed."""
     try:
         models.spec(model)
-    except (ValueError, FileNotFoundError):
-        return False
-    return True
+    except (ValueError, FileNotFoundError) as error:
+        return str(error)
+    return ""
 
 
 def _system(about: Mapping[str, Any]) -> System:

@@ -13,6 +13,12 @@ from sss_lib.processing.checks import require_finite
 from sss_lib.processing.scaling import l2_normalize, min_max_scale
 from sss_lib.processing.transforms import most_components, n_removed, shrinkage
 
+ROUNDING = 1e-12
+"""What is left of a number after it is subtracted from its like, relative to it, is rounding up to here."""
+
+LEAST_VARIANCE = 1e-12
+"""Of a direction, over the largest. Below a millionth of its deviation lies rounding of single precision."""
+
 
 @dataclass(frozen=True)
 class Processing:
@@ -61,7 +67,10 @@ class Processing:
         x = self.before_pca(x)
         if self.components is not None:
             with threadpoolctl.threadpool_limits(1):
-                x = x @ self.components
+                centred, x = x, x @ self.components
+            # A clip that has nothing in these directions is zero, whatever rounding leaves of it.
+            most = np.linalg.norm(centred, axis=1) * np.linalg.norm(self.components, axis=0).max(initial=0)
+            x = np.where((np.linalg.norm(x, axis=1) > ROUNDING * most)[:, None], x, 0)
         return (l2_normalize(x) if self.normalize else x).astype(np.float32)
 
     def before_pca(self, x: np.ndarray) -> np.ndarray:
@@ -73,7 +82,11 @@ class Processing:
             x = l2_normalize(x)
         if self.mean is None:
             return x
-        return x - self.mean if self.deviation is None else min_max_scale(x, self.mean, self.deviation)
+        if self.deviation is not None:
+            return min_max_scale(x, self.mean, self.deviation)
+        centred = x - self.mean
+        # Else unit length would make of equal clips, whose mean is rounded, vectors in any direction.
+        return np.where(np.abs(centred) > ROUNDING * np.abs(self.mean), centred, 0)
 
     def columns(self) -> dict[str, np.ndarray]:
         """Fitted arrays by name, one row a dimension, for an artefact; without those that are None."""
@@ -199,7 +212,7 @@ def _before_mean(
 def _deviation(mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
     """Standard deviation of each feature; 0 where all that varies is the rounding of its mean."""
     deviation = np.sqrt(variance)
-    return np.where(deviation > 1e-12 * np.abs(mean), deviation, 0)
+    return np.where(deviation > ROUNDING * np.abs(mean), deviation, 0)
 
 
 def _components(
@@ -230,8 +243,7 @@ def _components(
     if not transform.startswith("whiten"):
         return _signed(directions[k:][:n_components]).T
     if transform == "whiten":
-        # Below a millionth of the largest deviation lies the rounding of single precision.
-        rank = int((squares > 1e-12 * squares[0]).sum())
+        rank = int((squares > LEAST_VARIANCE * squares[0]).sum())
         n = rank if n_components is None else n_components
         if n > rank:
             raise ValueError(
@@ -241,7 +253,8 @@ def _components(
     variances = squares / n_clips
     share = shrinkage(variances, fourth, n_clips, dim)
     shrunk = np.append((1 - share) * variances, 0) + share * variances.sum() / dim
-    weights = np.divide(1, np.sqrt(shrunk), out=np.zeros(len(shrunk)), where=shrunk > 0)
+    lasting = shrunk > LEAST_VARIANCE * shrunk.max()
+    weights = np.divide(1, np.sqrt(shrunk), out=np.zeros(len(shrunk)), where=lasting)
     if n_components is None:  # the inverse root of the covariance; the last weight is for what no clip has
         turned = directions.T * (weights[:-1] - weights[-1])
         return turned @ directions + weights[-1] * np.eye(dim)

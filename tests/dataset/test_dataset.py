@@ -236,10 +236,18 @@ def test_a_subset_is_named_after_its_query_so_that_two_never_meet(collection):
         ("@nothing", "can't be computed"),
         ("uploader is 'ann'", "can't be computed"),
         *(
-            (query, "uploader is text: compare it with one, as '1'")
-            for query in ("uploader == 1", "uploader in [1]")
+            (query, "column uploader is text, (1|-2.5) is a number: compare text with text, as '1'")
+            for query in ("uploader == 1", "uploader in [1]", "uploader in ['ann', -2.5]")
         ),
-        ("duration_s == '1'", "duration_s holds numbers: compare it with one"),
+        ("'1' == duration_s", "'1' is text, column duration_s is a number: compare"),
+        ("fname == duration_s", "column fname is text, column duration_s is a number"),
+        ("duration_s < uploader", "column duration_s is a number, column uploader is text"),
+        ("1 < duration_s < fname", "column duration_s is a number, column fname is text"),
+        ('@has("Dog") == 1', "is true or false, 1 is a number"),
+        ('uploader != @has("Dog")', "column uploader is text, .* is true or false"),
+        ("duration_s == True", "column duration_s is a number, True is true or false"),
+        ("1 == '1' and uploader == 'ann'", "1 is a number, '1' is text"),
+        ("duration_s.str.contains('1')", "column duration_s is a number, '1' is text"),
         ("(" * 5000 + "uploader" + ")" * 5000, "can't be computed"),
         ("uploader == '" + "a" * 10_000 + "'", "10014 signs are more than 10000"),
         *(
@@ -254,7 +262,7 @@ def test_a_query_without_sense_is_refused(collection, query, message):
 
 
 def test_a_number_asked_of_a_column_of_text_is_refused_with_the_remedy(collection):
-    with pytest.raises(DatasetError, match="split is text: compare it with one, as '1'"):
+    with pytest.raises(DatasetError, match="column split is text, 1 is a number: compare text"):
         dataset.load(collection, query="split == 1")
 
 

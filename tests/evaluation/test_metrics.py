@@ -6,7 +6,7 @@ import pytest
 import reference
 import scipy.sparse
 
-from sss_lib import bounds, intervals, metrics
+from sss_lib import bounds, intervals, metrics, relevance
 from sss_lib.search import Ranking, rank
 
 
@@ -150,3 +150,23 @@ def test_what_doesnt_fit_is_refused(n_labelled, labels, options, message):
     has_label = scipy.sparse.csr_array(np.ones((n_labelled, 1), bool))
     with pytest.raises(ValueError, match=message):
         metrics.evaluate(np.eye(9), has_label, labels, **{"cutoffs": (5,), **options})
+
+
+@pytest.mark.parametrize("relevant", ["class", "any"])
+def test_a_given_ranking_that_ends_before_a_cutoff_is_counted(relevant):
+    """Rows are the own number, three results, three scores: 0 has two results, 1 all, 2 none, 3 all."""
+    x = np.zeros((4, 7))
+    x[:, 0] = range(4)
+    x[:, 1:4] = [[1, 2, -1], [0, 2, 3], [-1, -1, -1], [2, 1, 0]]
+    has = scipy.sparse.csr_array(np.array([[1, 0], [1, 0], [0, 1], [0, 1]], bool))
+    found = metrics.evaluate(x, has, ["a", "b"], search="given", cutoffs=(1, 2, 3), relevant=relevant)
+    of = found[found["metric"] == "MAP"].set_index(["level", "name", "n"])["n_short"]
+    assert [of["macro", "all", n] for n in (1, 2, 3)] == [1, 1, 2]
+    assert [of["micro", "all", n] for n in (1, 2, 3)] == [1, 1, 2]
+    assert [of["class", name, 3] for name in "ab"] == [1, 1]
+    whole = metrics.evaluate(x, has, ["a", "b"], search="nns", cutoffs=(1, 3), relevant=relevant)
+    assert "n_short" not in whole
+    groups = relevance.Relevance(groups=np.array([0, 1, 1, 2]))  # the most that 1 can have are two
+    x[1, 1:4] = [0, 3, -1]
+    own = metrics.evaluate(x, has, ["a", "b"], search="given", cutoffs=(3,), relevant=groups)
+    assert own.set_index(["metric", "level"]).loc[("MAP", "micro"), "n_short"] == 2

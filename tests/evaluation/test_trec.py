@@ -79,12 +79,36 @@ def test_a_run_by_another_tool_is_in_the_order_of_its_ranks(tmp_path):
     assert back.neighbours.tolist() == [[-1, -1], [-1, -1], [0, 3], [2, -1]]
 
 
+def test_the_query_is_none_of_its_results_and_no_score_is_over_one(tmp_path):
+    lines = [
+        (i, other, rank)
+        for i in range(4)
+        for rank, other in enumerate([i, *range(4)], 1)
+        if rank < 2 or other != i
+    ]
+    names = [FNAMES[i].replace(" ", "%20").replace("|", "%7C") for i in range(4)]
+    (tmp_path / "run").write_text("".join(f"{names[i]} Q0 {names[j]} {rank} 1 t\n" for i, j, rank in lines))
+    back = trec.read_run(tmp_path / "run", FNAMES)
+    assert back.neighbours.tolist() == [[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]]
+    scores = metrics.evaluate(X, HAS_LABEL, LABELS, cutoffs=(1, 3), ranking=back)
+    assert scores.loc[scores["metric"] == "MAP", "value"].max() <= 1
+
+
+@pytest.mark.parametrize("ranks", [(0, 0, 0), (1, 1, 1), (7, 7, 7)])
+def test_results_of_one_rank_are_ordered_by_their_scores(tmp_path, ranks):
+    lines = zip(["1e5", "a%20b", "%C3%A9%7C1"], ranks, [0.5, 0.25, 0.75], strict=True)
+    (tmp_path / "run").write_text("".join(f"007 Q0 {name} {rank} {score} t\n" for name, rank, score in lines))
+    back = trec.read_run(tmp_path / "run", FNAMES)
+    assert back.neighbours[2].tolist() == [1, 3, 0]
+    np.testing.assert_array_equal(back.scores[2], np.array([0.75, 0.5, 0.25], np.float32))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("007 Q0 zzz 1 0.5 t\n", "names 'zzz', which is none of the 4 clips"),
         ("007 Q0 1e5 1 0.5\n", "line 1 of .* has 5 columns, not 6"),
-        ("007|x Q0 1e5 1 1 t\n007|y Q0 a%20b 1 1 t\n", "different results for the classes of '007'"),
+        ("007|x Q0 1e5 1 1 t\n007|y Q0 a%20b 1 1 t\n", "has different results for '007'"),
     ],
 )
 def test_runs_that_cannot_be_read_are_refused(tmp_path, text, message):

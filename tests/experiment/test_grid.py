@@ -342,9 +342,7 @@ def test_a_module_that_lies_about_is_not_imported_for_a_grid(tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend("" if not reached else str(tmp_path))
     monkeypatch.setenv("SSS_LIB_IMPORTS", allowed)
-    with pytest.raises(
-        ValueError, match=r"of the grid would run .*, which is not installed: if you trust it"
-    ):
+    with pytest.raises(ValueError, match="which is not installed: if you trust it"):
         experiment.read_grid(grid)
     assert not ran.exists()
 

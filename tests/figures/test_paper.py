@@ -425,6 +425,19 @@ def test_a_warning_of_typst_is_an_error(tmp_path, monkeypatch):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_run_counts_the_classes_and_families_that_have_a_clip(tmp_path, mini):
+    timed = dataclasses.replace(mini, clips=mini.clips.assign(duration_s=36.0))
+    one = timed.select(timed.clips["fname"].tolist()[:1])
+    own = [label for label, size in one.class_sizes().items() if size]
+    run = json.loads(
+        paper.write_run(
+            tmp_path / "run.json", timed, one, grid="g", protocol="standard", cutoffs=(1,)
+        ).read_text()
+    )
+    assert (run["n_classes"], run["n_unqueryable"]) == (len(own), len(own))
+    assert run["n_families"] == one.n_families() == len({mini.families[label] for label in own})
+
+
 def test_what_a_run_was_is_of_the_clips_that_every_model_has(tmp_path, mini):
     timed = dataclasses.replace(mini, clips=mini.clips.assign(duration_s=36.0))
     about = {"grid": "grids/mini.yaml", "protocol": "standard", "cutoffs": (15, 150), "chance": 0.125}

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sss_lib.io import artefact as artefacts
+from sss_lib.io import sealed
 from sss_lib.io.artefact import (
     Artefact,
     DamagedArtefactError,
@@ -436,6 +437,33 @@ with replacing({str(tmp_path / "deep" / "x.svg")!r}):
         clear_leftovers(tmp_path)
         assert names(tmp_path / "deep") == []
         assert names(tmp_path) == sorted([".hidden.1234-abc.svg", "deep", living.name])
+
+
+SEAL = "sss_lib.seal\x18\x10" + "0123456789abcdef"
+"""What a seal looks like in a footer."""
+
+
+@pytest.mark.parametrize(
+    ("columns", "metadata"),
+    [
+        ({SEAL: ["a"]}, None),
+        ({"label": [SEAL]}, None),  # among the smallest and largest values
+        ({"a": [1]}, {"note": SEAL}),
+        ({"a": [1]}, {"sss_lib": "{}", "sss_lib.seal": "0" * 16}),
+    ],
+)
+def test_what_looks_like_a_seal_is_not_taken_for_it(tmp_path, columns, metadata):
+    path = tmp_path / "x.parquet"
+    sealed.write(path, pa.table(columns, metadata=metadata), {"ours": 1})
+    sealed.require_intact(path)
+    assert sealed.about(path) == {"ours": 1}
+    assert not sealed.is_unsealed(path)
+
+
+def test_a_column_called_seal_is_no_seal(tmp_path):
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"seal": ["seal"], "sss_lib.seal": [1]}), path)
+    assert sealed.is_unsealed(path)
 
 
 def test_a_file_of_an_earlier_version_is_stale_and_stays_where_it_is(artefact):

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from sss_lib.io import given_files
-from sss_lib.io.given_files import GivenEmbeddings, GivenRanking
+from sss_lib.io.given_files import GivenEmbeddings, read_json_embeddings
+from sss_lib.io.given_rankings import GivenRanking, lists_in
 
 VECTORS = {"7": [1.0, 2.0], "é": [3.0, 4.0], "a b": [5.0, 6.5]}
 FRAMES = {"7": [[1.0, 2.0]], "é": [[3.0, 4.0], [5.0, 6.0]], "a b": [[7.0, 8.5]]}
@@ -217,7 +218,7 @@ def test_a_ranking_is_rows_of_own_number_results_and_scores(tmp_path):
 def test_a_run_is_in_the_order_of_its_ranks_then_scores_then_lines(tmp_path):
     path = tmp_path / "x.run"
     path.write_text("a Q0 d 2 9 t\na Q0 c%20c 1 1 t\na Q0 e 2 10 t\na Q0 f 2 9 t\n")
-    assert [name for name, _ in next(given_files.lists_in(path))[1]] == ["c c", "e", "d", "f"]
+    assert [name for name, _ in next(lists_in(path))[1]] == ["c c", "e", "d", "f"]
 
 
 @pytest.mark.parametrize(
@@ -237,3 +238,73 @@ def test_what_is_no_ranking_is_refused(tmp_path, text, message):
     (tmp_path / "r").write_text(text)
     with pytest.raises(ValueError, match=message):
         GivenRanking(tmp_path / "r")
+
+
+def test_a_large_folder_is_looked_at_once_for_each_state(tmp_path, monkeypatch):
+    for i in range(3):
+        np.save(tmp_path / f"{i}.npy", np.ones(2))
+    looks = []
+    look = given_files._scanned
+    monkeypatch.setattr(given_files, "LONG_S", 0)  # as if it were large
+    now = [0.0]
+    monkeypatch.setattr(given_files.time, "perf_counter", lambda: now[0])
+
+    def slowly(folder):
+        looks.append(folder)
+        now[0] += 1
+        return look(folder)
+
+    monkeypatch.setattr(given_files, "_scanned", slowly)
+    states = {given_files.state_of(tmp_path, anew=False) for _ in range(1000)}
+    assert (len(looks), len(states)) == (1, 1)
+    np.save(tmp_path / "3.npy", np.ones(2))  # one comes
+    assert len(given_files.state_of(tmp_path, anew=False)) == 4
+    (tmp_path / "3.npy").unlink()
+    assert len(given_files.state_of(tmp_path, anew=False)) == 3
+    assert len(looks) == 3
+    np.save(tmp_path / "0.npy", np.ones(3))  # in place: nothing tells it but the file
+    assert given_files.state_of(tmp_path) not in states
+    now[0] += 100
+    assert given_files.state_of(tmp_path, anew=False) not in states
+
+
+def write_json(folder, **embeddings):
+    for fname, values in embeddings.items():
+        (folder / f"{fname}.json").write_text(json.dumps({"audio_path": "x.wav", "embeddings": values}))
+
+
+def test_frames_of_each_clip_are_read_sorted_by_fname(tmp_path):
+    write_json(tmp_path, b=[[0, 1], [2, 3]], **{"007": [[4, 5]]})
+    fnames, values, offsets = read_json_embeddings(tmp_path)
+    assert fnames == ["007", "b"]
+    assert values.tolist() == [[4, 5], [0, 1], [2, 3]]
+    assert values.dtype == np.float32
+    assert offsets.tolist() == [0, 1, 3]
+
+
+def test_the_embedding_of_a_clip_may_be_one_list(tmp_path):
+    write_json(tmp_path, a=[1, 2], b=[[3, 4]])
+    fnames, values, offsets = read_json_embeddings(tmp_path)
+    assert fnames == ["a", "b"]
+    assert values.tolist() == [[1, 2], [3, 4]]
+    assert offsets.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("embeddings", "message"),
+    [
+        ({"a": [1, 2], "b": [1, 2, 3]}, r"b.json has dimension 3 but a.json has 2"),
+        ({"a": [1, "x"]}, r"a.json, 'embeddings', is not a vector"),
+        ({}, r"holds no \.json file"),
+    ],
+)
+def test_what_is_no_table_of_embeddings_is_refused(tmp_path, embeddings, message):
+    write_json(tmp_path, **embeddings)
+    with pytest.raises(ValueError, match=message):
+        read_json_embeddings(tmp_path)
+
+
+def test_a_hidden_file_as_a_killed_writer_leaves_it_is_no_clip(tmp_path):
+    write_json(tmp_path, a=[1, 2])
+    (tmp_path / ".b.json.x7_k.json").write_text('{"audio')
+    assert read_json_embeddings(tmp_path)[0] == ["a"]

@@ -376,9 +376,23 @@ def test_words_are_searched_where_a_model_has_a_text_tower(board):
 
 def test_systems_of_a_model_that_is_gone_are_left_out_with_a_word(board, monkeypatch):
     monkeypatch.delitem(CATALOGUE, "logmel")
-    with pytest.warns(UserWarning, match="rankings by logmel are left out: no such model"):
+    with pytest.warns(UserWarning, match="rankings by logmel are left out: 'logmel' is not among"):
         study = Study(board.study.store, board.study.name)
     assert {system.variant.model for system in study.systems.values()} == {"duration"}
+
+
+def test_the_page_imports_no_module_that_a_data_folder_names(board, tmp_path, monkeypatch):
+    (tmp_path / "from_elsewhere.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    store, name = board.study.store, board.study.name
+    for kind in ("ranked", "evaluated"):
+        found = getattr(store, kind)(name)
+        found.append({**found[0], "model": "hear:from_elsewhere"})
+        monkeypatch.setattr(store, kind, lambda _, found=found: found)
+    with pytest.warns(UserWarning, match="hear:from_elsewhere are left out: .* allow it by --import-modules"):
+        assert "from_elsewhere" not in str(Study(store, name).systems)
+    assert not (tmp_path / "ran").exists()
 
 
 class TestMap:

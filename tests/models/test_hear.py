@@ -282,3 +282,59 @@ def test_a_path_is_the_same_model_however_it_is_spelt(two, monkeypatch, tmp_path
     assert models.spec(other) == models.spec(two[0])
     assert Variant(other) == Variant(two[0])
     assert Variant(other).model == two[0]
+
+
+RUNS = "import pathlib; pathlib.Path({ran!r}).touch()\nload_model = get_scene_embeddings = None\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed", "says"),
+    [
+        ("hear:lying_hear", None, "would run lying_hear, which is not installed"),
+        ("hear:lying_hear:weights.pt", "installed", "would run lying_hear"),
+        ("hear:lying_package.within", "none", "would run lying_package"),
+        ("hear:installed_hear", "none", "is not imported, as SSS_LIB_IMPORTS is none"),
+        ("hear:antigravity", "installed", "names a module of Python itself"),
+        ("hear:idlelib.idle", "any", "names a module of Python itself"),
+    ],
+)
+@pytest.mark.parametrize("reader", [models.spec, models.load, Variant, models.file_name, models.has_text])
+def test_no_reader_of_a_name_imports_its_module_without_leave(
+    tmp_path, monkeypatch, name, allowed, says, reader
+):
+    """A name may stand in results that come from others."""
+    ran, site = tmp_path / "ran", tmp_path / "site"
+    for file in (
+        "lying_hear.py",
+        "lying_package/__init__.py",
+        "lying_package/within.py",
+        "site/installed_hear.py",
+    ):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text(RUNS.format(ran=str(ran)))
+    (tmp_path / "weights.pt").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.syspath_prepend(str(site))
+    if allowed:
+        monkeypatch.setenv("SSS_LIB_IMPORTS", allowed)
+    else:
+        monkeypatch.delenv("SSS_LIB_IMPORTS", raising=False)
+    with pytest.raises(ValueError, match=says):
+        reader(name)
+    assert not ran.exists()
+    assert not {"antigravity", "idlelib.idle"} & sys.modules.keys()
+
+
+@pytest.mark.parametrize(("leave", "value"), [("SSS_LIB_IMPORTS", "any"), ("PYTHONPATH", "{here}"), ("", "")])
+def test_a_flag_a_folder_of_pythonpath_or_an_import_before_give_leave(tmp_path, monkeypatch, leave, value):
+    module = f"leave_hear_{len(leave)}"
+    (tmp_path / f"{module}.py").write_text(SCENES)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    if leave:
+        monkeypatch.setenv(leave, value.format(here=tmp_path))
+    else:
+        importlib.import_module(module)
+    assert models.spec(f"hear:{module}").dim == 2
+    sys.modules.pop(module)

@@ -47,6 +47,7 @@ def study(tmp_path_factory):
 @pytest.fixture
 def here(study, monkeypatch):
     monkeypatch.syspath_prepend(study)
+    monkeypatch.setenv("PYTHONPATH", str(study), os.pathsep)
     monkeypatch.chdir(study)
     yield study
     sys.modules.pop("tiny_hear", None)

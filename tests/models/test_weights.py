@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -577,13 +578,23 @@ def test_an_address_of_another_kind_is_never_opened(url, cache):
 @pytest.mark.parametrize("promised", [1000, None])
 def test_no_more_bytes_are_written_than_promised(site, cache, monkeypatch, promised):
     """By a server that never tells how many there are."""
-    monkeypatch.setattr(download, "MOST_BYTES", 100_000)
+    monkeypatch.setattr(download, "MOST_UNTOLD_BYTES", 100_000)
     site.headers = {"Content-Length": None}
     remote = Remote(site.url, cache / "x.pt", "a test", n_bytes=promised, digest="0" * 64)
-    with pytest.raises(FetchError, match=f"more than the {promised or 100_000} bytes came that it has"):
+    with pytest.raises(FetchError, match=f"more than the {promised or 100_000} bytes came that"):
         download.fetch(remote, allow_http=True, retries=0, progress=False)
     part = cache / "x.pt.part"
-    assert not part.exists() or part.stat().st_size <= (promised or 100_000)
+    assert not part.exists()
+
+
+def test_a_download_of_unknown_size_leaves_half_of_the_free_disk(site, cache, monkeypatch):
+    usage = type(shutil.disk_usage("/"))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9 - 100_000, 100_000))
+    site.headers = {"Content-Length": None}
+    remote = Remote(site.url, cache / "x.pt", "a test", digest="0" * 64)
+    with pytest.raises(FetchError, match="more than the 50000 bytes came that are taken of an unknown size"):
+        download.fetch(remote, allow_http=True, retries=0, progress=False)
+    assert list(cache.glob("x.pt.part*")) == []
 
 
 def test_a_size_that_no_disk_has_is_refused_before_its_bytes_come(site, cache):

@@ -6,6 +6,7 @@ import pytest
 from sss_lib import processing, search
 from sss_lib.experiment import Variant
 from sss_lib.experiment.store import Frames, Store
+from sss_lib.processing.transforms import most_components
 
 TRANSFORMED = ["center", "standardize", "whiten", "whiten-shrunk", "remove-top-1", "remove-top-3"]
 FRAMES = np.array([[1.0, 5.0], [3.0, 1.0], [8.0, 0.0], [7.0, 7.0]], np.float32)
@@ -153,6 +154,26 @@ def test_shrinkage_by_hand():
     x = np.array([[2.0, 1.0], [-2.0, 1.0], [0.0, -2.0]]) + 5
     found = processing.process(x, normalize=False, transform="whiten-shrunk")
     np.testing.assert_allclose(found, (x - 5) / np.sqrt(7 / 3), rtol=1e-6)
+
+
+@pytest.mark.parametrize("constant", [0, 2, 4])
+@pytest.mark.parametrize("transform", [*TRANSFORMED[:2], "whiten-shrunk", "remove-top-1"])
+@pytest.mark.parametrize("n_components", [None, 1, 2])
+def test_rounding_is_not_amplified_where_clips_are_few_or_features_constant(
+    constant, transform, n_components
+):
+    """Two ways of adding up round differently: where they agree, what they give is not rounding."""
+    for n_clips, normalize, pre in itertools.product([2, 3, 5], [False, True], [False, True]):
+        x = spread(n_clips, 4).astype(np.float32)
+        x[:, :constant] = np.float32(0.1)
+        of = (n_components, normalize, pre, False, transform)
+        if n_components and n_components > most_components(transform, n_clips, 4):
+            continue
+        found, parted = processing.fit(x, *of)(x), processing.fit_parts([x[:1], x[1:]], *of)(x)
+        assert abs(found).max() < 100
+        np.testing.assert_allclose(found @ found.T, parted @ parted.T, rtol=1e-3, atol=1e-3)
+        if constant == 4 and not pre:
+            assert not found.any()
 
 
 @pytest.mark.parametrize(("k", "n_components"), [(1, None), (3, None), (3, 2)])

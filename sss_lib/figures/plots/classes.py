@@ -8,7 +8,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from sss_lib.experiment.scores import distinct
-from sss_lib.figures.plots.style import GROUP_COLOURS, MARKERS, contrasting, looks, plain, wrapped
+from sss_lib.figures.plots.heatmaps import cells
+from sss_lib.figures.plots.style import GROUP_COLOURS, MARKERS, looks, plain, wrapped
 from sss_lib.figures.plots.systems import best_scores, interval_words, require_model, whiskers
 from sss_lib.figures.tables import display_names
 from sss_lib.models import registry as models
@@ -59,18 +60,13 @@ def family_heatmap(table: pd.DataFrame, ax: Axes, *, n: int = 15, queries: pd.Se
     queries : pd.Series, optional
         Number of queries of each family, written below its name.
     """
-    image = ax.imshow(table, cmap="cividis_r", vmin=0, vmax=max(0.7, table.max().max()), aspect="auto")
+    cells(table, ax, 0, max(0.7, table.max().max()), size=8)
     ax.set_yticks(range(len(table)), [textwrap.fill(plain(name), 40) for name in table.index])
     names = [textwrap.fill(plain(name), 10, break_long_words=False) for name in table.columns]
     if queries is not None:
         counts = queries.reindex(table.columns)
         names = [f"{name}\n({count} queries)" for name, count in zip(names, counts, strict=True)]
     ax.set_xticks(range(len(names)), names, fontsize=8)
-    ax.tick_params(length=0)
-    ax.spines[:].set_visible(False)
-    for (i, j), value in np.ndenumerate(table.to_numpy()):
-        colour = contrasting(image.cmap(image.norm(value)))
-        ax.text(j, i, f"{value:.2f}", size=8, ha="center", va="center", color=colour)
     ax.set_title(f"MAP@{n} by family, higher is better", loc="left")
     return ax
 

@@ -5,8 +5,23 @@ import textwrap
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.image import AxesImage
 
 from sss_lib.figures.plots.style import contrasting, plain
+
+
+def cells(
+    table: pd.DataFrame, ax: Axes, low: float, high: float, *, cmap: str = "cividis_r", size: float = 6
+) -> AxesImage:
+    """Cells of a table by colour, nan left white, with their numbers in a size of text; 0 for none."""
+    image = ax.imshow(table, cmap=cmap, vmin=low, vmax=high, aspect="auto")
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    for (i, j), value in np.ndenumerate(table.to_numpy()) if size else ():
+        if np.isfinite(value):
+            colour = contrasting(image.cmap(image.norm(value)))
+            ax.text(j, i, f"{value:.2f}", size=size, ha="center", va="center", color=colour)
+    return image
 
 
 def heatmap(table: pd.DataFrame, ax: Axes, *, centred: bool = False, most: int = 16) -> Axes:
@@ -21,20 +36,9 @@ def heatmap(table: pd.DataFrame, ax: Axes, *, centred: bool = False, most: int =
     """
     largest = float(np.nanmax(np.abs(table), initial=1e-9)) if centred else 1.0
     # Orange and purple are told apart by readers with the common forms of colour blindness.
-    image = ax.imshow(
-        table,
-        cmap="PuOr" if centred else "cividis_r",
-        vmin=-largest if centred else 0,
-        vmax=largest,
-        aspect="auto",
-    )
+    look = ("PuOr", -largest) if centred else ("cividis_r", 0)
+    image = cells(table, ax, look[1], largest, cmap=look[0], size=6 if table.shape[1] <= most else 0)
     ax.set_yticks(range(len(table)), [textwrap.shorten(plain(name), 34) for name in table.index], fontsize=7)
     ax.set_xticks(range(table.shape[1]), [plain(name) for name in table.columns], fontsize=7, rotation=90)
-    ax.tick_params(length=0)
-    ax.spines[:].set_visible(False)
     ax.figure.colorbar(image, ax=ax, shrink=0.6)
-    for (i, j), value in np.ndenumerate(table.to_numpy()) if table.shape[1] <= most else ():
-        if np.isfinite(value):
-            colour = contrasting(image.cmap(image.norm(value)))
-            ax.text(j, i, f"{value:.2f}", size=6, ha="center", va="center", color=colour)
     return ax

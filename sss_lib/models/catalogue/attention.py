@@ -27,7 +27,8 @@ def _beats(iteration: str, sha256: str, *, finetuned: int = 0, url: str = "") ->
         data_size="1.8M",
         trained_on="AudioSet",
         colour="#882255",
-        citation="Chen et al., BEATs: Audio Pre-Training with Acoustic Tokenizers, ICML 2023",
+        citation="Chen, Wu, Wang, Liu, Tompkins, Chen, Che, Yu and Wei, BEATs: Audio Pre-Training with "
+        "Acoustic Tokenizers, ICML 2023",
         requires="torch",
         verified="seeded weights: speechbrain's BEATs after Kaldi's front end, tokens up to 1 within 2e-5, "
         "where a clip dies away 2e-3",
@@ -59,7 +60,8 @@ def _cav_mae(version: str, file: str, url: str, trained_on: str) -> ModelSpec:
         data_size="1.8M",
         trained_on=trained_on,
         colour="#332288",
-        citation="Gong et al., Contrastive Audio-Visual Masked Autoencoder, ICLR 2023",
+        citation="Gong, Rouditchenko, Liu, Harwath, Karlinsky, Kuehne and Glass, Contrastive Audio-Visual "
+        "Masked Autoencoder, ICLR 2023",
         requires="torch",
         verified="seeded weights: layers of transformers' ViT, values up to 4 within 1e-5",
         window_s=10.255,  # 1,024 frames of 25 ms, one every 10 ms
@@ -119,7 +121,8 @@ ROWS = (
         data_size="1.8M",
         trained_on="AudioSet and images with text, depth, heat or motion",
         colour="#44AA99",
-        citation="Girdhar et al., ImageBind: One Embedding Space To Bind Them All, CVPR 2023",
+        citation="Girdhar, El-Nouby, Liu, Singh, Alwala, Joulin and Misra, ImageBind: One Embedding Space "
+        "To Bind Them All, CVPR 2023",
         requires="torch",
         verified="seeded weights: a plain numpy network, not the published code, within 5e-7 at length 1",
         window_s=2.0,
@@ -146,7 +149,7 @@ ROWS = (
         data_size="2M",
         trained_on="AudioSet, after ImageNet",
         colour="#661100",
-        citation="Gong et al., AST: Audio Spectrogram Transformer, Interspeech 2021",
+        citation="Gong, Chung and Glass, AST: Audio Spectrogram Transformer, Interspeech 2021",
         requires="transformers",
         extra="torch",
         verified="seeded weights: transformers' own front end and loading, values up to 4 within 1e-5",

@@ -29,8 +29,8 @@ def _laion_clap(
         objective="Contrastive alignment",
         n_parameters=n_parameters,
         colour="#004488",
-        citation="Wu et al., Large-scale Contrastive Language-Audio Pretraining with Feature Fusion and "
-        "Keyword-to-Caption Augmentation, ICASSP 2023",
+        citation="Wu, Chen, Zhang, Hui, Berg-Kirkpatrick and Dubnov, Large-scale Contrastive Language-Audio "
+        "Pretraining with Feature Fusion and Keyword-to-Caption Augmentation, ICASSP 2023",
         requires="transformers",
         extra="torch",
         weights=weights,
@@ -154,8 +154,8 @@ ROWS = (
         data_size="128K",
         trained_on="FSD50K, Clotho, AudioCaps, MACS",
         colour="#BBCC33",
-        citation="Elizalde et al., CLAP: Learning Audio Concepts from Natural Language Supervision, "
-        "ICASSP 2023",
+        citation="Elizalde, Deshmukh, Al Ismail and Wang, CLAP: Learning Audio Concepts from Natural "
+        "Language Supervision, ICASSP 2023",
         verified="seeded weights: the msclap package, within 1e-5",
         requires="torch",
         weights=_microsoft_weights("CLAP_weights_2022.pth"),
@@ -168,8 +168,8 @@ ROWS = (
         data_size="4.6M",
         trained_on="4.6M audio-text pairs, WavCaps and AudioSet among them",
         colour="#99DDFF",
-        citation="Elizalde et al., Natural Language Supervision for General-Purpose Audio Representations, "
-        "ICASSP 2024",
+        citation="Elizalde, Deshmukh and Wang, Natural Language Supervision for General-Purpose Audio "
+        "Representations, ICASSP 2024",
         verified="seeded weights: the msclap package, within 1e-5",
         weights=_microsoft_weights("CLAP_weights_2023.pth"),
     ),
@@ -181,7 +181,8 @@ ROWS = (
         data_size="3.4M",
         trained_on="3.4M audio-text pairs, AudioSet and FSD50K among them",
         colour="#EE8866",
-        citation="Deshmukh et al., Pengi: An Audio Language Model for Audio Tasks, NeurIPS 2023",
+        citation="Deshmukh, Elizalde, Singh and Wang, Pengi: An Audio Language Model for Audio Tasks, "
+        "NeurIPS 2023",
         verified="seeded weights: as CLAP2023, whose network it has, scaled to unit length",
         weights=Weights(
             "pengi_base.pth",

@@ -20,7 +20,8 @@ def _audioclip(variant: str, what: str) -> ModelSpec:
         n_parameters="30M",
         data_size="1.8M",
         colour="#AA4499",
-        citation="Guzhov et al., AudioCLIP: Extending CLIP to Image, Text and Audio, ICASSP 2022",
+        citation="Guzhov, Raue, Hees and Dengel, AudioCLIP: Extending CLIP to Image, Text and Audio, ICASSP "
+        "2022",
         trained_on=f"AudioSet; {what}",
         verified="seeded weights: the authors' own audio modules, unit vectors within 2e-4",
         requires="torch",
@@ -48,7 +49,8 @@ ROWS = (
         n_parameters="12M",
         data_size="200K",
         colour="#117777",
-        citation="Wu et al., Wav2CLIP: Learning Robust Audio Representations from CLIP, ICASSP 2022",
+        citation="Wu, Seetharaman, Kumar and Bello, Wav2CLIP: Learning Robust Audio Representations from "
+        "CLIP, ICASSP 2022",
         trained_on="VGGSound",
         verified="seeded weights: the package wav2clip 0.1.0 with librosa's spectrogram, within 3e-5",
         requires="torch",

@@ -28,8 +28,8 @@ def _efficientat(
         data_size="2M",
         colour="#997700",
         trained_on="AudioSet, after ImageNet",
-        citation="Schmid et al., Efficient Large-Scale Audio Tagging via Transformer-to-CNN Knowledge "
-        "Distillation, ICASSP 2023",
+        citation="Schmid, Koutini and Widmer, Efficient Large-Scale Audio Tagging via Transformer-to-CNN "
+        "Knowledge Distillation, ICASSP 2023",
         verified=verified,
         requires="torch",
         weights=Weights(file, "MIT", page, url=f"https://{page}/releases/download/v0.0.1/{file}", **known),
@@ -82,7 +82,8 @@ ROWS = (
         data_size="2M",
         colour="#6699CC",
         trained_on="videos of Flickr, without labels",
-        citation="Aytar et al., SoundNet: Learning Sound Representations from Unlabeled Video, NIPS 2016",
+        citation="Aytar, Vondrick and Torralba, SoundNet: Learning Sound Representations from Unlabeled "
+        "Video, NIPS 2016",
         verified="real weights: the package soundnet 0.1.2 in Keras, within 1e-5",
         requires="torch",
         weights=Weights(

@@ -103,7 +103,8 @@ def _fsd_sinet(variant: str, name: str) -> ModelSpec:
         data_size="51K",
         colour="#D55E00",
         trained_on="FSD50K",
-        citation="Fonseca et al., Shift-invariance in sound event tagging with CNNs, arXiv:2107.00623",
+        citation="Fonseca, Ferraro and Serra, Shift-invariance in sound event tagging with CNNs, "
+        "arXiv:2107.00623",
         weights=essentia_weights(f"audio-event-recognition/fsd-sinet/fsd-sinet-{variant}-1"),
         **_patches(
             front_end="TensorflowInputFSDSINet",
@@ -135,7 +136,7 @@ def _openl3(content: str, n_bands: int, dim: int) -> ModelSpec:
         colour="#56B4E9",
         trained_on="AudioSet",
         verified="stand-in graph: its nodes and shapes; the mel front end against librosa and Essentia",
-        citation="Cramer et al., Look, Listen, and Learn More, ICASSP 2019",
+        citation="Cramer, Wu, Salamon and Bello, Look, Listen, and Learn More, ICASSP 2019",
         requires="essentia",
         weights=essentia_weights(f"feature-extractors/openl3/openl3-{content}-mel{n_bands}-emb{dim}-3"),
         **_graph(
@@ -164,8 +165,8 @@ ROWS = (
         data_size="0",
         colour="#CC79A7",
         verified="Essentia itself",
-        citation="Bogdanov et al., Essentia: an audio analysis library for music information retrieval, "
-        "ISMIR 2013",
+        citation="Bogdanov, Wack, Gómez, Gulati, Herrera, Mayor, Roma, Salamon, Zapata and Serra, Essentia: "
+        "an audio analysis library for music information retrieval, ISMIR 2013",
         requires="essentia",
         options={"silent_frames": "drop", "rhythm": "degara"},
         scaled=True,
@@ -180,7 +181,9 @@ ROWS = (
         data_size="80M",
         colour="#F0E442",
         trained_on="YouTube-8M, preliminary",
-        citation="Hershey et al., CNN architectures for large-scale audio classification, ICASSP 2017",
+        citation="Hershey, Chaudhuri, Ellis, Gemmeke, Jansen, Moore, Plakal, Platt, Saurous, Seybold, "
+        "Slaney, Weiss and Wilson, CNN architectures for large-scale audio classification, ICASSP "
+        "2017",
         weights=essentia_weights("feature-extractors/vggish/audioset-vggish-3"),
         options=_patches(log_offset=0.01, patch=96, patch_hop=96, output="model/vggish/embeddings")[
             "options"

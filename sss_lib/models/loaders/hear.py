@@ -1,13 +1,17 @@
 """Any encoder with the interface of HEAR 2021 (hearbenchmark.com), by its module's name.
 
 The name of such a model is `hear:MODULE`, or `hear:MODULE:PATH` where PATH is what the module's `load_model`
-takes: its weights. The module can be any that Python can import. Frames are the timestamp embeddings; where a
-module has none, its scene embedding is the clip's.
+takes: its weights. Frames are the timestamp embeddings; where a module has none, its scene embedding is the
+clip's.
+
+A name may come from others, in a grid or a folder of results, and to import a module is to run it. So every
+import here asks `require_leave` first.
 """
 
 import contextlib
 import functools
 import importlib
+import importlib.machinery
 import io
 import os
 import re
@@ -29,6 +33,9 @@ PROBES_S = 2.0, audio.MAX_DURATION_S
 """Lengths of noise from which the hop is measured: the second if the first has one timestamp only."""
 
 MOST_HZ = 1_000_000
+IMPORTS = "SSS_LIB_IMPORTS"
+"""Environment variable: the modules that may be imported, "installed" (by default), "any" or "none"."""
+CHECKOUT = Path(__file__).parents[3]
 
 _CODE: dict[str, str | None] = {}
 """Digest of the source that each module runs."""
@@ -75,6 +82,48 @@ def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
     return lambda wave: _embed(module, model, wave, device)[0]
 
 
+def require_leave(module: str, beside: Path | None = None) -> None:
+    """Raise ValueError if a module may not be imported without the user's leave.
+
+    Leave is that it is installed, that PYTHONPATH names its folder, that it is imported already, or "any" in
+    the environment variable `IMPORTS`.
+
+    Parameters
+    ----------
+    module : str
+    beside : Path, optional
+        Folder of the file that names the module: what lies there is not installed.
+    """
+    package = module.partition(".")[0]
+    if package in sys.stdlib_module_names:  # some open windows when they are imported
+        raise ValueError(f"model {naming.HEAR + module!r} names a module of Python itself, which is no model")
+    if os.environ.get(IMPORTS) != "any" and module not in sys.modules and _lies_about(package, beside):
+        raise ValueError(
+            f"model {naming.HEAR + module!r} would run {package}, which is not installed: if you trust it, "
+            f"allow it by --import-modules, IMPORT=1 or {IMPORTS}=any, install it, or name its folder in "
+            "PYTHONPATH"
+        )
+
+
+def _lies_about(package: str, beside: Path | None) -> bool:
+    """Whether Python finds a package only in the working folder, this checkout or one more folder.
+
+    A folder that the user has named in PYTHONPATH is none of these.
+    """
+    ours = {CHECKOUT.resolve(), (CHECKOUT / "notebooks").resolve()}
+    named = {
+        Path(path).resolve() for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path
+    } - ours
+    here = {beside.resolve()} - named if beside else set()
+    lying = ({Path.cwd()} | ours) - named | here
+    find = functools.partial(importlib.machinery.PathFinder.find_spec, package)
+    found = find([path for path in sys.path if Path(path).resolve() not in lying])
+    if not found:  # of what isn't found here either, the import tells that it is missing
+        return bool(find(["", *sys.path]))
+    files = [found.origin] if found.origin else list(found.submodule_search_locations or ())
+    return any(Path(file).resolve().is_relative_to(folder) for file in files for folder in here)
+
+
 class _Refusal(ValueError):
     """What is wrong with a module, in a line that names it."""
 
@@ -103,6 +152,9 @@ def _line(error: BaseException) -> str:
 
 def _imported(module: str) -> ModuleType:
     """Return the module, which has what HEAR asks for."""
+    require_leave(module)
+    if os.environ.get(IMPORTS) == "none" and module not in sys.modules:
+        raise _Refusal(f"model {naming.HEAR + module!r} is not imported, as {IMPORTS} is none")
     try:
         with _named(module):
             imported = importlib.import_module(module)

@@ -46,8 +46,8 @@ def patches(wave: np.ndarray, n_bands: int, *, centred: bool = False) -> np.ndar
     n_bands : int
         128 or 256.
     centred : bool
-        As in the 2024 study: the first second is centred on the beginning, half of it zeros, any rest counts
-        as a last one, and windows are symmetric.
+        As in the 2024 study. The first second then begins half a second before the wave, with zeros. What is
+        left at the end counts as one more second. Windows are symmetric.
 
     Returns
     -------
