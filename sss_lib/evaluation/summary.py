@@ -131,7 +131,16 @@ def summarise(
         queried = n_queries > 0
         values = np.divide(sums, n_queries, out=np.full(len(labels), np.nan), where=queried)
         found = [
-            (level, name, np.nanmean(values[members]), n_queries[members].sum(), n_skipped[members].sum())
+            # Most levels are one class, which nanmean takes long for.
+            (level, name, values[members[0]], n_queries[members[0]], n_skipped[members[0]])
+            if len(members) == 1
+            else (
+                level,
+                name,
+                np.nanmean(values[members]),
+                n_queries[members].sum(),
+                n_skipped[members].sum(),
+            )
             for level, name, members in levels(labels, families, sets)
             if queried[members].any()
         ]

@@ -41,7 +41,10 @@ def serving() -> Iterator[str | None]:
     if sys.platform != "linux":  # elsewhere forking is not safe, or not to be had
         yield None
         return
-    with surroundings.own_folder() as folder, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+    with (
+        surroundings.own_folder() as folder,
+        socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener,
+    ):
         address = f"{folder}/kernels"
         try:
             listener.bind(address)
