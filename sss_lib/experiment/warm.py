@@ -255,7 +255,7 @@ def _be_kernel(command: list[str], environment: dict[str, str], folder: str) -> 
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
-    np.random.seed()  # numpy's one state; Python renews its own
+    np.random.seed()  # noqa: NPY002 - the state that all share; Python renews its own
     _use_threads(int(environment.get("OPENBLAS_NUM_THREADS") or len(os.sched_getaffinity(0))))
     sys.argv = [str(Path(command[0]).with_name(command[2])), *command[3:]]
     # ipykernel reads JPY_PARENT_PID when it is imported.
