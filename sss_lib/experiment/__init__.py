@@ -4,7 +4,8 @@ A grid in YAML comes in; executed notebooks and a tree of artefacts go out.
 
 - `grid`: grids of systems; `variant`: how clip embeddings are made; `store`: where each artefact lives.
 - `runner`: runs the notebooks of a grid that are not current; `stages`: which notebooks these are; `task`:
-  one run of one notebook, through papermill; `surroundings`: of its kernel.
+  one run of one notebook, through papermill; `surroundings`: of its kernel;
+  `warm`: forks kernels from a process that has done their imports.
 - `results`, `scores`: what has been scored, read back; those of each model's best system.
 - `reproduction`: whether a run gives the committed results again, within tolerances.
 - `distributed`: searches and scores shared out on a Dask cluster.

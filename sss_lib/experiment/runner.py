@@ -176,7 +176,7 @@ class Runner:
 
         if parallel:
             n_jobs = min(self.stages.n_jobs + 1, len(todo))  # a kernel that starts leaves a core idle
-            of = {"alone": n_jobs == 1, "server": self._server}
+            of: dict[str, Any] = {"alone": n_jobs == 1, "server": self._server}
             work = (joblib.delayed(task.attempt)(one, self.runs_dir, **of) for one in todo)
             ended = joblib.Parallel(n_jobs, return_as="generator_unordered")(work) if todo else ()
         else:  # the notebook uses all cores by itself, and shows how far it is

@@ -7,14 +7,13 @@ import contextlib
 import importlib.util
 import os
 import tempfile
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
-from traitlets import List, Unicode
+from traitlets import List
 
 KEPT_OF_PYTHON = {"PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "PYTHONNOUSERSITE", "PYTHONPYCACHEPREFIX"}
 """The others change what code does: PYTHONOPTIMIZE drops assertions, PYTHONWARNINGS ends cells."""
@@ -81,23 +80,12 @@ class ThisPython(KernelSpecManager):
 
 
 class Kernel(AsyncKernelManager):
-    """A kernel of this Python in surroundings of its own, beside its connection file.
-
-    It is forked by the server at an address, if one is given: see `warm`.
-    """
-
-    server = Unicode().tag(config=True)
+    """A kernel of this Python in surroundings of its own, beside its connection file."""
 
     def _kernel_spec_manager_default(self) -> KernelSpecManager:
         return ThisPython()
 
     async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
         """Start the kernel."""
-        if self.server:
-            from sss_lib.experiment.warm import Provisioner
-
-            self.kernel_id = str(uuid.uuid4())
-            of_kernel = {"kernel_id": self.kernel_id, "kernel_spec": self.kernel_spec, "parent": self}
-            self.provisioner = Provisioner(self.server, **of_kernel)
         folder = Path(self.connection_file).parent
         await super().start_kernel(env=environment() | of_folder(folder), **options)

@@ -156,9 +156,9 @@ def attempt(
         os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
     begin, error = time.monotonic(), ""
     notebook = NOTEBOOKS / f"{task.notebook}.ipynb"
-    options = {"show_progress": show_progress, "server": server}
+    executed = task.executed(runs_dir)
     try:
-        run_notebook(notebook, task.executed(runs_dir), task.parameters, **options)
+        run_notebook(notebook, executed, task.parameters, show_progress=show_progress, server=server)
     except Exception as caught:  # whatever it is, the other notebooks go on
         # Papermill's message has the whole traceback of a cell that failed; the notebook shows it.
         name, value = (getattr(caught, key, None) for key in ("ename", "evalue"))
@@ -220,12 +220,12 @@ def run_notebook(
     import papermill
     import traitlets.config
 
-    from sss_lib.experiment import surroundings
+    from sss_lib.experiment import surroundings, warm
 
     failed: Exception | None = None
     with surroundings.own_folder() as folder, replacing(output) as temporary:
         of_kernel = {"transport": surroundings.transport(folder), "connection_file": f"{folder}/kernel.json"}
-        config = {"NotebookClient": {"kernel_manager_class": surroundings.Kernel}, "KernelManager": of_kernel}
+        config = {"NotebookClient": {"kernel_manager_class": warm.Kernel}, "KernelManager": of_kernel}
         config["Kernel"] = {"server": server or ""}
         try:
             papermill.execute_notebook(

@@ -7,6 +7,7 @@ its own session, environment, folder and random states. Where there is no server
 import ast
 import contextlib
 import gc
+import importlib.util
 import json
 import os
 import select
@@ -14,11 +15,12 @@ import signal
 import socket
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from jupyter_client.provisioning import LocalProvisioner
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
+from traitlets import Unicode
 
 from sss_lib.experiment import surroundings
 from sss_lib.experiment.grid import NOTEBOOKS
@@ -49,7 +51,7 @@ def serving() -> Iterator[str | None]:
         try:
             listener.bind(address)
             listener.listen(64)
-            server = subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, "-c", START, str(listener.fileno())],
                 stdin=subprocess.PIPE,  # open as long as this process lives
                 env=surroundings.environment() | ONE_THREAD,
@@ -60,10 +62,25 @@ def serving() -> Iterator[str | None]:
             yield None
             return
         listener.close()
-        try:
-            yield address
-        finally:
-            server.communicate()
+        with process as server:
+            try:
+                yield address
+            finally:
+                server.terminate()
+
+
+class Kernel(surroundings.Kernel):
+    """A kernel that the server at an address forks, if one is given."""
+
+    server = Unicode().tag(config=True)
+
+    async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
+        """Start the kernel."""
+        if self.server:
+            self.kernel_id = str(uuid.uuid4())
+            of_kernel = {"kernel_id": self.kernel_id, "kernel_spec": self.kernel_spec, "parent": self}
+            self.provisioner = Provisioner(self.server, **of_kernel)
+        await super().start_kernel(**options)
 
 
 class Provisioner(LocalProvisioner):
@@ -86,10 +103,11 @@ class Provisioner(LocalProvisioner):
         self.cwd = str(options.get("cwd") or os.getcwd())
         request = {"command": cmd, "environment": options["env"], "folder": self.cwd}
         try:
-            self.process = Forked(self.address, request)
+            forked = Forked(self.address, request)
         except OSError:
             return await super().launch_kernel(cmd, **options)
-        self.pid = self.pgid = self.process.pid
+        self.process = forked  # type: ignore[assignment]
+        self.pid = self.pgid = forked.pid
         return self.connection_info
 
 
@@ -184,8 +202,8 @@ def _import() -> None:
     for notebook in IMPORTED:
         cells = json.loads((NOTEBOOKS / f"{notebook}.ipynb").read_text(encoding="utf-8"))["cells"]
         code = ast.parse("\n".join("".join(one["source"]) for one in cells if one["cell_type"] == "code"))
-        imports = [one for one in code.body if isinstance(one, ast.Import | ast.ImportFrom)]
-        exec(compile(ast.Module(imports, []), notebook, "exec"), {})
+        code.body = [one for one in code.body if isinstance(one, ast.Import | ast.ImportFrom)]
+        exec(compile(code, notebook, "exec"), {})
     gc.collect()
     gc.freeze()  # so that no kernel's collection writes to, and thereby copies, what all share
 
@@ -199,7 +217,7 @@ def _serve(listener: socket.socket) -> dict[str, Any] | None:
     abandoned: set[int] = set()
     while True:
         clients = {one.fileno(): pid for pid, one in kernels.values() if pid not in abandoned}
-        ready = select.select([0, listener, *kernels, *clients], [], [])[0]
+        ready = select.select([0, listener.fileno(), *kernels, *clients], [], [])[0]
         if 0 in ready:
             break
         for ended in [one for one in ready if one in kernels]:
@@ -213,7 +231,7 @@ def _serve(listener: socket.socket) -> dict[str, Any] | None:
         for descriptor in [one for one in ready if one in clients]:
             _kill(clients[descriptor])
             abandoned.add(clients[descriptor])
-        if listener in ready:
+        if listener.fileno() in ready:
             client = listener.accept()[0]
             client.settimeout(5)
             try:
@@ -223,10 +241,10 @@ def _serve(listener: socket.socket) -> dict[str, Any] | None:
                 client.close()
                 continue
             if not pid:
-                for one in (listener, client, *(own for _, own in kernels.values())):
-                    one.close()
-                for one in kernels:
-                    os.close(one)
+                for own in (listener, client, *(client for _, client in kernels.values())):
+                    own.close()
+                for descriptor in kernels:
+                    os.close(descriptor)
                 return request
             kernels[os.pidfd_open(pid)] = pid, client
             with contextlib.suppress(OSError):
@@ -257,7 +275,8 @@ def _be_kernel(command: list[str], environment: dict[str, str], folder: str) -> 
     os.chdir(folder)
     np.random.seed()  # noqa: NPY002 - the state that all share; Python renews its own
     _use_threads(int(environment.get("OPENBLAS_NUM_THREADS") or len(os.sched_getaffinity(0))))
-    sys.argv = [str(Path(command[0]).with_name(command[2])), *command[3:]]
+    launcher = importlib.util.find_spec(command[2])
+    sys.argv = [str(launcher and launcher.origin), *command[3:]]
     # ipykernel reads JPY_PARENT_PID when it is imported.
     launch_new_instance([*command[3:], f"--IPKernelApp.parent_handle={os.getppid()}"])
 
