@@ -60,6 +60,7 @@ def kernels_replaced():
     """Have the grids that are run meanwhile run their notebooks here, one at a time."""
     with pytest.MonkeyPatch.context() as patch, joblib.parallel_config("sequential"):
         patch.setattr("sss_lib.experiment.task.run_notebook", run)
+        patch.setattr("sss_lib.experiment.warm.serving", contextlib.nullcontext)
         for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):  # the runner sets them
             patch.setenv(name, "1")
         yield

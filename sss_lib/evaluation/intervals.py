@@ -91,7 +91,7 @@ def bootstrap_intervals(
     rows = []
     for key, scores in scores_of_both(class_wise, micro, protocol).items():
         means = Means(design, scores)
-        ends, _ = means.interval(weights, confidence)
+        ends = means.ends(weights, confidence)
         ends = np.clip(ends, lowest.get(key[0], 0), np.inf if key[0] == "MR1" else 1)
         found = zip(design.levels, means.observed, *ends, strict=True)
         rows += [(*key, *level, *interval) for level, value, *interval in found if np.isfinite(value)]
@@ -125,14 +125,13 @@ def summary(
     """
     of = (class_wise, micro, labels, families)
     options: dict[str, Any] = {"protocol": protocol, "n_draws": n_draws, "seed": seed}
-    keys = ["metric", "n", "level", "name"]
     table = summarise(*of, protocol=protocol)
-    table = table.merge(bootstrap_intervals(*of, **options), on=keys, validate="one_to_one")
-    if groups is None:
-        return table.assign(group_ci_low=np.nan, group_ci_high=np.nan)
-    by_group = bootstrap_intervals(*of, **options, groups=groups)
-    by_group = by_group.rename(columns={end: f"group_{end}" for end in ("ci_low", "ci_high")})
-    return table.merge(by_group, on=keys, validate="one_to_one")
+    for prefix, given in {"": None, **({} if groups is None else {"group_": groups})}.items():
+        found = bootstrap_intervals(*of, **options, groups=given)
+        keys = ["metric", "n", "level", "name"]  # both are in the order of the metrics and levels
+        assert found[keys].equals(table[keys]), "the intervals are of other means"
+        table = table.assign(**{f"{prefix}{end}": found[end] for end in ("ci_low", "ci_high")})
+    return table if groups is not None else table.assign(group_ci_low=np.nan, group_ci_high=np.nan)
 
 
 def scores_of_both(class_wise: Scored, micro: Scored, protocol: str | Protocol) -> dict[Key, np.ndarray]:
@@ -158,6 +157,10 @@ class Design:
         Level and name of each mean: classes, families, macro, micro.
     answerable : np.ndarray [shape=(n_cells,), dtype=bool]
         Whether any query of the cell has a relevant clip: else its score is 0 or none in every draw.
+    members : list of np.ndarray
+        Cells of each different mean.
+    of_level : np.ndarray [shape=(n_levels,), dtype=int]
+        Place of each level's mean among these.
     """
 
     def __init__(
@@ -180,13 +183,25 @@ class Design:
         sets = clip_sets(class_wise, len(labels))
         found = [*levels(labels, families, sets), ("micro", "all", np.array([len(labels)]))]
         self.levels = [(level, name) for level, name, _ in found]
-        self.members = [members for *_, members in found]
+        # Many levels are means of the same classes: each is computed once.
+        number = {members.tobytes(): i for i, (*_, members) in enumerate(found)}
+        self.members = [found[i][2] for i in number.values()]
+        places = {key: place for place, key in enumerate(number)}
+        self.of_level = np.array([places[members.tobytes()] for *_, members in found])
+        self._answered: dict[bytes, _Answered] = {}
 
     def matrix(self, values: np.ndarray, where: np.ndarray) -> scipy.sparse.csr_array:
         """Sums of values by cell and unit: float32 [n_cells, n_units]."""
         at = self.cell[where], self.unit[where]
         matrix = scipy.sparse.coo_array((values[where], at), (self.n_cells, self.n_units)).tocsr()
         return matrix.astype(np.float32)
+
+    def answered(self, where: np.ndarray) -> "_Answered":
+        """What follows from which queries have a score: the same for most metrics."""
+        key = where.tobytes()
+        if key not in self._answered:
+            self._answered[key] = _Answered(self, where)
+        return self._answered[key]
 
     def drawn_weights(self, n_draws: int, seed: int) -> np.ndarray:
         """How often each unit is drawn in each draw: float32 [n_units, n_draws]."""
@@ -204,6 +219,45 @@ class Design:
             rng = np.random.default_rng(seed)
             turned = rng.integers(2, size=(self.n_units, n_draws), dtype=np.int8)
         return 1 - 2 * turned.astype(np.float32)
+
+
+class _Answered:
+    """Those queries of a design that have a score, before it is known which; see `Means`."""
+
+    def __init__(self, design: Design, where: np.ndarray):
+        self.counts = design.matrix(np.ones(len(where)), where)
+        self.cells, n_cells = design.cell[where], design.n_cells
+        self.n_queries = np.bincount(self.cells, minlength=n_cells)
+        self.members = [members[self.n_queries[members] > 0] for members in design.members]
+        self.is_single = np.array([len(own) == 1 for own in self.members])
+        self.single = np.array([own[0] for own in self.members if len(own) == 1], int)
+        self.n_units = np.diff(self.counts.indptr)
+        # sqrt(g / (g - 1)), and 1 for a single unit, whose draws don't vary.
+        self.spread = np.sqrt(self.n_units / np.maximum(self.n_units - 1, 1)).astype(np.float32)[:, None]
+        varying = [members[design.answerable[members]] for members in self.members]
+        self.has_spread = np.array(
+            [len(own) > 0 and (self.n_units[own] > 1).mean() >= MIN_CLASS_SHARE for own in varying]
+        )
+        alone = [own[self.n_units[own] == 1] for own in varying]
+        sizes = map(len, self.members)
+        self.squared_shares = np.array([self._squared_shares(*one) for one in zip(alone, sizes, strict=True)])
+        self._drawn: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+
+    def drawn_counts(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Number of queries of each cell in each draw, or 1 where there is none, and where there is none."""
+        if self._drawn is None or self._drawn[0] is not weights:
+            counts = self.counts @ weights
+            missed = counts == 0
+            counts[missed] = 1
+            self._drawn = weights, counts, missed
+        return self._drawn[1:]
+
+    def _squared_shares(self, alone: np.ndarray, n_classes: int) -> float:
+        """Sum over units of (k / C)^2: in k of the C classes of a mean the unit is alone."""
+        if not len(alone):
+            return 0.0
+        units = self.counts.indices[self.counts.indptr[alone]]
+        return float((np.bincount(units, minlength=1) ** 2).sum() / max(n_classes, 1) ** 2)
 
 
 class Means:
@@ -239,85 +293,83 @@ class Means:
     """
 
     def __init__(self, design: Design, scores: np.ndarray):
-        answered = np.isfinite(scores)
-        self.sums = design.matrix(scores, answered)
-        self.counts = design.matrix(np.ones(len(scores)), answered)
-        cells, n_cells = design.cell[answered], design.n_cells
-        self.n_queries = np.bincount(cells, minlength=n_cells)
-        sums = np.bincount(cells, scores[answered], n_cells)
-        self.of_cell = np.divide(sums, self.n_queries, out=np.full(n_cells, np.nan), where=self.n_queries > 0)
-        self.members = [members[self.n_queries[members] > 0] for members in design.members]
-        n_units = np.diff(self.counts.indptr)
-        # sqrt(g / (g - 1)), and 1 for a single unit, whose draws don't vary.
-        self.spread = np.sqrt(n_units / np.maximum(n_units - 1, 1))
-        varying = [members[design.answerable[members]] for members in self.members]
-        self.has_spread = np.array(
-            [len(own) > 0 and (n_units[own] > 1).mean() >= MIN_CLASS_SHARE for own in varying]
-        )
-        alone = [own[n_units[own] == 1] for own in varying]
-        self.borrowed = self._unit_variance(n_units) * np.array(
-            [
-                self._squared_shares(own, len(members))
-                for own, members in zip(alone, self.members, strict=True)
-            ]
-        )
-        self.observed = self._of_levels(self.of_cell[:, None])[:, 0]
+        where = np.isfinite(scores)
+        self._answered, self._of_level = design.answered(where), design.of_level
+        found = self._answered
+        self.sums = design.matrix(scores, where)
+        sums, none = np.bincount(found.cells, scores[where], design.n_cells), np.full(design.n_cells, np.nan)
+        self.of_cell = np.divide(sums, found.n_queries, out=none, where=found.n_queries > 0)
+        self._has_spread = found.has_spread
+        self._borrowed = self._unit_variance() * found.squared_shares
+        self._observed = self._of_cells(self.of_cell[:, None])[:, 0]
+        every = (self._observed, self._has_spread, self._borrowed)
+        self.observed, self.has_spread, self.borrowed = (one[self._of_level] for one in every)
 
     def drawn(self, weights: np.ndarray) -> np.ndarray:
         """Means in each draw of units: float64 [n_levels, n_draws]."""
-        sums, counts = self.sums @ weights, self.counts @ weights
-        of_cell = self.of_cell[:, None].astype(np.float32)
-        missed = counts == 0
-        counts[missed] = 1
+        deviations, wider = self._deviations(weights)
+        return (deviations * wider[:, None] + self._observed[:, None])[self._of_level]
+
+    def _deviations(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Deviations of the different means in each draw, and the factors that widen them."""
+        counts, missed = self._answered.drawn_counts(weights)
+        sums = self.sums @ weights
         sums /= counts
-        sums -= of_cell
+        sums -= self.of_cell[:, None].astype(np.float32)
         sums[missed] = 0
-        sums *= self.spread[:, None].astype(np.float32)
-        deviations = self._of_levels(sums)
-        own = deviations.var(axis=1)
+        sums *= self._answered.spread
+        deviations = self._of_cells(sums)
+        squares = np.einsum("ij,ij->i", deviations, deviations) / deviations.shape[1]
+        own = np.maximum(squares - deviations.mean(axis=1) ** 2, 0)
         # Scale the draws from variance v to v + borrowed.
-        wider = np.divide(own + self.borrowed, own, out=np.ones(len(own)), where=own > 0)
-        return deviations * np.sqrt(wider)[:, None] + self.observed[:, None]
+        return deviations, np.sqrt(np.divide(own + self._borrowed, own, out=np.ones(len(own)), where=own > 0))
+
+    def ends(self, weights: np.ndarray, confidence: float) -> np.ndarray:
+        """Ends of the interval: [2, n_levels]; nan without `has_spread`."""
+        return self._ends(*self._deviations(weights), confidence)
+
+    def _ends(self, deviations: np.ndarray, wider: np.ndarray, confidence: float) -> np.ndarray:
+        ends = np.full((2, len(wider)), np.nan)
+        ends[:, self._has_spread] = np.percentile(
+            deviations[self._has_spread], tails(confidence), axis=1, overwrite_input=True
+        )
+        return (ends * wider + self._observed)[:, self._of_level]
 
     def interval(self, weights: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:
         """Ends of the interval, [2, n_levels], and p-value of each level; nan without `has_spread`."""
-        drawn = self.drawn(weights)
-        ends, p = np.percentile(drawn, tails(confidence), axis=1), _share_beyond(drawn)
-        ends[:, ~self.has_spread] = p[~self.has_spread] = np.nan
-        return ends, p
+        found = deviations, wider = self._deviations(weights)
+        p = _share_beyond(deviations * wider[:, None] + self._observed[:, None])
+        return self._ends(*found, confidence), np.where(self._has_spread, p, np.nan)[self._of_level]
 
     def permutation_p(self, signs: np.ndarray) -> np.ndarray:
         """Share of the permutations whose mean is at least as extreme as the observed: [n_levels]."""
-        n_queries = np.maximum(self.n_queries, 1)[:, None]
-        turned = np.abs(self._of_levels((self.sums @ signs) / n_queries))
-        observed = np.abs(self.observed)[:, None]
+        n_queries = np.maximum(self._answered.n_queries, 1)[:, None]
+        turned = np.abs(self._of_cells((self.sums @ signs) / n_queries))
+        observed = np.abs(self._observed)[:, None]
         # Sums are of float32: equal means may differ by 1e-7 of their size.
-        n_extreme = np.count_nonzero(turned >= observed * (1 - 1e-5) - 1e-7, axis=1)
+        n_extreme = np.count_nonzero(turned >= observed * (1 - 1e-5) - 1e-7, axis=1)[self._of_level]
         if signs.shape[1] == 2 ** len(signs):  # all of them, the observed one among them
             return n_extreme / signs.shape[1]
         return (n_extreme + 1) / (signs.shape[1] + 1)
 
-    def _unit_variance(self, n_units: np.ndarray) -> float:
+    def _unit_variance(self) -> float:
         """Pooled within-class variance s2 of units' means, over the classes with several units."""
+        counts, n_units = self._answered.counts, self._answered.n_units
         cells = np.repeat(np.arange(len(n_units)), n_units)
         several = (n_units[cells] > 1) & (cells < len(n_units) - 1)  # the last cell is micro
-        deviations = (self.sums.data / self.counts.data - self.of_cell[cells])[several]
+        deviations = (self.sums.data / counts.data - self.of_cell[cells])[several]
         n_free = len(deviations) - np.count_nonzero(n_units[:-1] > 1)
         return float((deviations**2).sum() / max(n_free, 1))
 
-    def _squared_shares(self, alone: np.ndarray, n_classes: int) -> float:
-        """Sum over units of (k / C)^2: in k of the C classes of a mean the unit is alone."""
-        units = self.counts.indices[self.counts.indptr[alone]]
-        return float((np.bincount(units, minlength=1) ** 2).sum() / max(n_classes, 1) ** 2)
-
-    def _of_levels(self, of_cell: np.ndarray) -> np.ndarray:
-        means = [
-            of_cell[members].mean(axis=0, dtype=np.float64)
-            if len(members)
-            else np.full(of_cell.shape[1], np.nan)
-            for members in self.members
-        ]
-        return np.array(means)
+    def _of_cells(self, values: np.ndarray) -> np.ndarray:
+        """Different means of what cells have: float64 [n_means, n_columns]; nan without a cell."""
+        found = self._answered
+        means = np.empty((len(found.members), values.shape[1]))
+        means[found.is_single] = values[found.single]
+        for i in np.flatnonzero(~found.is_single):
+            own = found.members[i]
+            means[i] = values[own].mean(axis=0, dtype=np.float64) if len(own) else np.nan
+        return means
 
 
 def _share_beyond(drawn: np.ndarray) -> np.ndarray:

@@ -135,7 +135,10 @@ def summarise(
         values = np.divide(sums, n_queries, out=np.full(len(labels), np.nan), where=queried)
         found = [
             (
-                *(level, name, np.nanmean(values[members])),
+                level,
+                name,
+                # Most levels are one class, which nanmean takes long for.
+                values[members[0]] if len(members) == 1 else np.nanmean(values[members]),
                 *(counts[members].sum() for counts in (n_queries, n_skipped, n_short)),
             )
             for level, name, members in levels(labels, families, sets)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sss_lib.experiment import distributed as clusters
-from sss_lib.experiment import reproduction, results, task
+from sss_lib.experiment import reproduction, results, task, warm
 from sss_lib.experiment.stages import Stages
 from sss_lib.experiment.store import Store
 from sss_lib.experiment.task import Log, Task
@@ -69,6 +69,7 @@ class Runner:
         self.failures: list[tuple[Path, str]] = []
         self.n_run = 0
         self._printed: set[str] = set()  # of what is left out
+        self._server: str | None = None  # of kernels
 
     def plan(self) -> dict[str, list[Task]]:
         """Print what there is to do, and return the tasks to run as far as they are known now, by stage.
@@ -114,7 +115,9 @@ class Runner:
         planned = self.plan()
         n_planned = sum(map(len, planned.values()))
         bar = tqdm(total=n_planned, unit="notebook", disable=not n_planned, mininterval=0.5)
-        with self._lock(), bar, self._workers() if n_planned else contextlib.nullcontext():
+        nothing = contextlib.nullcontext()
+        server = warm.serving() if n_planned > 2 else nothing  # which costs as much as some two kernels
+        with self._lock(), bar, server as self._server, self._workers() if n_planned else nothing:
             for stage, tasks_of in self.stages.tasks().items():
                 # A new store sees weights that were downloaded meanwhile.
                 self.stages.store = Store(self.stages.store.data_dir)
@@ -173,10 +176,12 @@ class Runner:
 
         if parallel:
             n_jobs = min(self.stages.n_jobs + 1, len(todo))  # a kernel that starts leaves a core idle
-            work = (joblib.delayed(task.attempt)(one, self.runs_dir, alone=n_jobs == 1) for one in todo)
+            of: dict[str, Any] = {"alone": n_jobs == 1, "server": self._server}
+            work = (joblib.delayed(task.attempt)(one, self.runs_dir, **of) for one in todo)
             ended = joblib.Parallel(n_jobs, return_as="generator_unordered")(work) if todo else ()
         else:  # the notebook uses all cores by itself, and shows how far it is
-            ended = (task.attempt(one, self.runs_dir, alone=True, show_progress=True) for one in todo)
+            of = {"alone": True, "show_progress": True, "server": self._server}
+            ended = (task.attempt(one, self.runs_dir, **of) for one in todo)
         done = set()
         try:
             for one, seconds, error in ended:

@@ -148,7 +148,7 @@ class Log:
 
 
 def attempt(
-    task: Task, runs_dir: Path, *, alone: bool, show_progress: bool = False
+    task: Task, runs_dir: Path, *, alone: bool, show_progress: bool = False, server: str | None = None
 ) -> tuple[Task, float, str]:
     """Run a task; return it, the seconds that it took, and what went wrong, if anything did."""
     if not alone:  # in a worker process, one of several: a core each
@@ -156,8 +156,9 @@ def attempt(
         os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
     begin, error = time.monotonic(), ""
     notebook = NOTEBOOKS / f"{task.notebook}.ipynb"
+    executed = task.executed(runs_dir)
     try:
-        run_notebook(notebook, task.executed(runs_dir), task.parameters, show_progress=show_progress)
+        run_notebook(notebook, executed, task.parameters, show_progress=show_progress, server=server)
     except Exception as caught:  # whatever it is, the other notebooks go on
         # Papermill's message has the whole traceback of a cell that failed; the notebook shows it.
         name, value = (getattr(caught, key, None) for key in ("ename", "evalue"))
@@ -188,7 +189,12 @@ def notebook_parameters(notebook: str | Path) -> list[str]:
 
 
 def run_notebook(
-    notebook: str | Path, output: str | Path, parameters: Mapping[str, object], *, show_progress: bool = False
+    notebook: str | Path,
+    output: str | Path,
+    parameters: Mapping[str, object],
+    *,
+    show_progress: bool = False,
+    server: str | None = None,
 ) -> None:
     """Execute a notebook through papermill, in the notebooks folder, with parameters that it must know.
 
@@ -198,6 +204,8 @@ def run_notebook(
     parameters : mapping
     show_progress : bool
         Whether the notebook's own progress bars are shown on the terminal as it runs.
+    server : str, optional
+        Has the kernel forked: see `warm.serving`.
 
     Raises
     ------
@@ -212,12 +220,13 @@ def run_notebook(
     import papermill
     import traitlets.config
 
-    from sss_lib.experiment import surroundings
+    from sss_lib.experiment import surroundings, warm
 
     failed: Exception | None = None
     with surroundings.own_folder() as folder, replacing(output) as temporary:
         of_kernel = {"transport": surroundings.transport(folder), "connection_file": f"{folder}/kernel.json"}
-        config = {"NotebookClient": {"kernel_manager_class": surroundings.Kernel}, "KernelManager": of_kernel}
+        config = {"NotebookClient": {"kernel_manager_class": warm.Kernel}, "KernelManager": of_kernel}
+        config["Kernel"] = {"server": server or ""}
         try:
             papermill.execute_notebook(
                 *(str(path).translate(_BRACES) for path in (notebook, temporary)),

@@ -84,18 +84,27 @@ def test_a_notebook_does_not_see_what_the_user_has_set(notebook, tmp_path, what)
     every = hostile(tmp_path)
     assert list(every) == SURROUNDINGS
     chosen = {k: v for one in every.values() for k, v in one.items()} if what == "all" else every[what]
-    code = (
-        "import sys; from sss_lib.experiment.task import run_notebook; run_notebook(*sys.argv[1:], {'x': 2})"
-    )
-    output = tmp_path / "out.ipynb"
+    code = """
+import sys
+from sss_lib.experiment import task, warm
+with warm.serving() as server:
+    for output, of in zip(sys.argv[2:], (None, server)):
+        task.run_notebook(sys.argv[1], output, {"x": 2}, server=of)
+"""
+    executed = [tmp_path / "new.ipynb", tmp_path / "forked.ipynb"]
     ended = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code, str(notebook), str(output)],
+        [sys.executable, "-W", "ignore", "-c", code, str(notebook), *map(str, executed)],
         env={**os.environ, **{k: str(v) for k, v in chosen.items()}},
         capture_output=True,
         text=True,
         check=False,
     )
     assert ended.returncode == 0, ended.stderr
+    for path in executed:
+        check_seen(path)
+
+
+def check_seen(output):
     outputs = json.loads(output.read_text(encoding="utf-8"))["cells"][-1]["outputs"]
     printed = "".join(text for one in outputs if one.get("name") == "stdout" for text in one["text"])
     executable, asserted, usetex, backend, started, zone, encoding = json.loads(printed.removeprefix("é "))

@@ -1,10 +1,10 @@
 """Models outside the catalogue go the whole way: extracted, prepared otherwise, and compared in a grid."""
 
+import contextlib
 import os
-import subprocess
 import sys
-from pathlib import Path
 
+import in_process
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,8 +15,10 @@ from test_transformers_folder import write
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
+from sss_lib import __main__ as command  # noqa: E402
 from sss_lib import audio, dataset, extraction, models  # noqa: E402
 from sss_lib.experiment import Grid, Variant  # noqa: E402
+from sss_lib.experiment.grid import IMPORTS  # noqa: E402
 from sss_lib.experiment.store import Artefact, Store  # noqa: E402
 from sss_lib.models import naming as outside  # noqa: E402
 
@@ -114,24 +116,23 @@ def test_a_folder_whose_own_name_ends_in_a_word_is_taken_as_it_is_called(tmp_pat
     assert outside.split("./x+pad+truncate") == ("./x+pad", ["truncate"])
 
 
-def test_a_grid_of_them_runs_to_its_table(study):
-    """A HEAR module and a folder, through the notebooks 00 to 05."""
-    grid = study / "grid.yaml"
-    grid.write_text(
+@pytest.mark.parametrize("kernels", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_a_grid_of_them_runs_to_its_table(here, tmp_path, monkeypatch, capsys, kernels):
+    """A HEAR module and a folder, through the notebooks 00 to 05, in this process or in kernels."""
+    (here / "grid.yaml").write_text(
         "models: ['hear:tiny_hear:a/best.pt', ./my clap]\nlong_audio: [truncate, default]\n"
         "normalize: [false]\ncutoffs: [3]\nexclude: [{model: ./my clap}]\n"
     )
-    command = [sys.executable, "-m", "sss_lib", "run", "grid.yaml", "--dataset", "sounds"]
-    command += ["--data-dir", "data", "--figures-dir", "figures", "--n-jobs", "2"]
-    root = str(Path(models.__file__).parents[2])
-    path = os.pathsep.join([str(study), root])
-    done = subprocess.run(
-        command, cwd=study, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True
-    )
-    assert not done.returncode, done.stdout + done.stderr
-    scores = [one.read().to_pandas() for one in Store(study / "data").all_scores()]
+    monkeypatch.setenv("PYTHONPATH", str(here))  # of kernels and workers
+    monkeypatch.setenv(IMPORTS, "")  # which the command sets
+    words = ["run", "grid.yaml", "--dataset", "sounds", "--n-jobs", "2"]
+    words += ["--data-dir", str(tmp_path / "data"), "--figures-dir", str(tmp_path / "figures")]
+    with contextlib.nullcontext() if kernels else in_process.kernels_replaced():
+        assert command.main(words) == 0, capsys.readouterr()
+    scores = [one.read().to_pandas() for one in Store(tmp_path / "data").all_scores()]
     assert sorted(pd.concat(scores)["model"].unique()) == sorted(
-        [f"hear:tiny_hear:{study}/a/best.pt", f"{study}/my clap+truncate"]
+        [f"hear:tiny_hear:{here}/a/best.pt", f"{here}/my clap+truncate"]
     )
+    told = capsys.readouterr().out
     for one in ("tiny_hear best (", "my clap (", "(truncate)"):
-        assert one in done.stdout
+        assert one in told

@@ -1,0 +1,291 @@
+"""Kernels that start warm: a server that has imported what notebooks import forks each of them.
+
+The server has one thread, and answers one request at a time. A kernel is as a new process would be: it has
+its own session, environment, folder and random states. Where there is no server a kernel starts as any other.
+"""
+
+import ast
+import contextlib
+import gc
+import importlib.util
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
+from traitlets import Unicode
+
+from sss_lib.experiment import surroundings
+from sss_lib.experiment.grid import NOTEBOOKS
+from sss_lib.extraction.workers import ONE_THREAD
+from sss_lib.io.code import code_digest
+
+IMPORTED = ("02_processing", "03_search", "04_evaluation")
+"""Notebooks whose imports the server has done: the others need as much, and more."""
+START = "import sys; del sys.path[0]; from sss_lib.experiment import warm; warm.main(int(sys.argv[1]))"
+MOST = 2**17
+"""Bytes of a request: a command, an environment and a folder."""
+
+
+@contextlib.contextmanager
+def serving() -> Iterator[str | None]:
+    """Address of a server of kernels, which ends with the block or this process; None where none can be had.
+
+    Its numerical libraries have one thread, as threads don't survive a fork; see `_use_threads`.
+    """
+    if sys.platform != "linux":  # elsewhere forking is not safe, or not to be had
+        yield None
+        return
+    with (
+        surroundings.own_folder() as folder,
+        socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener,
+    ):
+        address = f"{folder}/kernels"
+        try:
+            listener.bind(address)
+            listener.listen(64)
+            process = subprocess.Popen(
+                [sys.executable, "-c", START, str(listener.fileno())],
+                stdin=subprocess.PIPE,  # open as long as this process lives
+                env=surroundings.environment() | ONE_THREAD,
+                pass_fds=[listener.fileno()],
+                start_new_session=True,
+            )
+        except OSError:
+            yield None
+            return
+        listener.close()
+        with process as server:
+            try:
+                yield address
+            finally:
+                server.terminate()
+
+
+class Kernel(surroundings.Kernel):
+    """A kernel that the server at an address forks, if one is given."""
+
+    server = Unicode().tag(config=True)
+
+    async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
+        """Start the kernel."""
+        if self.server:
+            self.kernel_id = str(uuid.uuid4())
+            of_kernel = {"kernel_id": self.kernel_id, "kernel_spec": self.kernel_spec, "parent": self}
+            self.provisioner = Provisioner(self.server, **of_kernel)
+        await super().start_kernel(**options)
+
+
+class Provisioner(LocalProvisioner):
+    """Has kernels forked by the server at an address, if it answers, and else starts them.
+
+    Parameters
+    ----------
+    address : str
+        From `serving`.
+    **options
+        As of any provisioner.
+    """
+
+    def __init__(self, address: str, **options: Any):
+        super().__init__(**options)
+        self.address = address
+
+    async def launch_kernel(self, cmd: list[str], **options: Any) -> Any:
+        """Start a kernel; return how it is spoken to."""
+        self.cwd = str(options.get("cwd") or os.getcwd())
+        request = {"command": cmd, "environment": options["env"], "folder": self.cwd}
+        try:
+            forked = Forked(self.address, request)
+        except OSError:
+            return await super().launch_kernel(cmd, **options)
+        self.process = forked  # type: ignore[assignment]
+        self.pid = self.pgid = forked.pid
+        return self.connection_info
+
+
+class Forked:
+    """A process that a server has forked; it is used as a `subprocess.Popen`, and ends with this process.
+
+    Parameters
+    ----------
+    address : str
+        Of the server.
+    request : dict
+        command, environment and folder of a kernel.
+
+    Raises
+    ------
+    OSError
+        If there is no such server, or it can't have that command.
+    """
+
+    stdin = stdout = stderr = None
+
+    def __init__(self, address: str, request: dict[str, Any]):
+        if request["command"][:3] != [sys.executable, "-m", "ipykernel_launcher"]:
+            raise OSError(f"the server starts kernels, not {request['command'][:3]}")
+        self.returncode: int | None = None
+        self._connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            self._connection.connect(address)
+            self._connection.send(json.dumps(request).encode())
+            answer = self._connection.recv(MOST)
+            if not answer:
+                raise OSError(f"the server of kernels at {address} has ended")
+        except BaseException:
+            self._connection.close()
+            raise
+        self.pid = int(answer)
+
+    def poll(self) -> int | None:
+        """Exit code, if the process has ended; that of a killed one, if the server has."""
+        return self._ended(0)
+
+    def wait(self) -> int | None:
+        """Exit code, once the process has ended."""
+        return self._ended(None)
+
+    def _ended(self, seconds: float | None) -> int | None:
+        if self.returncode is None and select.select([self._connection], [], [], seconds)[0]:
+            try:
+                answer = self._connection.recv(MOST)
+            except ConnectionError:
+                answer = b""
+            self.returncode = int(answer or -signal.SIGKILL)
+            self._connection.close()
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, unless the process has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """End the process."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self.send_signal(signal.SIGKILL)
+
+
+# What follows is the server.
+
+
+def main(listener: int) -> None:
+    """Serve kernels until the process that holds the other end of the standard input ends."""
+    _import()
+    request = _serve(socket.socket(fileno=listener))
+    if request is not None:
+        _be_kernel(**request)
+
+
+def _import() -> None:
+    """Import what notebooks import, and read the code that they note in artefacts.
+
+    The code is read at the time it is imported, so that a kernel notes the code that it has, although a file
+    may have changed meanwhile.
+    """
+    # ipykernel sets this before matplotlib is imported.
+    os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
+    code_digest(("dataset", "extraction", "processing", "search", "evaluation"))
+    import ipykernel.kernelapp  # noqa: F401
+
+    for notebook in IMPORTED:
+        cells = json.loads((NOTEBOOKS / f"{notebook}.ipynb").read_text(encoding="utf-8"))["cells"]
+        code = ast.parse("\n".join("".join(one["source"]) for one in cells if one["cell_type"] == "code"))
+        code.body = [one for one in code.body if isinstance(one, ast.Import | ast.ImportFrom)]
+        exec(compile(code, notebook, "exec"), {})
+    gc.collect()
+    gc.freeze()  # so that no kernel's collection writes to, and thereby copies, what all share
+
+
+def _serve(listener: socket.socket) -> dict[str, Any] | None:
+    """Fork kernels, and tell how they end; return the request in each of them, and None in the end.
+
+    A kernel whose client has ended is killed.
+    """
+    kernels: dict[int, tuple[int, socket.socket]] = {}  # by a descriptor that is readable once it has ended
+    abandoned: set[int] = set()
+    while True:
+        clients = {one.fileno(): pid for pid, one in kernels.values() if pid not in abandoned}
+        ready = select.select([0, listener.fileno(), *kernels, *clients], [], [])[0]
+        if 0 in ready:
+            break
+        for ended in [one for one in ready if one in kernels]:
+            pid, client = kernels.pop(ended)
+            code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            with contextlib.suppress(OSError), client:
+                client.send(str(code).encode())
+            os.close(ended)
+            abandoned.discard(pid)
+            clients = {descriptor: other for descriptor, other in clients.items() if other != pid}
+        for descriptor in [one for one in ready if one in clients]:
+            _kill(clients[descriptor])
+            abandoned.add(clients[descriptor])
+        if listener.fileno() in ready:
+            client = listener.accept()[0]
+            client.settimeout(5)
+            try:
+                request = json.loads(client.recv(MOST))
+                pid = os.fork()
+            except (OSError, ValueError):  # it has ended, or the machine has no room for another process
+                client.close()
+                continue
+            if not pid:
+                for own in (listener, client, *(client for _, client in kernels.values())):
+                    own.close()
+                for descriptor in kernels:
+                    os.close(descriptor)
+                return request
+            kernels[os.pidfd_open(pid)] = pid, client
+            with contextlib.suppress(OSError):
+                client.send(str(pid).encode())
+    for pid, _ in kernels.values():
+        _kill(pid)
+    return None
+
+
+def _kill(pid: int) -> None:
+    """Kill a kernel and what it has started."""
+    for kill in (os.killpg, os.kill):  # it may not have its session yet
+        with contextlib.suppress(ProcessLookupError):
+            kill(pid, signal.SIGKILL)
+
+
+def _be_kernel(command: list[str], environment: dict[str, str], folder: str) -> None:
+    """Turn this process into a kernel."""
+    import numpy as np
+    from ipykernel.kernelapp import launch_new_instance
+
+    os.setsid()
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    np.random.seed()  # noqa: NPY002 - the state that all share; Python renews its own
+    _use_threads(int(environment.get("OPENBLAS_NUM_THREADS") or len(os.sched_getaffinity(0))))
+    launcher = importlib.util.find_spec(command[2])
+    sys.argv = [str(launcher and launcher.origin), *command[3:]]
+    # ipykernel reads JPY_PARENT_PID when it is imported.
+    launch_new_instance([*command[3:], f"--IPKernelApp.parent_handle={os.getppid()}"])
+
+
+def _use_threads(n: int) -> None:
+    """Let libraries that began with one thread use n."""
+    if n > 1:
+        import pyarrow
+        import threadpoolctl
+
+        threadpoolctl.threadpool_limits(n)
+        pyarrow.set_cpu_count(n)
