@@ -1,18 +1,10 @@
-"""A collection in numbers: its sizes, the tree of its classes, which of them co-occur, and a player."""
-
-import html
-import os
+"""A collection in numbers: its sizes, the tree of its classes, which of them co-occur."""
 
 import numpy as np
 import pandas as pd
 
 from sss_lib.dataset.dataset import Dataset
-from sss_lib.dataset.ground_truth import DatasetError
 from sss_lib.dataset.taxonomy import Taxonomy
-from sss_lib.io import audio
-
-PREVIEW_S, PREVIEW_HZ = 10.0, 22050
-"""How much of a clip is played, so that a saved notebook stays small."""
 
 
 def glance(collection: Dataset, report: pd.DataFrame) -> pd.DataFrame:
@@ -88,39 +80,3 @@ def co_occurrence(collection: Dataset, n: int = 20) -> pd.DataFrame:
     matrix = collection.label_matrix[:, [collection.labels.index(label) for label in largest]].astype(int)
     together = (matrix.T @ matrix).toarray()
     return pd.DataFrame(together / together.diagonal()[:, None], index=largest, columns=largest)
-
-
-def player(collection: Dataset, label: str | None = None, seed: int = 0) -> str:
-    """Player of a random clip of a class, with its labels, uploader and licence, as HTML.
-
-    Parameters
-    ----------
-    collection : Dataset
-    label : str, optional
-        None for any clip.
-    seed : int
-        Another one gives another clip.
-    """
-    import base64
-    import io
-
-    import soundfile
-
-    rows = np.arange(len(collection)) if label is None else np.flatnonzero(collection.has(label))
-    if not any(map(os.path.lexists, collection.clips["path"])):
-        return f"<p>{html.escape(collection.name)} has no audio here.</p>"
-    for row in np.random.default_rng(seed).permutation(rows):
-        clip = collection.clips.iloc[row]
-        try:
-            wave = audio.decode(clip["path"], PREVIEW_HZ, max_duration_s=PREVIEW_S)
-            break
-        except audio.AudioError:
-            continue
-    else:
-        raise DatasetError(f"no clip of {label or collection.name!r} can be decoded: see the report above")
-    content = io.BytesIO()
-    soundfile.write(content, np.clip(wave, -1, 1), PREVIEW_HZ, format="WAV", subtype="PCM_16")
-    known = (clip["fname"], *clip["labels"], clip["uploader"], clip["licence"])
-    about = ", ".join(text for text in known if text)
-    data = base64.b64encode(content.getvalue()).decode()
-    return f'<p>{html.escape(about)}</p><audio controls src="data:audio/wav;base64,{data}"></audio>'

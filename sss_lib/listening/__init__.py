@@ -2,19 +2,12 @@
 
 - `study`: the collection and the systems whose rankings exist; `sounds`, `loudness`: clips as played.
 - `board`, `views`: the results of some systems side by side; `controls`, `selection`: the next query.
+- `players`: sounds in any notebook, side by side or by a control.
 - `external_queries`: queries from outside the collection, a sound of the listener's own or words.
 - `judging`, `judgements`, `agreement`: blind judgements of systems, their file, and their statistics.
 - `map`: the collection in two dimensions; page/: the JavaScript and CSS of the page.
 - `serve`, `server`: notebook 06 as a page, and what guards it.
 """
-
-try:
-    import anywidget  # noqa: F401
-    import ipywidgets  # noqa: F401
-except ModuleNotFoundError as error:
-    raise ImportError(
-        f"the listening page needs {error.name}: install it with pip install -e .[listen]"
-    ) from error
 
 from sss_lib.listening.agreement import agreement, correlation, judged_scores, preferences
 from sss_lib.listening.board import Board
@@ -22,10 +15,12 @@ from sss_lib.listening.controls import Controls
 from sss_lib.listening.judgements import Judgements
 from sss_lib.listening.judging import Judging, JudgingControls
 from sss_lib.listening.map import MapControls, SoundMap
+from sss_lib.listening.players import Choice, any_of, play
 from sss_lib.listening.study import Study
 
 __all__ = [
     "Board",
+    "Choice",
     "Controls",
     "Judgements",
     "Judging",
@@ -34,7 +29,9 @@ __all__ = [
     "SoundMap",
     "Study",
     "agreement",
+    "any_of",
     "correlation",
     "judged_scores",
+    "play",
     "preferences",
 ]
