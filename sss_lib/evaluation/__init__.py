@@ -7,7 +7,7 @@ Rankings or embeddings, and labels, come in; tables of AP@N, R1 and NDCG@N go ou
 - `hits`, `first_ranks`, `scoring`: which results are relevant; ranks beyond a ranking; the pass over all.
 - `queries`: records of what each query scored; `summary`: their means by class, family, macro and micro.
 - `bounds`: chance, and the upper bound that labels allow.
-- `assessment`: all of this of one system.
+- `assessment`: all of this of one system; `examples`: one query to look at.
 - `intervals`, `paired`, `comparisons`: of one system; tests of two; differences, losses and rank stability.
 - `ties`, `confusion`: what equal scores could change; which classes are mistaken for which.
 - `trec`: runs and qrels for other tools.
