@@ -1,5 +1,7 @@
 """A collection in numbers: its sizes, the tree of its classes, which of them co-occur."""
 
+import html
+
 import numpy as np
 import pandas as pd
 
@@ -61,6 +63,29 @@ def tree(collection: Dataset, classes: Taxonomy | None = None, *, depth: int = 4
         for label in (one for one in groups if groups[one] == family):
             show(label, 2)
     return "\n".join(lines)
+
+
+def folded(tree: str) -> str:
+    r"""Lines of `tree` as HTML, each folded over those below it.
+
+    Examples
+    --------
+    >>> folded("Living\\n    Dog (2)")
+    '<details><summary>Living</summary><div style="margin-left: 1.5em">Dog (2)</div></details>'
+    """
+    lines = [(len(line) - len(line.lstrip()), html.escape(line.strip())) for line in tree.splitlines()]
+    pieces, open_at = [], []
+    for (depth, text), (next_depth, _) in zip(lines, [*lines[1:], (0, "")], strict=True):
+        style = ' style="margin-left: 1.5em"' if depth else ""
+        if next_depth > depth:
+            pieces.append(f"<details{style}><summary>{text}</summary>")
+            open_at.append(depth)
+        else:
+            pieces.append(f"<div{style}>{text}</div>")
+        while open_at and open_at[-1] >= next_depth:
+            pieces.append("</details>")
+            open_at.pop()
+    return "".join(pieces)
 
 
 def co_occurrence(collection: Dataset, n: int = 20) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 - `study`: the collection and the systems whose rankings exist; `sounds`, `loudness`: clips as played.
 - `board`, `views`: the results of some systems side by side; `controls`, `selection`: the next query.
-- `players`: sounds in any notebook, side by side or by a control.
+- `tasks`: a hub, a confusion and a near-duplicate to begin with.
 - `external_queries`: queries from outside the collection, a sound of the listener's own or words.
 - `judging`, `judgements`, `agreement`: blind judgements of systems, their file, and their statistics.
 - `map`: the collection in two dimensions; page/: the JavaScript and CSS of the page.
@@ -15,12 +15,11 @@ from sss_lib.listening.controls import Controls
 from sss_lib.listening.judgements import Judgements
 from sss_lib.listening.judging import Judging, JudgingControls
 from sss_lib.listening.map import MapControls, SoundMap
-from sss_lib.listening.players import Choice, any_of, play
 from sss_lib.listening.study import Study
+from sss_lib.listening.tasks import tasks
 
 __all__ = [
     "Board",
-    "Choice",
     "Controls",
     "Judgements",
     "Judging",
@@ -29,9 +28,8 @@ __all__ = [
     "SoundMap",
     "Study",
     "agreement",
-    "any_of",
     "correlation",
     "judged_scores",
-    "play",
     "preferences",
+    "tasks",
 ]
