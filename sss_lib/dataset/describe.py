@@ -70,12 +70,12 @@ def folded(tree: str) -> str:
 
     Examples
     --------
-    >>> folded("Living\\n    Dog (2)")
+    >>> folded("Living\n    Dog (2)")
     '<details><summary>Living</summary><div style="margin-left: 1.5em">Dog (2)</div></details>'
     """
     lines = [(len(line) - len(line.lstrip()), html.escape(line.strip())) for line in tree.splitlines()]
     pieces, open_at = [], []
-    for (depth, text), (next_depth, _) in zip(lines, [*lines[1:], (0, "")], strict=True):
+    for (depth, text), (next_depth, _) in zip(lines, [*lines[1:], (0, "")], strict=False):
         style = ' style="margin-left: 1.5em"' if depth else ""
         if next_depth > depth:
             pieces.append(f"<details{style}><summary>{text}</summary>")

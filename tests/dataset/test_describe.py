@@ -36,6 +36,14 @@ def test_the_tree_shows_families_classes_and_sizes(collection):
     ]
 
 
+def test_the_tree_folds_each_class_over_those_below_it():
+    page = overview.folded("Living\n    Animal (4)\n        <b> (1)\nno family\n    Rain (2)")
+    assert page.count("<details") == page.count("</details>") == 3
+    assert "<summary>Animal (4)</summary><div" in page
+    assert "&lt;b&gt; (1)</div></details></details><details><summary>no family" in page
+    assert overview.folded("") == ""
+
+
 def test_co_occurrence_is_the_share_of_a_rows_clips(collection):
     together = overview.co_occurrence(dataset.load(collection))
     assert together.index.tolist() == together.columns.tolist() == ["Animal", "Dog", "Rain", "Cat"]

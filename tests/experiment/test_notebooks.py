@@ -160,7 +160,7 @@ def test_a_notebook_opens_with_a_sound_and_a_picture(small_run, stage):
             for cell in executed["cells"]
             if "injected-parameters" not in cell["metadata"].get("tags", [])
         ]
-        page = "".join(output["data"]["text/html"] for output in outputs_of(cells[:6]))
+        page = "".join(text for output in outputs_of(cells[:6]) for text in output["data"]["text/html"])
         assert "<audio" in page, path
         assert "<svg" in page or "<img" in page, path
 
