@@ -483,6 +483,12 @@ def test_the_page_is_served_on_this_machine_unless_told_otherwise(monkeypatch, t
     assert "'mini' has no rankings in" in capsys.readouterr().err
 
 
+def test_the_page_names_the_extra_that_it_needs(monkeypatch, capsys):
+    monkeypatch.setattr(serving.importlib.util, "find_spec", lambda _: None)
+    assert main(["listen"]) == 2
+    assert "needs voila: install it with pip install -e .[listen]" in capsys.readouterr().err
+
+
 def test_the_page_shows_the_dataset_that_is_named(tmp_path):
     prepared = serving.prepare(Store(tmp_path), "mine")
     notebook = json.loads(prepared.read_text())
