@@ -8,7 +8,7 @@ Rankings or embeddings, and labels, come in; tables of AP@N, R1 and NDCG@N go ou
   stored result is.
 - `queries`: records of what each query scored; `summary`: their means by class, family, macro and micro.
 - `bounds`: chance, and the upper bound that labels allow.
-- `assessment`: the scores of one system by every rule and protocol, with intervals and bounds.
+- `assessment`: the scores of one system by every rule and protocol; `examples`: one query to look at.
 - `intervals`: bootstrap intervals of a system's scores; `paired`: tests of two systems on the same queries;
   `comparisons`: differences, losses and rank stability.
 - `ties`, `confusion`: what equal scores could change; which classes are mistaken for which.

@@ -1,6 +1,7 @@
 """Everything that is scored of one system: by every rule and protocol, with intervals and bounds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,9 +9,29 @@ import pandas as pd
 import scipy.sparse
 
 from sss_lib.evaluation import bounds, intervals, protocols
-from sss_lib.evaluation.queries import queries_table
+from sss_lib.evaluation.queries import Scored, queries_table
 from sss_lib.evaluation.relevance import Relevance
 from sss_lib.evaluation.scoring import per_query
+from sss_lib.search.ranking import Ranking
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What one search of a variant scores.
+
+    Attributes
+    ----------
+    scores : pd.DataFrame
+        Tidy scores by each rule and protocol, as `bounds.add_bounds` returns them.
+    queries : pd.DataFrame
+        What each query scores by the rules of kind "class", as `queries_table` returns it.
+    results : dict of str to (Scored, Scored)
+        By the name of the rule: what `per_query` returns.
+    """
+
+    scores: pd.DataFrame
+    queries: pd.DataFrame
+    results: dict[str, tuple[Scored, Scored]]
 
 
 def assess(
@@ -21,13 +42,12 @@ def assess(
     rules: Sequence[Relevance],
     *,
     fnames: Sequence[str],
-    search: str,
+    rankings: Mapping[str, Ranking | None],
     cutoffs: tuple[int, ...],
     groups: np.ndarray | None = None,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Tidy scores by each rule and protocol, and those of each query by the rules of kind "class".
-
-    Notebook 04 does the same step by step.
+    score: Callable[..., tuple[Scored, Scored]] = per_query,
+) -> dict[str, Assessment]:
+    """What each search of a variant scores by each rule and protocol.
 
     Parameters
     ----------
@@ -36,25 +56,32 @@ def assess(
         As in `metrics.evaluate`.
     rules : sequence of Relevance
     fnames : sequence of str [n_clips]
-    search, cutoffs
-        As in `per_query`.
+    rankings : mapping of str to Ranking or None
+        By search; one is made where there is None, and for rules that leave out clips.
+    cutoffs : tuple of int
     groups : np.ndarray [shape=(n_clips,), dtype=int], optional
         As in `intervals.summary`.
-
-    Returns
-    -------
-    scores, queries : pd.DataFrame
-        As `bounds.add_bounds` and `queries_table` return them.
+    score : callable
+        Does what `per_query` does, such as on a cluster.
     """
-    scores, queries = [], []
+    of_all: dict[str, Any] = {"cutoffs": cutoffs}
+    labelled = (label_matrix, labels, families)
+    ends = {}
     for rule in rules:
-        results = per_query(x, label_matrix, search=search, cutoffs=cutoffs, relevant=rule)
         for protocol in protocols.PROTOCOLS:
-            of: dict[str, Any] = {"cutoffs": cutoffs, "protocol": protocol, "relevant": rule}
-            chance = bounds.chance(label_matrix, labels, families, **of)
-            ceiling = bounds.upper_bound(label_matrix, labels, families, **of)
-            found = intervals.summary(*results, labels, families, protocol=protocol, groups=groups)
-            scores.append(bounds.add_bounds(found, chance, ceiling))
-        if rule.kind == "class":
-            queries.append(queries_table(*results, fnames, labels))
-    return pd.concat(scores, ignore_index=True), pd.concat(queries, ignore_index=True)
+            of = of_all | {"protocol": protocol, "relevant": rule}
+            ends[rule.name, protocol] = bounds.chance(*labelled, **of), bounds.upper_bound(*labelled, **of)
+    found = {}
+    for search, ranking in rankings.items():
+        results, scores = {}, []
+        for rule in rules:
+            of = of_all | {"search": search, "ranking": None if rule.excluded else ranking, "relevant": rule}
+            results[rule.name] = score(x, label_matrix, **of)
+            for protocol in protocols.PROTOCOLS:
+                of = {"protocol": protocol, "groups": groups}
+                table = intervals.summary(*results[rule.name], labels, families, **of)
+                scores.append(bounds.add_bounds(table, *ends[rule.name, protocol]))
+        queries = [queries_table(*results[one.name], fnames, labels) for one in rules if one.kind == "class"]
+        tidy, of_queries = (pd.concat(parts, ignore_index=True) for parts in (scores, queries))
+        found[search] = Assessment(tidy, of_queries, results)
+    return found

@@ -1,7 +1,8 @@
 """Searches and scores on a Dask cluster, whose workers share the queries. See `extraction.cluster`."""
 
+import contextlib
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from sss_lib.search.ranking import Ranking, blocks, query_rows
 if TYPE_CHECKING:
     import distributed
 
-__all__ = ["connect", "n_threads", "per_query", "rank", "rank_members"]
+__all__ = ["connect", "connected", "n_threads", "per_query", "rank", "rank_all", "rank_members"]
 
 BLOCK = 256
 """Queries in a task are a multiple of this."""
@@ -81,6 +82,26 @@ def rank_members(
         return timing.rank_members(fnames, x, search, top_n)
     exactly = functools.partial(rank, client=client)
     return timing.rank_members(fnames, x, search, top_n, exactly=exactly, n_threads=n_threads(client))
+
+
+def rank_all(
+    fnames: Sequence[str], x: np.ndarray, searches: Sequence[str], top_n: int, cluster: str | None = None
+) -> tuple[dict[str, Index | None], dict[str, Ranking], dict[str, timing.Cost]]:
+    """Indexes, rankings and costs of several searches, by their names; see `rank_members`, `connected`."""
+    with connected(cluster) as client:
+        found = {one: rank_members(fnames, x, one, top_n, client=client) for one in searches}
+    return (
+        {search: index for search, (index, _, _) in found.items()},
+        {search: ranking for search, (_, ranking, _) in found.items()},
+        {search: cost for search, (*_, cost) in found.items()},
+    )
+
+
+@contextlib.contextmanager
+def connected(cluster: str | None) -> Iterator["distributed.Client | None"]:
+    """Give a client of a cluster as `connect` does, or None without one."""
+    with connect(cluster) if cluster else contextlib.nullcontext() as client:
+        yield client
 
 
 def per_query(

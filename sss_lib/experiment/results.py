@@ -1,7 +1,8 @@
 """Results of a grid on a dataset, read back: systems, scores, per-query results, failed clips."""
 
+import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -10,15 +11,19 @@ from sss_lib.experiment.store import Store, queries_of, to_matrix
 from sss_lib.experiment.variant import Variant
 from sss_lib.extraction import extraction
 from sss_lib.io.artefact import Artefact
+from sss_lib.io.errors import MissingStageError
 from sss_lib.models import registry as models
 
 if TYPE_CHECKING:
+    import distributed
     import numpy as np
     import pandas as pd
 
     from sss_lib.dataset.dataset import Dataset
+    from sss_lib.evaluation.assessment import Assessment
     from sss_lib.evaluation.queries import PerQuery
     from sss_lib.search.index import Index
+    from sss_lib.search.ranking import Ranking
 
 
 def n_clips(store: Store, dataset: str, grid: Grid) -> dict[str, int]:
@@ -119,11 +124,11 @@ def comparable(store: Store, dataset: str, grid: Grid, everything: "Dataset") ->
 
 
 def _available(store: Store, dataset: str, grid: Grid) -> list[tuple[Variant, str]]:
-    """Systems that have scores. Raises FileNotFoundError if none has."""
+    """Systems that have scores. Raises MissingStageError if none has."""
     available, missing = split_by_availability(store, dataset, grid)
     if not available:
-        raise FileNotFoundError(
-            f"none of the {len(missing)} systems of the grid has scores on {dataset}: run the grid first"
+        raise MissingStageError(
+            f"none of the {len(missing)} systems of the grid has scores on {dataset}: run 04_evaluation first"
         )
     return available
 
@@ -176,8 +181,6 @@ def scores_on(
     If the system has embedded others as well, these neither query nor are found: what notebook 04 has scored
     is then scored again, once.
     """
-    from sss_lib.evaluation import assessment, relevance
-
     embeddings = store.embeddings(dataset, variant)
     rows = {fname: i for i, fname in enumerate(embeddings.read(["fname"])["fname"].to_pylist())}
     if len(rows) == len(collection):
@@ -186,22 +189,76 @@ def scores_on(
     scores = store.scores_among(dataset, variant, search, clips["digest"], cutoffs=cutoffs)
     if not (scores.is_current() and queries_of(scores).is_current()):
         x = embeddings.mapped("embedding")[[rows[fname] for fname in collection.clips["fname"]]]
-        rules = relevance.definitions(collection.labels, collection.clips, "uploader")
-        table, queries = assessment.assess(
-            x,
-            collection.label_matrix,
-            collection.labels,
-            collection.families,
-            rules,
-            fnames=collection.clips["fname"].tolist(),
-            search=search,
-            cutoffs=cutoffs,
-            groups=relevance.origins(collection.clips),
-        )
-        table = table.assign(dataset=dataset, **variant.parameters(), search=search)
+        of_search = assess(collection, x, {search: None}, cutoffs)[search]
+        table = of_search.scores.assign(dataset=dataset, **variant.parameters(), search=search)
         scores.write(table.astype({"n_components": "Int64"}), clips=clips)
-        queries_of(scores).write(queries)
+        queries_of(scores).write(of_search.queries)
     return scores
+
+
+def assess(
+    collection: "Dataset",
+    x: "np.ndarray",
+    rankings: "Mapping[str, Ranking | None]",
+    cutoffs: Sequence[int],
+    exclude: str | None = "uploader",
+    *,
+    client: "distributed.Client | None" = None,
+) -> "dict[str, Assessment]":
+    """What each search of a variant scores on a collection, by every rule and protocol.
+
+    Parameters
+    ----------
+    collection : Dataset
+    x : np.ndarray [shape=(n_clips, dim)]
+    rankings, cutoffs
+        As in `assessment.assess`.
+    exclude : str or None
+        As in `relevance.definitions`; intervals are over its groups, too.
+    client : distributed.Client or None
+        Of a cluster that shares the queries.
+    """
+    from sss_lib.evaluation import assessment, relevance
+    from sss_lib.experiment import distributed
+
+    collection.require_labels()
+    labels, clips = collection.labels, collection.clips
+    return assessment.assess(
+        x,
+        collection.label_matrix,
+        labels,
+        collection.families,
+        relevance.definitions(labels, clips, exclude),
+        fnames=clips["fname"].tolist(),
+        rankings=rankings,
+        cutoffs=tuple(cutoffs),
+        groups=relevance.origins(clips, exclude),
+        score=functools.partial(distributed.per_query, client=client),
+    )
+
+
+def read_embedded(store: Store, dataset: str, variant: Variant) -> "tuple[Dataset, np.ndarray]":
+    """The clips that a variant has embedded, and their embeddings, memory-mapped."""
+    from sss_lib.dataset import table
+
+    embeddings = store.embeddings(dataset, variant)
+    fnames = embeddings.read(["fname"])["fname"].to_pylist()
+    return table.read(store.dataset(dataset)).select(fnames), embeddings.mapped("embedding")
+
+
+def read_rankings(
+    store: Store, dataset: str, variant: Variant, searches: Sequence[str], collection: "Dataset", top_n: int
+) -> "dict[str, Ranking]":
+    """What notebook 03 has ranked of the clips of a collection, by search, with at least top_n results."""
+    from sss_lib.search.ranking import Ranking
+
+    found = {}
+    for search in searches:
+        table = store.ranking(dataset, variant, search, top_n=top_n).read()
+        if table["fname"].to_pylist() != collection.clips["fname"].tolist():
+            raise ValueError(f"the ranking by {search} is of other clips: run 03_search again")
+        found[search] = Ranking(to_matrix(table["neighbours"]), to_matrix(table["scores"]))
+    return found
 
 
 def read_results(

@@ -5,6 +5,7 @@ Paths come in, arrays and tables go out. No notebook of its own: all stages read
 - `audio`, `ffmpeg`: decode a file to one mono waveform at a given rate; cut it into windows.
 - `containers`, `flac`, `mpeg`, `ogg`: how long a sound is by its content; `pieces`: a header that agrees.
 - `artefact`: Parquet files that say what made them; `sealed`: their checksums; `code`: digests of the code.
+- `errors`: those whose message is all that a notebook shows.
 - `writing`: writes files whole or not at all, locks them, and clears what killed runs leave.
 - `download`, `archives`, `split_zip`: files from the web, resumed and checked; unpacked whole or not at all.
 - `given_files`, `given_rankings`: embeddings and rankings of others by clip id, and those of the 2024 study.

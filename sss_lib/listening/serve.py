@@ -1,5 +1,6 @@
 """Serve notebook 06 as a page: `python -m sss_lib listen`, which is what `make listen` runs."""
 
+import importlib.util
 import ipaddress
 import os
 import secrets
@@ -123,9 +124,13 @@ def serve(
 
     Raises
     ------
+    ImportError
+        If Voilà isn't installed.
     ValueError
         If the dataset has no rankings, or the host or the port is none.
     """
+    if importlib.util.find_spec("voila") is None:
+        raise ImportError("the listening page needs voila: install it with pip install -e .[listen]")
     address = address_of(host)
     if not 0 < port < 65536:
         raise ValueError(f"port {port} is none: give one from 1 to 65535")

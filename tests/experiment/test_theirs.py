@@ -110,7 +110,8 @@ def test_a_given_ranking_is_scored_by_every_rule(theirs, tmp_path):
     of = {"fnames": clips["fname"].tolist(), "cutoffs": (3,), "groups": relevance.origins(clips)}
     labelled = (collection.label_matrix, collection.labels, collection.families, rules)
     given, own = (
-        assessment.assess(one, *labelled, search=how, **of)[0] for one, how in ((x, GIVEN), (vectors, "nns"))
+        assessment.assess(one, *labelled, rankings={how: None}, **of)[how].scores
+        for one, how in ((x, GIVEN), (vectors, "nns"))
     )
     assert given["relevance"].nunique() > 3
     pd.testing.assert_frame_equal(given, own)

@@ -9,7 +9,7 @@ import pytest
 import small_study
 import soundfile
 
-from sss_lib import audio, experiment, models
+from sss_lib import audio, experiment, listening, models
 from sss_lib.__main__ import main
 from sss_lib.experiment import NOTEBOOKS, Variant
 from sss_lib.experiment.store import Store, to_matrix
@@ -123,7 +123,7 @@ class TestStudy:
     def test_a_collection_without_rankings_says_what_to_run(self, small_store, tmp_path):
         for name in ("datasets", small_study.NAME):
             shutil.copytree(small_store.data_dir / name, tmp_path / name)
-        with pytest.raises(ValueError, match=r"has no rankings .* run `make run` first"):
+        with pytest.raises(FileNotFoundError, match=r"has no rankings .* run 03_search first"):
             Study(type(small_store)(tmp_path), small_study.NAME)
 
 
@@ -455,7 +455,11 @@ def test_the_notebook_runs_and_is_small_and_readable_when_saved(small_store, tmp
     out = tmp_path / "06.ipynb"
     run_notebook(NOTEBOOKS / "06_listening.ipynb", out, {**parameters, "judge": "ann", "n_judged": 2})
     assert out.stat().st_size < 400_000
-    outputs = [one for cell in json.loads(out.read_text())["cells"] for one in cell.get("outputs", ())]
+    cells = json.loads(out.read_text())["cells"]
+    outputs = [one for cell in cells for one in cell.get("outputs", ())]
+    first = json.dumps([cell.get("outputs") for cell in cells[:7]])  # one of them has the parameters given
+    assert "<audio" in first
+    assert "<svg" in first
     told = ["".join(one["data"]["text/html"]) for one in outputs if "text/html" in one.get("data", {})]
     (table,) = [one for one in told if "To listen, run" in one and "a tone1" in one]
     assert "Log-mel statistics" in table
@@ -493,6 +497,12 @@ def test_the_page_is_served_on_this_machine_unless_told_otherwise(monkeypatch, t
     assert "'mini' has no rankings in" in capsys.readouterr().err
 
 
+def test_the_page_names_the_extra_that_it_needs(monkeypatch, capsys):
+    monkeypatch.setattr(serving.importlib.util, "find_spec", lambda _: None)
+    assert main(["listen"]) == 2
+    assert "needs voila: install it with pip install -e .[listen]" in capsys.readouterr().err
+
+
 def test_the_page_shows_the_dataset_that_is_named(tmp_path):
     prepared = serving.prepare(Store(tmp_path), "mine")
     notebook = json.loads(prepared.read_text())
@@ -500,3 +510,33 @@ def test_the_page_shows_the_dataset_that_is_named(tmp_path):
     (cell,) = [one for one in notebook["cells"] if "mine" in "".join(one["source"])]
     assert cell["metadata"]["tags"] == ["injected-parameters"]
     assert f'data_dir = "{tmp_path}"' in "".join(cell["source"])
+
+
+class TestTasks:
+    def test_the_hub_is_what_most_clips_find(self, study):
+        system = study.best()[0]
+        found = {
+            row: {one for one, _ in study.results(system, row, 3)} for row in study.rows(system).tolist()
+        }
+        times = {row: sum(row in results for results in found.values()) for row in found}
+        task = listening.tasks(study, system, 3)["hub"]
+        assert times[task.query] == max(times.values())
+        assert task.question.startswith(f"{max(times.values())} of {len(found)} clips find this one")
+        assert all(task.query in found[row] for row in task.found["they find it"])
+
+    def test_pairs_find_each_other_first_and_a_confusion_shares_no_class(self, study):
+        for system in study.systems.values():
+            found = listening.tasks(study, system)
+            for name in {"confusion", "near-duplicate"} & set(found):
+                (other,) = found[name].found["the other"]
+                assert study.results(system, found[name].query, 1)[0][0] == other
+                assert study.results(system, other, 1)[0][0] == found[name].query
+                labels = [set(study.collection.clips["labels"][row]) for row in (found[name].query, other)]
+                assert labels[0].isdisjoint(labels[1]) is (name == "confusion")
+
+    def test_an_unknown_task_is_refused_and_one_without_example_is_the_hub(self, study):
+        found = listening.tasks(study, study.best()[0])
+        only = {"hub": found["hub"]}
+        assert listening.choose(only, "confusion") is found["hub"]
+        with pytest.raises(ValueError, match="did you mean 'hub'"):
+            listening.choose(found, "hubb")

@@ -593,7 +593,8 @@ def test_a_saved_notebook_shows_a_table_and_says_what_to_do(lab, chromium, study
         if page.get_by_text("To listen, run this notebook's cells").count():
             break
     page.get_by_text("To listen, run this notebook's cells").wait_for()
-    assert "a tone2" in page.locator(".jp-RenderedHTML table >> nth=0").inner_text()
+    table = page.locator(".jp-RenderedHTML", has_text="To listen, run").locator("table")
+    assert "a tone2" in table.inner_text()
     context.close()
 
 

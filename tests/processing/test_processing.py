@@ -20,6 +20,25 @@ def test_aggregation_by_hand(how, first):
     np.testing.assert_array_equal(processing.aggregate(FRAMES, OFFSETS, how), [first, [7.0, 7.0]])
 
 
+@pytest.mark.parametrize("most_mb", [0, 1])
+def test_fitting_within_a_limit_is_by_parts_beyond_it(most_mb):
+    x = np.random.default_rng(0).normal(size=(60, 8)).astype(np.float32)
+    parts = [x[:40], x[40:]]
+    found = processing.fit_within(parts, most_mb, 3)
+    expected = processing.fit(x, 3) if most_mb else processing.fit_parts(parts, 3)
+    np.testing.assert_array_equal(found.components, expected.components)
+
+
+def test_each_step_is_what_process_does_so_far():
+    x = np.random.default_rng(0).normal(3, 1, size=(30, 6)).astype(np.float32)
+    steps = processing.steps(x, 2)
+    np.testing.assert_array_equal(steps["raw"], x)
+    np.testing.assert_allclose(steps["centred"].mean(axis=0), 0, atol=1e-6)
+    np.testing.assert_allclose(steps["PCA"], processing.process(x, 2, normalize=False))
+    np.testing.assert_allclose(np.linalg.norm(steps["unit length"], axis=1), 1, rtol=1e-6)
+    assert processing.steps(x)["PCA"].shape == (30, 6)
+
+
 @pytest.mark.parametrize("how", ["mean", "max", "median"])
 def test_aggregation_equals_a_loop_over_clips(how):
     rng = np.random.default_rng(0)

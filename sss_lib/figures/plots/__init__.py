@@ -2,36 +2,21 @@
 
 import lazy_loader
 
+OF_CLASSES = """class_bars class_differences class_dots classes_of_best co_occurrence confusion_heatmap
+embedding_map families_of_best family_dots family_heatmap queries_of"""
+OF_STYLE = "COLUMN PAGE STYLE WORDS contrasting legend looks named save use_style"
+OF_SYSTEMS = """best_scores between_bounds cost interval_words ladder macro_against_micro pca_curves
+slopes"""
+
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "classes": [
-            "class_bars",
-            "class_differences",
-            "classes_of_best",
-            "co_occurrence",
-            "confusion_heatmap",
-            "embedding_map",
-            "families_of_best",
-            "family_dots",
-            "family_heatmap",
-            "queries_of",
-        ],
-        "heatmaps": ["heatmap"],
+        "classes": OF_CLASSES.split(),
+        "clips": ["bars", "class_sizes", "lengths_and_levels", "over_time", "variance"],
+        "heatmaps": ["heatmap", "similarity_matrix"],
         "processing": ["processing_grid", "processing_panels"],
-        "searches": ["search_costs"],
-        "style": [
-            "COLUMN",
-            "PAGE",
-            "STYLE",
-            "WORDS",
-            "contrasting",
-            "legend",
-            "looks",
-            "named",
-            "save",
-            "use_style",
-        ],
-        "systems": ["best_scores", "cost", "interval_words", "ladder", "macro_against_micro", "pca_curves"],
+        "searches": ["hubs", "search_costs"],
+        "style": OF_STYLE.split(),
+        "systems": OF_SYSTEMS.split(),
     },
 )

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from sss_lib.experiment.scores import distinct
+from sss_lib.experiment.scores import distinct, select
 from sss_lib.figures.plots.heatmaps import cells
 from sss_lib.figures.plots.style import GROUP_COLOURS, MARKERS, looks, plain, wrapped
 from sss_lib.figures.plots.systems import best_scores, interval_words, require_model, whiskers
@@ -94,6 +94,35 @@ def class_bars(scores: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
     _name_rows(ax, table.index, queries_of(scores, "class", n=n))
     ax.set(xlim=(0, 1), xlabel=f"MAP@{n}, higher is better")
     ax.set_title(title + _best_of(len(table.columns), len(every.columns)), loc="left")
+    return ax
+
+
+def class_dots(scores: pd.DataFrame, ax: Axes, *, n: int = 15, min_queries: int = 5) -> Axes:
+    """MAP@n of one system by class, best first: dots sized by the class's queries, intervals, and chance.
+
+    Parameters
+    ----------
+    scores : pd.DataFrame
+        Tidy scores of one system, with chance.
+    ax : Axes
+    n : int
+    min_queries : int
+        Smaller classes are left out and counted in the title, unless all are smaller: a class of two clips
+        has a MAP of 1 or of little by luck. Of more than 60 classes the largest are drawn.
+    """
+    every = select(scores, "MAP", n, level=distinct(scores, "class"))
+    found = every[every["n_queries"] >= min(min_queries, every["n_queries"].max())]
+    found = found.nlargest(MOST_CLASSES, "n_queries").sort_values("value", kind="stable")
+    position, area = np.arange(len(found)), 90 * np.sqrt(found["n_queries"] / found["n_queries"].max())
+    line = {"linestyle": "", "elinewidth": 0.8, "ecolor": "#999999"}
+    ax.errorbar(found["value"], position, xerr=whiskers(found), **line)
+    ax.scatter(found["value"], position, area, color="#0072B2", zorder=3, label="class, sized by queries")
+    ax.plot(found["chance"], position, "|", color="#D55E00", markersize=7, label="chance")
+    _name_rows(ax, found["name"], found.set_index("name")["n_queries"])
+    ax.set(xlim=(0, 1.02), xlabel=f"MAP@{n}, higher is better\n({interval_words(found)})")
+    few = f"; {len(every) - len(found)} smaller ones are left out" if len(every) > len(found) else ""
+    ax.set_title(f"{len(found)} classes (queries){few}", loc="left")
+    ax.legend(frameon=False, fontsize=7, loc="lower right")
     return ax
 
 

@@ -1,7 +1,10 @@
-"""Tables of numbers as pictures."""
+"""Tables of numbers, and similarities of clips, as pictures."""
 
+import itertools
 import textwrap
+from collections.abc import Sequence
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -41,4 +44,37 @@ def heatmap(table: pd.DataFrame, ax: Axes, *, centred: bool = False, most: int =
     ax.set_yticks(range(len(table)), [textwrap.shorten(plain(name), 34) for name in table.index], fontsize=7)
     ax.set_xticks(range(table.shape[1]), [plain(name) for name in table.columns], fontsize=7, rotation=90)
     ax.figure.colorbar(image, ax=ax, shrink=0.6)
+    return ax
+
+
+def similarity_matrix(x: np.ndarray, groups: Sequence[str], ax: Axes, *, most: int = 120) -> Axes:
+    """Cosine of every two clips, ordered by group: clips that are alike make squares on the diagonal.
+
+    Sixteen colours on few clips keep the picture below 100 kB.
+
+    Parameters
+    ----------
+    x : np.ndarray [shape=(n_clips, dim)]
+    groups : sequence of str [n_clips]
+        Family or class of each clip, in alphabetical order in the picture; "" for none, which come last.
+    ax : Axes
+    most : int
+        Clips that are drawn: evenly chosen from their order, so that a group keeps its share.
+    """
+    names = np.asarray(groups, dtype=object)
+    order = np.lexsort((np.arange(len(x)), names.astype(str), names == ""))
+    order = order[np.linspace(0, len(order) - 1, min(most, len(order))).astype(int)]
+    names, unit = names[order], np.asarray(x[order], float)
+    unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-30)
+    image = ax.imshow(unit @ unit.T, cmap=mpl.colormaps["PuOr"].resampled(16), vmin=-1, vmax=1)
+    begins = [0, *(np.flatnonzero(names[1:] != names[:-1]) + 1), len(names)]
+    ax.set_xticks([])
+    middles = [(a + b - 1) / 2 for a, b in itertools.pairwise(begins) if b - a >= len(names) / 40]
+    labels = [textwrap.fill(plain(names[int(middle)]) or "none", 14) for middle in middles]
+    ax.set_yticks(middles, labels, fontsize=7)
+    ax.tick_params(length=0)
+    for begin in begins[1:-1] if len(begins) < 20 else ():
+        ax.axhline(begin - 0.5, color="black", linewidth=0.4)
+        ax.axvline(begin - 0.5, color="black", linewidth=0.4)
+    ax.figure.colorbar(image, ax=ax, shrink=0.6, label="cosine of two clips")
     return ax

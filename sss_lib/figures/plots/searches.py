@@ -1,4 +1,6 @@
-"""Figures that compare approximate searches with exact ones."""
+"""Figures of searches: how often each clip is found, and what approximate searches save and lose."""
+
+from collections.abc import Mapping
 
 import matplotlib as mpl
 import numpy as np
@@ -53,4 +55,32 @@ def search_costs(table: pd.DataFrame, ax: Axes, *, by: str = "speed", n: int = 1
         ax.axhline(0, color="#999999", linewidth=0.7, linestyle="--")
         ax.set(xlabel="bytes a clip", ylabel=f"MAP@{n} lost\n(lower is better)")
     ax.grid(linewidth=0.4, alpha=0.5)
+    return ax
+
+
+def hubs(n_found: Mapping[str, np.ndarray], ax: Axes, *, n: int = 10) -> Axes:
+    """Histogram of how often a clip is among the first n results of the others, a line a search.
+
+    Hubs are far to the right. Whatever the search, the mean is n.
+
+    Parameters
+    ----------
+    n_found : mapping of str to np.ndarray [shape=(n_clips,), dtype=int]
+        By search: how many queries find each clip.
+    ax : Axes
+    n : int
+
+    References
+    ----------
+    Radovanović, Nanopoulos and Ivanović (2010), Hubs in space: popular nearest neighbors in
+    high-dimensional data, JMLR 11.
+    """
+    edges = np.histogram_bin_edges(np.concatenate(list(n_found.values())), bins=30)
+    edges = np.unique(np.round(edges)) - 0.5 if edges[-1] > 30 else np.arange(edges[-1] + 2) - 0.5
+    for i, (search, counts) in enumerate(n_found.items()):
+        look = {"color": GROUP_COLOURS[i % len(GROUP_COLOURS)], "linestyle": ("-", "--", ":")[i % 3]}
+        ax.stairs(np.histogram(counts, edges)[0], edges, label=search, linewidth=1.5, **look)
+    ax.axvline(n, color="#999999", linewidth=0.7, linestyle="--", label=f"all alike: {n}")
+    ax.set(xlabel=f"queries that find a clip among their first {n}", ylabel="clips", xlim=(-0.5, None))
+    ax.legend(frameon=False, fontsize=8)
     return ax

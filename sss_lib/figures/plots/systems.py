@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from sss_lib.experiment.scores import SYSTEM, best_systems, distinct, of_systems, select
-from sss_lib.figures.plots.style import looks, wrapped
+from sss_lib.figures.plots.style import looks, plain, wrapped
 from sss_lib.figures.tables import CHANCE, display_names
 from sss_lib.models import registry as models
 
@@ -187,3 +187,67 @@ def millions(text: str) -> float:
     if not text or text == "-":
         return 0.0
     return float(text[:-1]) * scale[text[-1]] if text[-1] in scale else float(text) / 1e6
+
+
+def between_bounds(scores: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
+    """Macro MAP@n of each search of a variant with its 95 % interval, between chance and upper bound.
+
+    After `scores.over_groups` the thin interval is over uploaders, the thick one over clips.
+
+    Parameters
+    ----------
+    scores : pd.DataFrame
+        Tidy scores of the searches, with their bounds.
+    ax : Axes
+    n : int
+    """
+    rows = select(scores, "MAP", n).iloc[::-1]
+    position, look = np.arange(len(rows)), {"color": "#0072B2", "linestyle": "", "marker": "o"}
+    ends = rows[["chance", "ceiling"]].to_numpy().T
+    ax.hlines(position, *ends, color="#DDDDDD", linewidth=6)
+    for x, name in zip(ends, ("chance", "upper bound"), strict=True):
+        ax.plot(x, position, marker="|", markersize=14, color="#555555", linestyle="")
+        ax.text(x[-1], position[-1] + 0.4, name, size=8, ha="center", color="#555555")
+    ax.errorbar(rows["value"], position, xerr=whiskers(rows), elinewidth=1, **look)
+    about = interval_words(rows)
+    if "clip_ci_low" in rows:
+        over_clips = rows.assign(ci_low=rows["clip_ci_low"], ci_high=rows["clip_ci_high"])
+        ax.errorbar(rows["value"], position, xerr=whiskers(over_clips), elinewidth=3, **look)
+        about += "; thick: over clips"
+    for y, value in zip(position, rows["value"], strict=True):
+        ax.annotate(f"{value:.3f}", (value, y), (0, 8), textcoords="offset points", ha="center", size=8)
+    ax.set_yticks(position, [plain(search) for search in rows["search"]])
+    ax.set(xlim=(0, 1.02), ylim=(-0.6, len(rows) - 0.2))
+    ax.set_xlabel(f"macro MAP@{n}, higher is better\n({about})")
+    return ax
+
+
+def slopes(table: pd.DataFrame, ax: Axes, *, n: int = 15, rules: tuple[str, str] = ("a", "b")) -> Axes:
+    """Loss of MAP@n from one rule to another: a line for macro, and a thin one for each class.
+
+    The class that loses most is black.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        From `comparisons.compare`, of one system by both rules.
+    ax : Axes
+    n : int
+    rules : tuple of str
+        Names of the two.
+    """
+    found = table[(table["metric"] == "MAP") & (table["n"] == n).fillna(False)]
+    classes, macro = (found[found["level"] == level] for level in ("class", "macro"))
+    ax.plot([0, 1], classes[["a", "b"]].T, color="#999999", linewidth=0.6, alpha=0.7)
+    ax.plot([], [], color="#999999", linewidth=0.6, label=f"{len(classes)} classes")
+    for row in classes.nlargest(1, "difference").to_dict("records"):
+        ax.plot([0, 1], [row["a"], row["b"]], color="black", linewidth=1.2, label=plain(row["name"]))
+    ax.plot([0, 1], macro[["a", "b"]].T, color="#D55E00", marker="o", linewidth=2.5, label="macro")
+    for x, (name, side) in enumerate((("a", "right"), ("b", "left"))):
+        for value in macro[name]:
+            place = {"textcoords": "offset points", "ha": side, "va": "center"}
+            ax.annotate(f"{value:.3f}", (x, value), (-7 if side == "right" else 7, 0), **place)
+    ax.set_xticks([0, 1], [wrapped(rule) for rule in rules])
+    ax.set(xlim=(-0.35, 1.35), ylim=(-0.02, 1.02), ylabel=f"MAP@{n}, higher is better")
+    ax.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
+    return ax

@@ -1,0 +1,240 @@
+"""A query and its results inside a notebook: players, waveforms, and which results are right."""
+
+import base64
+import html
+import io
+import itertools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sss_lib.dataset.dataset import Dataset
+from sss_lib.dataset.ground_truth import DatasetError
+from sss_lib.evaluation.examples import asked_classes
+from sss_lib.figures.text import number
+from sss_lib.io import audio
+from sss_lib.io.names import require_known
+from sss_lib.search.ranking import Ranking
+
+if TYPE_CHECKING:
+    from IPython.display import HTML
+
+    from sss_lib.io.artefact import Frames
+
+LENGTH_S, RATE_HZ, COMPRESSION = 4.0, 32000, 0.9
+"""What of a clip is played, in mono, and how far it is compressed: at most some 30 kB a clip."""
+N_COLUMNS, HEIGHT = 90, 28
+"""Size of a waveform in pixels."""
+MOST_CHOICES = 60
+"""Clips that a menu offers."""
+RIGHT, WRONG = '<b style="color: #009E73">✓</b>', '<b style="color: #D55E00">✗</b>'
+
+
+def player(path: str, length_s: float = LENGTH_S) -> str:
+    """Waveform and player of the first seconds of a sound, as HTML, or that it can't be read."""
+    import soundfile
+
+    try:
+        wave = audio.decode(path, RATE_HZ, max_duration_s=length_s)
+    except (audio.AudioError, OSError):
+        return "<i>no sound here</i>"
+    content = io.BytesIO()
+    ogg = {"format": "OGG", "subtype": "VORBIS", "compression_level": COMPRESSION}
+    soundfile.write(content, np.clip(wave, -1, 1), RATE_HZ, **ogg)
+    data = base64.b64encode(content.getvalue()).decode()
+    style = 'controls style="height: 28px; width: 230px"'
+    sound = f'<audio {style} src="data:audio/ogg;base64,{data}"></audio>'
+    return f'<div style="display: flex">{waveform(wave)}{sound}</div>'
+
+
+def waveform(wave: np.ndarray) -> str:
+    """Peaks of a sound as a small picture in SVG, the loudest as high as the picture.
+
+    Examples
+    --------
+    >>> waveform(np.zeros(9)).count("M")  # a line a column; there are no more columns than samples
+    9
+    """
+    edges = np.linspace(0, len(wave), min(N_COLUMNS, len(wave)), endpoint=False).astype(int)
+    peaks = np.maximum.reduceat(np.abs(wave), edges)
+    half = HEIGHT / 2 * peaks / max(peaks.max(), 1e-9)
+    lines = "".join(f"M{x} {HEIGHT / 2 - y:.1f}v{2 * y + 0.5:.1f}" for x, y in enumerate(half))
+    path = f'<path d="{lines}" stroke="#0072B2"/>'
+    return f'<svg width="{N_COLUMNS}" height="{HEIGHT}" style="margin-right: 6px">{path}</svg>'
+
+
+def results(collection: Dataset, ranking: Ranking, row: int, n: int = 5) -> "HTML":
+    """Table of a query and its first n results, each with a player, and ✓ or ✗ where labels tell.
+
+    Parameters
+    ----------
+    collection : Dataset
+    ranking : Ranking
+        Of all its clips.
+    row : int
+        The query. A result is right if it has the query's rarest class that another clip has, too.
+    n : int
+    """
+    from IPython.display import HTML
+
+    found = ranking.neighbours[row, :n]
+    scores = ranking.scores[row, :n][found >= 0]
+    found = found[found >= 0]
+    asked = int(asked_classes(collection.label_matrix)[row])
+    marks, told = [""] * len(found), "no class of it has another clip, so nothing tells what is right"
+    if asked >= 0:
+        right = collection.has(collection.labels[asked])[found]
+        marks = [RIGHT if one else WRONG for one in right]
+        told = f"{right.sum()} of the first {len(found)} results are {collection.labels[asked]}, as it is"
+    rows = [_row(collection, row, "query", "", "")]
+    for rank, (one, mark, score) in enumerate(zip(found, marks, scores, strict=True), 1):
+        rows.append(_row(collection, int(one), str(rank), mark, number(score)))
+    head = _cells("th", ("rank", "", "clip", "sound", "score"))
+    caption = f'<caption style="text-align: left">{html.escape(told.replace("_", " "))}</caption>'
+    return HTML(f"<table>{caption}{head}{''.join(rows)}</table>")
+
+
+def side_by_side(collection: Dataset, found: Mapping[str, Sequence[int]], query: int | None = None) -> "HTML":
+    """Players in columns, one for each name, with ✓ or ✗ where the labels of a query tell.
+
+    Parameters
+    ----------
+    collection : Dataset
+    found : mapping of str to sequence of int
+        Rows of the collection, from the top of each column.
+    query : int, optional
+        Row of a clip that is played above; what is right is as in `results`.
+
+    Examples
+    --------
+    >>> from sss_lib import dataset
+    >>> side_by_side(dataset.load("mini"), {"near": [1], "far": [2]}, query=0).data.count("<audio")
+    3
+    """
+    from IPython.display import HTML
+
+    asked = -1 if query is None else int(asked_classes(collection.label_matrix)[query])
+    right = None if asked < 0 else collection.has(collection.labels[asked])
+
+    def cell(row: int) -> str:
+        mark = "" if right is None else RIGHT if right[row] else WRONG
+        return f"{mark} {_about(collection, row)}{player(collection.clips['path'].iloc[row])}"
+
+    columns = [[cell(int(row)) for row in rows] for rows in found.values()]
+    lines = itertools.zip_longest(*columns, fillvalue="")
+    table = _cells("th", [html.escape(name) for name in found]) + "".join(_cells("td", one) for one in lines)
+    above = "" if query is None else _cells("td", [f"<b>query</b> {cell(query).removeprefix(RIGHT)}"])
+    return HTML(f"<table>{above}</table><table>{table}</table>")
+
+
+def components(collection: Dataset, x: np.ndarray, shares: np.ndarray, n: int, row: int) -> list:
+    """Share of variance in n principal components, and what a query finds by them, at unit length.
+
+    Parameters
+    ----------
+    collection : Dataset
+    x : np.ndarray [shape=(n_clips, dim)]
+        Clip embeddings.
+    shares : np.ndarray
+        From `processing.explained`.
+    n : int
+    row : int
+        The query.
+    """
+    from sss_lib.figures.plots.clips import variance
+    from sss_lib.processing.fitting import process
+    from sss_lib.search.rank import rank
+
+    found = rank(process(x, n), "mips", top_n=3, queries=np.array([row])).neighbours[0]
+    return [variance(shares, n), side_by_side(collection, {f"{n} components": found}, row)]
+
+
+def any_of(collection: Dataset, label: str | None = None, seed: int = 0) -> "HTML":
+    """Player of a random clip of a class, or of any clip, that can be decoded; another seed gives another.
+
+    Raises
+    ------
+    DatasetError
+        If the label is unknown, or none of its clips can be decoded.
+    """
+    from IPython.display import HTML
+
+    rows = np.arange(len(collection)) if label is None else np.flatnonzero(collection.has(label))
+    for row in np.random.default_rng(seed).permutation(rows):
+        if "<audio" in (shown := player(collection.clips["path"].iloc[row])):
+            clip = collection.clips.iloc[row]
+            known = (*clip["labels"], clip["fname"], clip["uploader"], clip["licence"])
+            return HTML(f"<p>{html.escape(', '.join(text for text in known if text))}</p>{shown}")
+    if not any(Path(path).is_file() for path in collection.clips["path"]):
+        return HTML(f"<p>{html.escape(collection.name)} has no audio here.</p>")
+    raise DatasetError(f"no clip of {label or collection.name!r} can be decoded: see the report of 00")
+
+
+def over_time(collection: Dataset, frames: "Frames", fname: str) -> list:
+    """Player of a clip, and its waveform, spectrogram and embedding over its first 10 s.
+
+    Each dimension is scaled to its own range over the collection.
+
+    Parameters
+    ----------
+    collection : Dataset
+    frames : Frames
+        Of all clips that have some.
+    fname : str
+    """
+    from IPython.display import HTML
+
+    from sss_lib.figures.plots.clips import over_time as drawn
+
+    require_known(fname, frames.fnames, "the clips that are embedded")
+    row = collection.clips["fname"].tolist().index(fname)
+    i = frames.fnames.index(fname)
+    own = frames.values[frames.offsets[i] : frames.offsets[i + 1]]
+    path, ends = collection.clips["path"].iloc[row], (frames.values.min(axis=0), frames.values.max(axis=0))
+    return [
+        HTML(f"<p>{_about(collection, row)}</p>{player(path, 10)}"),
+        drawn(path, own, frames.hop_s, *ends, most_s=10),
+    ]
+
+
+def _row(collection: Dataset, row: int, rank: str, mark: str, score: str) -> str:
+    return _cells(
+        "td", (rank, mark, _about(collection, row), player(collection.clips["path"].iloc[row]), score)
+    )
+
+
+def _about(collection: Dataset, row: int) -> str:
+    clip = collection.clips.iloc[row]
+    fname, labels = html.escape(clip["fname"]), html.escape(", ".join(clip["labels"][:3]).replace("_", " "))
+    return f"{fname}<br><small>{labels}</small>"
+
+
+def _cells(kind: str, cells: Sequence[str]) -> str:
+    style = 'style="text-align: left; padding: 2px 8px"'
+    return f"<tr>{''.join(f'<{kind} {style}>{cell}</{kind}>' for cell in cells)}</tr>"
+
+
+def browse(collection: Dataset, ranking: Ranking, row: int, n: int = 5) -> None:
+    """Show `results` of a query and, where ipywidgets is installed, a menu and a button for other queries."""
+    from IPython.display import display
+
+    shown = display(results(collection, ranking, row, n), display_id=True)
+    try:
+        import ipywidgets
+    except ImportError:
+        return
+    n_choices = min(MOST_CHOICES, len(collection))
+    rows = sorted({row, *np.linspace(0, len(collection) - 1, n_choices).astype(int).tolist()})
+    clips = collection.clips.iloc[rows]
+    names = [f"{f}: {', '.join(own[:2])}" for f, own in zip(clips["fname"], clips["labels"], strict=True)]
+    menu = ipywidgets.Dropdown(options=list(zip(names, rows, strict=True)), value=row, description="query")
+    another = ipywidgets.Button(description="random")
+
+    def choose(change: dict) -> None:
+        shown.update(results(collection, ranking, change["new"], n))
+
+    menu.observe(choose, "value")
+    another.on_click(lambda _: setattr(menu, "value", int(np.random.default_rng().choice(rows))))
+    display(ipywidgets.HBox([menu, another]))
