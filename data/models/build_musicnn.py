@@ -3,8 +3,8 @@
 Get the wheel with: pip download --no-deps musicnn==0.1.0
 It holds the checkpoints of four networks (ISC licence, Music Technology Group, Universitat Pompeu Fabra) by
 J. Pons and X. Serra that tag music: MusiCNN and a VGG, trained on the Million Song Dataset (MSD) and on
-MagnaTagATune (MTT). A checkpoint gives the weights by name, and the package's Python code the network; here it
-is written as a frozen graph with the weights in it, which Essentia runs as `TensorflowPredictMusiCNN`.
+MagnaTagATune (MTT). A checkpoint gives the weights by name, and the package's Python code the network; here
+it is written as a frozen graph with the weights in it, which Essentia runs as `TensorflowPredictMusiCNN`.
 TensorFlow is not needed.
 
 Changes: at inference batch normalisation is a fixed scale and shift, and is written as that; dropout does
@@ -14,8 +14,8 @@ nothing, and is left out; so is the state of the optimiser.
 |---|---|---|
 | `model/Placeholder` | [n, 187, 96] | log-mel patches: 187 frames (3 s at 16 kHz, hop 256) of 96 bands |
 | `model/dense/BiasAdd` | [n, 200] | MusiCNN: the penultimate layer before its activation |
-| `model/penultimate` | [n, 200] | MusiCNN: the penultimate layer's output: what the package calls penultimate |
-| `model/pool5` | [n, 256] | VGG: what its last layer takes: 2 by 1 by 128 values that the package calls pool5 |
+| `model/penultimate` | [n, 200] | MusiCNN: the penultimate layer's output, as the package has it |
+| `model/pool5` | [n, 256] | VGG: what its last layer takes: 2 by 1 by 128 values, the package's pool5 |
 | `model/Sigmoid` | [n, 50] | how likely each tag is |
 """
 
@@ -61,7 +61,7 @@ def build(weights: Mapping[str, np.ndarray]) -> bytes:
 
 
 def _vgg(network: "_Network", spectrogram: str) -> tuple[str, str]:
-    """Five convolutions of 3 by 3, each reduced to its maxima, and the name of the layer that gives the tags."""
+    """Five convolutions of 3 by 3, each reduced to its maxima; the layer that gives the tags."""
     x = spectrogram
     for i, (size, stride) in enumerate(POOLS, start=1):
         filtered = network.batch_norm(network.convolution(x, f"{i}CNN", "SAME"), i)

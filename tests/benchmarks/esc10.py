@@ -39,7 +39,7 @@ def best(sounds, name, folder):
     for (how, make), n in itertools.product(clips_of(sounds, name, folder).items(), (None, 100)):
         if n and dim < n:
             continue
-        x = processing.process(make(), n, normalize=name != "duration")
+        x = processing.process(make(), n, normalize=name != "duration", scale=models.spec(name).scaled)
         rows = []
         for labels, matrix in ((ten, sounds.label_matrix[:, columns]), (sounds.labels, sounds.label_matrix)):
             queries = metrics.per_query(x, matrix, search="mcss", cutoffs=(15,))

@@ -1,4 +1,6 @@
-"""Record what musicnn's other three networks compute, for their tests: python record_musicnn.py UNPACKED_WHEEL
+"""Record what musicnn's other three networks compute, for their tests
+
+    python record_musicnn.py UNPACKED_WHEEL
 
 Needs the contents of the wheel musicnn 0.1.0 and an environment with tensorflow-cpu 2.15.1, on Python 3.11
 (see record_msd_musicnn.py). It runs the package's own networks with their checkpoints, and writes
