@@ -55,12 +55,12 @@ def write_dataset(store):
         dataset.write(store.dataset(NAME), clips, report)
 
 
-def extract(store, gone):
+def extract(store, gone, n_bytes):
     clips, folder = dataset.read(store.dataset(NAME)), store.frames_dir(NAME, "logmel")
     extraction.extract(clips, "logmel", store.data_dir.parent / "first")  # whatever else that writes, once
     for path in folder.glob(gone):
         path.unlink()
-    with full_disk():
+    with full_disk(n_bytes):
         extraction.extract(clips, "logmel", folder, artefact=store.frames(NAME, "logmel"))
 
 
@@ -111,8 +111,8 @@ def limited(write):
     ("write", "file"),
     [
         (write_dataset, "tiny.parquet"),  # 00
-        (lambda store: extract(store, "part*"), "part-00000.parquet"),  # 01
-        (lambda store: extract(store, "failures.csv"), "failures.csv"),
+        (lambda store: extract(store, "part*", 3000), "part-00000.parquet"),  # 01
+        (lambda store: extract(store, "failures.csv", 50), "failures.csv"),
         (lambda store: columns(store.frames(NAME, "logmel")), "parts.parquet"),
         (lambda store: columns(store.embeddings(NAME, VARIANT)), f"{VARIANT.name}.parquet"),  # 02
         (lambda store: columns(store.fitted(NAME, VARIANT)), f"{VARIANT.name}.fitted.parquet"),
