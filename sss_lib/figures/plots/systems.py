@@ -207,7 +207,8 @@ def between_bounds(scores: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
     ax.hlines(position, *ends, color="#DDDDDD", linewidth=6)
     for x, name in zip(ends, ("chance", "upper bound"), strict=True):
         ax.plot(x, position, marker="|", markersize=14, color="#555555", linestyle="")
-        ax.text(x[-1], position[-1] + 0.4, name, size=8, ha="center", color="#555555")
+        side = "left" if name == "chance" else "right"
+        ax.text(x[-1], position[-1] + 0.4, name, size=8, ha=side, color="#555555")
     ax.errorbar(rows["value"], position, xerr=whiskers(rows), elinewidth=1, **look)
     about = interval_words(rows)
     if "clip_ci_low" in rows:
