@@ -106,7 +106,5 @@ offered = list(getattr(package, "__all__", []))
 modules = [one for one in offered if type(getattr(package, one)) is type(importlib)]
 assert not modules, modules
 """
-    if name == "sss_lib.listening":
-        pytest.importorskip("anywidget")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -1,18 +1,12 @@
-"""A collection in numbers: its sizes, the tree of its classes, which of them co-occur, and a player."""
+"""A collection in numbers: its sizes, the tree of its classes, which of them co-occur."""
 
 import html
-import os
 
 import numpy as np
 import pandas as pd
 
 from sss_lib.dataset.dataset import Dataset
-from sss_lib.dataset.ground_truth import DatasetError
 from sss_lib.dataset.taxonomy import Taxonomy
-from sss_lib.io import audio
-
-PREVIEW_S, PREVIEW_HZ = 10.0, 22050
-"""How much of a clip is played, so that a saved notebook stays small."""
 
 
 def glance(collection: Dataset, report: pd.DataFrame) -> pd.DataFrame:
@@ -71,6 +65,29 @@ def tree(collection: Dataset, classes: Taxonomy | None = None, *, depth: int = 4
     return "\n".join(lines)
 
 
+def folded(tree: str) -> str:
+    r"""Lines of `tree` as HTML, each folded over those below it.
+
+    Examples
+    --------
+    >>> folded("Living\\n    Dog (2)")
+    '<details><summary>Living</summary><div style="margin-left: 1.5em">Dog (2)</div></details>'
+    """
+    lines = [(len(line) - len(line.lstrip()), html.escape(line.strip())) for line in tree.splitlines()]
+    pieces, open_at = [], []
+    for (depth, text), (next_depth, _) in zip(lines, [*lines[1:], (0, "")], strict=True):
+        style = ' style="margin-left: 1.5em"' if depth else ""
+        if next_depth > depth:
+            pieces.append(f"<details{style}><summary>{text}</summary>")
+            open_at.append(depth)
+        else:
+            pieces.append(f"<div{style}>{text}</div>")
+        while open_at and open_at[-1] >= next_depth:
+            pieces.append("</details>")
+            open_at.pop()
+    return "".join(pieces)
+
+
 def co_occurrence(collection: Dataset, n: int = 20) -> pd.DataFrame:
     """Share of the clips of one class (row) that also have another (column), for the n largest classes.
 
@@ -88,39 +105,3 @@ def co_occurrence(collection: Dataset, n: int = 20) -> pd.DataFrame:
     matrix = collection.label_matrix[:, [collection.labels.index(label) for label in largest]].astype(int)
     together = (matrix.T @ matrix).toarray()
     return pd.DataFrame(together / together.diagonal()[:, None], index=largest, columns=largest)
-
-
-def player(collection: Dataset, label: str | None = None, seed: int = 0) -> str:
-    """Player of a random clip of a class, with its labels, uploader and licence, as HTML.
-
-    Parameters
-    ----------
-    collection : Dataset
-    label : str, optional
-        None for any clip.
-    seed : int
-        Another one gives another clip.
-    """
-    import base64
-    import io
-
-    import soundfile
-
-    rows = np.arange(len(collection)) if label is None else np.flatnonzero(collection.has(label))
-    if not any(map(os.path.lexists, collection.clips["path"])):
-        return f"<p>{html.escape(collection.name)} has no audio here.</p>"
-    for row in np.random.default_rng(seed).permutation(rows):
-        clip = collection.clips.iloc[row]
-        try:
-            wave = audio.decode(clip["path"], PREVIEW_HZ, max_duration_s=PREVIEW_S)
-            break
-        except audio.AudioError:
-            continue
-    else:
-        raise DatasetError(f"no clip of {label or collection.name!r} can be decoded: see the report above")
-    content = io.BytesIO()
-    soundfile.write(content, np.clip(wave, -1, 1), PREVIEW_HZ, format="WAV", subtype="PCM_16")
-    known = (clip["fname"], *clip["labels"], clip["uploader"], clip["licence"])
-    about = ", ".join(text for text in known if text)
-    data = base64.b64encode(content.getvalue()).decode()
-    return f'<p>{html.escape(about)}</p><audio controls src="data:audio/wav;base64,{data}"></audio>'

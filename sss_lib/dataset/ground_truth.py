@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from sss_lib.io import audio
+from sss_lib.io.errors import OneLineError
 from sss_lib.io.names import composed, has_controls
 
 COLUMNS = ("fname", "path", "labels", "split", "uploader", "licence")
@@ -21,7 +22,7 @@ _LIST = re.compile(rf"[\[({{]\s*{_QUOTED}(\s*,\s*{_QUOTED})*\s*,?\s*[\])}}]")
 """A list as Python, pandas or JSON write it."""
 
 
-class DatasetError(ValueError):
+class DatasetError(OneLineError, ValueError):
     """A collection whose audio and ground truth don't fit together; the message gives the remedy."""
 
 

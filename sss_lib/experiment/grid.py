@@ -252,7 +252,8 @@ def _absolute_rule(rule: object, folder: Path) -> object:
 def read_grid(path: str | Path) -> Grid:
     """Grid from a YAML file whose keys are the fields of `Grid`.
 
-    Paths of models, also those in its rules, are from its folder. "./folder@*" stands for its every layer.
+    A path that leads nowhere from here is one from the notebooks. Paths of models, also those in rules, are
+    from the folder of the grid. "./folder@*" stands for its every layer.
     A grid is data, and may come from others: of the modules that it names as `hear:module`, only installed
     ones are imported. See `IMPORTS`.
 
@@ -264,9 +265,9 @@ def read_grid(path: str | Path) -> Grid:
     """
     import yaml
 
-    path = Path(path)
+    given, path = path, Path(path) if Path(path).is_file() else NOTEBOOKS / path
     if not path.is_file():
-        raise ValueError(f"grid {path} does not exist: the grids are in {NOTEBOOKS / 'grids'}")
+        raise ValueError(f"grid {given} does not exist: the grids are in {NOTEBOOKS / 'grids'}")
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), _unique_keys())
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -11,6 +11,7 @@ from sss_lib.experiment.store import Store, queries_of, to_matrix
 from sss_lib.experiment.variant import Variant
 from sss_lib.extraction import extraction
 from sss_lib.io.artefact import Artefact
+from sss_lib.io.errors import MissingStageError
 from sss_lib.models import registry as models
 
 if TYPE_CHECKING:
@@ -123,11 +124,11 @@ def comparable(store: Store, dataset: str, grid: Grid, everything: "Dataset") ->
 
 
 def _available(store: Store, dataset: str, grid: Grid) -> list[tuple[Variant, str]]:
-    """Systems that have scores. Raises FileNotFoundError if none has."""
+    """Systems that have scores. Raises MissingStageError if none has."""
     available, missing = split_by_availability(store, dataset, grid)
     if not available:
-        raise FileNotFoundError(
-            f"none of the {len(missing)} systems of the grid has scores on {dataset}: run the grid first"
+        raise MissingStageError(
+            f"none of the {len(missing)} systems of the grid has scores on {dataset}: run 04_evaluation first"
         )
     return available
 

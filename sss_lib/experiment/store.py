@@ -75,12 +75,13 @@ class Store:
 
     Parameters
     ----------
-    data_dir : str or Path
-        The folder that holds, or will hold, datasets/, embeddings/, similarity_rankings/ and so on.
+    data_dir : str or Path, optional
+        The folder that holds, or will hold, datasets/, embeddings/, similarity_rankings/ and so on; by
+        default the data folder of this checkout, wherever a notebook is run from.
     """
 
-    def __init__(self, data_dir: str | Path):
-        self.data_dir = Path(data_dir)
+    def __init__(self, data_dir: str | Path | None = None):
+        self.data_dir = Path(data_dir or Path(__file__).parents[2] / "data")
         self._made: dict[tuple, Artefact] = {}
 
     def dataset(self, dataset: str, **inputs: str) -> Artefact:

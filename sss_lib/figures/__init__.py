@@ -3,7 +3,8 @@
 Tidy scores come in; plots, tables, the leaderboard and the paper go out.
 
 - `tables`: tables of scores for readers; `text`: numbers, captions and tables as HTML, LaTeX, Markdown, CSV.
-- `plots/`: one function a kind of figure; `players`: a query and its results, to listen to.
+- `plots/`: one function a kind of figure; `players`: clips, a query and its results, to
+  listen to; `choice`: a list or a slider, and what it shows.
 - `published`, `claims`: the study's numbers and claims, compared with the measurements here; `profiles`:
   its collection and its scores by class, without a sound.
 - `tradeoffs`: time and memory that an approximate search saves, and accuracy that it loses.

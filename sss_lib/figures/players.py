@@ -3,12 +3,15 @@
 import base64
 import html
 import io
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sss_lib.dataset.dataset import Dataset
+from sss_lib.dataset.ground_truth import DatasetError
 from sss_lib.evaluation.examples import asked_classes
 from sss_lib.figures.text import number
 from sss_lib.io import audio
@@ -16,6 +19,8 @@ from sss_lib.search.ranking import Ranking
 
 if TYPE_CHECKING:
     from IPython.display import HTML
+
+    from sss_lib.io.artefact import Frames
 
 LENGTH_S, RATE_HZ, COMPRESSION = 4.0, 32000, 0.9
 """What of a clip is played, in mono, and how far it is compressed: at most some 30 kB a clip."""
@@ -90,11 +95,96 @@ def results(collection: Dataset, ranking: Ranking, row: int, n: int = 5) -> "HTM
     return HTML(f"<table>{caption}{head}{''.join(rows)}</table>")
 
 
+def side_by_side(collection: Dataset, found: Mapping[str, Sequence[int]], query: int | None = None) -> "HTML":
+    """Players in columns, one for each name, with ✓ or ✗ where the labels of a query tell.
+
+    Parameters
+    ----------
+    collection : Dataset
+    found : mapping of str to sequence of int
+        Rows of the collection, from the top of each column.
+    query : int, optional
+        Row of a clip that is played above; what is right is as in `results`.
+
+    Examples
+    --------
+    >>> from sss_lib import dataset
+    >>> side_by_side(dataset.load("mini"), {"near": [1], "far": [2]}, query=0).data.count("<audio")
+    3
+    """
+    from IPython.display import HTML
+
+    asked = -1 if query is None else int(asked_classes(collection.label_matrix)[query])
+    right = None if asked < 0 else collection.has(collection.labels[asked])
+
+    def cell(row: int) -> str:
+        mark = "" if right is None else RIGHT if right[row] else WRONG
+        return f"{mark} {_about(collection, row)}{player(collection.clips['path'].iloc[row])}"
+
+    columns = [[cell(int(row)) for row in rows] for rows in found.values()]
+    lines = itertools.zip_longest(*columns, fillvalue="")
+    table = _cells("th", [html.escape(name) for name in found]) + "".join(_cells("td", one) for one in lines)
+    above = "" if query is None else _cells("td", [f"<b>query</b> {cell(query).removeprefix(RIGHT)}"])
+    return HTML(f"<table>{above}</table><table>{table}</table>")
+
+
+def any_of(collection: Dataset, label: str | None = None, seed: int = 0) -> "HTML":
+    """Player of a random clip of a class, or of any clip, that can be decoded; another seed gives another.
+
+    Raises
+    ------
+    DatasetError
+        If the label is unknown, or none of its clips can be decoded.
+    """
+    from IPython.display import HTML
+
+    rows = np.arange(len(collection)) if label is None else np.flatnonzero(collection.has(label))
+    for row in np.random.default_rng(seed).permutation(rows):
+        if "<audio" in (shown := player(collection.clips["path"].iloc[row])):
+            clip = collection.clips.iloc[row]
+            known = (*clip["labels"], clip["fname"], clip["uploader"], clip["licence"])
+            return HTML(f"<p>{html.escape(', '.join(text for text in known if text))}</p>{shown}")
+    if not any(Path(path).is_file() for path in collection.clips["path"]):
+        return HTML(f"<p>{html.escape(collection.name)} has no audio here.</p>")
+    raise DatasetError(f"no clip of {label or collection.name!r} can be decoded: see the report of 00")
+
+
+def over_time(collection: Dataset, frames: "Frames", fname: str) -> list:
+    """Player of a clip, and its waveform, spectrogram and embedding over the seconds that are played.
+
+    Each dimension is scaled to its own range over the collection.
+
+    Parameters
+    ----------
+    collection : Dataset
+    frames : Frames
+        Of all clips that have some.
+    fname : str
+    """
+    from IPython.display import HTML
+
+    from sss_lib.figures.plots.clips import over_time as drawn
+
+    row = collection.clips["fname"].tolist().index(fname)
+    i = frames.fnames.index(fname)
+    own = frames.values[frames.offsets[i] : frames.offsets[i + 1]]
+    path, ends = collection.clips["path"].iloc[row], (frames.values.min(axis=0), frames.values.max(axis=0))
+    return [
+        HTML(f"<p>{_about(collection, row)}</p>{player(path)}"),
+        drawn(path, own, frames.hop_s, *ends, most_s=LENGTH_S),
+    ]
+
+
 def _row(collection: Dataset, row: int, rank: str, mark: str, score: str) -> str:
+    return _cells(
+        "td", (rank, mark, _about(collection, row), player(collection.clips["path"].iloc[row]), score)
+    )
+
+
+def _about(collection: Dataset, row: int) -> str:
     clip = collection.clips.iloc[row]
     fname, labels = html.escape(clip["fname"]), html.escape(", ".join(clip["labels"][:3]).replace("_", " "))
-    about = f"{fname}<br><small>{labels}</small>"
-    return _cells("td", (rank, mark, about, player(clip["path"]), score))
+    return f"{fname}<br><small>{labels}</small>"
 
 
 def _cells(kind: str, cells: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ Paths come in, arrays and tables go out. No notebook of its own: all stages read
 - `audio`, `ffmpeg`: decode a file to one mono waveform at a given rate; cut it into windows.
 - `containers`, `flac`, `mpeg`, `ogg`: how long a sound is by its content; `pieces`: a header that agrees.
 - `artefact`: Parquet files that say what made them; `sealed`: their checksums.
+- `errors`: those whose message is all that a notebook shows.
 - `writing`: files written whole or not at all, locks, and what killed runs leave.
 - `code`: digests of the code that made them.
 - `download`, `archives`, `split_zip`: files from the web, resumed and checked; unpacked whole or not at all.

@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 
 from sss_lib.io import sealed
 from sss_lib.io.code import code_digest
+from sss_lib.io.errors import MissingStageError, OneLineError
 from sss_lib.io.sealed import DamagedArtefactError
 from sss_lib.io.writing import DAMAGED, locked, replacing
 
@@ -34,7 +35,7 @@ MOST_LOOKED_AT = 1 << 26
 """Bytes of a file that is checked whole to see whether it is current; a larger one is checked when read."""
 
 
-class StaleArtefactError(ValueError):
+class StaleArtefactError(OneLineError, ValueError):
     """An artefact that was made from other inputs than those that are there now."""
 
 
@@ -132,7 +133,7 @@ class Artefact:
 
         Raises
         ------
-        FileNotFoundError
+        MissingStageError
             If the file doesn't exist.
         DamagedArtefactError
             If its bytes have changed since it was written. It is set aside, and the next run makes it again.
@@ -256,7 +257,7 @@ class Artefact:
         if not self.path.is_file():
             shown = {name: self.parameters[name] for name in self.shown_parameters or self.parameters}
             remedy = f": run {self.made_by} with {shown} first" if self.made_by else ""
-            raise FileNotFoundError(f"{self.path} does not exist{remedy}")
+            raise MissingStageError(f"{self.path} does not exist{remedy}")
 
 
 @functools.cache

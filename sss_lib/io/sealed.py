@@ -16,6 +16,7 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sss_lib.io.errors import OneLineError
 from sss_lib.io.writing import replacing
 
 BLOCK = 1 << 22
@@ -23,7 +24,7 @@ _ABOUT, _SEAL = b"sss_lib", b"sss_lib.seal"
 _SEALED = re.compile(rb"sss_lib\.seal\x18\x10([0-9a-f]{8})([0-9a-f]{8})")  # Thrift: a field of 16 bytes
 
 
-class DamagedArtefactError(ValueError):
+class DamagedArtefactError(OneLineError, ValueError):
     """A file that is no artefact: damaged, or written by something else."""
 
 

@@ -2,19 +2,12 @@
 
 - `study`: the collection and the systems whose rankings exist; `sounds`, `loudness`: clips as played.
 - `board`, `views`: the results of some systems side by side; `controls`, `selection`: the next query.
+- `tasks`: a hub, a confusion and a near-duplicate to begin with.
 - `external_queries`: queries from outside the collection, a sound of the listener's own or words.
 - `judging`, `judgements`, `agreement`: blind judgements of systems, their file, and their statistics.
 - `map`: the collection in two dimensions; page/: the JavaScript and CSS of the page.
 - `serve`, `server`: notebook 06 as a page, and what guards it.
 """
-
-try:
-    import anywidget  # noqa: F401
-    import ipywidgets  # noqa: F401
-except ModuleNotFoundError as error:
-    raise ImportError(
-        f"the listening page needs {error.name}: install it with pip install -e .[listen]"
-    ) from error
 
 from sss_lib.listening.agreement import agreement, correlation, judged_scores, preferences
 from sss_lib.listening.board import Board
@@ -23,6 +16,7 @@ from sss_lib.listening.judgements import Judgements
 from sss_lib.listening.judging import Judging, JudgingControls
 from sss_lib.listening.map import MapControls, SoundMap
 from sss_lib.listening.study import Study
+from sss_lib.listening.tasks import tasks
 
 __all__ = [
     "Board",
@@ -37,4 +31,5 @@ __all__ = [
     "correlation",
     "judged_scores",
     "preferences",
+    "tasks",
 ]

@@ -17,6 +17,7 @@ from sss_lib.experiment.results import index_of
 from sss_lib.experiment.scores import best_systems, describe_system
 from sss_lib.experiment.store import Store, to_matrix
 from sss_lib.experiment.variant import Variant
+from sss_lib.io.errors import MissingStageError
 from sss_lib.io.names import require_known
 from sss_lib.listening.sounds import Sounds
 from sss_lib.models import registry as models
@@ -105,7 +106,7 @@ class Study:
             system = _system(parameters)
             self.systems[system.name] = replace(system, cutoffs=cutoffs.get(system.name, ()))
         if not self.systems:
-            raise ValueError(f"{dataset!r} has no rankings in {store.data_dir}: run `make run` first")
+            raise MissingStageError(f"{dataset!r} has no rankings in {store.data_dir}: run 03_search first")
         # Reading is slow and stepping through queries repeats it: the latest few stay in memory.
         self._ranking = functools.lru_cache(maxsize=16)(self._read_ranking)
         self._queries = functools.lru_cache(maxsize=16)(self._read_queries)

@@ -15,7 +15,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "aggregation": ["AGGREGATIONS", "Aggregated", "aggregate"],
-        "fitting": ["Processing", "fit", "fit_parts", "process"],
+        "fitting": ["Processing", "explained", "fit", "fit_parts", "fit_within", "process", "steps"],
         "scaling": ["l2_normalize"],
         "projection": ["project"],
         "transforms": ["TRANSFORMS"],

@@ -5,6 +5,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import threadpoolctl
@@ -185,6 +186,59 @@ def fit_parts(
         squares, vectors = np.linalg.eigh(scatter)
     of = (vectors[:, ::-1].T, squares[::-1].clip(0), fourth, n_clips)
     return replace(fitted, components=_components(transform, n_components, *of))
+
+
+def fit_within(parts: Iterable[np.ndarray], most_mb: float, *of: Any) -> Processing:
+    """What `fit` finds, by `fit_parts` where the clip embeddings are larger than `most_mb` megabytes.
+
+    Parameters
+    ----------
+    parts : iterable of np.ndarray [shape=(n_clips_of_part, dim)]
+        As in `fit_parts`.
+    most_mb : float
+    *of
+        The other arguments of `fit`.
+    """
+    larger = sum(part.nbytes for part in parts) > most_mb * 1e6
+    return fit_parts(parts, *of) if larger else fit(np.vstack(list(parts)), *of)
+
+
+def steps(x: np.ndarray, n_components: int | None = None, scale: bool = False) -> dict[str, np.ndarray]:
+    """Embeddings after each step that leads to searched ones: raw, centred, PCA, unit length.
+
+    Parameters
+    ----------
+    x, n_components, scale
+        As in `process`; without n_components PCA keeps all directions.
+
+    Examples
+    --------
+    >>> for name, step in steps(np.array([[3.0, 4.0], [0.0, 0.0]]), 1).items():
+    ...     print(name, step.tolist())
+    raw [[3.0, 4.0], [0.0, 0.0]]
+    centred [[1.5, 2.0], [-1.5, -2.0]]
+    PCA [[2.5], [-2.5]]
+    unit length [[1.0], [-1.0]]
+    """
+    n = n_components or min(x.shape)
+    return {
+        "raw": process(x, None, False, scale=scale),
+        "centred": process(x, None, False, scale=scale, center=True),
+        "PCA": process(x, n, False, scale=scale),
+        "unit length": process(x, n, scale=scale),
+    }
+
+
+def explained(x: np.ndarray) -> np.ndarray:
+    """Share of the variance that lies in the first 1, 2, ... principal components: [min(n_clips, dim)].
+
+    Examples
+    --------
+    >>> explained(np.array([[3.0, 0.0], [-3.0, 0.0], [0.0, 1.0], [0.0, -1.0]]))
+    array([0.9, 1. ])
+    """
+    variances = np.linalg.svd(x - x.mean(axis=0), compute_uv=False) ** 2
+    return np.cumsum(variances) / max(variances.sum(), np.finfo(float).tiny)
 
 
 def _before_mean(

@@ -1,15 +1,6 @@
-"""The tables, the tree and the player of notebook 00."""
-
-import base64
-import io
-import re
-
-import numpy as np
-import pytest
-import soundfile
+"""The tables and the tree of notebook 00."""
 
 from sss_lib import dataset, overview, taxonomy
-from sss_lib.dataset import DatasetError
 
 
 def test_the_glance_counts_what_there_is(collection):
@@ -53,42 +44,3 @@ def test_co_occurrence_is_the_share_of_a_rows_clips(collection):
     assert together.loc["Rain", "Dog"] == 0.5
     assert together.loc["Cat", "Rain"] == 0
     assert overview.co_occurrence(dataset.load(collection), 2).shape == (2, 2)
-
-
-def heard(page):
-    wave, rate_hz = soundfile.read(io.BytesIO(base64.b64decode(re.search('base64,([^"]+)', page)[1])))
-    return wave, rate_hz
-
-
-def test_a_clip_of_the_class_is_played(collection):
-    tiny = dataset.load(collection)
-    page = overview.player(tiny, "Cat")
-    wave, rate_hz = heard(page)
-    assert "<p>007, Cat, Animal, ben</p>" in page
-    assert len(wave) / rate_hz == pytest.approx(0.1, abs=1e-3)  # the length of 007
-    assert {overview.player(tiny, "Rain", seed)[3:7] for seed in range(9)} == {"é, R", "1e5,"}
-
-
-def test_a_broken_clip_is_passed_over_and_a_class_of_such_is_told(collection):
-    for fname in ("b", "1e5"):
-        (collection / "audio" / f"{fname}.wav").write_text("no sound")
-    tiny = dataset.load(collection)
-    assert {overview.player(tiny, "Rain", seed)[3:4] for seed in range(9)} == {"é"}
-    with pytest.raises(DatasetError, match="no clip of 'Dog' can be decoded"):
-        overview.player(tiny, "Dog")
-    with pytest.raises(DatasetError, match="'Dgo' is not among the labels of tiny: did you mean 'Dog'"):
-        overview.player(tiny, "Dgo")
-
-
-def test_names_are_escaped(tmp_path):
-    (tmp_path / "<b>").mkdir()
-    soundfile.write(tmp_path / "<b>" / "x & y.wav", np.full(100, 0.1), 44100)
-    page = overview.player(dataset.load(tmp_path))
-    assert "<p>&lt;b&gt;-x &amp; y, &lt;b&gt;</p>" in page
-
-
-def test_a_saved_player_stays_small(collection):
-    soundfile.write(collection / "audio" / "007.wav", np.full(44100 * 60, 0.1), 44100)
-    page = overview.player(dataset.load(collection), "Cat")
-    assert len(page) < 700_000
-    assert len(heard(page)[0]) == 10 * 22050

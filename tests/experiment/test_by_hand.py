@@ -50,11 +50,11 @@ def both(tmp_path_factory):
 
 
 def execute(stage, notebooks, **changed):
-    """Run a notebook of the repository in another folder, with some parameters changed by hand."""
+    """Run a notebook of the repository on the data beside a folder, with some parameters changed by hand."""
     notebook = nbformat.read(experiment.NOTEBOOKS / f"{stage}.ipynb", 4)
     (given,) = (cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
     lines = given.source.splitlines()
-    for name, value in changed.items():
+    for name, value in {"data_dir": str(notebooks.parent / "data"), **changed}.items():
         (at,) = (i for i, line in enumerate(lines) if line.startswith(f"{name} = "))
         lines[at] = f"{name} = {value!r}"
     given.source = "\n".join(lines)

@@ -248,6 +248,15 @@ def test_a_grid_of_which_nothing_is_left_is_refused(grid, message):
         grid.systems()
 
 
+def test_a_grid_is_found_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    of_checkout = experiment.read_grid("grids/mini.yaml")
+    (tmp_path / "grids").mkdir()
+    (tmp_path / "grids" / "mini.yaml").write_text("models: [duration]\n")
+    assert len(of_checkout.models) > 1
+    assert experiment.read_grid("grids/mini.yaml").models == ("duration",)
+
+
 def test_every_committed_grid_can_be_read():
     for path in sorted((experiment.NOTEBOOKS / "grids").glob("*.yaml")):
         grid = experiment.read_grid(path)

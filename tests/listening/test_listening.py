@@ -123,7 +123,7 @@ class TestStudy:
     def test_a_collection_without_rankings_says_what_to_run(self, small_store, tmp_path):
         for name in ("datasets", small_study.NAME):
             shutil.copytree(small_store.data_dir / name, tmp_path / name)
-        with pytest.raises(ValueError, match=r"has no rankings .* run `make run` first"):
+        with pytest.raises(FileNotFoundError, match=r"has no rankings .* run 03_search first"):
             Study(type(small_store)(tmp_path), small_study.NAME)
 
 
