@@ -15,6 +15,7 @@ from sss_lib.dataset.ground_truth import DatasetError
 from sss_lib.evaluation.examples import asked_classes
 from sss_lib.figures.text import number
 from sss_lib.io import audio
+from sss_lib.io.names import require_known
 from sss_lib.search.ranking import Ranking
 
 if TYPE_CHECKING:
@@ -32,12 +33,12 @@ MOST_CHOICES = 60
 RIGHT, WRONG = '<b style="color: #009E73">✓</b>', '<b style="color: #D55E00">✗</b>'
 
 
-def player(path: str) -> str:
+def player(path: str, length_s: float = LENGTH_S) -> str:
     """Waveform and player of the first seconds of a sound, as HTML, or that it can't be read."""
     import soundfile
 
     try:
-        wave = audio.decode(path, RATE_HZ, max_duration_s=LENGTH_S)
+        wave = audio.decode(path, RATE_HZ, max_duration_s=length_s)
     except (audio.AudioError, OSError):
         return "<i>no sound here</i>"
     content = io.BytesIO()
@@ -129,6 +130,28 @@ def side_by_side(collection: Dataset, found: Mapping[str, Sequence[int]], query:
     return HTML(f"<table>{above}</table><table>{table}</table>")
 
 
+def components(collection: Dataset, x: np.ndarray, shares: np.ndarray, n: int, row: int) -> list:
+    """Share of variance in n principal components, and what a query finds by them, at unit length.
+
+    Parameters
+    ----------
+    collection : Dataset
+    x : np.ndarray [shape=(n_clips, dim)]
+        Clip embeddings.
+    shares : np.ndarray
+        From `processing.explained`.
+    n : int
+    row : int
+        The query.
+    """
+    from sss_lib.figures.plots.clips import variance
+    from sss_lib.processing.fitting import process
+    from sss_lib.search.rank import rank
+
+    found = rank(process(x, n), "mips", top_n=3, queries=np.array([row])).neighbours[0]
+    return [variance(shares, n), side_by_side(collection, {f"{n} components": found}, row)]
+
+
 def any_of(collection: Dataset, label: str | None = None, seed: int = 0) -> "HTML":
     """Player of a random clip of a class, or of any clip, that can be decoded; another seed gives another.
 
@@ -151,7 +174,7 @@ def any_of(collection: Dataset, label: str | None = None, seed: int = 0) -> "HTM
 
 
 def over_time(collection: Dataset, frames: "Frames", fname: str) -> list:
-    """Player of a clip, and its waveform, spectrogram and embedding over the seconds that are played.
+    """Player of a clip, and its waveform, spectrogram and embedding over its first 10 s.
 
     Each dimension is scaled to its own range over the collection.
 
@@ -166,13 +189,14 @@ def over_time(collection: Dataset, frames: "Frames", fname: str) -> list:
 
     from sss_lib.figures.plots.clips import over_time as drawn
 
+    require_known(fname, frames.fnames, "the clips that are embedded")
     row = collection.clips["fname"].tolist().index(fname)
     i = frames.fnames.index(fname)
     own = frames.values[frames.offsets[i] : frames.offsets[i + 1]]
     path, ends = collection.clips["path"].iloc[row], (frames.values.min(axis=0), frames.values.max(axis=0))
     return [
-        HTML(f"<p>{_about(collection, row)}</p>{player(path)}"),
-        drawn(path, own, frames.hop_s, *ends, most_s=LENGTH_S),
+        HTML(f"<p>{_about(collection, row)}</p>{player(path, 10)}"),
+        drawn(path, own, frames.hop_s, *ends, most_s=10),
     ]
 
 

@@ -16,7 +16,7 @@ from sss_lib.listening.judgements import Judgements
 from sss_lib.listening.judging import Judging, JudgingControls
 from sss_lib.listening.map import MapControls, SoundMap
 from sss_lib.listening.study import Study
-from sss_lib.listening.tasks import tasks
+from sss_lib.listening.tasks import choose, tasks
 
 __all__ = [
     "Board",
@@ -28,6 +28,7 @@ __all__ = [
     "SoundMap",
     "Study",
     "agreement",
+    "choose",
     "correlation",
     "judged_scores",
     "preferences",

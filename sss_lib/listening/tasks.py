@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 
+from sss_lib.io.names import require_known
 from sss_lib.listening.study import Study, System
 
 TASKS = ("hub", "confusion", "near-duplicate")
@@ -74,3 +75,15 @@ def tasks(study: Study, system: System, n: int = 10) -> dict[str, Task]:
             _, query, other = pairs[0]
             chosen[name] = Task(question, query, {"the other": [other]})
     return chosen
+
+
+def choose(found: dict[str, Task], name: str) -> Task:
+    """Task by its name; the hub where the results have no example of it.
+
+    Raises
+    ------
+    ValueError
+        If there is no task of this name; the message suggests the nearest.
+    """
+    require_known(name, TASKS, "the tasks")
+    return found.get(name) or found["hub"]

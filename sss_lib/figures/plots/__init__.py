@@ -12,7 +12,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "classes": OF_CLASSES.split(),
-        "clips": ["class_sizes", "lengths_and_levels", "over_time", "variance"],
+        "clips": ["bars", "class_sizes", "lengths_and_levels", "over_time", "variance"],
         "heatmaps": ["heatmap", "similarity_matrix"],
         "processing": ["processing_grid", "processing_panels"],
         "searches": ["hubs", "search_costs"],

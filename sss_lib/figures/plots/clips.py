@@ -1,6 +1,7 @@
 """Figures of a collection before any search: lengths, class sizes, one clip over time, variance."""
 
 import textwrap
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -111,6 +112,16 @@ def over_time(
         )
         axes[1, 0].set(ylabel="kHz")
         axes[1, 0].set_title("power, down to 80 dB below the loudest", loc="left", size=8)
+    return figure
+
+
+def bars(shares: Mapping[str, float], label: str) -> Figure:
+    """A bar for each share, with its value."""
+    figure, ax = plt.subplots(figsize=(style.COLUMN, 0.4 + 0.3 * len(shares)))
+    drawn = ax.barh(list(shares), list(shares.values()), color=GROUP_COLOURS[0])
+    ax.bar_label(drawn, [f"{share:.0%}" for share in shares.values()], padding=2)
+    ax.set(xlim=(0, 1), xlabel=f"{label}, higher is better")
+    ax.invert_yaxis()
     return figure
 
 
