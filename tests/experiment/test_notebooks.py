@@ -118,7 +118,7 @@ class TestNotebookFile:
         for cell in self.cells(path, "markdown"):
             assert len("".join(cell["source"]).split()) <= 40, cell["id"]
         for cell in self.cells(path, "code")[3:-1]:
-            lines = sum(not line.startswith((" " * 8, ")")) for line in cell["source"])  # of wrapped ones
+            lines = sum(not re.match(r" {8}|\s*\)", line) for line in cell["source"])  # of wrapped ones
             assert lines <= 6, cell["id"]
         (exercises,) = (c for c in self.cells(path) if "".join(c["source"]).startswith("## Exercises"))
         assert 3 <= len(exercises["source"]) - 2 <= 5
