@@ -1,8 +1,9 @@
-"""One query to look at: the class that it asks for, and which clip to choose."""
+"""What a notebook shows of single clips: the class that a query asks for, and which one to choose."""
 
 import numpy as np
 import scipy.sparse
 
+from sss_lib.dataset.dataset import Dataset
 from sss_lib.evaluation.hits import relevant_results
 from sss_lib.evaluation.relevance import class_pairs
 from sss_lib.io.names import require_known
@@ -47,6 +48,15 @@ def found_asked(label_matrix: scipy.sparse.csr_array, neighbours: np.ndarray) ->
     queries = np.flatnonzero(asked >= 0)
     found[queries] = relevant_results(label_matrix, neighbours, queries, asked[queries])
     return found
+
+
+def families_of(collection: Dataset) -> list[str]:
+    """Family of each clip: of its first class that has one; "" where none has.
+
+    In a collection without families each class is one.
+    """
+    of_class = collection.families or {label: label for label in collection.labels}
+    return [next(filter(None, map(of_class.get, own)), "") for own in collection.clips["labels"]]
 
 
 def query_row(

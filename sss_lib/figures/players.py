@@ -21,6 +21,7 @@ from sss_lib.search.ranking import Ranking
 if TYPE_CHECKING:
     from IPython.display import HTML
 
+    from sss_lib.figures.choice import Choice
     from sss_lib.io.artefact import Frames
 
 LENGTH_S, RATE_HZ, COMPRESSION = 4.0, 32000, 0.9
@@ -216,25 +217,18 @@ def _cells(kind: str, cells: Sequence[str]) -> str:
     return f"<tr>{''.join(f'<{kind} {style}>{cell}</{kind}>' for cell in cells)}</tr>"
 
 
-def browse(collection: Dataset, ranking: Ranking, row: int, n: int = 5) -> None:
-    """Show `results` of a query and, where ipywidgets is installed, a menu and a button for other queries."""
-    from IPython.display import display
+def browse(collection: Dataset, ranking: Ranking, row: int, n: int = 5) -> "Choice":
+    """The `results` of a query, and a list of other clips to query with."""
+    from sss_lib.figures.choice import Choice
 
-    shown = display(results(collection, ranking, row, n), display_id=True)
-    try:
-        import ipywidgets
-    except ImportError:
-        return
+    fnames = collection.clips["fname"].tolist()
     n_choices = min(MOST_CHOICES, len(collection))
     rows = sorted({row, *np.linspace(0, len(collection) - 1, n_choices).astype(int).tolist()})
-    clips = collection.clips.iloc[rows]
-    names = [f"{f}: {', '.join(own[:2])}" for f, own in zip(clips["fname"], clips["labels"], strict=True)]
-    menu = ipywidgets.Dropdown(options=list(zip(names, rows, strict=True)), value=row, description="query")
-    another = ipywidgets.Button(description="random")
+    names = [f"{fnames[i]}: {', '.join(collection.clips['labels'].iloc[i][:2])}" for i in rows]
 
-    def choose(change: dict) -> None:
-        shown.update(results(collection, ranking, change["new"], n))
+    def show(fname: str) -> "HTML":
+        return results(collection, ranking, fnames.index(fname), n)
 
-    menu.observe(choose, "value")
-    another.on_click(lambda _: setattr(menu, "value", int(np.random.default_rng().choice(rows))))
-    display(ipywidgets.HBox([menu, another]))
+    return Choice(
+        show, list(zip(names, [fnames[i] for i in rows], strict=True)), fnames[row], description="query"
+    )

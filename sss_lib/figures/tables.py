@@ -25,13 +25,9 @@ from sss_lib.models import registry as models
 from sss_lib.search.naming import GIVEN
 
 CHANCE, CEILING = "Chance", "Ceiling (labels)"
-LEVELS = ["macro", "macro_distinct", "micro", "family", "class"]
-"""From the summary to the detail, as a table lists them."""
 DISTINCT, SEEN = "different classes", "†"
 """Heading of the macro mean over classes that hold different clips, and the mark of a model that was trained
 on clips of FSD50K."""
-BY_CLASS = "class, family, macro"
-"""Levels whose averages start from the same class-wise queries, so that they share a denominator."""
 
 
 def comparison(
@@ -188,68 +184,6 @@ def _measures(scores: pd.DataFrame, cutoffs: tuple[int, int], protocol: str | No
         (row,) = select(scores, "MAP", cutoffs[0], level=over, protocol=protocol).to_dict("records")
         values[f"{first}, {DISTINCT}"] = with_interval(row)
     return values
-
-
-def of_system(scores: pd.DataFrame, *, protocol: str = "standard", relevance: str = "class") -> pd.DataFrame:
-    """Scores of one system: macro and micro, then families and classes, the best first.
-
-    Parameters
-    ----------
-    scores : pd.DataFrame
-        Tidy scores of one system.
-    protocol, relevance : str
-
-    Returns
-    -------
-    pd.DataFrame
-        level, name, queries, and a column a metric, with intervals in brackets if the scores have some; for
-        the first metric also chance and ceiling, if the scores have them.
-
-    Raises
-    ------
-    ValueError
-        If there are no such scores, or they are of several systems.
-    """
-    found = scores[(scores["protocol"] == protocol) & (scores["relevance"] == relevance)]
-    found = found[found["level"].isin(LEVELS)]
-    if found.empty:
-        available = scores[["protocol", "relevance"]].drop_duplicates().to_string(index=False)
-        raise ValueError(f"no score with protocol={protocol}, relevance={relevance}; there is\n{available}")
-    keys = ["level", "name"]
-    if found.duplicated(["metric", "n", *keys]).any():
-        raise ValueError("these are scores of more than one system: select one")
-    headings = [heading(metric, n) for metric, n in zip(found["metric"], found["n"], strict=True)]
-    texts = [with_interval(row) for row in found.to_dict("records")]
-    found = found.assign(heading=headings, text=texts)
-    columns = list(dict.fromkeys(headings))
-    first = found[found["heading"] == columns[0]].set_index(keys)
-    wide = found.pivot_table(index=keys, columns="heading", values="text", aggfunc="first")[columns]
-    wide.insert(0, "queries", first["n_queries"])
-    wide.columns.name = None
-    for bound in (name for name in ("chance", "ceiling") if name in first):
-        wide[f"{columns[0]} {bound}"] = first[bound].map(number)
-    wide = wide.assign(place=wide.index.get_level_values("level").map(LEVELS.index), value=-first["value"])
-    return wide.sort_values(["place", "value"], kind="stable").drop(columns=["place", "value"]).reset_index()
-
-
-def denominators(scores: pd.DataFrame) -> pd.DataFrame:
-    """What each kind of score is divided by; of ranks, where they begin.
-
-    Returns
-    -------
-    pd.DataFrame
-        protocol, metric, relevance (the definitions that share the row), and the denominator or first rank by
-        class, family and macro, and for micro.
-    """
-    found = scores.assign(
-        level=np.where(scores["level"] == "micro", "micro", BY_CLASS), by=_convention(scores)
-    )
-    keys = ["protocol", "metric", "relevance"]
-    wide = found.pivot_table(index=keys, columns="level", values="by", aggfunc="first", sort=False)
-    wide.columns.name = None
-    same = ["protocol", "metric", BY_CLASS, "micro"]
-    rules = wide.reset_index().groupby(same, sort=False)["relevance"].agg(", ".join).reset_index()
-    return rules[["protocol", "metric", "relevance", BY_CLASS, "micro"]]
 
 
 def _convention(scores: pd.DataFrame) -> pd.Series:

@@ -38,6 +38,8 @@ CLIPS = 12
 APPROXIMATE = "nns-IVF4-nprobe=1"
 TAUGHT = ("00_dataset", "01_extraction", "02_processing", "06_listening")
 """Notebooks that are written to be taught from: see `TestNotebookFile`."""
+ASKED = ("03_search", "04_evaluation")
+"""Notebooks that begin with one query, and end with what they write."""
 HOSTILE = "<script>alert(1)</script>"
 
 
@@ -108,6 +110,18 @@ class TestNotebookFile:
     def test_numbers_its_cells(self, path):
         cells = self.cells(path)
         assert [cell["id"] for cell in cells] == [f"{path.stem[:2]}-{i:02d}" for i in range(len(cells))]
+
+    def test_teaches_in_short_cells(self, path):
+        """Plumbing is in the cells behind the parameters and at the end."""
+        if path.stem not in ASKED:
+            pytest.skip("its cells are longer")
+        for cell in self.cells(path, "markdown"):
+            assert len("".join(cell["source"]).split()) <= 40, cell["id"]
+        for cell in self.cells(path, "code")[3:-1]:
+            lines = sum(not re.match(r" {8}|\s*\)", line) for line in cell["source"])  # of wrapped ones
+            assert lines <= 6, cell["id"]
+        (exercises,) = (c for c in self.cells(path) if "".join(c["source"]).startswith("## Exercises"))
+        assert 3 <= len(exercises["source"]) - 2 <= 5
 
     def test_names_no_machine(self, path):
         assert "/home/" not in path.read_text()
@@ -188,6 +202,18 @@ def test_a_grid_runs_from_sounds_to_figures(small_run):
     assert names == {f"{n}.{s}" for n in written for s in ("tex", "md", "csv")} | {
         f"{n}.{s}" for n in drawn for s in ("svg", "pdf", "png", "txt")
     } | {"best.csv", "classes.csv", "class-scores.csv", "systems.csv", "published.csv", "run.json"}
+
+
+@pytest.mark.parametrize("stage", ASKED)
+def test_a_query_is_heard_and_seen_within_six_cells(small_run, stage):
+    folder, *_ = small_run
+    for path in (folder / "data" / "runs" / "my sounds" / stage).glob("*.ipynb"):
+        cells = json.loads(path.read_text())["cells"]
+        assert len(cells) <= 22  # 20 of the notebook, and papermill's
+        cells = [cell for cell in cells if "injected-parameters" not in cell["metadata"].get("tags", [])]
+        first = "".join("".join(o.get("data", {}).get("text/html", "")) for o in cells[5]["outputs"])
+        assert first.count("<audio") == first.count("<svg") == 6
+        assert path.stat().st_size < 300_000
 
 
 def test_names_that_are_markup_are_shown_as_text(small_run):

@@ -444,3 +444,73 @@ class TestEveryFigureIsDrawn:
             self.drawn(draw, tidy(systems, labels=labels))
         finally:
             del CATALOGUE["odd"]
+
+
+@pytest.fixture
+def bounded(over_both):
+    """Scores of one variant by three searches, with bounds; Meow has few queries."""
+    own = over_both[
+        (over_both["model"] == "aisfx") & over_both["n_components"].isna() & over_both["normalize"]
+    ]
+    few = own["name"].str.contains("Rain")
+    return own.assign(chance=0.01, ceiling=1.0, n_queries=np.where(few, 20, 2))
+
+
+def test_each_search_lies_between_chance_and_the_upper_bound(bounded, ax):
+    plots.between_bounds(bounded, ax)
+    assert names_of(ax.get_yticklabels()) == ["mcss", "mips", "nns"]
+    values = tables.select(bounded, "MAP", 15).set_index("search")["value"]
+    numbers = [text.get_text() for text in ax.texts if text.get_text() not in ("chance", "upper bound")]
+    assert numbers == [f"{values[name]:.3f}" for name in ("mcss", "mips", "nns")]
+    rails = ax.collections[0].get_segments()
+    assert [rail[:, 0].tolist() for rail in rails] == [[0.01, 1.0]] * 3
+    assert "over uploaders; thick: over clips" in ax.get_xlabel()
+
+
+def test_classes_of_few_queries_are_counted_and_not_drawn(bounded, ax):
+    one = bounded[bounded["search"] == "nns"]
+    plots.class_dots(one, ax)
+    assert names_of(ax.get_yticklabels()) == ["Rain (20)"]
+    assert ax.get_title(loc="left") == "1 classes (queries); 1 smaller ones are left out"
+    plots.class_dots(one.assign(n_queries=2), ax := mpl.figure.Figure().subplots())
+    drawn = ax.collections[-1].get_offsets()[:, 0].tolist()
+    assert len(drawn) == 2  # all are as small
+    assert drawn == sorted(drawn)
+
+
+def test_a_slope_has_a_line_for_macro_and_for_each_class(ax):
+    rows = [("class", "Bark", 0.9, 0.2), ("class", "Rain", 0.5, 0.6), ("macro", "all", 0.7, 0.4)]
+    table = pd.DataFrame(rows, columns=["level", "name", "a", "b"]).assign(metric="MAP", n=15)
+    table = table.assign(difference=table["a"] - table["b"]).astype({"n": "Int64"})
+    plots.slopes(table, ax, rules=("class", "class without uploader"))
+    lines = {line.get_label(): line.get_ydata() for line in ax.lines if len(line.get_ydata())}
+    assert list(lines["macro"]) == [0.7, 0.4]
+    assert list(lines["Bark"]) == [0.9, 0.2]  # loses most
+    assert [text.get_text() for text in ax.texts] == ["0.700", "0.400"]
+    plots.slopes(table.iloc[:0], mpl.figure.Figure().subplots())  # no query has both answers
+
+
+def test_hubs_are_counted_by_how_often_each_clip_is_found(ax):
+    counts = {"nns": np.array([0, 1, 1, 6]), "mips": np.array([2, 2, 2, 2])}
+    plots.hubs(counts, ax, n=2)
+    drawn = {patch.get_label(): patch.get_data().values.tolist() for patch in ax.patches}
+    assert drawn == {"nns": [1, 2, 0, 0, 0, 0, 1], "mips": [0, 0, 4, 0, 0, 0, 0]}
+    plots.hubs({"nns": np.array([0, 900] * 50)}, ax := mpl.figure.Figure().subplots())
+    assert sum(ax.patches[0].get_data().values) == 100  # none falls off the ends
+
+
+def test_the_similarity_matrix_is_ordered_by_family_and_class(ax):
+    x = np.array([[1.0, 0.0], [0.0, 1.0], [2.0, 0.0], [-1.0, 0.0], [0.0, 0.0]])
+    plots.similarity_matrix(x, ["b", "a", "b", "", "a"], ax, within=["2", "2", "1", "", "1"])
+    order = [4, 1, 2, 0, 3]
+    unit = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [-1.0, 0.0], [0.0, 0.0]])[order]
+    np.testing.assert_allclose(ax.images[0].get_array(), unit @ unit.T)
+    assert names_of(ax.get_yticklabels()) == ["a", "b", "none"]
+
+
+def test_a_large_similarity_matrix_stays_small(ax, tmp_path):
+    x = np.random.default_rng(0).normal(size=(3000, 8))
+    plots.similarity_matrix(x, ["a"] * 2000 + ["b"] * 1000, ax)
+    assert ax.images[0].get_array().shape == (120, 120)
+    ax.figure.savefig(tmp_path / "large.png", dpi=110)
+    assert (tmp_path / "large.png").stat().st_size < 100_000

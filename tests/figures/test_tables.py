@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import reference
 
-from sss_lib import intervals, metrics, models, relevance, tables
+from sss_lib import metrics, models, relevance, tables
 
 SYSTEM = {
     "aggregation": "mean",
@@ -128,42 +128,10 @@ def run():
     return queries, labels, families, [f"clip{i}" for i in range(40)]
 
 
-def test_a_systems_table_opens_with_the_headline_and_puts_the_best_first(run):
-    (queries, _), labels, families, _ = run
-    scores = metrics.summarise(*queries, labels, families)
-    found = intervals.bootstrap_intervals(*queries, labels, families, n_draws=50)
-    scores = scores.merge(found, on=["metric", "n", "level", "name"])
-    table = tables.of_system(scores)
-    assert list(table) == ["level", "name", "queries", "MAP@5", "MR1"]
-    assert list(dict.fromkeys(table["level"])) == ["macro", "macro_distinct", "micro", "family", "class"]
-    classes = table.loc[table["level"] == "class", "MAP@5"].str[:5].astype(float)
-    assert classes.is_monotonic_decreasing
-    (row,) = scores[(scores["metric"] == "MAP") & (scores["level"] == "macro")].to_dict("records")
-    assert table["MAP@5"][0] == f"{row['value']:.3f} [{row['ci_low']:.3f}, {row['ci_high']:.3f}]"
-    assert table["queries"][0] == row["n_queries"]
-    bounded = tables.of_system(scores.assign(chance=0.125, ceiling=1.0))
-    assert (bounded["MAP@5 chance"] == "0.125").all()
-    assert (bounded["MAP@5 ceiling"] == "1.000").all()
-    first = (scores["level"] == "class") & (scores["name"] == labels[0])
-    gone = tables.of_system(scores.assign(value=scores["value"].mask(first), chance=np.nan))
-    assert gone.iloc[-1][["name", "MAP@5", "MR1", "MAP@5 chance"]].tolist() == [labels[0], "-", "-", "-"]
-    with pytest.raises(ValueError, match="more than one system"):
-        tables.of_system(pd.concat([scores, scores]))
-    with pytest.raises(ValueError, match=r"no score with protocol=paper(.|\n)*standard"):
-        tables.of_system(scores, protocol="paper")
-
-
 def test_protocols_stand_side_by_side_with_what_each_number_was_divided_by(run):
     (queries, _), labels, families, _ = run
     scores = [metrics.summarise(*queries, labels, families, protocol=p) for p in metrics.PROTOCOLS]
     every = pd.concat([*scores, scores[0].assign(relevance="leaf")])
-    columns = ["protocol", "metric", "relevance", "class, family, macro", "micro"]
-    assert tables.denominators(every)[columns].to_numpy().tolist() == [
-        ["standard", "MAP", "class, leaf", "over min(N, R)", "over min(N, R)"],
-        ["standard", "MR1", "class, leaf", "ranks from 1", "ranks from 1"],
-        ["paper", "MAP", "class", "over min(N, n_c)", "over N"],
-        ["paper", "MR1", "class", "ranks from 0", "ranks from 0"],
-    ]
     table = tables.protocol_differences(every).set_index(["metric", "level"])
     assert table.loc[("MAP", "micro"), "by"] == "over min(N, R) | over N"
     assert table.loc[("MR1", "macro"), "by"] == "ranks from 1 | ranks from 0"

@@ -108,7 +108,8 @@ def class_dots(scores: pd.DataFrame, ax: Axes, *, n: int = 15, min_queries: int 
     n : int
     min_queries : int
         Smaller classes are left out and counted in the title, unless all are smaller: a class of two clips
-        has a MAP of 1 or of little by luck. Of more than 60 classes the largest are drawn.
+        has a MAP of 1 or of little by luck. Of more than 60 classes the largest are drawn. The figure is
+        made as high as its rows need.
     """
     every = select(scores, "MAP", n, level=distinct(scores, "class"))
     found = every[every["n_queries"] >= min(min_queries, every["n_queries"].max())]
@@ -120,6 +121,7 @@ def class_dots(scores: pd.DataFrame, ax: Axes, *, n: int = 15, min_queries: int 
     ax.plot(found["chance"], position, "|", color="#D55E00", markersize=7, label="chance")
     _name_rows(ax, found["name"], found.set_index("name")["n_queries"])
     ax.set(xlim=(0, 1.02), xlabel=f"MAP@{n}, higher is better\n({interval_words(found)})")
+    ax.figure.set_figheight(1.3 + 0.2 * len(found))
     few = f"; {len(every) - len(found)} smaller ones are left out" if len(every) > len(found) else ""
     ax.set_title(f"{len(found)} classes (queries){few}", loc="left")
     ax.legend(frameon=False, fontsize=7, loc="lower right")

@@ -47,7 +47,9 @@ def heatmap(table: pd.DataFrame, ax: Axes, *, centred: bool = False, most: int =
     return ax
 
 
-def similarity_matrix(x: np.ndarray, groups: Sequence[str], ax: Axes, *, most: int = 120) -> Axes:
+def similarity_matrix(
+    x: np.ndarray, groups: Sequence[str], ax: Axes, *, within: Sequence[str] | None = None, most: int = 120
+) -> Axes:
     """Cosine of every two clips, ordered by group: clips that are alike make squares on the diagonal.
 
     Sixteen colours on few clips keep the picture below 100 kB.
@@ -58,11 +60,14 @@ def similarity_matrix(x: np.ndarray, groups: Sequence[str], ax: Axes, *, most: i
     groups : sequence of str [n_clips]
         Family or class of each clip, in alphabetical order in the picture; "" for none, which come last.
     ax : Axes
+    within : sequence of str [n_clips], optional
+        Class of each clip, by which those of a group are ordered.
     most : int
         Clips that are drawn: evenly chosen from their order, so that a group keeps its share.
     """
     names = np.asarray(groups, dtype=object)
-    order = np.lexsort((np.arange(len(x)), names.astype(str), names == ""))
+    inner = np.zeros(len(x), int) if within is None else np.asarray(within).astype(str)
+    order = np.lexsort((inner, names.astype(str), names == ""))  # of equals the first stays first
     order = order[np.linspace(0, len(order) - 1, min(most, len(order))).astype(int)]
     names, unit = names[order], np.asarray(x[order], float)
     unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-30)

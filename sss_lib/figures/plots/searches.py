@@ -75,8 +75,9 @@ def hubs(n_found: Mapping[str, np.ndarray], ax: Axes, *, n: int = 10) -> Axes:
     Radovanović, Nanopoulos and Ivanović (2010), Hubs in space: popular nearest neighbors in
     high-dimensional data, JMLR 11.
     """
-    edges = np.histogram_bin_edges(np.concatenate(list(n_found.values())), bins=30)
-    edges = np.unique(np.round(edges)) - 0.5 if edges[-1] > 30 else np.arange(edges[-1] + 2) - 0.5
+    most = max(counts.max(initial=0) for counts in n_found.values())
+    width = most // 30 + 1  # whole numbers in each of at most some thirty bins
+    edges = np.arange(0, most + 1 + width, width) - 0.5
     for i, (search, counts) in enumerate(n_found.items()):
         look = {"color": GROUP_COLOURS[i % len(GROUP_COLOURS)], "linestyle": ("-", "--", ":")[i % 3]}
         ax.stairs(np.histogram(counts, edges)[0], edges, label=search, linewidth=1.5, **look)

@@ -207,7 +207,8 @@ def between_bounds(scores: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
     ax.hlines(position, *ends, color="#DDDDDD", linewidth=6)
     for x, name in zip(ends, ("chance", "upper bound"), strict=True):
         ax.plot(x, position, marker="|", markersize=14, color="#555555", linestyle="")
-        ax.text(x[-1], position[-1] + 0.4, name, size=8, ha="center", color="#555555")
+        side = "left" if name == "chance" else "right"
+        ax.text(x[0], -0.55, name, size=8, ha=side, color="#555555")  # numbers are above
     ax.errorbar(rows["value"], position, xerr=whiskers(rows), elinewidth=1, **look)
     about = interval_words(rows)
     if "clip_ci_low" in rows:
@@ -217,7 +218,7 @@ def between_bounds(scores: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
     for y, value in zip(position, rows["value"], strict=True):
         ax.annotate(f"{value:.3f}", (value, y), (0, 8), textcoords="offset points", ha="center", size=8)
     ax.set_yticks(position, [plain(search) for search in rows["search"]])
-    ax.set(xlim=(0, 1.02), ylim=(-0.6, len(rows) - 0.2))
+    ax.set(xlim=(0, 1.02), ylim=(-0.8, len(rows) - 0.3))
     ax.set_xlabel(f"macro MAP@{n}, higher is better\n({about})")
     return ax
 
