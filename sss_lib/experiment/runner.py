@@ -126,6 +126,7 @@ class Runner:
                 bar.set_description(f"{stage:14}")
                 if stage == "05_figures" and todo and self.stages.is_committed:
                     shutil.rmtree(self.stages.written_dir, ignore_errors=True)  # of an earlier run
+                    todo = self._not_current(tasks_of())
                 self._run_tasks(todo, bar, parallel=stage in PARALLEL)
                 if stage in self.stages.failed:
                     break  # without the dataset there is nothing to do
@@ -254,7 +255,8 @@ class Runner:
     def report_figures(self) -> None:
         """Print where the figures are; replace the committed ones by those of a run that differs."""
         stages = self.stages
-        if not stages.is_committed or self.failures:
+        whole = stages.store.figures_dir(reproduction.COMMITTED)
+        if not stages.is_committed or self.failures or stages.written_dir != whole:
             print(f"\nFigures: {stages.written_dir}")
             return
         compared = reproduction.settle(stages.written_dir, stages.figures_dir)

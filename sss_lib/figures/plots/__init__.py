@@ -17,9 +17,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "family_heatmap",
             "queries_of",
         ],
-        "heatmaps": ["heatmap"],
-        "processing": ["processing_grid", "processing_panels"],
-        "searches": ["search_costs"],
+        "heatmaps": ["heatmap", "published_differences"],
+        "processing": ["processing_grid", "processing_pages", "processing_panels"],
+        "searches": ["search_costs", "search_panels"],
         "style": [
             "COLUMN",
             "PAGE",
