@@ -6,7 +6,8 @@ A grid in YAML comes in; executed notebooks and a tree of artefacts go out.
 - `runner`: runs the notebooks of a grid that are not current; `stages`: which notebooks these are; `task`:
   one run of one notebook, through papermill; `surroundings`: of its kernel.
 - `results`, `scores`: what has been scored, read back; those of each model's best system.
-- `reproduction`: whether a run gives the committed results again, within tolerances.
+- `reproduction`: whether a run gives the committed results again, within tolerances; `pages`: its executed
+  notebooks as Markdown.
 - `distributed`: searches and scores shared out on a Dask cluster.
 """
 

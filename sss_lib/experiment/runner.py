@@ -10,8 +10,9 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sss_lib.dataset import table as datasets
 from sss_lib.experiment import distributed as clusters
-from sss_lib.experiment import reproduction, results, task
+from sss_lib.experiment import pages, reproduction, results, task
 from sss_lib.experiment.stages import Stages
 from sss_lib.experiment.store import Store
 from sss_lib.experiment.task import Log, Task
@@ -263,6 +264,16 @@ class Runner:
         print(f"\nFigures: {stages.figures_dir}")
         if compared is not None:
             print(compared if compared.is_reproduced else f"{compared}\n{stages.figures_dir} is written anew")
+        self._write_pages(anew=compared is None or not compared.is_reproduced)
+
+    def _write_pages(self, *, anew: bool) -> None:
+        """Write the pages that show the executed notebooks; those of equal code and results are kept."""
+        stages, folder = self.stages, self.stages.figures_root / pages.FOLDER
+        every = [one for tasks_of in stages.tasks().values() for one in tasks_of()]
+        clips = datasets.read(stages.store.dataset(stages.name)).clips
+        written = pages.update(every, self.runs_dir, folder, map(Path, clips["path"]), anew=anew)
+        if written:
+            print(f"{len(written)} notebooks as pages: {folder}")
 
     def _report_failed_clips(self) -> None:
         """Print the clips that have no embedding, and why."""

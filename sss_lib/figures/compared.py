@@ -241,7 +241,7 @@ class Compared:
         gaps = tables.disagreements(
             self.results[one], self.results[other], fnames, self.collection.labels, **of
         )
-        gaps.attrs = {"better": int((gaps["gap"] > 0).sum()), "worse": int((gaps["gap"] < 0).sum())}
+        gaps = gaps.drop_duplicates("fname")  # a clip queries once for each of its classes
         ends = [gaps[gaps["gap"] > 0].head(n_rows), gaps[gaps["gap"] < 0].head(n_rows)]
         return pd.concat(ends, ignore_index=True)
 

@@ -132,7 +132,7 @@ def test_a_plan_says_what_is_run_before_anything_is(runner, capsys, tmp_path):
         "02_processing": 3,
         "03_search": 3,
         "04_evaluation": 3,
-        "05_figures": 1,
+        "05_figures": 3,
     }
     out = capsys.readouterr().out
     assert "grid.yaml on tiny: 2 models, 3 variants, 6 systems" in out
