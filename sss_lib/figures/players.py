@@ -37,7 +37,8 @@ class Players:
 
 
 def _cell(heard: Heard) -> str:
-    words = f"<b>{html.escape(heard.role)}</b><br>{html.escape(heard.labels)}<br>"
+    role, labels = (html.escape(words.replace("_", " ")) for words in (heard.role, heard.labels))
+    words = f"<b>{role}</b><br>{labels}<br>"
     return f'<td style="text-align: left">{words}{player(heard.path)}</td>'
 
 
