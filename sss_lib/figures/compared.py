@@ -306,11 +306,7 @@ class Compared:
     def _heard(self, who: str, row: int, label: str) -> players.Heard:
         clip = self.collection.clips.iloc[row]
         is_query, has = who == "query", label in clip["labels"]
-        role = (
-            f"query: {label}"
-            if is_query
-            else f"{tables.display_name(who)} {'✓' if has else '✗'}"
-        )
+        role = f"query: {label}" if is_query else f"{tables.display_name(who)} {'✓' if has else '✗'}"
         by = f" · {uploader}" if (uploader := clip.get("uploader")) else ""
         return players.Heard(role, ", ".join(clip["labels"][:2]) + by, Path(clip["path"]))
 
