@@ -65,6 +65,7 @@ PLACES = {
     "reproduction": "experiment.reproduction",
     "runner": "experiment.runner",
     "claims": "figures.claims",
+    "compared": "figures.compared",
     "export": "figures.text",
     "figures": "figures",
     "leaderboard": "figures.leaderboard",

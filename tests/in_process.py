@@ -28,7 +28,7 @@ def execute(notebook, folder):
 
 def _run(cell, names):
     printed, shown = io.StringIO(), []
-    names["display"] = shown.append
+    names["display"] = lambda *them: shown.extend(them)
     body = ast.parse(cell["source"]).body
     last = body.pop() if body and isinstance(body[-1], ast.Expr) else None
     try:

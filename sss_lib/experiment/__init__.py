@@ -7,7 +7,7 @@ A grid in YAML comes in; executed notebooks and a tree of artefacts go out. It r
   of one notebook, through papermill; `surroundings`: the environment of its kernel; `warm`: forks kernels
   from a process that has done their imports.
 - `results`: reads scores and embeddings back; `scores`: picks those of a metric or of the best systems.
-- `reproduction`: whether a run gives the committed results again, within tolerances.
+- `reproduction`: whether a run gives the committed results again; `pages`: its notebooks as Markdown.
 - `distributed`: searches and scores shared out on a Dask cluster.
 """
 

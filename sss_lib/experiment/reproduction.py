@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sss_lib.experiment.grid import MAIN, Grid
+from sss_lib.experiment.store import Store
 from sss_lib.io.artefact import replacing
 
 if TYPE_CHECKING:
@@ -169,6 +171,36 @@ def settle(written: str | Path, committed: str | Path) -> Comparison | None:
         for name in set(_files(committed)) - set(names):
             (committed / name).unlink()
     return compared
+
+
+def folder_name(dataset: str, grid: Grid) -> str:
+    """Name of the folder of the figures of a grid: that of the main one is the dataset's."""
+    return dataset if grid.name == MAIN else f"{dataset}-{grid.name}"
+
+
+def figures_folder(
+    store: Store, dataset: str, grid: Grid, root: Path | None = None, *, is_whole: bool
+) -> Path:
+    """Folder of the figures of a grid: only those of a whole one go to figures/{dataset}.
+
+    The committed ones are never written into: what may replace them stands beside the artefacts, for
+    `settle`.
+
+    Parameters
+    ----------
+    store : Store
+    dataset : str
+    grid : Grid
+    root : Path, optional
+        By default the folder figures/ beside the data folder.
+    is_whole : bool
+        Whether all models of the grid could be run, and every system has scores.
+    """
+    root = store.data_dir.parent / "figures" if root is None else root
+    name = folder_name(dataset, grid)
+    if not is_whole:
+        return root / f"{name}-partial"
+    return store.figures_dir(name) if name == COMMITTED else root / name
 
 
 def _files(folder: Path) -> list[str]:

@@ -63,9 +63,13 @@ def failures(store: Store, dataset: str, grid: Grid) -> "pd.DataFrame":
     return pd.concat([empty, *tables], ignore_index=True)[["model", "fname", "reason"]]
 
 
-def comparison_artefact(store: Store, dataset: str, grid: Grid) -> Artefact:
-    """Return the table that notebook 05 writes for a grid."""
-    return store.comparison(dataset, grid, split_by_availability(store, dataset, grid)[0])
+def comparison_artefact(store: Store, dataset: str, grid: Grid, notebook: str = "05_figures") -> Artefact:
+    """Return the main table of a grid that notebook 05, 05b or 05c writes."""
+    made = store.comparison(dataset, grid, split_by_availability(store, dataset, grid)[0])
+    if notebook == made.made_by:
+        return made
+    path = made.path.with_name(f"{made.path.stem}-{notebook.partition('_')[2]}.parquet")
+    return replace(made, path=path, made_by=notebook)
 
 
 @dataclass(frozen=True)
@@ -146,7 +150,8 @@ def read_scores(
     collection : Dataset, optional
         Clips that all systems have: each is scored as if there were no others. Where models have embedded
         different clips, a column `covers` says how many each has that lacks some ("12 of 18 clips"). By
-        default each is scored on all the clips that it has.
+        default each is scored on all the clips that it has. Where rankings of others end early, a column
+        `ends` says after how many results (nan for systems that rank all clips).
 
     Raises
     ------
@@ -161,11 +166,21 @@ def read_scores(
     else:
         found = [scores_on(store, dataset, v, s, grid.cutoffs, collection) for v, s in available]
     scores = pd.concat([one.read().to_pandas() for one in found], ignore_index=True)
+    ends = {v.model: _ends(store, dataset, v) for v, _ in available if v.is_ranking}
+    if any(ends.values()):
+        scores = scores.assign(ends=scores["model"].map(ends).astype("Int64"))
     n, n_all = n_clips(store, dataset, grid), store.dataset(dataset).metadata()["n_clips"]
     if collection is None or not any(n[v.model] > len(collection) for v, _ in available):
         return scores
     covers = {name: f"{n[name]} of {n_all} clips" if n[name] < n_all else "" for name in n}
     return scores.assign(covers=scores["model"].map(covers))
+
+
+def _ends(store: Store, dataset: str, variant: Variant) -> int | None:
+    """After how many results a ranking of others ends that doesn't rank all of its clips; else None."""
+    x = store.embeddings(dataset, variant).mapped("embedding")
+    length = int((x[:, 1 : 1 + (x.shape[1] - 1) // 2] >= 0).sum(axis=1).min(initial=len(x) - 1))
+    return length if length < len(x) - 1 else None
 
 
 def scores_on(

@@ -10,8 +10,9 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sss_lib.dataset import table as datasets
 from sss_lib.experiment import distributed as clusters
-from sss_lib.experiment import reproduction, results, task, warm
+from sss_lib.experiment import pages, reproduction, results, task, warm
 from sss_lib.experiment.stages import Stages
 from sss_lib.experiment.store import Store
 from sss_lib.experiment.task import Log, Task
@@ -129,6 +130,7 @@ class Runner:
                 bar.set_description(f"{stage:14}")
                 if stage == "05_figures" and todo and self.stages.is_committed:
                     shutil.rmtree(self.stages.written_dir, ignore_errors=True)  # of an earlier run
+                    todo = self._not_current(tasks_of())
                 self._run_tasks(todo, bar, parallel=stage in PARALLEL)
                 if stage in self.stages.failed:
                     break  # without the dataset there is nothing to do
@@ -259,13 +261,24 @@ class Runner:
     def report_figures(self) -> None:
         """Print where the figures are; replace the committed ones by those of a run that differs."""
         stages = self.stages
-        if not stages.is_committed or self.failures:
+        whole = stages.store.figures_dir(reproduction.COMMITTED)
+        if not stages.is_committed or self.failures or stages.written_dir != whole:
             print(f"\nFigures: {stages.written_dir}")
             return
         compared = reproduction.settle(stages.written_dir, stages.figures_dir)
         print(f"\nFigures: {stages.figures_dir}")
         if compared is not None:
             print(compared if compared.is_reproduced else f"{compared}\n{stages.figures_dir} is written anew")
+        self._write_pages(anew=compared is None or not compared.is_reproduced)
+
+    def _write_pages(self, *, anew: bool) -> None:
+        """Write the pages that show the executed notebooks; those of equal code and results are kept."""
+        stages, folder = self.stages, self.stages.figures_root / pages.FOLDER
+        every = [one for tasks_of in stages.tasks().values() for one in tasks_of()]
+        clips = datasets.read(stages.store.dataset(stages.name)).clips
+        written = pages.update(every, self.runs_dir, folder, map(Path, clips["path"]), anew=anew)
+        if written:
+            print(f"{len(written)} notebooks as pages: {folder}")
 
     def _report_failed_clips(self) -> None:
         """Print the clips that have no embedding, and why."""

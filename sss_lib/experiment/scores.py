@@ -89,7 +89,8 @@ def over_groups(scores: pd.DataFrame) -> pd.DataFrame:
 
 def of_exact(scores: pd.DataFrame) -> pd.DataFrame:
     """Scores of the exact searches, or all if there are none. An approximate one is better only by chance."""
-    exact = scores["search"].map(lambda search: parse(search).is_exact)
+    is_exact = {search: parse(search).is_exact for search in scores["search"].unique()}
+    exact = scores["search"].map(is_exact).astype(bool)
     return scores[exact] if exact.any() else scores
 
 

@@ -18,6 +18,8 @@ from sss_lib.search.naming import parse
 
 System = tuple[Variant, str]
 """A variant and a search."""
+FIGURES: dict[str, dict] = {"05b_confidence": {}, "05c_study": {}, "05_figures": {"clickable": False}}
+"""Notebooks of the last stage, and what a run gives them. 05 comes last: its run.json says all is there."""
 
 
 @dataclass
@@ -46,11 +48,10 @@ class Stages:
         of_name = {key: self.choice.get(key) for key in ("query", "name", "ground_truth")}
         self.name = sources.name_of(self.dataset, **of_name)
         self.is_labelled = True  # until the dataset is loaded
-        name = self.name if self.grid.name == MAIN else f"{self.name}-{self.grid.name}"
-        self.figures_dir = self.figures_root / name
         # Committed results are replaced only by a run that differs: see `reproduction.settle`.
         self.is_committed = (self.name, self.grid.name) == (reproduction.COMMITTED, MAIN)
-        self.written_dir = self.store.figures_dir(name) if self.is_committed else self.figures_dir
+        self.figures_dir = self.figures_root / reproduction.folder_name(self.name, self.grid)
+        self.written_dir = self._figures_folder()
         self._systems_of: tuple | None = None
         self._found: tuple[list[System], list[str]] = ([], [])
 
@@ -141,19 +142,29 @@ class Stages:
         )
 
     def of_figures(self) -> list[Task]:
-        """The task of notebook 05; none without labels or systems."""
+        """The tasks of notebooks 05b, 05c and 05, which ends the run; none without labels or systems."""
         if not self.is_labelled or not self.systems()[0]:
             return []
+        self.written_dir = self._figures_folder()
         parameters = {
             "data_dir": self._data_dir,
             "figures_dir": seen_from(self.written_dir, NOTEBOOKS),
             "dataset": self.name,
             "grid": seen_from(self.grid_path, NOTEBOOKS),
         }
-        comparison = results.comparison_artefact(self.store, self.name, self.grid)
-        names = comparison.metadata().get("figures", ()) if comparison.is_current() else ()
-        figures = tuple(self.written_dir / name for name in names)
-        return [Task("05_figures", f"{self.name}-{self.grid.name}", parameters, (comparison,), figures)]
+        tasks = []
+        for notebook, more in FIGURES.items():
+            table = results.comparison_artefact(self.store, self.name, self.grid, notebook)
+            names = table.metadata().get("figures", ()) if table.is_current() else ()
+            figures = tuple(self.written_dir / name for name in names)
+            name, given = f"{self.name}-{self.grid.name}", {**parameters, **more}
+            tasks.append(Task(notebook, name, given, (table,), figures))
+        return tasks
+
+    def _figures_folder(self) -> Path:
+        """Folder of the figures, if all models of the grid can be run, and none has failed so far."""
+        of = (self.store, self.name, self.grid, self.figures_root)
+        return reproduction.figures_folder(*of, is_whole=not (self.failed or self.left_out))
 
     def _of_variants(
         self, notebook: str, outputs: Callable[[Variant, list[str]], Iterable[Artefact]], **more: object

@@ -90,13 +90,18 @@ def _effective(parameters: Mapping[str, object]) -> dict:
     return json.loads(json.dumps({k: v for k, v in parameters.items() if k not in WITHOUT_EFFECT}))
 
 
-def _code_cells(notebook: dict) -> list[str]:
-    """Code of a notebook but for the parameters that papermill put in: prose may change without effect."""
+def code_cells(notebook: dict) -> list[dict]:
+    """Cells of code of a notebook but for the parameters that papermill put in."""
     return [
-        "".join(cell["source"])
+        cell
         for cell in notebook["cells"]
         if cell["cell_type"] == "code" and "injected-parameters" not in cell["metadata"].get("tags", [])
     ]
+
+
+def _code_cells(notebook: dict) -> list[str]:
+    """Code of a notebook: prose may change without effect."""
+    return ["".join(cell["source"]) for cell in code_cells(notebook)]
 
 
 @functools.cache

@@ -45,8 +45,8 @@ def player(path: str, length_s: float = LENGTH_S) -> str:
     ogg = {"format": "OGG", "subtype": "VORBIS", "compression_level": COMPRESSION}
     soundfile.write(content, np.clip(wave, -1, 1), RATE_HZ, **ogg)
     data = base64.b64encode(content.getvalue()).decode()
-    style = 'controls style="height: 28px; width: 230px"'
-    sound = f'<audio {style} src="data:audio/ogg;base64,{data}"></audio>'
+    about = f'controls title="{html.escape(Path(path).name)}" style="height: 28px; width: 230px"'
+    sound = f'<audio {about} src="data:audio/ogg;base64,{data}"></audio>'
     return f'<div style="display: flex">{waveform(wave)}{sound}</div>'
 
 
@@ -92,7 +92,7 @@ def results(collection: Dataset, ranking: Ranking, row: int, n: int = 5) -> "HTM
     rows = [_row(collection, row, "query", "", "")]
     for rank, (one, mark, score) in enumerate(zip(found, marks, scores, strict=True), 1):
         rows.append(_row(collection, int(one), str(rank), mark, number(score)))
-    head = _cells("th", ("rank", "", "clip", "sound", "score"))
+    head = cells("th", ("rank", "", "clip", "sound", "score"))
     caption = f'<caption style="text-align: left">{html.escape(told.replace("_", " "))}</caption>'
     return HTML(f"<table>{caption}{head}{''.join(rows)}</table>")
 
@@ -121,12 +121,12 @@ def side_by_side(collection: Dataset, found: Mapping[str, Sequence[int]], query:
 
     def cell(row: int) -> str:
         mark = "" if right is None else RIGHT if right[row] else WRONG
-        return f"{mark} {_about(collection, row)}{player(collection.clips['path'].iloc[row])}"
+        return f"{mark} {about(collection, row)}{player(collection.clips['path'].iloc[row])}"
 
     columns = [[cell(int(row)) for row in rows] for rows in found.values()]
     lines = itertools.zip_longest(*columns, fillvalue="")
-    table = _cells("th", [html.escape(name) for name in found]) + "".join(_cells("td", one) for one in lines)
-    above = "" if query is None else _cells("td", [f"<b>query</b> {cell(query).removeprefix(RIGHT)}"])
+    table = cells("th", [html.escape(name) for name in found]) + "".join(cells("td", one) for one in lines)
+    above = "" if query is None else cells("td", [f"<b>query</b> {cell(query).removeprefix(RIGHT)}"])
     return HTML(f"<table>{above}</table><table>{table}</table>")
 
 
@@ -195,26 +195,28 @@ def over_time(collection: Dataset, frames: "Frames", fname: str) -> list:
     own = frames.values[frames.offsets[i] : frames.offsets[i + 1]]
     path, ends = collection.clips["path"].iloc[row], (frames.values.min(axis=0), frames.values.max(axis=0))
     return [
-        HTML(f"<p>{_about(collection, row)}</p>{player(path, 10)}"),
+        HTML(f"<p>{about(collection, row)}</p>{player(path, 10)}"),
         drawn(path, own, frames.hop_s, *ends, most_s=10),
     ]
 
 
 def _row(collection: Dataset, row: int, rank: str, mark: str, score: str) -> str:
-    return _cells(
-        "td", (rank, mark, _about(collection, row), player(collection.clips["path"].iloc[row]), score)
+    return cells(
+        "td", (rank, mark, about(collection, row), player(collection.clips["path"].iloc[row]), score)
     )
 
 
-def _about(collection: Dataset, row: int) -> str:
+def about(collection: Dataset, row: int) -> str:
+    """A clip's name and its first labels, as HTML."""
     clip = collection.clips.iloc[row]
     fname, labels = html.escape(clip["fname"]), html.escape(", ".join(clip["labels"][:3]).replace("_", " "))
     return f"{fname}<br><small>{labels}</small>"
 
 
-def _cells(kind: str, cells: Sequence[str]) -> str:
+def cells(kind: str, texts: Sequence[str]) -> str:
+    """Row of a table, of cells of a kind, "td" or "th", as HTML."""
     style = 'style="text-align: left; padding: 2px 8px"'
-    return f"<tr>{''.join(f'<{kind} {style}>{cell}</{kind}>' for cell in cells)}</tr>"
+    return f"<tr>{''.join(f'<{kind} {style}>{text}</{kind}>' for text in texts)}</tr>"
 
 
 def browse(collection: Dataset, ranking: Ranking, row: int, n: int = 5) -> "Choice":

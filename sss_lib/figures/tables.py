@@ -35,7 +35,7 @@ def comparison(
     chance: pd.DataFrame,
     ceiling: pd.DataFrame | None = None,
     *,
-    cutoffs: tuple[int, int] = (15, 150),
+    cutoffs: tuple[int, ...] = (15, 150),
     protocol: str | None = None,
     p: Mapping[str, float] | None = None,
 ) -> pd.DataFrame:
@@ -90,15 +90,41 @@ def comparison(
 def display_names(scores: pd.DataFrame) -> dict[str, str]:
     """Displayed name of each model of tidy scores; if it lacks clips that others have, also how many it has.
 
+    That of a ranking that ends early says after which rank: see `ending`.
+
     Examples
     --------
     >>> display_names(pd.DataFrame({"model": ["aisfx", "logmel"], "covers": ["12 of 18 clips", ""]}))
     {'aisfx': 'aiSFX (12 of 18 clips)', 'logmel': 'Log-mel statistics'}
+    >>> display_names(pd.DataFrame({"model": ["aisfx", "logmel"], "ends": [15, None]}))
+    {'aisfx': 'aiSFX (ends at rank 15)', 'logmel': 'Log-mel statistics'}
     >>> display_names(pd.DataFrame({"model": ["pengi"]}))  # trained on clips of FSD50K
     {'pengi': 'Pengi †'}
     """
-    covers = dict(zip(scores["model"], scores.get("covers", [""] * len(scores)), strict=True))
-    return {name: display_name(name) + (f" ({has})" if has else "") for name, has in covers.items()}
+    own = {name: [has] if has else [] for name, has in _first(scores, "covers").items()}
+    for name, rank in _first(scores, "ends").items():
+        own[name] = [*own.get(name, []), *([] if pd.isna(rank) else [f"ends at rank {int(rank)}"])]
+    shown = {name: f" ({', '.join(own[name])})" if own.get(name) else "" for name in scores["model"]}
+    return {name: display_name(name) + words for name, words in shown.items()}
+
+
+def _first(scores: pd.DataFrame, column: str) -> dict:
+    """Value of a column by model; nothing if the scores have no such column."""
+    return dict(zip(scores["model"], scores[column], strict=True)) if column in scores else {}
+
+
+def ending(scores: pd.DataFrame) -> str:
+    """What it means that a ranking ends early, for a caption; "" if none does.
+
+    Examples
+    --------
+    >>> ending(pd.DataFrame({"model": ["aisfx"]}))
+    ''
+    """
+    if "ends" not in scores or scores["ends"].isna().all():
+        return ""
+    lower = "its MAP at a larger cutoff is a lower bound"
+    return f"; of a ranking that ends early {lower}, and its MR1 leaves out queries that it does not answer"
 
 
 def display_name(model: str) -> str:
@@ -129,15 +155,22 @@ def figure_caption(
     n_classes = len(collection.labels) - collection.n_unqueryable()
     known = f"{on or collection.name}: {len(collection)} clips, {n_classes} classes queried, N = {n}"
     by = conventions("class", protocol)
-    return f"{known}, {by}; 95 % intervals over {unit}. {seen(scores['model'])}".rstrip()
+    ends = ending(scores)
+    return f"{known}, {by}; 95 % intervals over {unit}{ends}. {seen(scores['model'])}".rstrip()
 
 
 def with_coverage(table: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
-    """Table with how many clips each model, named in its first column, has embedded, if any lacks some."""
-    if "covers" not in scores:
-        return table
-    covers = dict(zip(scores["model"], scores["covers"], strict=True))
-    return table.assign(**{"has embedded": table.iloc[:, 0].map(covers).fillna("").replace("", "all")})
+    """Table with how many clips each model, named in its first column, has embedded, if any lacks some.
+
+    Where a ranking ends early, also with the rank that it ends at.
+    """
+    names = table.iloc[:, 0]
+    if "covers" in scores:
+        has = names.map(_first(scores, "covers")).fillna("").replace("", "all")
+        table = table.assign(**{"has embedded": has})
+    if "ends" in scores:
+        table = table.assign(**{"ends at rank": names.map(_first(scores, "ends")).astype("Int64")})
+    return table
 
 
 def variations(scores: pd.DataFrame, n: int = 15, *, protocol: str | None = None) -> pd.DataFrame:
@@ -174,7 +207,7 @@ def variations(scores: pd.DataFrame, n: int = 15, *, protocol: str | None = None
     return pd.DataFrame(rows)
 
 
-def _measures(scores: pd.DataFrame, cutoffs: tuple[int, int], protocol: str | None) -> dict[str, str]:
+def _measures(scores: pd.DataFrame, cutoffs: tuple[int, ...], protocol: str | None) -> dict[str, str]:
     values = {}
     for metric, n in [*(("MAP", n) for n in cutoffs), ("MR1", None)]:
         (row,) = select(scores, metric, n, protocol=protocol).to_dict("records")

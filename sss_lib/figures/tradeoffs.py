@@ -102,6 +102,11 @@ def _row(
     return row | dict(zip(COLUMNS, (*times, cost["bytes_per_clip"]), strict=True))
 
 
+def joined(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Tables of `read_approximations` as one, whose first column is the variant."""
+    return pd.concat(tables, names=["variant", ""]).reset_index("variant")
+
+
 def read_approximations(
     store: Store,
     dataset: str,

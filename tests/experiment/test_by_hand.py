@@ -14,6 +14,7 @@ from sss_lib import experiment
 
 pytestmark = pytest.mark.slow
 STAGES = ("00_dataset", "01_extraction", "02_processing", "03_search", "04_evaluation")
+FIGURES = ("05_figures", "05b_confidence", "05c_study")
 CLIPS = 120
 """More than the hundred components that the notebooks keep by default."""
 GRID = """\
@@ -44,7 +45,8 @@ def both(tmp_path_factory):
         assert command.main(["run", str(grid), *folders]) == 0
     notebooks = folder / "hand" / "notebooks"
     notebooks.mkdir()
-    for stage in STAGES:  # with their default parameters, as in JupyterLab
+    shutil.copytree(experiment.NOTEBOOKS / "grids", notebooks / "grids")
+    for stage in (*STAGES, *FIGURES):  # with their default parameters, as in JupyterLab
         execute(stage, notebooks)
     return folder / "grid" / "data", folder / "hand" / "data"
 
@@ -61,6 +63,11 @@ def execute(stage, notebooks, **changed):
     in_process.execute(notebook, notebooks)
 
 
+def is_of_05(path):
+    """Whether it is a table of another grid's figures, or the map to click on."""
+    return path.stem.startswith("comparison") or path.stem.endswith(".tsne")
+
+
 KINDS = ("datasets", "embeddings", "similarity_rankings", "evaluation_results")
 
 
@@ -68,14 +75,19 @@ KINDS = ("datasets", "embeddings", "similarity_rankings", "evaluation_results")
 def test_the_notebooks_by_hand_write_what_the_grid_writes(both, kind):
     of_grid, of_hand = both
     there = sorted(path.relative_to(of_grid) for path in (of_grid / kind).rglob("*.parquet"))
-    of_05 = [path for path in there if path.stem.startswith("comparison")]
-    there = [path for path in there if path not in of_05]
-    assert there == sorted(path.relative_to(of_hand) for path in (of_hand / kind).rglob("*.parquet"))
+    by_hand = sorted(path.relative_to(of_hand) for path in (of_hand / kind).rglob("*.parquet"))
+    there, by_hand = ([path for path in one if not is_of_05(path)] for one in (there, by_hand))
+    assert there == by_hand
     assert len(there) >= (6 if kind == "evaluation_results" else 1)
     for path in there:
         tables = [pyarrow.parquet.read_table(folder / path) for folder in both]
         names = [name for name in tables[0].column_names if name != "path"]
         assert tables[0].select(names).equals(tables[1].select(names)), path
+
+
+def test_by_hand_the_figures_of_a_grid_that_is_not_whole_go_to_a_folder_of_their_own(both):
+    _, of_hand = both
+    assert [path.name for path in (of_hand.parent / "figures").iterdir()] == ["mini-partial"]
 
 
 @pytest.mark.cluster

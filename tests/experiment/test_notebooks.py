@@ -43,6 +43,11 @@ ASKED = ("03_search", "04_evaluation")
 HOSTILE = "<script>alert(1)</script>"
 
 
+def number_of(path):
+    """Number of a notebook, such as 05b."""
+    return path.stem.partition("_")[0]
+
+
 def shown(folder):
     """HTML that the executed notebooks below a folder show."""
     for path in folder.rglob("*.ipynb"):
@@ -69,7 +74,7 @@ class TestNotebookFile:
 
     def test_opens_with_title_imports_and_commented_parameters(self, path):
         title, imports, parameters = self.cells(path)[:3]
-        assert "".join(title["source"]).startswith(f"# {path.stem[:2]} · ")
+        assert "".join(title["source"]).startswith(f"# {number_of(path)} · ")
         assert "import" in "".join(imports["source"])
         assert parameters["metadata"]["tags"] == ["parameters"]
         assert all("  # " in line for line in parameters["source"])
@@ -109,7 +114,22 @@ class TestNotebookFile:
 
     def test_numbers_its_cells(self, path):
         cells = self.cells(path)
-        assert [cell["id"] for cell in cells] == [f"{path.stem[:2]}-{i:02d}" for i in range(len(cells))]
+        assert [cell["id"] for cell in cells] == [f"{number_of(path)}-{i:02d}" for i in range(len(cells))]
+
+    def test_is_read_at_a_glance(self, path):
+        """At most 25 cells, and 40 words a text; what it lists at the top is there."""
+        if not path.stem.startswith("05"):
+            return  # the others have no list of contents
+        texts = ["".join(cell["source"]) for cell in self.cells(path, "markdown")]
+        assert len(self.cells(path)) <= 25
+        assert [text for text in texts if len(text.split()) > 40] == []
+        headings = {
+            found[1].replace(" ", "-")
+            for text in texts
+            for found in re.finditer(r"^## (.+)$", text, re.MULTILINE)
+        }
+        assert set(re.findall(r"\(#([^)]+)\)", texts[0])) == headings
+        assert "Exercises" in headings
 
     def test_teaches_in_short_cells(self, path):
         """Plumbing is in the cells behind the parameters and at the end."""
@@ -195,7 +215,7 @@ def test_a_grid_runs_from_sounds_to_figures(small_run):
     names = {path.name for path in (folder / "figures" / "my sounds-small").iterdir()}
     written = ("comparison", "variations", "stability", "claims", "relevance", "losses")
     drawn = ("ladder", "processing", "pca", "macro-micro", "cost-parameters", "cost-dim", "classes")
-    drawn = (*drawn, "differences", "confusion", "map", "published-families")
+    drawn = (*drawn, "differences", "confusion", "map", "published-families", "published-alike")
     if not approximate.missing():
         written, drawn = (*written, "searches"), (*drawn, "searches-speed", "searches-size")
     # This folder has no families.

@@ -132,7 +132,7 @@ def test_a_plan_says_what_is_run_before_anything_is(runner, capsys, tmp_path):
         "02_processing": 3,
         "03_search": 3,
         "04_evaluation": 3,
-        "05_figures": 1,
+        "05_figures": 3,
     }
     out = capsys.readouterr().out
     assert "grid.yaml on tiny: 2 models, 3 variants, 6 systems" in out
@@ -173,7 +173,7 @@ def test_a_plan_names_the_weights_to_be_fetched_and_fetches_neither_them_nor_the
 def test_a_plan_tells_how_long_it_takes_as_far_as_earlier_runs_tell(runner, capsys):
     runner.log.add(Task("02_processing", "x", {}, ()), 10.0)
     runner.plan()
-    assert "about 15 s, by earlier runs, and 10 notebooks that none tells of" in capsys.readouterr().out
+    assert "about 15 s, by earlier runs, and 12 notebooks that none tells of" in capsys.readouterr().out
 
 
 def test_what_does_not_need_a_failed_notebook_is_run_and_what_needs_it_is_not(

@@ -493,7 +493,7 @@ def test_a_slope_has_a_line_for_macro_and_for_each_class(ax):
 def test_hubs_are_counted_by_how_often_each_clip_is_found(ax):
     counts = {"nns": np.array([0, 1, 1, 6]), "mips": np.array([2, 2, 2, 2])}
     plots.hubs(counts, ax, n=2)
-    drawn = {patch.get_label(): patch.get_data().values.tolist() for patch in ax.patches}
+    drawn = {patch.get_label(): patch.get_data()[0].tolist() for patch in ax.patches}
     assert drawn == {"nns": [1, 2, 0, 0, 0, 0, 1], "mips": [0, 0, 4, 0, 0, 0, 0]}
     plots.hubs({"nns": np.array([0, 900] * 50)}, ax := mpl.figure.Figure().subplots())
     assert sum(ax.patches[0].get_data().values) == 100  # none falls off the ends

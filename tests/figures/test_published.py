@@ -1,6 +1,7 @@
 """What was published is read as it was printed, and what was measured is judged by its interval."""
 
 import json
+from unittest import mock
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -105,26 +106,22 @@ def test_draws_that_cannot_be_repeated_are_named_even_with_the_papers_preprocess
         assert known.endswith("drawn with a seed from the clip, where the study drew anew each time")
 
 
-def cells_of_05():
-    """Code of notebook 05, a text a cell."""
-    cells = json.loads((NOTEBOOKS / "05_figures.ipynb").read_text("utf-8"))["cells"]
-    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+def cells_of_05c(*words):
+    """Code of the cells of notebook 05c that have one of some words."""
+    cells = json.loads((NOTEBOOKS / "05c_study.ipynb").read_text("utf-8"))["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    return [text for text in code if any(word in text for word in words)]
 
 
 @pytest.mark.parametrize("ran", ["yamnet", "aisfx"])
-def test_notebook_05_writes_the_check_beside_its_other_tables_where_there_is_one(scores, tmp_path, ran):
-    (source,) = [text for text in cells_of_05() if text.startswith("written = {")]
-    table, words = (
-        pd.DataFrame({"system": ["a"]}),
-        ("caption", "varied", "drawn", "claimed", "every_rule", "timed"),
-    )
-    names = dict.fromkeys(["comparison", "variations", "stability", "tested", "by_rule"], table)
-    names |= dict.fromkeys(words, "words") | {"dataset": "fsd50k", "without": [], "searched": {}}
-    names |= {"checked": published.check(scores.assign(model=ran)), "export": export, "pd": pd}
-    exec(source, names | {"figures": [], "figures_dir": tmp_path})
-    suffixes = {path.suffix for path in tmp_path.glob("published.*")}
-    assert suffixes == ({".csv", ".md", ".tex"} if ran == "yamnet" else {".csv"})
-    assert pd.read_csv(tmp_path / "published.csv")["verdict"].tolist() == names["checked"]["verdict"].tolist()
+def test_notebook_05c_writes_the_check_with_a_caption_where_there_is_one(scores, ran):
+    (source,) = cells_of_05c("published.check(")
+    names = {"alone": scores.assign(model=ran), "run": mock.Mock(), "dataset": "fsd50k", "export": export}
+    exec(source, names | {"published": published, "display": lambda *_: None})
+    (written,) = names["run"].write.mock_calls
+    name, table, caption = written.args
+    assert (name, bool(caption)) == ("published", ran == "yamnet")
+    assert table["verdict"].tolist() == published.check(names["alone"])["verdict"].tolist()
 
 
 CLASSES = pd.read_csv(published.PAPER.parent / "ontology" / "fsd50k_classes.csv", keep_default_na=False)
@@ -272,19 +269,20 @@ def test_a_variation_is_the_published_one_if_it_is_the_best_of_several(values, b
     assert (row["best"], row["verdict"]) == (best, verdict)
 
 
-@pytest.mark.parametrize("dataset", ["fsd50k", "mini"])
-def test_notebook_05_maps_where_its_numbers_differ_if_it_measured_any(dataset, tmp_path):
-    systems = grid_of("paper-fig1").systems()[0]
-    names = {"published": published, "export": export, "plots": plots, "plt": plt, "figures": []}
-    names |= {"figures_dir": tmp_path, "dataset": dataset, "display": lambda _: None}
-    names["alone"] = tidy(systems, np.linspace(0, 0.5, len(systems)))
-    cells = [text for text in cells_of_05() if "numbers[" in text or "numbers =" in text]
-    cells += [text for text in cells_of_05() if "check_variations" in text]
-    assert len(cells) == 3
+@pytest.mark.parametrize("measured", [True, False])
+def test_notebook_05c_maps_where_its_numbers_differ_if_it_measured_any(measured):
+    systems, run = grid_of("paper-fig1").systems()[0], mock.Mock()
+    alone = tidy(systems, np.linspace(0, 0.5, len(systems)))
+    names = {"published": published, "export": export, "plots": plots, "run": run}
+    names |= {"alone": alone if measured else alone.iloc[:0], "display": lambda *_: None}
+    cells = cells_of_05c("numbers =", "check_variations")
+    assert len(cells) == 2
+    run.variations.return_value = pd.DataFrame({"a": [1]}), ""
     for text in cells:
         exec(text, names)
-    written = {path.stem for path in names["figures"]}
-    maps = {"published-numbers", "published-fig1-differences", "published-tableii-differences"}
-    assert written == (maps if dataset == "fsd50k" else set())
-    assert all(path.stat().st_size for path in names["figures"])
+    assert ("published-numbers" in [call.args[0] for call in run.write.mock_calls]) == measured
+    saved = {call.args[1]: call.args[2] for call in run.save.mock_calls}
+    maps = {"published-fig1-differences", "published-tableii-differences"}
+    assert set(saved) == (maps if measured else set())
+    assert all(words.startswith("Measured less published MAP") for words in saved.values())
     plt.close("all")

@@ -13,9 +13,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "classes": OF_CLASSES.split(),
         "clips": ["bars", "class_sizes", "lengths_and_levels", "over_time", "variance"],
-        "heatmaps": ["heatmap", "similarity_matrix"],
-        "processing": ["processing_grid", "processing_panels"],
-        "searches": ["hubs", "search_costs"],
+        "heatmaps": ["heatmap", "published_differences", "similarity_matrix"],
+        "processing": ["processing_grid", "processing_pages", "processing_panels"],
+        "searches": ["hubs", "search_costs", "search_panels"],
         "style": OF_STYLE.split(),
         "systems": OF_SYSTEMS.split(),
     },

@@ -2,14 +2,18 @@
 
 import itertools
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
+from sss_lib.figures import published
+from sss_lib.figures.plots import style
 from sss_lib.figures.plots.style import contrasting, plain
 
 
@@ -25,6 +29,26 @@ def cells(
             colour = contrasting(image.cmap(image.norm(value)))
             ax.text(j, i, f"{value:.2f}", size=size, ha="center", va="center", color=colour)
     return image
+
+
+def published_differences(numbers: pd.DataFrame) -> Iterator[tuple[str, str, Figure]]:
+    """Name, caption and figure of measured less published MAP, of each source that was measured.
+
+    Parameters
+    ----------
+    numbers : pd.DataFrame
+        From `published.check_all`.
+    """
+    for source in numbers["source"].unique():
+        table = published.differences(numbers, source).dropna(how="all").dropna(how="all", axis=1)
+        if not table.size:
+            continue
+        table = table.T if source == "classes" else table  # 200 classes are rows
+        figure, ax = plt.subplots(figsize=(style.PAGE, 1.5 + 0.14 * len(table)))
+        heatmap(table, ax, centred=True).set_title(f"{source}: measured - published MAP", loc="left")
+        name = source.lower().replace(". ", "").replace(" ", "")
+        words = f"Measured less published MAP on FSD50K's eval set: Araz et al. (CBMI 2024), {source}."
+        yield f"published-{name}-differences", words, figure
 
 
 def heatmap(table: pd.DataFrame, ax: Axes, *, centred: bool = False, most: int = 16) -> Axes:

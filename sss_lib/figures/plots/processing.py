@@ -1,10 +1,13 @@
 """Figures that compare ways to process embeddings, as in the paper's Fig. 1."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from sss_lib.experiment.scores import select, transform_words
+from sss_lib.figures.plots import style
 from sss_lib.figures.plots.style import GROUP_COLOURS, SEARCH_LOOKS, wrapped
 from sss_lib.figures.plots.systems import best_scores, require_model, whiskers
 from sss_lib.figures.tables import display_names
@@ -14,6 +17,19 @@ WAY = [*BLOCK, "how"]
 SPLIT = ["scale", "pre_normalize", "transform"]
 CROWDED = 12
 """Most groups of bars whose labels fit horizontally; a panel of more is split."""
+
+
+def processing_pages(scores: pd.DataFrame, *, n: int = 15, chance: float | None = None) -> list[Figure]:
+    """Figures of all panels of `processing_panels`, five to a page."""
+    panels, pages = processing_panels(scores, n=n), []
+    for first in range(0, len(panels), 5):
+        shown = panels[first : first + 5]
+        figure, axes = plt.subplots(len(shown), 1, figsize=(style.PAGE, 1.75 * len(shown)), squeeze=False)
+        for panel, ax in zip(shown, axes.flat, strict=True):
+            processing_grid(scores, ax=ax, n=n, chance=chance, **panel)
+        style.legend(figure)
+        pages.append(figure)
+    return pages
 
 
 def processing_panels(scores: pd.DataFrame, *, n: int = 15) -> list[dict]:

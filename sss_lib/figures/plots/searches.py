@@ -3,15 +3,28 @@
 from collections.abc import Mapping
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
+from sss_lib.figures.plots import style
 from sss_lib.figures.plots.style import GROUP_COLOURS, MARKERS
 from sss_lib.search.naming import parse
 
 COLOURS = dict(zip(("Flat", "HNSW", "IVF", ""), (*GROUP_COLOURS[:3], GROUP_COLOURS[6]), strict=True))
 """By structure of the index; "" for an exact search."""
+
+
+def search_panels(tables: Mapping[str, pd.DataFrame], *, by: str = "speed", n: int = 15) -> Figure:
+    """Figure of the searches of several variants by name, a panel of `search_costs` each."""
+    size = (style.PAGE, 2.4 * len(tables))
+    figure, axes = plt.subplots(len(tables), 1, figsize=size, squeeze=False)
+    for (name, table), ax in zip(tables.items(), axes.flat, strict=True):
+        search_costs(table, ax, by=by, n=n).set_title(name, loc="left")
+    style.legend(figure)
+    return figure
 
 
 def search_costs(table: pd.DataFrame, ax: Axes, *, by: str = "speed", n: int = 15) -> Axes:
