@@ -116,7 +116,10 @@ def simplicity(systems: pd.DataFrame) -> list[tuple]:
     median, nns before mcss before mips, raw before L2.
     """
     order = {
-        name: i for i, name in enumerate(("none", "mean", "max", "median", "nns", "mcss", "mips", "given"))
+        name: i
+        for i, name in enumerate(
+            ("none", "mean", "max", "median", "meanstd", "nns", "mcss", "mips", "given")
+        )
     }
     return list(
         zip(
