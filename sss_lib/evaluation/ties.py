@@ -34,7 +34,8 @@ def bounds(
 
     Any other order of the clips scores between these two. Among equal results the worst order has the
     relevant ones last, the best first, also of results beyond the ranking that equal its last. R1 stays.
-    Scores are tied if they are equal to the last bit.
+    Scores are tied if they are equal to the last bit. Of an adjusted search no ties are looked for.
+    Both are then as `per_query` has them.
 
     Parameters
     ----------
@@ -63,6 +64,8 @@ def bounds(
         ranking = rank(x, search, top_n=max(cutoffs), groups=relevant.groups)
     options: dict[str, Any] = {"search": search, "cutoffs": cutoffs, "ranking": ranking, "relevant": relevant}
     class_wise, micro = cast(Results, per_query(x, label_matrix, **options))
+    if parse(search).adjustment:
+        return (class_wise, micro), (class_wise, micro)
     counted = relevant.counted(label_matrix)
     similarities = Similarities(x, parse(search).exact, relevant.groups)
     tied = _Tied(similarities, ranking.neighbours)

@@ -117,9 +117,7 @@ def simplicity(systems: pd.DataFrame) -> list[tuple]:
     """
     order = {
         name: i
-        for i, name in enumerate(
-            ("none", "mean", "max", "median", "meanstd", "nns", "mcss", "mips", "given")
-        )
+        for i, name in enumerate(("none", "mean", "max", "median", "meanstd", "nns", "mcss", "mips", "given"))
     }
     return list(
         zip(
@@ -128,7 +126,7 @@ def simplicity(systems: pd.DataFrame) -> list[tuple]:
             systems["transform"].ne("none"),
             systems["scale"],
             systems["aggregation"].map(order),
-            systems["search"].map(lambda search: order[parse(search).exact]),
+            systems["search"].map(lambda search: (order[parse(search).exact], parse(search).adjustment)),
             systems["normalize"],
             strict=True,
         )

@@ -26,8 +26,8 @@ def aggregate(frames: np.ndarray, offsets: np.ndarray, how: str) -> np.ndarray:
     offsets : np.ndarray [shape=(n_clips + 1,), dtype=int]
         Clip i owns `frames[offsets[i]:offsets[i + 1]]`.
     how : str
-        "mean", "max", "median"; "meanstd" for the means and then the standard deviations, which are 0 in clips
-        of one frame; or "none" where every clip has exactly one frame.
+        "mean", "max", "median"; "meanstd" for the means and then the standard deviations, which are 0 of
+        one frame; or "none" where every clip has exactly one frame.
 
     Returns
     -------
