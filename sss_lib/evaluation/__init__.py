@@ -9,7 +9,8 @@ Rankings or embeddings, and labels, come in; tables of AP@N, R1 and NDCG@N go ou
 - `bounds`: chance, and the upper bound that labels allow.
 - `assessment`: all of this of one system.
 - `intervals`, `paired`, `comparisons`: of one system; tests of two; differences, losses and rank stability.
-- `ties`, `confusion`: what equal scores could change; which classes are mistaken for which.
+- `ties`, `confusion`: what equal scores could change, near duplicates; classes mistaken for which.
+- `learning`: heads trained on labels; `across`: one collection asks another; `perturbation`: changed sounds.
 - `trec`: runs and qrels for other tools.
 """
 
@@ -25,6 +26,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "summary": ["evaluate", "summarise"],
         "intervals": ["bootstrap_intervals"],
         "paired": ["holm", "paired_bootstrap", "paired_permutation"],
-        "comparisons": ["compare", "rank_stability"],
+        "comparisons": ["compare", "rank_agreement", "rank_stability"],
     },
 )

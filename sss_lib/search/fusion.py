@@ -25,9 +25,9 @@ def fuse(
     - `zscore`: (score - mean) / standard deviation, over the query's results in that ranking.
     - `minmax`: (score - least) / (largest - least), likewise.
 
-    A clip that a ranking lacks gets 0 of `rrf`, and of the others the query's least value. So give rankings of
-    all clips where that matters. Distances, which grow along a ranking, count negatively. Sums are those of
-    float64: where two are equal but for rounding, their order may depend on the processor.
+    A clip that a ranking lacks gets 0 of `rrf`, and of the others the query's least value. So give rankings
+    of all clips where that matters. Distances, which grow along a ranking, count negatively. Sums are those
+    of float64: where two are equal but for rounding, their order may depend on the processor.
 
     Parameters
     ----------

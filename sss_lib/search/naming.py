@@ -18,6 +18,7 @@ one name only, so that its files do.
 import difflib
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from sss_lib.search.similarity import SEARCHES
 
@@ -179,7 +180,9 @@ def parse(search: str) -> Method:
     found = _NAME.fullmatch(search)
     near = difflib.get_close_matches(search, [*SEARCHES, *_EXAMPLES], 1)
     if found:
-        numbers = {name: int(value) for name, value in found.groupdict().items() if (value or "").isdigit()}
+        numbers: dict[str, Any] = {
+            name: int(value) for name, value in found.groupdict().items() if (value or "").isdigit()
+        }
         is_indexed = numbers.get("n_list") or numbers.get("m")
         method = Method(found["exact"], found["code"] or ("Flat" if is_indexed else ""), **numbers)
         if method.name == search:
