@@ -107,6 +107,8 @@ def _parser() -> argparse.ArgumentParser:
     paper.add_argument("--png", action="store_true", help="a picture of each page in place of a PDF")
     leaderboard = command(_leaderboard, "print every score computed here, and write a page of them")
     leaderboard.add_argument("--page", type=_path, help="HTML file; by default among the evaluation results")
+    help_merge = "leaderboard.parquet of others, whose scores of the same clips are added first"
+    leaderboard.add_argument("--merge", type=_path, nargs="+", default=[], metavar="FILE", help=help_merge)
     for one in (run, check, data, verify, listen, leaderboard):
         one.add_argument("--data-dir", type=_path, default=ROOT / "data", help="by default data/")
     for one in (run, check, paper):
@@ -215,7 +217,10 @@ def _leaderboard(options: argparse.Namespace) -> bool:
     from sss_lib.experiment.store import Store
     from sss_lib.figures import leaderboard
 
-    leaderboard.publish(Store(options.data_dir), options.page)
+    store = Store(options.data_dir)
+    if options.merge:
+        leaderboard.merge(store, options.merge)
+    leaderboard.publish(store, options.page)
     return True
 
 

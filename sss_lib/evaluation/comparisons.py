@@ -267,7 +267,9 @@ def rank_agreement(one: np.ndarray, other: np.ndarray, *, confidence: float = 0.
     tau = np.divide(
         (signs[0] * signs[1]).sum(axis=0), untied, out=np.full(len(untied), np.nan), where=untied > 0
     )
-    return Agreement(float(tau[0]), *np.nanpercentile(tau[1:], tails(confidence)).tolist())
+    drawn = tau[1:][np.isfinite(tau[1:])]
+    ends = np.percentile(drawn, tails(confidence)).tolist() if len(drawn) else [np.nan] * 2
+    return Agreement(float(tau[0]), *ends)
 
 
 def _require_same_queries(systems: list[Results]) -> None:

@@ -82,8 +82,8 @@ def _through_mp3(wave: np.ndarray, rate_hz: int, kbit_s: float) -> np.ndarray:
     if not 32 <= kbit_s <= 320:
         raise ValueError(f"codec by {kbit_s} kbit/s: MP3 has 32 to 320 here")
     file = io.BytesIO()
-    # libsndfile maps levels from 0 to 1 to 320 to 32 kbit/s.
-    options = {"compression_level": (320 - kbit_s) / 288, "bitrate_mode": "CONSTANT"}
+    # libsndfile maps levels from 0 to 1 to 320 to 32 kbit/s, and refuses 1 itself.
+    options = {"compression_level": min((320 - kbit_s) / 288, 0.99), "bitrate_mode": "CONSTANT"}
     soundfile.write(file, _resampled(wave, rate_hz, 44100), 44100, format="MP3", **options)
     file.seek(0)
     return _resampled(soundfile.read(file, dtype="float32")[0], 44100, rate_hz)

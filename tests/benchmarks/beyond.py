@@ -206,7 +206,7 @@ def perturbed(own, names):
     rows = []
     for name in names:
         spec, extractor = models.spec(name), models.load(name)
-        waves = [audio.decode(path, spec.rate_hz) for path in own.sounds.paths()]
+        waves = [audio.decode(path, spec.rate_hz) for path in own.sounds.clips["path"]]
         fitted = processing.fit(own.clips(name), 100)
         x = fitted(own.clips(name))
         plain = own.scored(x, by(x), own.rules[""])
