@@ -94,8 +94,8 @@ def merge(store: Store, others: Iterable[Path]) -> None:
             if not clips or (len(here) and clips not in set(here["clips"])):
                 known = ", ".join(f"{m:.0f} ({digest})" for digest, m in here.itertuples(index=False))
                 raise ValueError(
-                    f"{path} has scores of {n or 'unknown'} clips ({clips or 'no digest'}) of {dataset}, here "
-                    f"it has {known or 'none'}: score the same clips, or give one of them another name by --name"
+                    f"{path} has scores of {n or 'unknown'} clips ({clips or 'no digest'}) of {dataset}; "
+                    f"here it has {known or 'none'}: score the same clips, or give one another name by --name"
                 )
         own = pd.concat([own, theirs.assign(present=False)], ignore_index=True)
     sealed.write(store.leaderboard_path(), pa.Table.from_pandas(own, preserve_index=False), {})

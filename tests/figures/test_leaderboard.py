@@ -133,7 +133,7 @@ def test_scores_of_others_are_added_where_they_are_of_the_same_clips(tmp_path, c
         assert own["present"].tolist() == [False, True, False]
     before = ours.leaderboard_path().read_bytes()
     for name, about, message in (
-        ("less", {"clips": {"n": 230, "digest": "cd"}}, r"230 clips \(cd\) of mini, here it has 231 \(ab\)"),
+        ("less", {"clips": {"n": 230, "digest": "cd"}}, r"230 clips \(cd\) of mini; here it has 231 \(ab\)"),
         ("old", {}, r"clips \(no digest\) of mini"),
     ):
         other = scored(name, 0.9, **about).leaderboard_path()
