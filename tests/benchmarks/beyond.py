@@ -21,7 +21,7 @@ from sss_lib import artefacts, dataset, extraction, metrics, models, processing,
 from sss_lib.dataset.ground_truth import read_csv
 from sss_lib.dataset.known import esc50
 from sss_lib.evaluation import across, comparisons, intervals, learning, measures, relevance, ties
-from sss_lib.evaluation.perturbation import PERTURBATIONS, perturb
+from sss_lib.evaluation.perturbation import perturb
 from sss_lib.io import audio
 from sss_lib.search.fusion import FUSIONS
 
@@ -48,6 +48,9 @@ AMOUNTS = {
     "reverb": [0.5, 2],
     "speed": [0.9, 1.5],
 }
+UNITS = dict(
+    zip(AMOUNTS, ["dB", "dB over noise", "kbit/s", "share kept", "s to -60 dB", "factor"], strict=True)
+)
 
 
 class Collection:
@@ -241,10 +244,10 @@ def draw(table, folder):
     for ax, (how, own) in zip(axes.flat, table.groupby("how", sort=False), strict=True):
         for name, of_model in own.groupby("model", sort=False):
             ends = [of_model["difference"] - of_model["ci_low"], of_model["ci_high"] - of_model["difference"]]
-            places = [str(amount) for amount in of_model["amount"]]
+            places = [f"{amount:g}" for amount in of_model["amount"]]
             ax.errorbar(places, of_model["difference"], ends, capsize=2, **looks[name])
         ax.axhline(0, color="0.6", linewidth=0.8)
-        ax.set(title=how, xlabel=PERTURBATIONS[how].partition(";")[0])
+        ax.set(title=how, xlabel=UNITS[how])
     figure.supylabel("change of macro MAP@15")
     plots.legend(figure)
     plots.save(
