@@ -113,6 +113,8 @@ def _parser() -> argparse.ArgumentParser:
     leaderboard.add_argument("--page", type=_path, help="HTML file; by default among the evaluation results")
     for one in (run, listen, paper):
         one.add_argument("--import-modules", action="store_true", help="also hear: modules not installed")
+    help_merge = "leaderboard.parquet of others, whose scores of the same clips are added first"
+    leaderboard.add_argument("--merge", type=_path, nargs="+", default=[], metavar="FILE", help=help_merge)
     for one in (run, check, data, verify, listen, leaderboard):
         one.add_argument("--data-dir", type=_path, default=ROOT / "data", help="by default data/")
     for one in (run, check, paper):
@@ -220,7 +222,10 @@ def _leaderboard(options: argparse.Namespace) -> bool:
     from sss_lib.experiment.store import Store
     from sss_lib.figures import leaderboard
 
-    leaderboard.publish(Store(options.data_dir), options.page)
+    store = Store(options.data_dir)
+    if options.merge:
+        leaderboard.merge(store, options.merge)
+    leaderboard.publish(store, options.page)
     return True
 
 

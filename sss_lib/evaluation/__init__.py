@@ -10,8 +10,9 @@ Rankings or embeddings, and labels, come in; tables of AP@N, R1 and NDCG@N go ou
 - `bounds`: chance, and the upper bound that labels allow.
 - `assessment`: the scores of one system by every rule and protocol; `examples`: one query to look at.
 - `intervals`: bootstrap intervals of a system's scores; `paired`: tests of two systems on the same queries;
-  `comparisons`: differences, losses and rank stability.
-- `ties`, `confusion`: what equal scores could change; which classes are mistaken for which.
+  `comparisons`: differences, losses, rank stability and agreement.
+- `ties`, `confusion`: what equal scores could change, near duplicates; which classes are taken for which.
+- `learning`: heads trained on labels; `across`: one collection asks another; `perturbation`: changed sounds.
 - `trec`: runs and qrels for other tools.
 """
 
@@ -27,6 +28,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "summary": ["evaluate", "summarise"],
         "intervals": ["bootstrap_intervals"],
         "paired": ["holm", "paired_bootstrap", "paired_permutation"],
-        "comparisons": ["compare", "rank_stability"],
+        "comparisons": ["compare", "rank_agreement", "rank_stability"],
     },
 )

@@ -190,6 +190,30 @@ def best_discounted(at_least: np.ndarray, n: int) -> np.ndarray:
     return discounts[np.minimum(at_least, n)].sum(axis=0)
 
 
+def majority(hits: np.ndarray, n_relevant: np.ndarray, n: int) -> np.ndarray:
+    """Whether more than half of the first n results are relevant: the vote of the n nearest, as a `Measure`.
+
+    Its class-wise mean is the share of a class's clips that a k-NN classifier finds to be of it.
+
+    Parameters
+    ----------
+    hits : np.ndarray [shape=(n_queries, n_results), dtype=bool]
+    n_relevant : np.ndarray [shape=(n_queries,), dtype=int]
+    n : int
+
+    Returns
+    -------
+    np.ndarray [shape=(n_queries,), dtype=float64]
+        nan where no clip is relevant.
+
+    Examples
+    --------
+    >>> majority(np.array([[True, False, True], [True, False, False]]), np.array([2, 2]), 3)
+    array([1., 0.])
+    """
+    return np.where(n_relevant > 0, 2 * hits[:, :n].sum(axis=1) > n, np.nan)
+
+
 def recall(found: np.ndarray, exact: np.ndarray, n: int) -> np.ndarray:
     """Recall of an approximate search: the share of the first n exact results among the first n found.
 

@@ -91,7 +91,7 @@ def per_query(
         ranking = rank(x, search, len(x), rows, groups=relevant.groups)
     if ranking is not None:
         require_finite(x, "embeddings")  # else the search checks them
-    elif not method.is_exact:
+    elif not method.is_plain:
         ranking = rank(x, search, n, rows, groups=relevant.groups)
     if ranking is not None:
         _require_fit(ranking, rows, len(x), n, relevant, complete=search != GIVEN and method.is_exact)
@@ -212,7 +212,7 @@ class _Scoring:
             query, label = pairs.query[missing], pairs.label[missing]
             returned = None if self.ranking is None else self.neighbours(query)
             where = self.similarities(), self.label_matrix, query, label, returned
-            first[missing] = first_ranks(*where, is_exact=self.method.is_exact, at_a_time=self.at_a_time)
+            first[missing] = first_ranks(*where, is_exact=self.method.is_plain, at_a_time=self.at_a_time)
         # The first result that shares any class is the first of those that share each.
         earliest = np.minimum.reduceat(np.where(first > 0, first, self.label_matrix.shape[0]), self.starts)
         any_first = np.where((any_first == 0) & (n_any > 0) & (not ends), earliest, any_first)

@@ -34,7 +34,8 @@ def bounds(
 
     Any other order of the clips scores between these two. Among equal results the worst order has the
     relevant ones last, the best first, also of results beyond the ranking that equal its last. R1 stays.
-    Scores are tied if they are equal to the last bit.
+    Scores are tied if they are equal to the last bit. Of an adjusted search no ties are looked for.
+    Both are then as `per_query` has them.
 
     Parameters
     ----------
@@ -63,6 +64,8 @@ def bounds(
         ranking = rank(x, search, top_n=max(cutoffs), groups=relevant.groups)
     options: dict[str, Any] = {"search": search, "cutoffs": cutoffs, "ranking": ranking, "relevant": relevant}
     class_wise, micro = cast(Results, per_query(x, label_matrix, **options))
+    if parse(search).adjustment:
+        return (class_wise, micro), (class_wise, micro)
     counted = relevant.counted(label_matrix)
     similarities = Similarities(x, parse(search).exact, relevant.groups)
     tied = _Tied(similarities, ranking.neighbours)
@@ -174,3 +177,57 @@ def duplicates(x: np.ndarray, fnames: Sequence[str], digests: Sequence[str] | No
                 found.append((what, len(members), ", ".join(members)))
     table = pd.DataFrame(found, columns=["what", "n_clips", "fnames"])
     return table.sort_values(["what", "n_clips"], ascending=[True, False], kind="stable", ignore_index=True)
+
+
+def near_duplicates(x: np.ndarray, fnames: Sequence[str], least: float = 0.98) -> pd.DataFrame:
+    """Pairs of clips that a system can hardly tell apart: those whose cosine is at least as large.
+
+    To see what they do to scores, leave out of each other's results all clips of a set of them: give
+    `Relevance` the numbers of `near_sets` as groups.
+
+    Parameters
+    ----------
+    x : np.ndarray [shape=(n_clips, dim)]
+        Of one system. In embeddings that aren't centred unlike clips are near each other, too.
+    fnames : sequence of str [n_clips]
+    least : float
+        A clip's nearest 150 are looked at.
+
+    Returns
+    -------
+    pd.DataFrame
+        One row a pair, nearest first: first and second, rows of x; their fnames; cosine.
+
+    Examples
+    --------
+    >>> near_duplicates(np.array([[1.0, 0], [0, 1], [1, 0.01]]), ["a", "b", "c"])
+       first  second first_fname second_fname   cosine
+    0      0       2           a            c  0.99995
+    """
+    found = rank(x, "mcss", 150)
+    row, place = np.nonzero(found.scores >= least)
+    other, cosine = found.neighbours[row, place], found.scores[row, place]
+    # Each pair once: found from either side, as one clip may have more than 150 others nearer.
+    pairs = pd.DataFrame(
+        {"first": np.minimum(row, other), "second": np.maximum(row, other), "cosine": cosine}
+    )
+    pairs = pairs.drop_duplicates(["first", "second"])
+    names = np.asarray(fnames, object)
+    of_pairs = {f"{one}_fname": names[pairs[one]] for one in ("first", "second")}
+    pairs = pairs.assign(**of_pairs)[["first", "second", *of_pairs, "cosine"]]
+    return pairs.sort_values(["cosine", "first"], ascending=[False, True], kind="stable", ignore_index=True)
+
+
+def near_sets(pairs: pd.DataFrame, n_clips: int) -> np.ndarray:
+    """Number of each clip's set of near duplicates, those of a near duplicate included: int [n_clips].
+
+    Examples
+    --------
+    >>> near_sets(pd.DataFrame({"first": [0, 2], "second": [2, 3]}), 4)
+    array([0, 1, 0, 0], dtype=int32)
+    """
+    from scipy.sparse.csgraph import connected_components
+
+    at = pairs["first"].to_numpy(), pairs["second"].to_numpy()
+    links = scipy.sparse.coo_array((np.ones(len(pairs)), at), (n_clips, n_clips))
+    return connected_components(links, directed=False)[1]

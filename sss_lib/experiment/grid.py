@@ -19,7 +19,7 @@ from sss_lib.models.loaders import hear
 from sss_lib.models.naming import HEAR, RANKING
 from sss_lib.models.spec import LONG, SHORT
 from sss_lib.processing.aggregation import AGGREGATIONS
-from sss_lib.processing.transforms import most_components, n_removed, simplest
+from sss_lib.processing.transforms import most_components, n_first, n_removed, simplest
 from sss_lib.search import approximate
 from sss_lib.search import naming as methods
 
@@ -180,8 +180,7 @@ class Grid:
         left_out: dict[str, dict[object, None]] = {}
         for name in self.models:
             spec, n = models.spec(name), (n_clips or {}).get(name)
-            hows = [how for how in self.aggregations if how in spec.aggregations]
-            hows = hows if spec.hop_s else list(spec.aggregations)
+            hows = [how for how in self.aggregations if how != "none"] if spec.hop_s else ["none"]
             if not hows:
                 left_out[f"{name} has several frames a clip: no aggregation"] = dict.fromkeys(
                     self.aggregations
@@ -196,18 +195,20 @@ class Grid:
             if name.startswith(RANKING):
                 sizes, transforms = (None,), ("none",)
             ways = itertools.product(scales, transforms, sizes, self.normalize, self.pre_normalize)
-            for scale, named, pca, l2, pre in ways:
-                transform = simplest(named, pca)
+            for (scale, named, pca, l2, pre), how in itertools.product(ways, hows):
+                transform, dim = simplest(named, pca), spec.dim * (1 + (how == "meanstd"))
                 # Whitening without PCA takes all dimensions; the other transforms leave at least one.
-                wanted = pca or (spec.dim if transform == "whiten" else 1)
+                wanted = n_first(transform) or pca or (dim if transform == "whiten" else 1)
                 what = "PCA" if transform == "none" else f"{transform}, PCA"
-                if wanted > spec.dim - n_removed(transform):
-                    left_out.setdefault(f"{name} has {spec.dim} dimensions: no {what}", {})[pca] = None
-                elif n and wanted > most_components(transform, n, spec.dim):
+                if n_first(transform) and pca:
+                    left_out.setdefault(f"{name}, {transform}, is cut already: no PCA", {})[pca] = None
+                elif wanted > dim - n_removed(transform):
+                    left_out.setdefault(f"{name} has {dim} dimensions: no {what}", {})[pca] = None
+                elif n and not n_first(transform) and wanted > most_components(transform, n, dim):
                     left_out.setdefault(f"{name} has embedded {n} clips: no {what}", {})[pca] = None
                 else:
-                    for variant in (Variant(name, how, pca, l2, pre, scale, transform) for how in hows):
-                        chosen.update(dict.fromkeys((variant, s) for s in variant.searches(searches)))
+                    variant = Variant(name, how, pca, l2, pre, scale, transform)
+                    chosen.update(dict.fromkeys((variant, s) for s in variant.searches(searches)))
         kept = [system for system in chosen if self._keeps(*system)]
         sentences = [
             f"{why} {', '.join('none' if value is None else str(value) for value in values)}"

@@ -117,7 +117,8 @@ def simplicity(systems: pd.DataFrame) -> list[tuple]:
     median, nns before mcss before mips, raw before L2.
     """
     order = {
-        name: i for i, name in enumerate(("none", "mean", "max", "median", "nns", "mcss", "mips", "given"))
+        name: i
+        for i, name in enumerate(("none", "mean", "max", "median", "meanstd", "nns", "mcss", "mips", "given"))
     }
     return list(
         zip(
@@ -126,7 +127,7 @@ def simplicity(systems: pd.DataFrame) -> list[tuple]:
             systems["transform"].ne("none"),
             systems["scale"],
             systems["aggregation"].map(order),
-            systems["search"].map(lambda search: order[parse(search).exact]),
+            systems["search"].map(lambda search: (order[parse(search).exact], parse(search).adjustment)),
             systems["normalize"],
             strict=True,
         )

@@ -23,7 +23,7 @@ class Variant:
     ----------
     model : str
     aggregation : str
-        "mean", "max", "median" or "none".
+        "mean", "max", "median", "meanstd" or "none".
     n_components : int or None
         Of PCA; None for no PCA.
     normalize : bool

@@ -103,7 +103,7 @@ def ranks_like(system: System) -> System:
     True
     """
     variant, search = system
-    if not parse(search).is_exact:
+    if not parse(search).is_plain:
         return system
     if search == "mcss":
         variant = replace(variant, normalize=True)

@@ -7,6 +7,7 @@ and writes the page.
 import functools
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -65,6 +66,39 @@ def collect(store: Store) -> pd.DataFrame:
     every["present"] = every["digest"].isin(present)
     sealed.write(path, pa.Table.from_pandas(every, preserve_index=False), {})
     return every
+
+
+def merge(store: Store, others: Iterable[Path]) -> None:
+    """Add the scores of others' leaderboard.parquet to this one.
+
+    Parameters
+    ----------
+    store : Store
+    others : iterable of Path
+
+    Raises
+    ------
+    ValueError
+        If a file is missing or damaged, or has scores of a dataset of the same name but of other clips: those
+        don't compare. Nothing is added then.
+    """
+    own = collect(store)
+    for path in others:
+        if not path.is_file():
+            raise ValueError(f"{path} does not exist: give the leaderboard.parquet of another data folder")
+        theirs = _known(path)
+        theirs = theirs[~theirs["digest"].isin(own["digest"])]
+        of_clips = theirs.reindex(columns=["dataset", "clips", "n_clips"]).fillna("").drop_duplicates()
+        for dataset, clips, n in of_clips.itertuples(index=False):
+            here = own.loc[own["dataset"] == dataset, ["clips", "n_clips"]].drop_duplicates()
+            if not clips or (len(here) and clips not in set(here["clips"])):
+                known = ", ".join(f"{m:.0f} ({digest})" for digest, m in here.itertuples(index=False))
+                raise ValueError(
+                    f"{path} has scores of {n or 'unknown'} clips ({clips or 'no digest'}) of {dataset}; "
+                    f"here it has {known or 'none'}: score the same clips, or give one another name by --name"
+                )
+        own = pd.concat([own, theirs.assign(present=False)], ignore_index=True)
+    sealed.write(store.leaderboard_path(), pa.Table.from_pandas(own, preserve_index=False), {})
 
 
 def _known(path: Path) -> pd.DataFrame:

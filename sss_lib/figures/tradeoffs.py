@@ -65,8 +65,8 @@ def against_exact(
         with the speed-up over the exact search of the same run; bytes a clip.
     """
     rows = []
-    for exact in (search for search in runs if parse(search).is_exact):
-        own = [search for search in runs if parse(search).exact == exact and search != exact]
+    for exact in (search for search in runs if parse(search).is_plain):
+        own = [one for one in runs if parse(one).exact == exact and not parse(one).is_exact]
         rows += [
             _row(search, runs[search], runs[exact], cutoffs, groups, n_draws) for search in (exact, *own)
         ]
@@ -126,7 +126,7 @@ def read_approximations(
             continue
         runs = {}
         for search in searches:
-            if parse(search).exact in approximated:
+            if parse(search).exact in approximated and not parse(search).adjustment:
                 ranking = store.ranking(dataset, variant, search, top_n=max(grid.cutoffs))
                 neighbours, cost = to_matrix(ranking.read()["neighbours"]), ranking.metadata()["cost"]
                 queries, _ = experiment.results_of(store, dataset, variant, search, grid.cutoffs, collection)

@@ -67,9 +67,9 @@ class System:
     @property
     def score(self) -> str:
         """Kind of its scores."""
-        return {"nns": "distance", "mips": "product", "mcss": "cosine", "given": "score"}[
-            parse(self.search).exact
-        ]
+        method = parse(self.search)
+        names = {"nns": "distance", "mips": "product", "mcss": "cosine", "given": "score"}
+        return "score" if method.adjustment else names[method.exact]
 
 
 class Study:

@@ -2,7 +2,7 @@
 
 Frames of many clips come in; one vector a clip goes out, with what was fitted on the way.
 
-- `aggregation`: mean, maximum or median over time.
+- `aggregation`: mean, maximum or median over time, or mean and deviation.
 - `scaling`: features to [0, 1], vectors to unit length; `transforms`: centring, z-score, whitening, by name.
 - `fitting`: these and PCA, fitted and applied.
 - `projection`: clips in the plane.

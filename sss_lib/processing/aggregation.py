@@ -1,4 +1,4 @@
-"""Frame embeddings to clip embeddings: the mean, maximum or median over time."""
+"""Frame embeddings to clip embeddings: mean, maximum or median over time, or mean and deviation."""
 
 import itertools
 from collections.abc import Iterable, Iterator
@@ -12,7 +12,8 @@ from sss_lib.processing.checks import require_finite
 if TYPE_CHECKING:
     from sss_lib.io.artefact import Frames
 
-AGGREGATIONS = ("mean", "max", "median", "none")
+AGGREGATIONS = ("mean", "max", "median", "meanstd", "none")
+"""`meanstd` has twice the dimensions: the mean of each, then its standard deviation."""
 
 
 def aggregate(frames: np.ndarray, offsets: np.ndarray, how: str) -> np.ndarray:
@@ -25,11 +26,13 @@ def aggregate(frames: np.ndarray, offsets: np.ndarray, how: str) -> np.ndarray:
     offsets : np.ndarray [shape=(n_clips + 1,), dtype=int]
         Clip i owns `frames[offsets[i]:offsets[i + 1]]`.
     how : str
-        "mean", "max", "median", or "none" where every clip has exactly one frame.
+        "mean", "max", "median"; "meanstd" for the means and then the standard deviations, which are 0 of
+        one frame; or "none" where every clip has exactly one frame.
 
     Returns
     -------
     np.ndarray [shape=(n_clips, dim), dtype=float32]
+        Of "meanstd": 2 dim.
 
     Raises
     ------
@@ -46,6 +49,9 @@ def aggregate(frames: np.ndarray, offsets: np.ndarray, how: str) -> np.ndarray:
     >>> aggregate(frames, np.array([0, 2, 3]), "max")
     array([[3., 5.],
            [7., 7.]], dtype=float32)
+    >>> aggregate(frames, np.array([0, 2, 3]), "meanstd")
+    array([[2., 3., 1., 2.],
+           [7., 7., 0., 0.]], dtype=float32)
     """
     if how not in AGGREGATIONS:
         raise ValueError(f"aggregation {how!r} is unknown: use one of {', '.join(AGGREGATIONS)}")
@@ -62,12 +68,16 @@ def aggregate(frames: np.ndarray, offsets: np.ndarray, how: str) -> np.ndarray:
             clip = int(np.argmax(n_frames))
             raise ValueError(
                 f"aggregation 'none' needs one frame a clip, but clip {clip} has {n_frames[clip]}: "
-                "use mean, max or median"
+                "use mean, max, median or meanstd"
             )
         return frames.astype(np.float32)
-    if how == "mean":
-        sums = np.add.reduceat(frames, offsets[:-1], axis=0, dtype=np.float64)
-        return (sums / n_frames[:, None]).astype(np.float32)
+    if how in ("mean", "meanstd"):
+        means = np.add.reduceat(frames, offsets[:-1], axis=0, dtype=np.float64) / n_frames[:, None]
+        if how == "mean":
+            return means.astype(np.float32)
+        squares = (frames - np.repeat(means, n_frames, axis=0)) ** 2
+        variances = np.add.reduceat(squares, offsets[:-1], axis=0) / n_frames[:, None]
+        return np.hstack([means, np.sqrt(variances)]).astype(np.float32)
     if how == "max":
         return np.maximum.reduceat(frames, offsets[:-1], axis=0).astype(np.float32)
     spans = itertools.pairwise(offsets)

@@ -12,7 +12,7 @@ import threadpoolctl
 
 from sss_lib.processing.checks import require_finite
 from sss_lib.processing.scaling import l2_normalize, min_max_scale
-from sss_lib.processing.transforms import most_components, n_removed, shrinkage
+from sss_lib.processing.transforms import most_components, n_first, n_removed, shrinkage
 
 ROUNDING = 1e-12
 """What is left of a number after it is subtracted from its like, relative to it, is rounding up to here."""
@@ -34,7 +34,7 @@ class Processing:
     deviation : np.ndarray [shape=(dim,)] or None
         Standard deviation of each feature, where these are standardised.
     components : np.ndarray [shape=(dim, n_components or dim)] or None
-        What centred embeddings are multiplied by: directions of PCA, one a column.
+        What embeddings, if need be centred, are multiplied by: directions of PCA, one a column.
     normalize, pre_normalize : bool
         As in `process`.
     """
@@ -123,6 +123,8 @@ def fit(
     if n_components is None and transform == "none":
         return fitted
     given = fitted.before_pca(x)
+    if n_first(transform):
+        return replace(fitted, components=_first(transform, n_components, given.shape[1]))
     _require_fit(n_components, transform, *given.shape)
     mean = given.mean(axis=0, dtype=np.float64)
     fitted = replace(fitted, mean=mean)
@@ -180,6 +182,9 @@ def fit_parts(
     fitted = _before_mean(parts, normalize, pre_normalize, scale, transform)
     if n_components is None and transform == "none":
         return fitted
+    if n_first(transform):
+        dim = next(iter(parts), np.empty((0, 0))).shape[1]
+        return replace(fitted, components=_first(transform, n_components, dim))
     n_clips, total = 0, np.zeros(1)
     for part in map(fitted.before_pca, parts):
         n_clips, total = n_clips + len(part), total + part.sum(axis=0, dtype=np.float64)
@@ -261,6 +266,16 @@ def _before_mean(
     n_removed(transform)  # an unknown name is refused before any work
     low, width = _range(parts) if scale else (None, None)
     return Processing(low, width, None, None, normalize, pre_normalize)
+
+
+def _first(transform: str, n_components: int | None, dim: int) -> np.ndarray:
+    """Matrix that leaves the first dimensions; ValueError if there are fewer, or PCA is asked for as well."""
+    n = n_first(transform)
+    if n_components is not None:
+        raise ValueError(f"transform={transform} and n_components={n_components} both cut: give one")
+    if n is None or n > dim:
+        raise ValueError(f"transform={transform} exceeds dim={dim}: keep at most {dim}")
+    return np.eye(dim, n)
 
 
 def _deviation(mean: np.ndarray, variance: np.ndarray) -> np.ndarray:

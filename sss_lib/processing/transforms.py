@@ -7,11 +7,14 @@
   also suits fewer clips than dimensions.
 - `remove-top-K`: centred, without the first K principal components ("all but the top"). With PCA to n
   dimensions, the n components after them.
+- `first-K`: the first K dimensions as they are, which a network trained for it (Matryoshka) ranks by weight.
+  PCA to K dimensions is what to compare it with. It goes with no PCA.
 
 References
 ----------
 Ledoit and Wolf (2004), A well-conditioned estimator for large-dimensional covariance matrices, JMVA 88.
 Mu and Viswanath (2018), All-but-the-Top, ICLR, algorithm 1.
+Kusupati et al. (2022), Matryoshka Representation Learning, NeurIPS.
 """
 
 import re
@@ -20,8 +23,9 @@ import numpy as np
 
 from sss_lib.io.names import require_known
 
-TRANSFORMS = ("none", "center", "standardize", "whiten", "whiten-shrunk", "remove-top-K")
+TRANSFORMS = ("none", "center", "standardize", "whiten", "whiten-shrunk", "remove-top-K", "first-K")
 """In place of K stands a whole number from 1, as in remove-top-3."""
+_NUMBERED = re.compile("(remove-top|first)-([1-9][0-9]*)")
 
 
 def n_removed(transform: str) -> int:
@@ -32,14 +36,27 @@ def n_removed(transform: str) -> int:
     >>> n_removed("remove-top-3"), n_removed("center")
     (3, 0)
     """
-    if found := re.fullmatch("remove-top-([1-9][0-9]*)", str(transform)):
-        return int(found[1])
-    if str(transform).startswith("remove-top"):
-        raise ValueError(
-            f"transform {transform!r} is unknown: give a whole number from 1, as in remove-top-3"
-        )
+    if found := _NUMBERED.fullmatch(str(transform)):
+        return int(found[2]) if found[1] == "remove-top" else 0
+    for name in ("remove-top", "first"):
+        if str(transform).startswith(name):
+            raise ValueError(
+                f"transform {transform!r} is unknown: give a whole number from 1, as in {name}-3"
+            )
     require_known(transform, TRANSFORMS, "the transforms")
     return 0
+
+
+def n_first(transform: str) -> int | None:
+    """How many first dimensions a transform keeps; None if it keeps all.
+
+    Examples
+    --------
+    >>> n_first("first-100"), n_first("center")
+    (100, None)
+    """
+    found = _NUMBERED.fullmatch(transform)
+    return int(found[2]) if found and found[1] == "first" else None
 
 
 def most_components(transform: str, n_clips: int, dim: int) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from sss_lib.search.ranking import Ranking, blocks, in_threads
+from sss_lib.search.ranking import Ranking, blocks, in_threads, query_rows
 from sss_lib.search.similarity import BLOCKS, Keys, Similarities
 from sss_lib.search.whole_numbers import round_down
 
@@ -48,13 +48,22 @@ def rank_outside(
 
 
 def ranking_of(
-    similarities: Similarities, rows: np.ndarray, n: int, at_a_time: tuple[int, int] = BLOCKS
+    similarities: Similarities,
+    rows: np.ndarray,
+    n: int,
+    at_a_time: tuple[int, int] = BLOCKS,
+    among: np.ndarray | None = None,
 ) -> Ranking:
-    """Ranking of clips that were prepared before, by these queries; see `rank`."""
+    """Ranking of clips that were prepared before, or of some `among` them, by these queries; see `rank`."""
+    if among is not None:
+        among = query_rows(among, similarities.n_clips)
+        if not len(among) or (np.diff(among) < 1).any():
+            raise ValueError(f"{len(among)} rows to choose from are none, or out of order: give np.unique")
+        n = min(n, len(among))
     neighbours, scores = np.empty((len(rows), n), np.int32), np.empty((len(rows), n), np.float32)
 
     def fill(block: np.ndarray) -> None:
-        columns, keys = best(similarities, rows[block], n, width=at_a_time[1])
+        columns, keys = best(similarities, rows[block], n, among, width=at_a_time[1])
         of_block = similarities.to_scores(rows[block], np.maximum(columns, 0), keys)
         neighbours[block], scores[block] = columns, np.where(columns < 0, np.nan, of_block)
 

@@ -62,6 +62,10 @@ class Index:
             As in `rank`; see `naming`.
         """
         method = parse(search)
+        if method.adjustment:
+            raise ValueError(
+                f"{search} ranks the clips of a corpus for each other, no new sounds: use {method.exact}"
+            )
         return cls(fnames, (Vectors if method.is_exact else FaissIndex).build(x, method))
 
     @property

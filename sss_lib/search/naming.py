@@ -2,6 +2,8 @@
 
 - `nns`, `mips`, `mcss`: exact.
 - `given`: a ranking that others have computed.
+- `mcss-csls10`, `mcss-ls10`, `mcss-mp`, `mcss-qe5`, `mcss-dba10`: cosines adjusted by neighbours, here the 10
+  or 5 nearest; see `adjusted`.
 - `nns-Flat`, `nns-SQfp16`, `nns-PQ16`: all clips are compared, in float32, in half precision, or by product
   quantisation into 16 codes of 8 bits; `PQ16x4` has codes of 4 bits.
 - `nns-IVF64-nprobe=8`: an inverted file of 64 lists, of which the 8 nearest to the query are searched.
@@ -16,6 +18,7 @@ one name only, so that its files do.
 import difflib
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from sss_lib.search.similarity import SEARCHES
 
@@ -25,7 +28,16 @@ _NAME = re.compile(
     r"(-(?P<code>Flat|SQfp16|PQ)((?<=PQ)(?P<n_subquantizers>[0-9]+)(x(?P<n_bits>[0-9]+))?)?)?"
     r"(-nprobe=(?P<n_probe>[0-9]+)|-efSearch=(?P<ef_search>[0-9]+))?"
 )
+ADJUSTMENTS = {
+    "csls": "less the mean cosine of both to their {k} nearest",
+    "ls": "scaled by the distances of both to their nearest number {k}",
+    "mp": "as shares of the clips that are farther from both",
+    "qe": "to the query together with its {k} nearest",
+    "dba": "of clips each together with its {k} nearest",
+}
+_ADJUSTED = re.compile(r"mcss-(?:(?P<numbered>csls|ls|qe|dba)(?P<k>[1-9][0-9]{0,2})|(?P<plain>mp))")
 _EXAMPLES = (
+    *("mcss-csls10", "mcss-ls10", "mcss-mp", "mcss-qe5", "mcss-dba10"),
     *("nns-Flat", "nns-SQfp16", "nns-PQ16", "nns-PQ16x4"),
     *(
         "nns-IVF64-nprobe=8",
@@ -53,6 +65,8 @@ class Method:
         Links a clip of HNSW, and candidates kept in a search; no links, no HNSW.
     n_subquantizers, n_bits : int
         Codes a clip of PQ, and bits a code.
+    adjustment, k : str, int
+        How cosines are adjusted, of `ADJUSTMENTS`, by how many neighbours; "" if they aren't.
 
     Examples
     --------
@@ -69,11 +83,18 @@ class Method:
     ef_search: int = 64
     n_subquantizers: int = 0
     n_bits: int = 8
+    adjustment: str = ""
+    k: int = 0
 
     @property
     def is_exact(self) -> bool:
         """Whether the library itself compares all clips, rather than faiss."""
         return not self.code
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether its order is that of the exact similarities themselves."""
+        return self.is_exact and not self.adjustment
 
     @property
     def structure(self) -> str:
@@ -99,6 +120,7 @@ class Method:
         if code == "PQ":
             code += f"{self.n_subquantizers}" + ("" if self.n_bits == 8 else f"x{self.n_bits}")
         parts = [self.exact, *self._structure_with_size, code, self.parameter]
+        parts += [f"{self.adjustment}{self.k or ''}"]
         return "-".join(part for part in parts if part)
 
     @property
@@ -106,6 +128,8 @@ class Method:
         """What it does, for people."""
         if self.exact == GIVEN:
             return "a ranking that others have computed"
+        if self.adjustment:
+            return f"{SEARCHES[self.exact]} {ADJUSTMENTS[self.adjustment].format(k=self.k)}"
         if self.is_exact:
             return SEARCHES[self.exact]
         return f"{SEARCHES[self.exact]}, approximated by {self.name.partition('-')[2]} of faiss"
@@ -151,10 +175,14 @@ def parse(search: str) -> Method:
     """
     if search == GIVEN:
         return Method(GIVEN)
+    if adjusted := _ADJUSTED.fullmatch(search):
+        return Method("mcss", adjustment=adjusted["numbered"] or adjusted["plain"], k=int(adjusted["k"] or 0))
     found = _NAME.fullmatch(search)
     near = difflib.get_close_matches(search, [*SEARCHES, *_EXAMPLES], 1)
     if found:
-        numbers = {name: int(value) for name, value in found.groupdict().items() if (value or "").isdigit()}
+        numbers: dict[str, Any] = {
+            name: int(value) for name, value in found.groupdict().items() if (value or "").isdigit()
+        }
         is_indexed = numbers.get("n_list") or numbers.get("m")
         method = Method(found["exact"], found["code"] or ("Flat" if is_indexed else ""), **numbers)
         if method.name == search:
@@ -163,6 +191,6 @@ def parse(search: str) -> Method:
         near = [method.name]
     hint = f"did you mean {near[0]!r}? Else " if near else ""
     raise ValueError(
-        f"search {search!r} is unknown: {hint}use one of {', '.join(SEARCHES)}, alone or with an index of "
-        f"faiss, as {', '.join(_EXAMPLES)}"
+        f"search {search!r} is unknown: {hint}use one of {', '.join(SEARCHES)}, alone, adjusted or with an "
+        f"index of faiss, as {', '.join(_EXAMPLES)}"
     )

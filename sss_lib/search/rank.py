@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sss_lib.search import approximate, given
+from sss_lib.search import adjusted, approximate, given
 from sss_lib.search.exact import ranking_of
 from sss_lib.search.naming import GIVEN, parse
 from sss_lib.search.ranking import Ranking, query_rows
@@ -16,6 +16,7 @@ def rank(
     queries: np.ndarray | None = None,
     *,
     groups: np.ndarray | None = None,
+    among: np.ndarray | None = None,
     at_a_time: tuple[int, int] = BLOCKS,
 ) -> Ranking:
     """Ranking of the corpus for each query, without the query itself (by row).
@@ -32,14 +33,18 @@ def rank(
     x : np.ndarray [shape=(n_clips, dim)]
         The corpus; may be memory-mapped.
     search : str
-        "nns", "mips" or "mcss"; or an approximate one, such as "nns-HNSW16-efSearch=64": see `naming`; or
-        "given", where `x` is a ranking of others: see `given`.
+        "nns", "mips" or "mcss"; or an approximate one, such as "nns-HNSW16-efSearch=64", or one adjusted by
+        neighbours, such as "mcss-csls10": see `naming`; or "given", where `x` is a ranking of others: see
+        `given`.
     top_n : int
         Results a query, at most n_clips - 1.
     queries : np.ndarray [shape=(n_queries,), dtype=int], optional
         Rows of the corpus that query it, in any order; by default all.
     groups : np.ndarray [shape=(n_clips,), dtype=int], optional
         Clips of the query's own group are left out of its results, as by one uploader.
+    among : np.ndarray [shape=(n,), dtype=int], optional
+        The rows that may be results, in order, such as those of a licence; by default all. Only of "nns",
+        "mips" and "mcss".
     at_a_time : tuple of int
         Queries and clips that are compared at a time. They bound the memory and change no result.
 
@@ -63,8 +68,12 @@ def rank(
     if top_n < 1:
         raise ValueError(f"top_n={top_n} is below 1: ask for at least one result")
     rows = query_rows(queries, len(x))
+    method = parse(search)
+    if among is not None and (search == GIVEN or not method.is_plain):
+        raise ValueError(f"search {search!r} has no choice of results: use one of nns, mips, mcss")
     if search == GIVEN:
         return given.rank(x, rows, min(top_n, len(x) - 1), groups)
-    if not (method := parse(search)).is_exact:
-        return approximate.rank(x, method, rows, min(top_n, len(x) - 1), groups)
-    return ranking_of(Similarities(x, search, groups), rows, min(top_n, len(x) - 1), at_a_time)
+    if not method.is_plain:
+        by = adjusted if method.adjustment else approximate
+        return by.rank(x, method, rows, min(top_n, len(x) - 1), groups)
+    return ranking_of(Similarities(x, search, groups), rows, min(top_n, len(x) - 1), at_a_time, among)

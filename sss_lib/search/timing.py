@@ -57,7 +57,8 @@ def rank_members(
 ) -> tuple[Index | None, Ranking, Cost]:
     """Rank the clips of a corpus for each other, and time it.
 
-    A given ranking has no index, and nobody knows what it took: its cost is nan.
+    A given ranking has no index, and nobody knows what it took: its cost is nan. An adjusted search has no
+    index either.
 
     Parameters
     ----------
@@ -75,8 +76,12 @@ def rank_members(
         Equal to that of `rank`.
     cost : Cost
     """
-    if search == GIVEN:
-        return None, rank(x, search, top_n, queries), Cost(math.nan, math.nan, math.nan, math.nan, 0)
+    if search == GIVEN or parse(search).adjustment:
+        begin = time.perf_counter()
+        ranking = (exactly or rank)(x, search, top_n, queries)
+        query_ms = 1000 * (time.perf_counter() - begin) / max(len(ranking.neighbours), 1)
+        query_ms = math.nan if search == GIVEN else query_ms
+        return None, ranking, Cost(math.nan, query_ms, math.nan, math.nan, 0)
     is_exact = parse(search).is_exact
     if not is_exact:
         load_faiss()  # its import is no time of the index

@@ -142,3 +142,27 @@ def test_no_loss_is_told_where_no_query_has_an_answer_by_both_rules():
     both = [metrics.per_query(np.eye(3), has_label, cutoffs=(2,), relevant=r) for r in (None, rule)]
     table = comparisons.losses({"a": both}, ["a"], n=2, n_draws=100)
     assert table.drop(columns="system").isna().all(axis=None)
+
+
+def test_the_agreement_of_two_orders_is_kendalls_tau_of_all_draws():
+    rng = np.random.default_rng(2)
+    one, other = rng.normal(size=(6, 201)).round(1), rng.normal(size=(6, 201)).round(1)
+    found = comparisons.rank_agreement(one, other)
+    taus = [scipy.stats.kendalltau(a, b).statistic for a, b in zip(one.T, other.T, strict=True)]
+    assert found.tau == pytest.approx(taus[0])
+    assert (found.ci_low, found.ci_high) == pytest.approx(tuple(np.percentile(taus[1:], [2.5, 97.5])))
+    assert np.isnan(comparisons.rank_agreement(np.ones((2, 3)), one[:2, :3]).tau)
+    with pytest.raises(ValueError, match=r"draws of shapes \(6, 201\) and \(5, 201\)"):
+        comparisons.rank_agreement(one, other[:5])
+
+
+def test_drawn_scores_have_the_value_and_the_spread_of_the_interval():
+    a, b, labels, _ = two_systems()
+    drawn = comparisons.drawn_scores({"a": a, "b": b}, labels, n=5, seed=4)
+    for of_system, results in zip(drawn, (a, b), strict=True):
+        table = intervals.summary(*results, labels, seed=4)
+        row = table[(table["metric"] == "MAP") & (table["n"] == 5) & (table["level"] == "macro")].iloc[0]
+        assert of_system[0] == pytest.approx(row["value"])
+        assert np.percentile(of_system[1:], [2.5, 97.5]) == pytest.approx(
+            [row["ci_low"], row["ci_high"]], abs=1e-6
+        )

@@ -93,3 +93,25 @@ def test_duplicates_are_found_by_embedding_and_by_file():
         {"what": "file", "n_clips": 2, "fnames": "b, d"},
     ]
     assert ties.duplicates(x[1:], list("bcd"), ["", "", ""]).empty
+
+
+def test_near_duplicates_are_all_pairs_of_so_large_a_cosine_and_their_sets_are_linked():
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(40, 3))
+    x[30:] = x[:10] + 0.05 * rng.normal(size=(10, 3))
+    unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+    expected = {(i, j) for i in range(40) for j in range(i) if unit[i] @ unit[j] >= 0.97}
+    names = [f"clip {i}" for i in range(40)]
+    pairs = ties.near_duplicates(x, names, 0.97)
+    assert {(j, i) for i, j in zip(pairs["first"], pairs["second"], strict=True)} == expected
+    assert pairs["cosine"].is_monotonic_decreasing
+    assert pairs["first_fname"].tolist() == [names[i] for i in pairs["first"]]
+    sets = ties.near_sets(pairs, 40)
+    assert all(sets[i] == sets[j] for i, j in expected)
+    linked = dict.fromkeys(range(40))
+    for i in linked:  # by hand: spread the smallest row along the pairs
+        linked[i] = i
+    for _ in range(40):
+        for i, j in expected:
+            linked[i] = linked[j] = min(linked[i], linked[j])
+    assert len(set(sets)) == len(set(linked.values()))

@@ -15,7 +15,7 @@ from sss_lib.models.catalogue import CATALOGUE
 NASTY = "<img src=x onerror=alert(1)>"
 
 
-def write_scores(store, dataset, variant, values, search="nns"):
+def write_scores(store, dataset, variant, values, search="nns", **about):
     """Write an artefact of scores: MAP@15 as given by level and protocol."""
     system = dict(zip(SYSTEM, [None] * len(SYSTEM), strict=True)) | variant.parameters() | {"search": search}
     rows = [
@@ -27,7 +27,7 @@ def write_scores(store, dataset, variant, values, search="nns"):
     frame = pd.DataFrame(rows).astype({"n": "Int64", "n_components": "Int64"})
     artefact = store.scores(dataset, variant, search)
     bare = type(artefact)(artefact.path, artefact.parameters)
-    bare.write(dict(frame.items()))
+    bare.write(dict(frame.items()), **about)
     return bare
 
 
@@ -112,6 +112,36 @@ def test_the_command_prints_each_models_best_with_dashes_for_missing_scores(stor
     assert NASTY not in html
     assert "onerror" in html  # the name is there, as text
     assert "http" not in html.replace("http-equiv", "")  # the page asks for nothing
+
+
+def test_scores_of_others_are_added_where_they_are_of_the_same_clips(tmp_path, capsys):
+    def scored(name, value, dataset="mini", **about):
+        one = Store(tmp_path / name)
+        write_scores(one, dataset, Variant("aisfx", "mean", 100), dict.fromkeys(BOTH, value), **about)
+        leaderboard.collect(one)
+        return one
+
+    ours = scored("ours", 0.3, clips={"n": 231, "digest": "ab"})
+    same = scored("same", 0.4, clips={"n": 231, "digest": "ab"}).leaderboard_path()
+    new = scored("new", 0.5, "theirs", clips={"n": 9, "digest": "ef"}).leaderboard_path()
+    for _ in range(2):  # a second time adds nothing
+        merge = [*("leaderboard", "--data-dir", str(ours.data_dir)), "--merge", str(same), str(new)]
+        assert main(merge) == 0
+        table = leaderboard.ranked(leaderboard.collect(ours))
+        own = table[(table["protocol"] == "standard") & (table["level"] == "macro")]
+        assert own["MAP@15"].tolist() == [0.4, 0.3, 0.5]
+        assert own["present"].tolist() == [False, True, False]
+    before = ours.leaderboard_path().read_bytes()
+    for name, about, message in (
+        ("less", {"clips": {"n": 230, "digest": "cd"}}, r"230 clips \(cd\) of mini; here it has 231 \(ab\)"),
+        ("old", {}, r"clips \(no digest\) of mini"),
+    ):
+        other = scored(name, 0.9, **about).leaderboard_path()
+        with pytest.raises(ValueError, match=message):
+            leaderboard.merge(ours, [same, other])
+    assert main([*merge[:3], "--merge", str(tmp_path / "none")]) == 2
+    assert "none does not exist: give the leaderboard.parquet" in capsys.readouterr().err
+    assert ours.leaderboard_path().read_bytes() == before
 
 
 @pytest.fixture

@@ -39,13 +39,21 @@ def test_each_step_is_what_process_does_so_far():
     assert processing.steps(x)["PCA"].shape == (30, 6)
 
 
-@pytest.mark.parametrize("how", ["mean", "max", "median"])
+LOOPS = {
+    "mean": np.mean,
+    "max": np.max,
+    "median": np.median,
+    "meanstd": lambda clip, axis: np.concatenate([clip.mean(axis), clip.std(axis)]),
+}
+
+
+@pytest.mark.parametrize("how", LOOPS)
 def test_aggregation_equals_a_loop_over_clips(how):
     rng = np.random.default_rng(0)
     offsets = np.concatenate([[0], np.cumsum(rng.integers(1, 9, 50))])
     frames = rng.normal(size=(offsets[-1], 7)).astype(np.float32)
     clips = [frames[a:b] for a, b in itertools.pairwise(offsets)]
-    expected = [getattr(np, how)(clip, axis=0) for clip in clips]
+    expected = [LOOPS[how](clip, axis=0) for clip in clips]
     np.testing.assert_allclose(processing.aggregate(frames, offsets, how), expected, rtol=1e-5, atol=1e-6)
 
 
@@ -111,6 +119,16 @@ def test_pca_equals_scikit_learns_up_to_sign(shape):
     reduced = processing.process(x, n_components=4, normalize=False)
     sign = np.sign((reduced * theirs).sum(axis=0))
     np.testing.assert_allclose(reduced, theirs * sign, atol=1e-5)
+
+
+@pytest.mark.parametrize("of_parts", [False, True])
+@pytest.mark.parametrize("normalize", [True, False])
+def test_the_first_dimensions_are_cut_out_as_they_are(normalize, of_parts):
+    x = np.random.default_rng(3).normal(size=(7, 5)) + 4
+    of = (None, normalize, False, False, "first-3")
+    fitted = processing.fit_parts([x[:4], x[4:]], *of) if of_parts else processing.fit(x, *of)
+    expected = x[:, :3] / (np.linalg.norm(x[:, :3], axis=1, keepdims=True) if normalize else 1)
+    np.testing.assert_allclose(fitted(x), expected, rtol=1e-6)
 
 
 def distances(x):
@@ -288,6 +306,9 @@ def test_embeddings_that_cannot_be_fitted_are_refused(x, n_components, scale, me
         ((0, 8), None, "center", "0 clips have no mean: give at least one"),
         ((9, 8), None, "centre", "did you mean 'center'"),
         ((9, 8), None, "remove-top-K", "give a whole number from 1, as in remove-top-3"),
+        ((9, 8), None, "first-0", "give a whole number from 1, as in first-3"),
+        ((9, 8), None, "first-9", "transform=first-9 exceeds dim=8: keep at most 8"),
+        ((9, 8), 3, "first-4", "transform=first-4 and n_components=3 both cut: give one"),
     ],
 )
 def test_transforms_that_cannot_be_are_refused(shape, n_components, transform, message):

@@ -236,6 +236,7 @@ import hashlib, sys
 sys.path.insert(0, {tests!r})
 import numpy as np, scipy.sparse, threadpoolctl
 from sss_lib import metrics
+from sss_lib.search.frames import rank_frames
 from sss_lib.search.rank import rank
 from test_similarity import embeddings
 digest = hashlib.sha256()
@@ -248,6 +249,11 @@ for kind in ("random", "clustered", "copies", "mixed"):
             digest.update(found.neighbours.tobytes() + found.scores.tobytes())
             for one in metrics.per_query(x, labels, search=how, cutoffs=(3,)):
                 digest.update(one.first_rank.tobytes() + one.precision_sums[3].tobytes())
+        for how in ("mcss-csls10", "mcss-ls10", "mcss-mp", "mcss-qe5", "mcss-dba10"):
+            found = rank(x, how, 30)
+            digest.update(found.neighbours.tobytes() + found.scores.tobytes())
+        found = rank_frames(x, np.arange(0, 701, 7), "chamfer", 30)
+        digest.update(found.neighbours.tobytes() + found.scores.tobytes())
 kernels = [one.get("architecture") for one in threadpoolctl.threadpool_info()]
 print(digest.hexdigest(), *kernels)
 """

@@ -1,0 +1,166 @@
+"""Heads, queries of another collection, and changed sounds, against plain loops."""
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+from sss_lib import metrics, search
+from sss_lib.evaluation import across, learning, measures
+from sss_lib.evaluation.perturbation import PERTURBATIONS, perturb
+
+
+def two_kinds(n=60, seed=0):
+    """Clips whose class shows in one of ten directions alone, which is not their largest."""
+    rng = np.random.default_rng(seed)
+    kind = rng.integers(2, size=n)
+    x = rng.normal(size=(n, 10)) * np.array([1, *[3] * 9])
+    x[:, 0] += 3 * kind
+    return x, np.eye(2, dtype=bool)[kind], rng.integers(0, 12, n)
+
+
+@pytest.mark.parametrize("how", learning.HEADS)
+def test_a_clip_is_embedded_by_a_head_that_has_seen_no_clip_of_its_group(how):
+    x, labels, groups = two_kinds()
+    found = learning.out_of_fold(x, labels, groups, how, n_folds=12)
+    for group in range(12):
+        own = groups == group
+        expected = learning.fit_head(x[~own], labels[~own], how)(x[own])
+        np.testing.assert_allclose(found[own], expected)
+        others = labels.copy()
+        others[own] = ~others[own]  # its own labels change nothing
+        np.testing.assert_array_equal(
+            learning.out_of_fold(x, others, groups, how, n_folds=12)[own], found[own]
+        )
+
+
+@pytest.mark.parametrize("how", ["linear", "lda"])
+def test_a_head_finds_the_direction_that_parts_the_classes(how):
+    x, labels, groups = two_kinds(200)
+    score = []
+    for y in (x, learning.out_of_fold(x, labels, groups, how)):
+        table = metrics.evaluate(y, scipy.sparse.csr_array(labels), ["a", "b"], search="mcss", cutoffs=(15,))
+        score.append(table.loc[(table["level"] == "macro") & (table["metric"] == "MAP"), "value"].item())
+    assert score[1] > score[0] + 0.2
+
+
+def test_the_head_of_neighbours_is_the_mean_of_their_labels():
+    x, labels, _ = two_kinds()
+    found = learning.fit_head(x[:50], labels[:50], "knn")(x[50:])
+    unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+    nearest = [sorted(range(50), key=lambda j: -(unit[i] @ unit[j]))[:10] for i in range(50, 60)]
+    np.testing.assert_allclose(found, [labels[rows].mean(axis=0) for rows in nearest])
+
+
+@pytest.mark.parametrize("how", learning.HEADS)
+def test_a_class_without_a_clip_is_unlikely_for_all(how):
+    x, labels, _ = two_kinds()
+    found = learning.fit_head(x, np.column_stack([labels, np.zeros(60, bool)]), how)(x)
+    assert found.shape == (60, 3)
+    np.testing.assert_allclose(found[:, 2], 0, atol=1e-12)
+    one = learning.fit_head(x, np.ones((60, 1), bool), how)(x)
+    np.testing.assert_allclose(one, 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"n_folds": 13}, "n_folds=13 of 12 groups: give 2 to 12"),
+        ({"n_folds": 1}, "n_folds=1 of 12 groups"),
+        ({"how": "svm"}, "the heads"),
+    ],
+)
+def test_heads_that_cannot_be_are_refused(change, message):
+    x, labels, groups = two_kinds()
+    with pytest.raises(ValueError, match=message):
+        learning.out_of_fold(x, labels, groups, **change)
+
+
+def test_clips_without_labels_teach_nothing():
+    with pytest.raises(ValueError, match="3 embeddings with 3 rows of 0 labels"):
+        learning.fit_head(np.eye(3), np.zeros((3, 2), bool))
+
+
+@pytest.mark.parametrize("how", ["nns", "mcss"])
+def test_queries_of_another_collection_score_as_in_a_plain_loop(how):
+    rng = np.random.default_rng(3)
+    queries, corpus = rng.normal(size=(9, 4)), rng.normal(size=(30, 4))
+    asked, there = rng.random((9, 3)) < 0.5, rng.random((30, 3)) < 0.3
+    there[:, 2] = False  # a class that the corpus lacks
+    found, _ = across.per_query_across(queries, corpus, asked, there, search=how, cutoffs=(7,))
+    ranking = search.rank_outside(corpus, queries, how, 7).neighbours
+    expected = []
+    for query, label in zip(*np.nonzero(asked), strict=True):
+        hits = there[ranking[query], label][None]
+        n_relevant = there[:, label].sum()
+        expected.append(metrics.average_precision(hits, min(7, n_relevant) or np.nan, 7)[0])
+    np.testing.assert_allclose(found.scores("standard")["MAP", 7], expected)
+    assert np.isnan(expected).any()
+
+
+def test_collections_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match="queries of 2 dimensions don't fit a corpus of 3"):
+        across.per_query_across(np.ones((1, 2)), np.ones((2, 3)), np.ones((1, 1)), np.ones((2, 1)))
+    with pytest.raises(ValueError, match="0 of 1 classes, 0 of them different, are among 1"):
+        across.shared_labels(["dog"], ["Dog"])
+    with pytest.raises(ValueError, match="2 of 2 classes, 1 of them different"):
+        across.shared_labels(["a", "b"], ["c"], {"a": "c", "b": "c"})
+
+
+def test_a_vote_is_the_majority_of_the_nearest():
+    hits = np.random.default_rng(0).random((50, 9)) < 0.5
+    for n in (1, 4, 5):
+        expected = [sum(row[:n]) > n / 2 for row in hits.tolist()]
+        np.testing.assert_array_equal(measures.majority(hits, np.ones(50), n), expected)
+    assert np.isnan(measures.majority(hits, np.zeros(50), 5)).all()
+
+
+RATE_HZ = 16000
+TONE = (0.3 * np.sin(2 * np.pi * 440 * np.arange(RATE_HZ) / RATE_HZ)).astype(np.float32)
+
+
+def loudest_hz(wave):
+    return np.abs(np.fft.rfft(wave)).argmax() * RATE_HZ / len(wave)
+
+
+def power(wave):
+    return float(np.mean(np.square(wave, dtype=np.float64)))
+
+
+@pytest.mark.parametrize("how", PERTURBATIONS)
+def test_a_changed_sound_is_sound_and_the_same_again(how):
+    amount = {"codec": 64, "crop": 0.5, "speed": 1.5, "reverb": 0.5}.get(how, 6)
+    one, other = (perturb(TONE, RATE_HZ, how, amount, seed=3) for _ in range(2))
+    assert one.dtype == np.float32
+    assert np.isfinite(one).all()
+    np.testing.assert_array_equal(one, other)
+    assert loudest_hz(one) == pytest.approx(440 * (1.5 if how == "speed" else 1), abs=2)
+
+
+def test_what_an_amount_says_is_what_changes():
+    assert power(perturb(TONE, RATE_HZ, "level", -6)) == pytest.approx(power(TONE) / 10**0.6)
+    noise = perturb(TONE, RATE_HZ, "noise", 10).astype(np.float64) - TONE
+    assert power(noise) == pytest.approx(power(TONE) / 10, rel=0.05)
+    assert len(perturb(TONE, RATE_HZ, "crop", 0.25)) == RATE_HZ / 4
+    assert len(perturb(TONE, RATE_HZ, "speed", 2)) == pytest.approx(RATE_HZ / 2, abs=2)
+    click = np.zeros(RATE_HZ, np.float32)
+    click[0] = 1
+    tail = perturb(click, RATE_HZ, "reverb", 0.5)[1:] ** 2
+    falls_db = 10 * np.log10(tail[:800].mean() / tail[4000:4800].mean())
+    assert falls_db == pytest.approx(60 * 4000 / RATE_HZ / 0.5, abs=1.5)
+    hiss = np.random.default_rng(0).normal(0, 0.1, 88200).astype(np.float32)
+    kept = [power(perturb(hiss, 44100, "codec", kbit_s)[20000:60000]) / 0.01 for kbit_s in (320, 128, 32)]
+    assert kept[0] > 0.9 > kept[1] > 0.7 > kept[2]  # the fewer bits, the fewer high frequencies
+
+
+@pytest.mark.parametrize(
+    ("how", "amount", "message"),
+    [
+        ("crop", 1.5, "crop by 1.5: give a number above 0, at most 1"),
+        ("speed", 0, "speed by 0: give a number above 0"),
+        ("codec", 16, "MP3 has 32 to 320 here"),
+        ("pitch", 1, "the ways to change a sound"),
+    ],
+)
+def test_changes_that_cannot_be_are_refused(how, amount, message):
+    with pytest.raises(ValueError, match=message):
+        perturb(TONE, RATE_HZ, how, amount)
