@@ -8,7 +8,7 @@ from sss_lib.io.names import require_known
 from sss_lib.models import registry as models
 from sss_lib.models.naming import RANKING
 from sss_lib.processing.aggregation import AGGREGATIONS
-from sss_lib.processing.transforms import n_removed, simplest
+from sss_lib.processing.transforms import n_first, n_removed, simplest
 from sss_lib.search.naming import GIVEN
 
 
@@ -79,6 +79,18 @@ class Variant:
     def is_ranking(self) -> bool:
         """Whether its model is a ranking of others, which is not processed."""
         return self.model.startswith(RANKING)
+
+    @property
+    def dim(self) -> int:
+        """Dimensions of a clip's embedding.
+
+        Examples
+        --------
+        >>> Variant("yamnet", "meanstd").dim, Variant("yamnet", n_components=100).dim
+        (2048, 100)
+        """
+        dim = models.spec(self.model).dim * (1 + (self.aggregation == "meanstd"))
+        return self.n_components or n_first(self.transform) or dim
 
     @property
     def name(self) -> str:

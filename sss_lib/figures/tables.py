@@ -8,6 +8,7 @@ import pandas as pd
 from sss_lib.dataset.dataset import Dataset
 from sss_lib.evaluation.protocols import Protocol
 from sss_lib.evaluation.queries import Scored
+from sss_lib.experiment.results import system_of
 from sss_lib.experiment.scores import (  # noqa: F401 - some are there for notebooks alone
     SYSTEM,
     best_systems,
@@ -65,7 +66,6 @@ def comparison(
     for _, system in best_systems(scores, cutoffs[0], protocol=protocol).iterrows():
         spec = models.spec(system["model"])
         own = of_systems(scores, system.to_frame().T.astype(scores[SYSTEM].dtypes.to_dict()))
-        dim = spec.dim if pd.isna(system["n_components"]) else int(system["n_components"])
         row = {
             "System": names[system["model"]] + (" (floor)" if spec.is_baseline else ""),
             "Processing and search": describe_system(system),
@@ -74,7 +74,7 @@ def comparison(
             "Parameters": spec.n_parameters,
             "Data": spec.data_size,
             "Trained on": spec.trained_on,
-            "Dim": "-" if system["search"] == GIVEN else str(dim),
+            "Dim": "-" if system["search"] == GIVEN else str(system_of(system)[0].dim),
         }
         row |= _measures(own, cutoffs, protocol)
         (mark,) = marks([(p or {}).get(system["model"], np.nan)])

@@ -103,8 +103,8 @@ def _fsd_sinet(variant: str, name: str) -> ModelSpec:
         data_size="51K",
         colour="#D55E00",
         trained_on="FSD50K",
-        citation="Fonseca, Ferraro and Serra, Shift-invariance in sound event tagging with CNNs, "
-        "arXiv:2107.00623",
+        citation="Fonseca, Ferraro and Serra, Improving Sound Event Classification by Increasing Shift "
+        "Invariance in Convolutional Neural Networks, arXiv:2107.00623",
         weights=essentia_weights(f"audio-event-recognition/fsd-sinet/fsd-sinet-{variant}-1"),
         **_patches(
             front_end="TensorflowInputFSDSINet",
