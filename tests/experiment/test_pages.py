@@ -27,7 +27,7 @@ def test_the_pages_are_small_and_all_that_they_show_is_there():
     shown = set()
     for path in COMMITTED.glob("*.md"):
         text = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
-        links = re.findall(r"\]\(([^)#]+)[^)]*\)|href=\"([^\"]+)\"", text)
+        links = re.findall(r"\]\(([^)#]+)[^)]*\)|(?:href|src)=\"([^\"]+)\"", text)
         for link in filter(None, (one or other for one, other in links)):
             assert link.startswith("http") or (COMMITTED / link).resolve().exists(), (path.name, link)
             shown.add(link)
@@ -62,12 +62,12 @@ def written(tmp_path, monkeypatch):
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "sounds").mkdir()
     sound = tmp_path / "sounds" / "a b.ogg"
-    sound.write_bytes(b"a sound")
+    sound.touch()
     monkeypatch.setattr(pages, "NOTEBOOKS", tmp_path / "notebooks")
     picture = io.BytesIO()
     plt.figure(figsize=(2, 1)).savefig(picture)
     plt.close("all")
-    known, other = (base64.b64encode(content).decode() for content in (b"a sound", b"another"))
+    drawn = base64.b64encode(picture.getvalue()).decode()
     table = '<div>\n<style scoped>\n  x {}\n</style>\n<table border="1">\n\n'
     table += '    <td style="text-align: right">1</td></table></div>'
     cells = [
@@ -80,10 +80,11 @@ def written(tmp_path, monkeypatch):
     outputs = [
         stream("told\n"),
         stream("progress", "stderr"),
-        display(image_png=base64.b64encode(picture.getvalue()).decode(), text_plain="<Figure>"),
+        display(image_png=drawn, text_plain="<Figure>"),
+        display(text_html=f"<p><img src='data:image/png;base64,{drawn}'></p>"),
         display(text_html=table),
-        display(text_html=f'<audio controls src="data:audio/ogg;base64,{known}"></audio>'),
-        display(text_html=f'<audio><source src="data:audio/wav;base64,{other}"/></audio>'),
+        display(text_html='<svg>1</svg><audio title="a b.ogg" src="data:audio/ogg;base64,AA"></audio>'),
+        display(text_html='<audio title="other.ogg"><source src="data:audio/wav;base64,AA"/></audio>'),
         display(**{"application_vnd.jupyter.widget-view+json": {"model_id": "1"}, "text_plain": "Map()"}),
     ]
     injected = cell("code", 'model = "yamnet"', tags=["injected-parameters"])
@@ -110,7 +111,8 @@ def written(tmp_path, monkeypatch):
         "*[07_test.ipynb](../../notebooks/07_test.ipynb) as `make run` executed it, with `model = 'y'`.*",
         "```python\nprint(1)\n```\n\n```text\ntold\n```\n\n![A b](07_test-1.png)\n\n",
         '\n<div><table><td align="right">1</td></table></div>\n',
-        '<a href="../../sounds/a b.ogg">listen</a>\n',
+        '<p><img src="07_test-2.png"></p>',
+        '\n<a href="../../sounds/a b.ogg">listen</a>\n',
         "<i>heard where the notebook runs</i>",
         pages.NEEDS_KERNEL,
     ],
