@@ -3,6 +3,7 @@
 # make check  does what `make run` found last equal the committed results, within tolerances?
 # make test   set up the rest, then run the quick tests; make test-all: every test, as CI does
 # make listen DATASET=...   serve notebook 06 as a page on this machine (PORT=8866, HOST=127.0.0.1)
+# make judge STUDY=...      serve a listening study as a page for its judges (PORT=8877, HOST=127.0.0.1; REPORT=1: what they said)
 # make paper  build the paper, the poster and the slides from what `make run` wrote (DATASET=mini)
 # make models MODELS="a b"   download the weights of models by name; without names, list the models
 # make bench   measure speed, against figures/benchmarks/ratios.csv; SAVE=1 writes that folder
@@ -57,7 +58,7 @@ SSS = @$(BIN)/python -m sss_lib
 ifneq ($(call yes,LATEST),)
 .PHONY: $(READY)  # set up anew, whatever is there
 endif
-.PHONY: setup lock run check test test-all paper listen models data verify leaderboard bench lint clean
+.PHONY: setup lock run check test test-all paper listen judge models data verify leaderboard bench lint clean
 
 setup: $(READY)-all
 
@@ -102,6 +103,10 @@ paper: $(READY)-all
 
 listen: $(READY)-all
 	$(SSS) listen $${DATASET:+--dataset "$$DATASET"} $${HOST:+--host "$$HOST"} $${PORT:+--port "$$PORT"} $(if $(call yes,FREESOUND),--freesound)
+
+judge: $(READY)-all
+	$(SSS) judge "$${STUDY:-notebooks/studies/mini.yaml}" $${HOST:+--host "$$HOST"} $${PORT:+--port "$$PORT"} \
+		$(if $(call yes,REPORT),--report)
 
 # Names of models are words without patterns: set -f keeps the shell from replacing one by names of files.
 models: $(READY)

@@ -97,7 +97,7 @@ class Judgements:
 
 
 def append(path: Path, line: dict) -> None:
-    """Append a sealed line to a file, on the disk and as a whole. Raises OSError, which says so, if it can't."""
+    """Append a sealed line to a file, on the disk and as a whole. Raises OSError if it can't be kept."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Locked, so that what is cut off after a failure is no line of another judge.
