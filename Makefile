@@ -37,20 +37,22 @@ LATEST :=
 MODELS :=
 HOST :=
 PORT :=
+STUDY :=
+REPORT :=
 
 BIN := .venv/bin
 READY := .venv/ready
 
 # make passes over a misspelt variable in silence, and minutes later another collection is there.
 TAKES := DATASET QUERY NAME ANCESTORS LABELS GROUND_TRUTH FAMILIES NO_AUDIO STRICT FREESOUND GRID PLAN IMPORT JOBS \
-    CLUSTER MODELS SAVE LATEST HOST PORT PYTHON BIN READY
+    CLUSTER MODELS SAVE LATEST HOST PORT STUDY REPORT PYTHON BIN READY
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
 ODD := $(filter-out $(TAKES) SHELL MAKE% -%,$(GIVEN))
 $(if $(ODD),$(error $(ODD) means nothing here: there are $(TAKES)))
 
 # Values arrive as typed: $(value) keeps make from expanding them, and the shell has them from the environment, in quotes.
 $(foreach name,$(TAKES),$(eval override $(name) := $$(value $(name))))
-export DATASET QUERY NAME GROUND_TRUTH FAMILIES GRID JOBS CLUSTER MODELS HOST PORT
+export DATASET QUERY NAME GROUND_TRUTH FAMILIES GRID JOBS CLUSTER MODELS HOST PORT STUDY
 yes = $(filter-out 0 no false,$($1))
 INSTALL = $(BIN)/python tools/install.py $(if $(call yes,LATEST),,--constraint constraints.txt)
 SSS = @$(BIN)/python -m sss_lib

@@ -1,4 +1,4 @@
-"""The command line: `python -m sss_lib run | check | data | verify | models | listen | judge | paper | leaderboard`.
+"""The command line: `python -m sss_lib COMMAND`; without one it lists them.
 
 Exit codes: 0 if all is well, 1 if not, 2 after an error, which is printed in one line, 130 after control-C,
 143 after SIGTERM, 129 after SIGHUP.
@@ -210,7 +210,7 @@ def _listen(options: argparse.Namespace) -> bool:
 
 def _judge(options: argparse.Namespace) -> bool:
     from sss_lib.experiment.store import Store
-    from sss_lib.listening import analysis, judge
+    from sss_lib.listening import judge
     from sss_lib.listening.answers import Answers
     from sss_lib.listening.study_file import read_study_file
 
@@ -226,6 +226,8 @@ def _judge(options: argparse.Namespace) -> bool:
     if options.csv:
         print(f"{options.csv} has {answers.write_csv(options.csv)} answers")
     if options.report:
+        from sss_lib.listening import analysis
+
         print(analysis.report(answers))
     return True
 

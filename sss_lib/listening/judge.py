@@ -19,6 +19,7 @@ import tornado.web
 from tornado.routing import Rule
 
 from sss_lib.experiment.store import Store
+from sss_lib.io.audio import AudioError
 from sss_lib.listening.answers import Answers
 from sss_lib.listening.guards import Refusal, Unwanted
 from sss_lib.listening.protocol import Planner, described
@@ -121,15 +122,15 @@ class Judged:
             self.answers.append("withdraw", sitting.judge)
         return self.state(message)
 
-    def sound(self, message: dict) -> bytes:
-        """Sound of the current stage by its number."""
+    def sound(self, message: dict) -> int:
+        """Row of a sound of the current stage, by its number on the page."""
         sitting, number = self.sitting(message.get("code")), message.get("sound")
         if message.get("stage") != sitting.stage:
             raise StaleError(f"the sounds of {sitting.stage} are to be heard")
         clips = sitting.clips(sitting.stage)
         if type(number) is not int or number not in range(len(clips)):
             raise ValueError(f"sound {number!r:.20} is none of the {len(clips)} of this stage")
-        return self.sounds.matched(self.row_of[clips[number]])
+        return self.row_of[clips[number]]
 
 
 class Handler(tornado.web.RequestHandler):
@@ -191,12 +192,14 @@ class Post(Handler):
             return self.say(400, "the post is no JSON mapping")
         call: Callable[[dict], Any] = getattr(self.judged, what)
         try:
+            found = call(message)
             if what == "sound":  # decoding takes its time
-                content = await asyncio.get_running_loop().run_in_executor(None, call, message)
+                loop = asyncio.get_running_loop()
+                found = await loop.run_in_executor(None, self.judged.sounds.matched, found)
                 self.set_header("Content-Type", "audio/flac")
-                self.finish(content)
-            else:
-                self.finish(call(message))
+            self.finish(found)
+        except AudioError:  # its words name a file
+            self.say(500, "this sound can't be played: tell those who invited you")
         except LookupError as error:
             self.say(404, str(error))
         except StaleError as error:

@@ -98,7 +98,12 @@ class Sitting:
         stage, words = self.stage, self.file.words
         screen = stage.partition("-")[0]
         n_done = sum(one.startswith("trial-") for one in self.done)
-        found = {"stage": stage, "screen": screen, "code": self.judge, "title": words["title"]}
+        found: dict[str, Any] = {
+            "stage": stage,
+            "screen": screen,
+            "code": self.judge,
+            "title": words["title"],
+        }
         found |= {"done": n_done, "of": len(self.steps)}
         if screen in ("training", "trial"):
             trial, step = self._step(stage)
@@ -189,8 +194,8 @@ class Sitting:
             raise ValueError(f"choice {choice!r:.40} is unknown: use {', '.join(CHOICES)}")
         value = CHOICES[choice] if step["left"] == 0 else 1 - CHOICES[choice]
         better = trial["systems"].index(LABELS) if LABELS in trial["systems"] else 0
-        expected = ["left" if step["left"] == better else "right"]
-        return {**about, "systems": trial["systems"], "left": step["left"], "value": value}, expected
+        side = ["left" if step["left"] == better else "right"]
+        return {**about, "systems": trial["systems"], "left": step["left"], "value": value}, side
 
     _training = _trial
 
@@ -209,7 +214,8 @@ class Sitting:
         for number, clip in enumerate(clips):
             wanted = min(self.file.heard_s, self.plan["seconds"][clip])
             required += wanted
-            if _covered([play[2:] for play in plays if play[0] == number]) < wanted - SLACK_S:
+            portions = [play[2:] for play in plays if play[0] == number]
+            if not portions or _covered(portions) < max(wanted - SLACK_S, wanted / 2):
                 raise ValueError(f"sound {number} was not heard for {wanted:.1f} s: play it first")
         since = datetime.now(UTC) - datetime.fromisoformat(self.lines[-1]["at"])
         if since.total_seconds() < 0.9 * required - len(clips) * SLACK_S:
@@ -219,8 +225,9 @@ class Sitting:
         return {"ms": ms, "n_sounds": len(clips), "plays": plays[:MOST_PLAYS]}
 
 
-def _is_number(value: object) -> bool:
-    return type(value) in (int, float) and math.isfinite(value) and 0 <= value < 1e9  # type: ignore[arg-type]
+def _is_number(value: Any) -> bool:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and math.isfinite(value) and 0 <= value < 1e9
 
 
 def _covered(portions: list[list[float]]) -> float:
