@@ -4,9 +4,8 @@
 - `board`, `views`: systems' results side by side; `map`: clips in two dimensions; page/: JavaScript and CSS.
 - `controls`, `selection`: the next query; `external_queries`: a sound of the listener's own, or words.
 - `judging`, `judgements`, `agreement`: blind judgements of systems, their file, and their statistics.
-- `serve`, `server`, `guards`: notebook 06 as a page, and what guards it.
-- `study_file`, `protocol`: a listening study and its trials; `judge`, `sitting`: its page, and a judge's way
-  through it; `answers`, `analysis`: what the judges said, and what follows.
+- `serve`, `server`, `guards`: notebook 06 as a page; `judge`, `sitting`: a listening study as one.
+- `study_file`, `protocol`, `answers`, `analysis`: what such a study asks, whom, what they say, what follows.
 """
 
 try:

@@ -33,10 +33,14 @@ def interval(
 ) -> tuple[float, float, float]:
     """Estimate with an interval, by a bootstrap over judges and queries.
 
-    Each draw takes judges and queries with replacement, independently, and keeps all answers of the drawn
-    judges to the drawn queries. The interval is the estimate +- t s: s is the draws' standard deviation times
-    sqrt(m / (m - 1)), and t a quantile of Student's t with m - 1 degrees of freedom, m the smaller of the two
-    numbers. Percentiles of the draws would be too narrow for a handful of judges.
+    Judges are drawn with replacement, each with all of his answers, while the queries stay; then queries are,
+    each with all of its answers. With v the variance of the draws of n judges (or queries) times n / (n - 1),
+    the interval is the estimate +- t sqrt(v_judges + v_queries), and t a quantile of Student's t with
+
+        (v_judges + v_queries)^2 / (v_judges^2 / (n_judges - 1) + v_queries^2 / (n_queries - 1))
+
+    degrees of freedom (Satterthwaite). The noise of single answers is in both variances, so that the interval
+    is rather too wide. Percentiles of the draws would be too narrow for a handful of judges.
 
     Parameters
     ----------
@@ -50,23 +54,28 @@ def interval(
     Returns
     -------
     (float, float, float)
-        The estimate, and the interval's ends: nan with fewer than two judges or queries.
+        The estimate, and the interval's ends: nan with fewer than two judges or queries, or where every
+        answer is the same.
 
     References
     ----------
-    Owen (2007), The pigeonhole bootstrap, Annals of Applied Statistics 1(2).
+    Owen (2007), The pigeonhole bootstrap, Annals of Applied Statistics 1(2), on means over rows and columns.
     """
     from scipy.stats import t
 
-    estimate, least = statistic(np.ones(n_judges), np.ones(n_queries)), min(n_judges, n_queries)
-    if least < 2 or not np.isfinite(estimate):
+    sizes = np.array([n_judges, n_queries])
+    estimate, alone = statistic(*map(np.ones, sizes)), list(map(np.ones, sizes))
+    if sizes.min() < 2 or not np.isfinite(estimate):
         return estimate, np.nan, np.nan
-    rng = np.random.default_rng(seed)
-    of_judges = rng.multinomial(n_judges, np.full(n_judges, 1 / n_judges), n_draws)
-    of_queries = rng.multinomial(n_queries, np.full(n_queries, 1 / n_queries), n_draws)
-    draws = [statistic(*one) for one in zip(of_judges, of_queries, strict=True)]
-    spread = float(np.nanstd(draws) * np.sqrt(least / (least - 1)))
-    half = spread * t.ppf((1 + confidence) / 2, least - 1)
+    rng, variances = np.random.default_rng(seed), np.zeros(2)
+    for i, n in enumerate(sizes):
+        drawn = rng.multinomial(n, np.full(n, 1 / n), n_draws)
+        values = [statistic(*alone[:i], one, *alone[i + 1 :]) for one in drawn]
+        variances[i] = np.nanvar(values) * n / (n - 1)
+    if not variances.any():  # all agree in all, of which there may be many more judges and queries
+        return estimate, np.nan, np.nan
+    freedom = variances.sum() ** 2 / (variances**2 / (sizes - 1)).sum()
+    half = float(np.sqrt(variances.sum()) * t.ppf((1 + confidence) / 2, freedom))
     return estimate, max(bounds[0], estimate - half), min(bounds[1], estimate + half)
 
 
@@ -356,11 +365,7 @@ def _sentences(table: pd.DataFrame, judges: pd.DataFrame, answers: Answers, n_an
         if np.isfinite(row["ci_low"]):
             x += f" [{row['ci_low']:.2f}, {row['ci_high']:.2f}]"
         else:
-            few = "judge" if row["n_judges"] < 2 else "query"
-            x += (
-                f" (one {few}: no interval)"
-                if min(row["n_judges"], row["n_queries"]) == 1
-                else " (no interval)"
-            )
+            n = min(row["n_judges"], row["n_queries"])
+            x += " (no interval: " + ("all answers are alike)" if n > 1 else "one judge, or one query)")
         said.append(words[row["measure"]].format(of=row["of"], x=x))
     return said

@@ -45,7 +45,9 @@ class Planner:
         self.fnames = clips["fname"].tolist()
         self.uploaders = clips["uploader"].fillna("").to_numpy(str)
         self.has_label = study.collection.label_matrix.toarray().astype(np.int32)
-        self.has_file = np.array([study.sounds.path(row).is_file() for row in range(len(clips))])
+        self.is_judged = np.array([study.sounds.path(row).is_file() for row in range(len(clips))])
+        for system in self.systems:  # a clip that no model could read has no place in the rankings
+            self.is_judged &= np.isin(np.arange(len(clips)), study.rows(system))
         self._durations: dict[int, float] = {}
 
     def plan(self) -> dict[str, Any]:
@@ -78,7 +80,7 @@ class Planner:
     def _queries(self) -> list[int]:
         """Rows that may query, one stratum after the other, each stratum and its clips in random order."""
         strata: dict[str, list[int]] = collections.defaultdict(list)
-        for row in self.rng.permutation(np.flatnonzero(self.has_file)).tolist():
+        for row in self.rng.permutation(np.flatnonzero(self.is_judged)).tolist():
             if self._relevant(row).any() and all(self._results(system, row) for system in self.systems):
                 strata[self._stratum(row)].append(row)
         order = self.rng.permutation(sorted(strata)).tolist()
@@ -98,10 +100,10 @@ class Planner:
         return f"{family}, {band}"
 
     def _others(self, query: int) -> np.ndarray:
-        """Whether each clip may be a result of a query: it has a file, and is by another uploader."""
+        """Whether each clip may be a result of a query: it can be heard, and is by another uploader."""
         is_own = (self.uploaders == self.uploaders[query]) & (self.uploaders[query] != "")
         is_own[query] = True
-        return self.has_file & ~is_own
+        return self.is_judged & ~is_own
 
     def _relevant(self, query: int) -> np.ndarray:
         """Whether each clip that may be a result shares a class with a query."""
@@ -170,12 +172,10 @@ class Planner:
         shares = self._relevant(query)
         found = {}
         for system in self.systems:
-            relevant = np.isin(self.study.rows(system), np.flatnonzero(shares)).sum()
-            if relevant:
-                hits = shares[self._ranked(system, query)][None, :]
-                found[system.name] = float(
-                    average_precision(hits, np.array([min(AP_AT, relevant)]), AP_AT)[0]
-                )
+            hits = shares[self._ranked(system, query)][None, :]
+            found[system.name] = float(
+                average_precision(hits, np.array([min(AP_AT, shares.sum())]), AP_AT)[0]
+            )
         return found
 
     def _clip(self, row: int) -> str:

@@ -147,6 +147,8 @@ class StudyFile:
             raise ValueError(
                 "repeats=0, and the rule of exclusion asks for them: set repeats, or drop the rule"
             )
+        if not isinstance(self.questionnaire, tuple):
+            raise ValueError(f"questionnaire={self.questionnaire!r:.60} is no list: give [] for no questions")
         for one in self.questionnaire:
             self._require_item(one)
 
