@@ -138,15 +138,24 @@ def _told_apart(first: pd.DataFrame) -> float:
     """Share of anchors that a judge tells apart."""
     graded, won = first[first["question"] == GRADE], []
     for _, own in graded.groupby("query"):
-        means = [
-            own.loc[own["systems"].map(lambda names, n=name: n in names), "value"].mean()
-            for name in (LABELS, RANDOM)
-        ]
+        means = [own.loc[_is_of(own, name), "value"].mean() for name in (LABELS, RANDOM)]
         if np.isfinite(means).all():
             won.append((1 + np.sign(means[0] - means[1])) / 2)
-    pairs = first[(first["question"] == PREFER) & (first["systems"] == (LABELS, RANDOM))]
+    pairs = first[_is_between(first, (LABELS, RANDOM))]
     won += pairs["value"].tolist()
     return float(np.mean(won)) if won else np.nan
+
+
+def _is_of(own: pd.DataFrame, name: str) -> np.ndarray:
+    """Whether each answer is the grade of a result of a system."""
+    pairs = zip(own["question"], own["systems"], strict=True)
+    return np.array([question == GRADE and name in systems for question, systems in pairs], bool)
+
+
+def _is_between(own: pd.DataFrame, pair: tuple[str, str]) -> np.ndarray:
+    """Whether each answer is a preference between two systems."""
+    pairs = zip(own["question"], own["systems"], strict=True)
+    return np.array([question == PREFER and systems == pair for question, systems in pairs], bool)
 
 
 def _repeated(own: pd.DataFrame) -> float:
@@ -256,9 +265,7 @@ class _Analysis:
 
     def grades(self, names: list[str], pairs: list[tuple[str, str]]) -> list[tuple]:
         graded = self.own[self.own["question"] == GRADE]
-        cells = {
-            name: self._cells(graded[graded["systems"].map(lambda all_, n=name: n in all_)]) for name in names
-        }
+        cells = {name: self._cells(graded[_is_of(graded, name)]) for name in names}
         rows = [self._row("grade", name, mean_of_queries(x), (0, 3), x) for name, x in cells.items()]
         for a, b in pairs:
             gap = cells[a] - cells[b]
@@ -271,9 +278,7 @@ class _Analysis:
 
     def preferences(self, pairs: list[tuple[str, str]]) -> list[tuple]:
         preferred = self.own[self.own["question"] == PREFER]
-        cells = {
-            pair: self._cells(preferred[preferred["systems"].map(lambda s, p=pair: s == p)]) for pair in pairs
-        }
+        cells = {pair: self._cells(preferred[_is_between(preferred, pair)]) for pair in pairs}
         rows = [
             self._row("preferred", " over ".join(p), mean_of_queries(x), (0, 1), x) for p, x in cells.items()
         ]
@@ -288,7 +293,8 @@ class _Analysis:
 
     def _alpha(self, own: pd.DataFrame, level: str, question: str) -> tuple:
         """Alpha of judges; a query is drawn with all of its sounds."""
-        unit = own["query"] + "\t" + own["clip"].fillna("") + "\t" + own["systems"].map("\t".join)
+        columns = (own["query"], own["clip"].fillna(""), own["systems"])
+        unit = ["\t".join([query, clip, *systems]) for query, clip, systems in zip(*columns, strict=True)]
         wide = own.assign(unit=unit).pivot_table(
             index="judge", columns="unit", values="value", aggfunc="first"
         )
