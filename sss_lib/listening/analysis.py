@@ -64,14 +64,14 @@ def interval(
     from scipy.stats import t
 
     sizes = np.array([n_judges, n_queries])
-    estimate, alone = statistic(*map(np.ones, sizes)), list(map(np.ones, sizes))
+    every_judge, every_query = np.ones(n_judges), np.ones(n_queries)
+    estimate = statistic(every_judge, every_query)
     if sizes.min() < 2 or not np.isfinite(estimate):
         return estimate, np.nan, np.nan
-    rng, variances = np.random.default_rng(seed), np.zeros(2)
-    for i, n in enumerate(sizes):
-        drawn = rng.multinomial(n, np.full(n, 1 / n), n_draws)
-        values = [statistic(*alone[:i], one, *alone[i + 1 :]) for one in drawn]
-        variances[i] = np.nanvar(values) * n / (n - 1)
+    rng = np.random.default_rng(seed)
+    judges, queries = (rng.multinomial(n, np.full(n, 1 / n), n_draws) for n in sizes)
+    draws = [statistic(one, every_query) for one in judges], [statistic(every_judge, one) for one in queries]
+    variances = np.nanvar(draws, axis=1) * sizes / (sizes - 1)
     if not variances.any():  # all agree in all, of which there may be many more judges and queries
         return estimate, np.nan, np.nan
     freedom = variances.sum() ** 2 / (variances**2 / (sizes - 1)).sum()

@@ -1,12 +1,18 @@
 """A collection of made-up tones with two systems, one good and one bad, for listening studies."""
 
+import asyncio
+import contextlib
+import socket
+import threading
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import scipy.sparse
 import soundfile
+import tornado.httpserver
 
+from sss_lib.listening import judge
 from sss_lib.listening.sounds import Sounds
 from sss_lib.listening.study_file import of_dict
 
@@ -59,3 +65,34 @@ def study_file(**about):
     given = {"collection": "made", "systems": [GOOD, BAD], "queries": 6, "results": 2, "training": 1}
     given |= {"questions": ["grade", "prefer"], "heard_s": 0.3, "headphones": "no"}
     return of_dict({**given, **about}, "made.yaml")
+
+
+@contextlib.contextmanager
+def served(judged, *, is_local=True):
+    """Port of a server in a thread of its own."""
+    ready, loop = threading.Event(), asyncio.new_event_loop()
+    found = {}
+
+    async def serve():
+        server = tornado.httpserver.HTTPServer(
+            judge.application(judged, is_local=is_local), max_body_size=judge.MOST_BYTES
+        )
+        with socket.socket() as one:
+            one.bind(("127.0.0.1", 0))
+            found["port"] = one.getsockname()[1]
+        server.listen(found["port"], "127.0.0.1")
+        found["end"] = asyncio.Event()
+        ready.set()
+        await found["end"].wait()
+        server.stop()
+        await server.close_all_connections()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    ready.wait(30)
+    try:
+        yield found["port"]
+    finally:
+        loop.call_soon_threadsafe(found["end"].set)
+        thread.join(30)
+        loop.close()

@@ -1,17 +1,13 @@
 """A listening study under way: its answers on file, its judges' ways, its server, as others may treat it."""
 
-import asyncio
 import contextlib
 import http.client
 import json
-import socket
-import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import small_study
-import tornado.httpserver
-from made_study import BAD, CLASSES, GOOD, MadeStudy, study_file
+from made_study import BAD, CLASSES, GOOD, MadeStudy, served, study_file
 
 from sss_lib.__main__ import main
 from sss_lib.listening import judge, sitting
@@ -327,37 +323,6 @@ class TestWebmushra:
         with pytest.raises(ValueError, match=expected):
             judged.answers.add_webmushra(path)
         assert judged.answers.table().empty
-
-
-@contextlib.contextmanager
-def served(judged, *, is_local=True):
-    """Port of a server in a thread of its own."""
-    ready, loop = threading.Event(), asyncio.new_event_loop()
-    found = {}
-
-    async def serve():
-        server = tornado.httpserver.HTTPServer(
-            judge.application(judged, is_local=is_local), max_body_size=judge.MOST_BYTES
-        )
-        with socket.socket() as one:
-            one.bind(("127.0.0.1", 0))
-            found["port"] = one.getsockname()[1]
-        server.listen(found["port"], "127.0.0.1")
-        found["end"] = asyncio.Event()
-        ready.set()
-        await found["end"].wait()
-        server.stop()
-        await server.close_all_connections()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
-    thread.start()
-    ready.wait(30)
-    try:
-        yield found["port"]
-    finally:
-        loop.call_soon_threadsafe(found["end"].set)
-        thread.join(30)
-        loop.close()
 
 
 def ask(port, path, message=None, *, method="POST", body=None, **headers):
