@@ -139,7 +139,8 @@ class Sitting:
         """
         stage = message.get("stage")
         if isinstance(stage, str) and stage in self.done:
-            return {"was_kept": self.done[stage].get("post") == message.get("post")}
+            same = ("post", "values", "choice")
+            return {"was_kept": all(self.done[stage].get(key) == message.get(key) for key in same)}
         if stage != self.stage or stage in ("end", "refused", "withdrawn"):
             raise StaleError(f"stage {stage!r:.40} is not the one to answer: {self.stage} is")
         about, feedback = getattr(self, f"_{stage.partition('-')[0]}")(stage, message)
@@ -195,7 +196,8 @@ class Sitting:
         value = CHOICES[choice] if step["left"] == 0 else 1 - CHOICES[choice]
         better = trial["systems"].index(LABELS) if LABELS in trial["systems"] else 0
         side = ["left" if step["left"] == better else "right"]
-        return {**about, "systems": trial["systems"], "left": step["left"], "value": value}, side
+        about |= {"systems": trial["systems"], "left": step["left"]}
+        return {**about, "choice": choice, "value": value}, side
 
     _training = _trial
 
