@@ -320,7 +320,7 @@ def pip(arguments, request):
 
 
 def served(command):
-    """Return a way that reads a command line: test_page.py and test_judge_page.py serve and drive the pages."""
+    """Return a way that reads a command line; test_page.py and test_judge_page.py drive the pages."""
 
     def way(arguments, request):
         with pytest.raises(SystemExit) as done:

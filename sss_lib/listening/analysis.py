@@ -352,8 +352,8 @@ def _sentences(table: pd.DataFrame, judges: pd.DataFrame, answers: Answers, n_an
     n_kept = len(judges) - len(left_out)
     rule = ", ".join(f"{name} from {least:g}" for name, least in answers.file.exclude.items()) or "none"
     said = [
-        f"{len(judges)} judge{'s' * (len(judges) != 1)} answered; the rule fixed beforehand ({rule}) left out {len(left_out)}; "
-        f"{n_answers} answers of {n_kept} count."
+        f"{len(judges)} judge{'s' * (len(judges) != 1)} answered; the rule fixed beforehand ({rule}) left "
+        f"out {len(left_out)}; {n_answers} answers of {n_kept} count."
     ]
     words = {
         "grade": "The results of {of} have a mean grade of {x} of 3.",
