@@ -3,6 +3,7 @@
 # make check  does what `make run` found last equal the committed results, within tolerances?
 # make test   set up the rest, then run the quick tests; make test-all: every test, as CI does
 # make listen DATASET=...   serve notebook 06 as a page on this machine (PORT=8866, HOST=127.0.0.1)
+# make judge STUDY=...      serve a listening study as a page for its judges (PORT=8877, HOST=127.0.0.1; REPORT=1: what they said)
 # make paper  build the paper, the poster and the slides from what `make run` wrote (DATASET=mini)
 # make models MODELS="a b"   download the weights of models by name; without names, list the models
 # make bench   measure speed, against figures/benchmarks/ratios.csv; SAVE=1 writes that folder
@@ -36,20 +37,22 @@ LATEST :=
 MODELS :=
 HOST :=
 PORT :=
+STUDY :=
+REPORT :=
 
 BIN := .venv/bin
 READY := .venv/ready
 
 # make passes over a misspelt variable in silence, and minutes later another collection is there.
 TAKES := DATASET QUERY NAME ANCESTORS LABELS GROUND_TRUTH FAMILIES NO_AUDIO STRICT FREESOUND GRID PLAN IMPORT JOBS \
-    CLUSTER MODELS SAVE LATEST HOST PORT PYTHON BIN READY
+    CLUSTER MODELS SAVE LATEST HOST PORT STUDY REPORT PYTHON BIN READY
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
 ODD := $(filter-out $(TAKES) SHELL MAKE% -%,$(GIVEN))
 $(if $(ODD),$(error $(ODD) means nothing here: there are $(TAKES)))
 
 # Values arrive as typed: $(value) keeps make from expanding them, and the shell has them from the environment, in quotes.
 $(foreach name,$(TAKES),$(eval override $(name) := $$(value $(name))))
-export DATASET QUERY NAME GROUND_TRUTH FAMILIES GRID JOBS CLUSTER MODELS HOST PORT
+export DATASET QUERY NAME GROUND_TRUTH FAMILIES GRID JOBS CLUSTER MODELS HOST PORT STUDY
 yes = $(filter-out 0 no false,$($1))
 INSTALL = $(BIN)/python tools/install.py $(if $(call yes,LATEST),,--constraint constraints.txt)
 SSS = @$(BIN)/python -m sss_lib
@@ -57,7 +60,7 @@ SSS = @$(BIN)/python -m sss_lib
 ifneq ($(call yes,LATEST),)
 .PHONY: $(READY)  # set up anew, whatever is there
 endif
-.PHONY: setup lock run check test test-all paper listen models data verify leaderboard bench lint clean
+.PHONY: setup lock run check test test-all paper listen judge models data verify leaderboard bench lint clean
 
 setup: $(READY)-all
 
@@ -103,6 +106,10 @@ paper: $(READY)-all
 listen: $(READY)-all
 	$(SSS) listen $${DATASET:+--dataset "$$DATASET"} $${HOST:+--host "$$HOST"} $${PORT:+--port "$$PORT"} $(if $(call yes,FREESOUND),--freesound) \
 		$(if $(call yes,IMPORT),--import-modules)
+
+judge: $(READY)-all
+	$(SSS) judge "$${STUDY:-notebooks/studies/mini.yaml}" $${HOST:+--host "$$HOST"} $${PORT:+--port "$$PORT"} \
+		$(if $(call yes,REPORT),--report) $(if $(call yes,IMPORT),--import-modules)
 
 # Names of models are words without patterns: set -f keeps the shell from replacing one by names of files.
 models: $(READY)

@@ -1,4 +1,4 @@
-"""The command line: `python -m sss_lib run | check | data | verify | models | listen | paper | leaderboard`.
+"""The command line: `python -m sss_lib COMMAND`; without one it lists them.
 
 Exit codes: 0 if all is well, 1 if not, 2 after an error, which is printed in one line, 130 after control-C,
 143 after SIGTERM, 129 after SIGHUP.
@@ -104,6 +104,14 @@ def _parser() -> argparse.ArgumentParser:
     listen.add_argument("--port", type=int, default=8866, help="by default 8866")
     listen.add_argument("--freesound", action="store_true", help="let Freesound's player play missing clips")
     listen.add_argument("--no-browser", action="store_true", help="don't open a browser")
+    judge = command(_judge, "serve a listening study as a page for its judges")
+    judge.add_argument("study", type=_path, help="YAML file, such as notebooks/studies/mini.yaml")
+    judge.add_argument("--host", default="127.0.0.1", help="by default 127.0.0.1, this machine alone")
+    judge.add_argument("--port", type=int, default=8877, help="by default 8877")
+    judge.add_argument("--no-browser", action="store_true", help="don't open a browser")
+    judge.add_argument("--report", action="store_true", help="print what the answers say, and serve nothing")
+    judge.add_argument("--csv", type=_path, help="write the answers as CSV, and serve nothing")
+    judge.add_argument("--webmushra", type=_path, help="add ratings of its mushra.csv, and serve nothing")
     paper = command(_paper, "build the paper, the poster and the slides from what a run wrote")
     paper.add_argument("documents", nargs="*", help="paper, poster, slides; by default all")
     paper.add_argument("--dataset", default="mini", help="that a grid has run on; by default mini")
@@ -111,11 +119,11 @@ def _parser() -> argparse.ArgumentParser:
     paper.add_argument("--png", action="store_true", help="a picture of each page in place of a PDF")
     leaderboard = command(_leaderboard, "print every score computed here, and write a page of them")
     leaderboard.add_argument("--page", type=_path, help="HTML file; by default among the evaluation results")
-    for one in (run, listen, paper):
+    for one in (run, listen, judge, paper):
         one.add_argument("--import-modules", action="store_true", help="also hear: modules not installed")
     help_merge = "leaderboard.parquet of others, whose scores of the same clips are added first"
     leaderboard.add_argument("--merge", type=_path, nargs="+", default=[], metavar="FILE", help=help_merge)
-    for one in (run, check, data, verify, listen, leaderboard):
+    for one in (run, check, data, verify, listen, judge, leaderboard):
         one.add_argument("--data-dir", type=_path, default=ROOT / "data", help="by default data/")
     for one in (run, check, paper):
         one.add_argument("--figures-dir", type=_path, default=ROOT / "figures", help="by default figures/")
@@ -204,6 +212,30 @@ def _listen(options: argparse.Namespace) -> bool:
 
     how = {"browser": not options.no_browser, "freesound": options.freesound}
     serve.serve(options.dataset, options.data_dir, options.host, options.port, **how)
+    return True
+
+
+def _judge(options: argparse.Namespace) -> bool:
+    from sss_lib.experiment.store import Store
+    from sss_lib.listening import judge
+    from sss_lib.listening.answers import Answers
+    from sss_lib.listening.study_file import read_study_file
+
+    file, store = read_study_file(options.study), Store(options.data_dir)
+    if not (options.report or options.csv or options.webmushra):
+        judge.serve(file, options.data_dir, options.host, options.port, browser=not options.no_browser)
+        return True
+    if options.webmushra:
+        answers, _ = judge.prepare(file, store)
+        n_trials, n_left_out = answers.add_webmushra(options.webmushra)
+        print(f"added {n_trials} trials; left out {n_left_out} ratings of webMUSHRA's own stimuli")
+    answers = Answers(judge.answers_path(store, file.name))
+    if options.csv:
+        print(f"{options.csv} has {answers.write_csv(options.csv)} answers")
+    if options.report:
+        from sss_lib.listening import analysis
+
+        print(analysis.report(answers))
     return True
 
 

@@ -319,11 +319,15 @@ def pip(arguments, request):
         assert f"\n{extra[1]} = [" in project if extra else f'"{word}>=' in project, word
 
 
-def served(arguments, request):
-    """Served and driven in test_page.py; here its command line is read."""
-    with pytest.raises(SystemExit) as done:
-        main(["listen", *arguments, "--help"])
-    assert done.value.code == 0
+def served(command):
+    """Return a way that reads a command line; test_page.py and test_judge_page.py drive the pages."""
+
+    def way(arguments, request):
+        with pytest.raises(SystemExit) as done:
+            main([command, *arguments, "--help"])
+        assert done.value.code == 0
+
+    return way
 
 
 def here(program):
@@ -366,7 +370,8 @@ WAYS = {
     "sss_lib check": reproduction,
     "sss_lib leaderboard": leaderboard,
     "sss_lib paper": paper,
-    "sss_lib listen": served,
+    "sss_lib listen": served("listen"),
+    "sss_lib judge": served("judge"),
     "pytest": pytests,
     "pip": pip,
     "conda": is_there("environment.yml"),  # test_package.py holds it to pyproject.toml

@@ -1,12 +1,12 @@
 """Listening to rankings: notebook 06. Rankings and audio come in; a page to listen and to judge comes out.
 
 - `study`: the collection and the systems whose rankings exist; `sounds`, `loudness`: clips as played.
-- `board`, `views`: the results of some systems side by side; `controls`, `selection`: the next query.
+- `board`, `views`: systems' results side by side; `map`: clips in two dimensions; page/: JavaScript and CSS.
 - `tasks`: a hub, a confusion and a near-duplicate to begin with.
-- `external_queries`: queries from outside the collection, a sound of the listener's own or words.
+- `controls`, `selection`: the next query; `external_queries`: a sound of the listener's own, or words.
 - `judging`, `judgements`, `agreement`: blind judgements of systems, their file, and their statistics.
-- `map`: the collection in two dimensions; page/: the JavaScript and CSS of the page.
-- `serve`, `server`: notebook 06 as a page, and what guards it.
+- `serve`, `server`, `guards`: notebook 06 as a page; `judge`, `sitting`: a listening study as one.
+- `study_file`, `protocol`, `answers`, `analysis`: what such a study asks, whom, what they say, what follows.
 """
 
 from sss_lib.listening.agreement import agreement, correlation, judged_scores, preferences

@@ -6,7 +6,13 @@ import pandas as pd
 from sss_lib.listening.study import Study, System
 
 
-def krippendorff_alpha(values: np.ndarray, *, level: str = "ordinal") -> float:
+def krippendorff_alpha(
+    values: np.ndarray,
+    *,
+    level: str = "ordinal",
+    judges: np.ndarray | None = None,
+    units: np.ndarray | None = None,
+) -> float:
     """Krippendorff's alpha: 1 for full agreement, 0 for agreement by chance; values may be missing.
 
     alpha = 1 - D_o / D_e, with the observed and the expected disagreement. Of n values in units with at least
@@ -23,6 +29,8 @@ def krippendorff_alpha(values: np.ndarray, *, level: str = "ordinal") -> float:
         nan where a judge did not judge.
     level : str
         "nominal" or "ordinal": the distance of two values.
+    judges, units : np.ndarray, optional
+        How often each counts, as drawn by a bootstrap. A judge who is drawn twice is no pair with himself.
 
     Returns
     -------
@@ -47,9 +55,13 @@ def krippendorff_alpha(values: np.ndarray, *, level: str = "ordinal") -> float:
         raise ValueError(f"level {level!r} is unknown: use nominal or ordinal")
     found = np.unique(values[np.isfinite(values)])
     # Frequency of each value in each unit. Units with one judge say nothing about agreement.
-    counts = (values[:, :, None] == found).sum(axis=0)
-    counts = counts[counts.sum(axis=1) > 1]
-    of_value = counts.sum(axis=0)
+    times = np.ones(len(values)) if judges is None else np.asarray(judges, float)
+    once = np.ones(values.shape[1]) if units is None else np.asarray(units, float)
+    is_shared = (np.isfinite(values) & (times > 0)[:, None]).sum(axis=0) > 1
+    is_value = values[:, is_shared, None] == found
+    counts, selves = (np.tensordot(of_judge, is_value, 1) for of_judge in (times, times**2))
+    once = once[is_shared]
+    of_value = once @ counts
     n = of_value.sum()
     if level == "nominal":
         distance = 1.0 - np.eye(len(found))
@@ -57,8 +69,9 @@ def krippendorff_alpha(values: np.ndarray, *, level: str = "ordinal") -> float:
         # The sum from c to k with halved ends is the difference of the middles of the cumulative counts.
         middle = np.cumsum(of_value) - of_value / 2
         distance = np.square(np.subtract.outer(middle, middle))
-    pairs_in_unit = counts[:, :, None] * (counts[:, None, :] - np.eye(len(found), dtype=int))
-    observed = (pairs_in_unit / (counts.sum(axis=1) - 1)[:, None, None]).sum(axis=0)
+    pairs_in_unit = counts[:, :, None] * counts[:, None, :] - selves[:, :, None] * np.eye(len(found))
+    others = counts.sum(axis=1) - selves.sum(axis=1) / counts.sum(axis=1)  # values of the unit - 1
+    observed = (pairs_in_unit * (once / others)[:, None, None]).sum(axis=0)
     expected = np.outer(of_value, of_value)  # d_cc = 0, so that the diagonal needs no correction
     disagreement = (expected * distance).sum()
     if not disagreement:

@@ -7,7 +7,7 @@ import os
 import sys
 import uuid
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
@@ -83,35 +83,46 @@ class Judgements:
         if not judge.strip():
             raise ValueError("a judgement needs a judge: give your name first")
         line = {"id": uuid.uuid4().hex, "at": datetime.now(UTC).isoformat(timespec="seconds")}
-        text = _sealed({**line, "judge": judge.strip(), "kind": kind, **about})
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            # Locked, so that what is cut off after a failure is no line of another judge.
-            with locked(self.path), open(self.path, "a+b", buffering=0) as file:
-                _write_whole(file, text)
-        except OSError as error:
-            error = full_disk(self.path, len(text), error) if is_full(error) else error
-            raise OSError(
-                f"the judgement is not kept, as {self.path.name} can't be written "
-                f"({error.strerror or error}): mend that, and judge again"
-            ) from None
+        append(self.path, {**line, "judge": judge.strip(), "kind": kind, **about})
 
     def _kept(self) -> list[dict]:
         """Complete lines that were not undone, oldest first."""
-        lines, damaged = [], []
-        texts = self.path.read_bytes().split(b"\n") if self.path.is_file() else []
-        for number, text in enumerate(texts, 1):
-            if text.strip():
-                try:
-                    lines.append(_checked(text))
-                except (ValueError, KeyError, TypeError):  # torn by a crash, or edited by hand
-                    damaged.append(number)
+        lines, damaged = intact_lines(self.path, _checked)
         if damaged != self.damaged:
             self.damaged = damaged
             shown = ", ".join(map(str, damaged[:10])) + (", ..." if len(damaged) > 10 else "")
             print(f"{self.path} has {len(damaged)} lines that are no judgements: {shown}", file=sys.stderr)
         undone = {line["of"] for line in lines if line["kind"] == "undo"}
         return [line for line in lines if line["kind"] != "undo" and line["id"] not in undone]
+
+
+def append(path: Path, line: dict) -> None:
+    """Append a sealed line to a file, on the disk and as a whole. Raises OSError if it can't be kept."""
+    text = _sealed(line)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Locked, so that what is cut off after a failure is no line of another judge.
+        with locked(path), open(path, "a+b", buffering=0) as file:
+            _write_whole(file, text)
+    except OSError as error:
+        error = full_disk(path, len(text), error) if is_full(error) else error
+        raise OSError(
+            f"the judgement is not kept, as {path.name} can't be written "
+            f"({error.strerror or error}): mend that, and judge again"
+        ) from None
+
+
+def intact_lines(path: Path, checked: Callable[[bytes], dict]) -> tuple[list[dict], list[int]]:
+    """Lines of a file that pass a check, and the numbers of the others, from 1."""
+    lines, damaged = [], []
+    texts = path.read_bytes().split(b"\n") if path.is_file() else []
+    for number, text in enumerate(texts, 1):
+        if text.strip():
+            try:
+                lines.append(checked(text))
+            except (ValueError, KeyError, TypeError):  # torn by a crash, or edited by hand
+                damaged.append(number)
+    return lines, damaged
 
 
 _SUM = b', "sum": "%08x"}'
@@ -139,6 +150,14 @@ def _write_whole(file: IO[bytes], text: bytes) -> None:
         raise
 
 
+def unsealed(text: bytes) -> dict:
+    """Content of a line. Raises ValueError if it has changed since it was sealed, or isn't JSON."""
+    line = json.loads(text)
+    if "sum" in line and text.strip() != _sealed({k: v for k, v in line.items() if k != "sum"}).strip():
+        raise ValueError("the line has changed since it was written")
+    return line
+
+
 def _checked(text: bytes) -> dict:
     """Line of the file, if it is one that `Judgements` could have written.
 
@@ -147,9 +166,7 @@ def _checked(text: bytes) -> dict:
     ValueError, KeyError, TypeError
         If it isn't.
     """
-    line = json.loads(text)
-    if "sum" in line and text.strip() != _sealed({k: v for k, v in line.items() if k != "sum"}).strip():
-        raise ValueError("the line has changed since it was written")
+    line = unsealed(text)
     kind, texts = line["kind"], ["id", "judge"]
     texts += {"undo": ["of"], "grade": ["query", "clip"], "preference": ["query", "preferred"]}[kind]
     is_right = all(type(line[name]) is str for name in texts)

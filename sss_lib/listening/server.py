@@ -8,15 +8,13 @@ import contextlib
 import contextvars
 import os
 import time
-import urllib.parse
 from typing import Any
 
 import tornado.web
 from jupyter_core.utils import ensure_async
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
-from tornado.httputil import HTTPServerRequest, split_host_and_port
 from tornado.iostream import StreamClosedError
-from tornado.routing import Matcher, Rule
+from tornado.routing import Rule
 from traitlets import Float, Integer, default
 from voila.app import Voila
 from voila.tornado.handler import TornadoVoilaHandler
@@ -26,6 +24,7 @@ from voila.tornado.kernel_websocket_handler import (
 )
 
 from sss_lib.experiment import surroundings
+from sss_lib.listening.guards import Refusal, Unwanted
 from sss_lib.listening.serve import is_loopback
 
 PROTOCOL = "v1.kernel.websocket.jupyter.org"
@@ -185,51 +184,6 @@ def has_true_offsets(message: str | bytes) -> bool:
         return False
     offsets = [int.from_bytes(message[8 * i : 8 * (i + 1)], "little") for i in range(1, n + 1)]
     return offsets == sorted(offsets) and offsets[0] == 8 * (n + 1) and offsets[-1] == len(message)
-
-
-class Unwanted(Matcher):
-    """Requests that are refused before any handler sees them.
-
-    Parameters
-    ----------
-    is_local : bool
-        Whether the page is served to this machine alone: it is asked for by this machine's names then. A page
-        elsewhere could else reach it through a name of its own that leads here (DNS rebinding).
-    """
-
-    def __init__(self, *, is_local: bool):
-        self.is_local = is_local
-
-    def match(self, request: HTTPServerRequest) -> dict | None:
-        """Arguments of the handler that refuses, or None."""
-        reason = self.reason(request)
-        return {"path_kwargs": {"reason": reason}} if reason else None
-
-    def reason(self, request: HTTPServerRequest) -> str:
-        """Why a request is refused; empty if it isn't."""
-        headers = request.headers
-        if ".." in urllib.parse.unquote(request.path).split("/"):
-            return "this path leads out of the page"
-        host = split_host_and_port(headers.get("Host", "").lower())[0].strip("[]")
-        if self.is_local and host != "localhost" and not is_loopback(host):
-            return f"this page is not served as {host!r}"
-        origin = headers.get("Origin")
-        if origin is not None and origin.lower().partition("://")[2] != headers.get("Host", "").lower():
-            return "another site asks"
-        site, mode, target, user = (
-            headers.get(f"Sec-Fetch-{name}") for name in ("Site", "Mode", "Dest", "User")
-        )
-        is_link = (mode, target, user) == ("navigate", "document", "?1")  # that somebody has clicked on
-        return "another site asks" if site in ("cross-site", "same-site") and not is_link else ""
-
-
-class Refusal(tornado.web.RequestHandler):
-    """Answer to an unwanted request."""
-
-    def prepare(self) -> None:
-        """Refuse."""
-        self.set_status(403)
-        self.finish(f"Refused: {self.path_kwargs['reason']}.")
 
 
 class Leave(tornado.web.RequestHandler):

@@ -81,6 +81,10 @@ class Sounds:
         except audio.AudioError as error:  # the page is told no folders of this machine
             raise audio.AudioError(str(error).replace(str(path), path.name)) from None
 
+    def matched(self, clip: object) -> bytes:
+        """Clip as models hear it, at the common loudness: a mono FLAC file that says nothing else of it."""
+        return _matched(str(self.path(clip)))
+
     def picture(self, clip: object) -> bytes:
         """Picture of a clip; see `draw`."""
         return _picture(str(self.path(clip)))
@@ -106,6 +110,15 @@ def _playable(path: Path) -> Sound:
     peak = max(1.0, float(np.abs(wave).max()))
     soundfile.write(wav, wave / peak, loudness.RATE_HZ, format="WAV", subtype="PCM_16")
     return Sound(wav.getvalue(), "audio/wav", gain_db + 20 * float(np.log10(peak)))
+
+
+@functools.lru_cache(maxsize=64)
+def _matched(path: str) -> bytes:
+    import soundfile
+
+    flac, wave = io.BytesIO(), _decoded(path) * 10 ** (_gain_db(path) / 20)
+    soundfile.write(flac, np.clip(wave, -1, 1), loudness.RATE_HZ, format="FLAC", subtype="PCM_16")
+    return flac.getvalue()
 
 
 @functools.lru_cache(maxsize=4)
