@@ -1,12 +1,16 @@
 """What a notebook shows of single clips: the class that a query asks for, and which one to choose."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import scipy.sparse
 
-from sss_lib.dataset.dataset import Dataset
 from sss_lib.evaluation.hits import relevant_results
 from sss_lib.evaluation.relevance import class_pairs
 from sss_lib.io.names import require_known
+
+if TYPE_CHECKING:
+    from sss_lib.dataset.dataset import Dataset
 
 RANDOM = "random"
 """In place of a clip's id: any clip, another one each time."""
@@ -50,7 +54,7 @@ def found_asked(label_matrix: scipy.sparse.csr_array, neighbours: np.ndarray) ->
     return found
 
 
-def families_of(collection: Dataset) -> list[str]:
+def families_of(collection: "Dataset") -> list[str]:
     """Family of each clip: of its first class that has one; "" where none has.
 
     In a collection without families each class is one.

@@ -42,12 +42,12 @@ def collect(store: Store) -> pd.DataFrame:
     """
     path = store.leaderboard_path()
     known = _known(path)
-    found, present = [known], set()
+    found, present, collected = [known], set(), set(known["digest"])
     for artefact in store.all_scores():
         try:
             about = artefact.metadata()
             present.add(about["digest"])
-            if about["digest"] in set(known["digest"]):
+            if about["digest"] in collected:
                 continue
             scores = artefact.read().to_pandas()
         except DamagedArtefactError as error:

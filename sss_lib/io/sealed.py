@@ -54,11 +54,20 @@ def about(path: Path) -> dict:
     DamagedArtefactError
         If the footer is damaged or not sealed.
     """
+    status = os.stat(path)
+    return json.loads(_about(path, status.st_size, status.st_mtime_ns, status.st_ino))
+
+
+@functools.lru_cache(4096)
+def _about(path: Path, *_: int) -> bytes:
+    """What a file says of itself, read once for each state of a file."""
     with open(path, "rb") as file:
         try:
             _, footer = _footer(file)
             _seal(footer)
-            return json.loads(pq.read_metadata(path).metadata[_ABOUT])
+            about = pq.read_metadata(path).metadata[_ABOUT]
+            json.loads(about)
+            return about
         except (ValueError, KeyError, pa.ArrowException) as error:
             raise DamagedArtefactError(str(error)) from None
 
