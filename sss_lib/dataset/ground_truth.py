@@ -11,12 +11,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from sss_lib.io import audio
 from sss_lib.io.errors import OneLineError
-from sss_lib.io.names import composed, has_controls, listed
+from sss_lib.io.names import AUDIO_SUFFIXES, composed, has_controls, listed
 
 COLUMNS = ("fname", "path", "labels", "split", "uploader", "licence")
-AUDIO_SUFFIXES = (*audio.SUFFIXES, *audio.FFMPEG_SUFFIXES)
 _QUOTED = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
 _LIST = re.compile(rf"[\[({{]\s*{_QUOTED}(\s*,\s*{_QUOTED})*\s*,?\s*[\])}}]")
 """A list as Python, pandas or JSON write it."""

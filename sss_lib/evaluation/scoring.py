@@ -230,7 +230,10 @@ class _Scoring:
 def _lengths(ranking: Ranking, rows: np.ndarray, n_clips: int, groups: np.ndarray | None) -> np.ndarray:
     """See `Queries.n_results`."""
     found = (ranking.neighbours >= 0).sum(axis=1)
-    own = np.ones(n_clips, int) if groups is None else np.unique(groups, return_counts=True)[1][groups]
+    own = np.ones(n_clips, int)
+    if groups is not None:
+        _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+        own = sizes[group]
     return np.where(found < n_clips - own[rows], found, n_clips)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sss_lib.io import containers, ffmpeg
-from sss_lib.io.names import require_known
+from sss_lib.io.names import FFMPEG_SUFFIXES, require_known
 from sss_lib.io.pieces import DamageError, Part, Pieces
 
 if TYPE_CHECKING:
@@ -17,10 +17,6 @@ if TYPE_CHECKING:
 
 MAX_DURATION_S = 30.0
 """Clips are cut to this length before any model sees them: the longest clip of FSD50K."""
-SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".au", ".caf", ".w64")
-"""Of files that libsndfile reads."""
-FFMPEG_SUFFIXES = (".m4a", ".mp4", ".aac", ".wma", ".webm")
-"""Of files for which ffmpeg must be installed."""
 RATES_HZ = (100, 2_000_000)  # others are taken for damage
 UNKNOWN_FRAMES = 2**63 - 1
 """What libsndfile tells of a flac that was written as a stream, and that it can't read to its end."""

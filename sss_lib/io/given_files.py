@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sss_lib.io import audio
-from sss_lib.io.names import listed
+from sss_lib.io.names import AUDIO_SUFFIXES, listed
 from sss_lib.io.writing import full_disk
 
 if TYPE_CHECKING:
@@ -232,7 +231,7 @@ def clip_id(name: object) -> str:
     """
     text = unicodedata.normalize("NFC", name.decode() if isinstance(name, bytes) else str(name))
     stem, suffix = os.path.splitext(text)
-    return stem if suffix.lower() in (*audio.SUFFIXES, *audio.FFMPEG_SUFFIXES) else text
+    return stem if suffix.lower() in AUDIO_SUFFIXES else text
 
 
 def _as_embeddings(values: object, where: object) -> np.ndarray:

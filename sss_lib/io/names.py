@@ -7,6 +7,13 @@ import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
+FFMPEG_SUFFIXES = (".m4a", ".mp4", ".aac", ".wma", ".webm")
+"""Of sounds for which ffmpeg must be installed."""
+AUDIO_SUFFIXES = (
+    *(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".au", ".caf", ".w64"),
+    *FFMPEG_SUFFIXES,
+)
+"""Of sounds; libsndfile reads the others."""
 MOST_SHOWN = 30
 """Known names that an error message lists; of more it names the three nearest."""
 

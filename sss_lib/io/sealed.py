@@ -63,8 +63,7 @@ def _about(path: Path, *_: int) -> bytes:
     """What a file says of itself, read once for each state of a file."""
     with open(path, "rb") as file:
         try:
-            _, footer = _footer(file)
-            _seal(footer)
+            _seal(_footer(file)[1])
             about = pq.read_metadata(path).metadata[_ABOUT]
             json.loads(about)
             return about

@@ -18,9 +18,9 @@ pytest.importorskip("transformers")
 from sss_lib import __main__ as command  # noqa: E402
 from sss_lib import audio, dataset, extraction, models  # noqa: E402
 from sss_lib.experiment import Grid, Variant  # noqa: E402
-from sss_lib.experiment.grid import IMPORTS  # noqa: E402
 from sss_lib.experiment.store import Artefact, Store  # noqa: E402
 from sss_lib.models import naming as outside  # noqa: E402
+from sss_lib.models.loaders.hear import IMPORTS  # noqa: E402
 
 
 @pytest.fixture(scope="module")
