@@ -246,7 +246,7 @@ def slopes(table: pd.DataFrame, ax: Axes, *, n: int = 15, rules: tuple[str, str]
     classes, macro = (found[found["level"] == level] for level in ("class", "macro"))
     ax.plot([0, 1], classes[["a", "b"]].T, color="#999999", linewidth=0.6, alpha=0.7)
     ax.plot([], [], color="#999999", linewidth=0.6, label=f"{len(classes)} classes")
-    for row in classes.nlargest(1, "difference").to_dict("records"):
+    for row in classes.sort_values("difference", ascending=False)[:1].to_dict("records"):
         ax.plot([0, 1], [row["a"], row["b"]], color="black", linewidth=1.2, label=plain(row["name"]))
     ax.plot([0, 1], macro[["a", "b"]].T, color="#D55E00", marker="o", linewidth=2.5, label="macro")
     for x, (name, side) in enumerate((("a", "right"), ("b", "left"))):
