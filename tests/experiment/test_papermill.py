@@ -14,7 +14,7 @@ from sss_lib.experiment.store import Store, to_matrix
 
 
 @pytest.mark.parametrize(
-    ("normalize", "n_notebooks"), [("true", 6), pytest.param("[true, false]", 9, marks=pytest.mark.slow)]
+    ("normalize", "n_notebooks"), [("true", 8), pytest.param("[true, false]", 11, marks=pytest.mark.slow)]
 )
 def test_papermill_gives_what_the_code_gives_and_names_what_fails(tmp_path, capsys, normalize, n_notebooks):
     """All notebooks but 06; of two variants in several processes. Other tests run them in this process."""
