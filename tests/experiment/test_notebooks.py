@@ -84,7 +84,7 @@ class TestNotebookFile:
         assert all(len(cell["source"]) <= 15 for cell in self.cells(path, "code"))
 
     def test_says_little_at_a_time(self, path):
-        """At most 40 words a text cell; 6 lines of code, 10 in 05, but for imports, parameters and plumbing."""
+        """At most 40 words a text; 6 lines of code, 10 in 05, but for imports, parameters and plumbing."""
         for cell in self.cells(path, "markdown"):
             words = re.findall(r"\w[^\s]*", "".join(cell["source"]))
             assert len(words) <= 40, cell["id"]

@@ -113,7 +113,8 @@ def class_dots(scores: pd.DataFrame, ax: Axes, *, n: int = 15, min_queries: int 
     """
     every = select(scores, "MAP", n, level=distinct(scores, "class"))
     found = every[every["n_queries"] >= min(min_queries, every["n_queries"].max())]
-    found = found.astype({"n_queries": int}).nlargest(MOST_CLASSES, "n_queries").sort_values("value", kind="stable")
+    largest = found.astype({"n_queries": int}).nlargest(MOST_CLASSES, "n_queries")
+    found = largest.sort_values("value", kind="stable")
     position, area = np.arange(len(found)), 90 * np.sqrt(found["n_queries"] / found["n_queries"].max())
     line = {"linestyle": "", "elinewidth": 0.8, "ecolor": "#999999"}
     ax.errorbar(found["value"], position, xerr=whiskers(found), **line)
