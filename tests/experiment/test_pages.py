@@ -127,7 +127,11 @@ def test_a_page_does_not_show(written, hidden):
 
 
 def test_pictures_of_an_earlier_run_are_gone(written):
-    assert sorted(path.name for path in written[0].iterdir()) == ["07_test-1.png", "07_test-2.png", "07_test.md"]
+    assert sorted(path.name for path in written[0].iterdir()) == [
+        "07_test-1.png",
+        "07_test-2.png",
+        "07_test.md",
+    ]
 
 
 @pytest.mark.parametrize(("of", "as_it_was"), [("text", False), ("code", False), ("outputs", True)])

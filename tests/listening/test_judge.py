@@ -14,7 +14,7 @@ from sss_lib.listening import judge, sitting
 from sss_lib.listening.answers import Answers
 from sss_lib.listening.protocol import Planner
 from sss_lib.listening.study import Study
-from sss_lib.listening.study_file import of_dict
+from sss_lib.listening.study_file import of_dict, read_study_file
 
 
 @pytest.fixture(scope="module")
@@ -476,6 +476,10 @@ class TestCommand:
         path.write_text(json.dumps({"collection": "tiny", "systems": systems}))
         assert main(["judge", str(path), "--data-dir", str(small_store.data_dir)]) == 2
         assert expected in capsys.readouterr().err
+
+    def test_no_stands_for_no_headphones_without_quotes(self, tmp_path):
+        (tmp_path / "s.yaml").write_text("collection: tiny\nsystems: [a]\nheadphones: no\n")
+        assert read_study_file(tmp_path / "s.yaml").headphones == "no"
 
     @pytest.mark.parametrize(("option", "value"), [("--host", "0"), ("--port", "0")])
     def test_a_host_or_port_that_is_none_is_refused(self, small_store, tmp_path, capsys, option, value):
