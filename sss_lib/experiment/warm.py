@@ -40,7 +40,7 @@ def serving() -> Iterator[str | None]:
 
     Its numerical libraries have one thread, as threads don't survive a fork; see `_use_threads`.
     """
-    if sys.platform != "linux":  # elsewhere forking is not safe, or not to be had
+    if not _can_fork():
         yield None
         return
     with (
@@ -67,6 +67,15 @@ def serving() -> Iterator[str | None]:
                 yield address
             finally:
                 server.terminate()
+
+
+def _can_fork() -> bool:
+    """Whether processes can be forked and waited for by descriptors: on Linux, unless it is forbidden."""
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (AttributeError, OSError):
+        return False
+    return hasattr(os, "fork")
 
 
 class Kernel(surroundings.Kernel):
