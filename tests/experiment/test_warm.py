@@ -89,9 +89,11 @@ def kernel(address, folder):
     return warm.Forked(address, {"command": command, "environment": environment, "folder": str(folder)})
 
 
-@pytest.mark.parametrize("n", ["1", None])
-def test_a_forked_kernel_is_as_a_new_one_and_sees_nothing_of_its_neighbours(tmp_path, server, monkeypatch, n):
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+@pytest.mark.parametrize("threads", [("1", "1"), ("1", None), ("2,1", "x"), ("-1", "1,2"), (None, None)])
+def test_a_forked_kernel_is_as_a_new_one_and_sees_nothing_of_its_neighbours(
+    tmp_path, server, monkeypatch, threads
+):
+    for name, n in zip(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), threads, strict=True):
         monkeypatch.delenv(name, raising=False)
         if n:
             monkeypatch.setenv(name, n)
