@@ -238,6 +238,20 @@ class TestFile:
         ):
             answers.start(study_file(seed=3, exclude={"anchors": 0.9}), None)
 
+    def test_answers_are_given_no_other_plan_if_that_of_theirs_is_damaged(self, begin, plans):
+        judged = begin()
+        path, whole = judged.answers.path, judged.answers.path.read_bytes()
+        path.write_bytes(whole[:-20])  # killed as it began
+        again = Answers(path)
+        again.start(study_file(), plans())
+        assert again.plan == plans()
+        judge.Judged(again, None, {}).begin({"consents": True})
+        path.write_bytes(path.read_bytes().replace(b'"seed": 0', b'"seed": 1'))
+        before = path.read_bytes()
+        with pytest.raises(ValueError, match="has answers, and the line of their study is damaged: restore"):
+            Answers(path).start(study_file(), plans())
+        assert path.read_bytes() == before
+
     def test_damage_costs_the_damaged_line_alone(self, begin, quick, capsys):
         judged = begin()
         list(all_views(judged, judged.begin({"consents": True})))
