@@ -176,8 +176,11 @@ class Answers:
         return len(new), n_left_out
 
     def _webmushra_trials(self, path: Path, trials: dict[str, dict]) -> tuple[dict, int]:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
+        try:
+            with open(path, newline="", encoding="utf-8-sig") as file:
+                rows = list(csv.DictReader(file))
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise ValueError(f"{path.name} is no CSV in UTF-8: {error}") from None
         columns = list(rows[0]) if rows else []
         for name in ("session_test_id", "trial_id", "rating_stimulus", "rating_score", "rating_time"):
             if name not in columns:

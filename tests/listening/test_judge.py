@@ -325,16 +325,19 @@ class TestWebmushra:
             (",50,", ",120,", "line 4 of mushra.csv has no score from 0 to 100"),
             (",50,", ",nan,", "line 4 of mushra.csv has no score"),
             (",50,", ",,", "line 4 of mushra.csv has no score"),
+            (",50,", ",\udcff,", "mushra.csv is no CSV in UTF-8"),
+            (",50,", "," + "5" * 200_000 + ",", "mushra.csv is no CSV in UTF-8"),
             (
                 "secret-",
                 "sekret-",
                 "is not among the graded queries .line 3 of mushra.csv.: did you mean 'secret-",
             ),
         ],
+        ids=lambda one: one[:40],
     )
     def test_what_does_not_fit_adds_nothing(self, begin, tmp_path, old, new, expected):
         judged, path = begin(), tmp_path / "mushra.csv"
-        path.write_text(self.rows(judged).replace(old, new))
+        path.write_text(self.rows(judged).replace(old, new), errors="surrogateescape")
         with pytest.raises(ValueError, match=expected):
             judged.answers.add_webmushra(path)
         assert judged.answers.table().empty
