@@ -208,10 +208,11 @@ def _models(options: argparse.Namespace) -> bool:
 
 
 def _listen(options: argparse.Namespace) -> bool:
+    from sss_lib.dataset import sources
     from sss_lib.listening import serve
 
     how = {"browser": not options.no_browser, "freesound": options.freesound}
-    serve.serve(options.dataset, options.data_dir, options.host, options.port, **how)
+    serve.serve(sources.name_of(options.dataset), options.data_dir, options.host, options.port, **how)
     return True
 
 

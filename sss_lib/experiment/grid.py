@@ -14,6 +14,7 @@ from typing import Any
 from sss_lib.evaluation import protocols
 from sss_lib.experiment.variant import Variant
 from sss_lib.io.names import composed, file_name_flaw, require_known
+from sss_lib.io.plain_yaml import read_mapping
 from sss_lib.models import registry as models
 from sss_lib.models.loaders import hear
 from sss_lib.models.naming import HEAR, RANKING
@@ -261,17 +262,10 @@ def read_grid(path: str | Path) -> Grid:
         If a key or a value is unknown; the message has the nearest right word. Or if a module may not be
         imported.
     """
-    import yaml
-
     given, path = path, Path(path) if Path(path).is_file() else NOTEBOOKS / path
     if not path.is_file():
         raise ValueError(f"grid {given} does not exist: the grids are in {NOTEBOOKS / 'grids'}")
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _unique_keys())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not plain YAML in UTF-8: {error}") from None
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} is not a mapping: give keys such as 'models: [aisfx]'")
+    content = read_mapping(path, "models: [aisfx]")
     keys = [f.name for f in fields(Grid) if f.name != "name"]
     for key in content:
         require_known(key, keys, f"the keys of {path.name}")
@@ -311,20 +305,3 @@ def _importable(names: list[str], here: Path) -> list[str]:
 def _say(sentence: str) -> None:
     """Print a sentence, once."""
     print(sentence)
-
-
-@functools.cache
-def _unique_keys() -> type:
-    """Return yaml's safe loader, which takes a key that is there twice for a mistake."""
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-            keys = [self.construct_object(key) for key, _ in node.value]
-            twice = [key for key in keys if keys.count(key) > 1]
-            if twice:
-                mark = node.start_mark
-                raise yaml.constructor.ConstructorError(None, None, f"{twice[0]!r} is there twice", mark)
-            return super().construct_mapping(node, deep)
-
-    return Loader

@@ -10,6 +10,7 @@ import gc
 import importlib.util
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -40,7 +41,7 @@ def serving() -> Iterator[str | None]:
 
     Its numerical libraries have one thread, as threads don't survive a fork; see `_use_threads`.
     """
-    if sys.platform != "linux":  # elsewhere forking is not safe, or not to be had
+    if not _can_fork():
         yield None
         return
     with (
@@ -67,6 +68,15 @@ def serving() -> Iterator[str | None]:
                 yield address
             finally:
                 server.terminate()
+
+
+def _can_fork() -> bool:
+    """Whether processes can be forked and waited for by descriptors: on Linux, unless it is forbidden."""
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (AttributeError, OSError):
+        return False
+    return hasattr(os, "fork")
 
 
 class Kernel(surroundings.Kernel):
@@ -274,18 +284,31 @@ def _be_kernel(command: list[str], environment: dict[str, str], folder: str) -> 
     os.environ.update(environment)
     os.chdir(folder)
     np.random.seed()  # noqa: NPY002 - the state that all share; Python renews its own
-    _use_threads(int(environment.get("OPENBLAS_NUM_THREADS") or len(os.sched_getaffinity(0))))
+    _use_threads(environment)
     launcher = importlib.util.find_spec(command[2])
     sys.argv = [str(launcher and launcher.origin), *command[3:]]
     # ipykernel reads JPY_PARENT_PID when it is imported.
     launch_new_instance([*command[3:], f"--IPKernelApp.parent_handle={os.getppid()}"])
 
 
-def _use_threads(n: int) -> None:
-    """Let libraries that began with one thread use n."""
-    if n > 1:
-        import pyarrow
+def _use_threads(environment: dict[str, str]) -> None:
+    """Let libraries that began with one thread use as many as they would in an environment."""
+    n_of_arrow = _n_threads(environment, "OMP_NUM_THREADS")
+    n_of_blas = _n_threads(environment, "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
+    if n_of_blas > 1:
         import threadpoolctl
 
-        threadpoolctl.threadpool_limits(n)
-        pyarrow.set_cpu_count(n)
+        threadpoolctl.threadpool_limits(n_of_blas)
+    if n_of_arrow > 1:
+        import pyarrow
+
+        pyarrow.set_cpu_count(n_of_arrow)
+
+
+def _n_threads(environment: dict[str, str], *names: str) -> int:
+    """How many threads the first variable with a number gives, at most one a core; "4,2" gives 4."""
+    n_cores = len(os.sched_getaffinity(0))
+    for name in names:
+        if found := re.match(r"\s*0*([1-9]\d{0,8})", environment.get(name, "")):
+            return min(int(found[1]), n_cores)
+    return n_cores

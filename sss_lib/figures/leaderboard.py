@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -23,6 +24,11 @@ from sss_lib.models.naming import HEAR
 TEMPLATE = Path(__file__).parent / "leaderboard.html"
 LEVELS = ("macro", "micro")
 KEYS = ["dataset", "clips", *SYSTEM, "protocol", "level"]
+_TEXTS = ("digest", "dataset", "metric", "protocol", "level", "model", "aggregation", "search")
+_TYPES = [pa.field(name, pa.string(), nullable=False) for name in _TEXTS]
+_TYPES += [pa.field(name, pa.int64()) for name in ("n", "n_components")]
+_TYPES += [pa.field(name, pa.float64()) for name in ("value", "ci_low", "ci_high")]
+_TYPES += [pa.field("normalize", pa.bool_(), nullable=False)]
 
 
 def collect(store: Store) -> pd.DataFrame:
@@ -79,14 +85,15 @@ def merge(store: Store, others: Iterable[Path]) -> None:
     Raises
     ------
     ValueError
-        If a file is missing or damaged, or has scores of a dataset of the same name but of other clips: those
-        don't compare. Nothing is added then.
+        If a file is missing, damaged or has other columns or values than scores have; or if it has scores of
+        a dataset of the same name but of other clips: those don't compare. Nothing is added then.
     """
     own = collect(store)
     for path in others:
         if not path.is_file():
             raise ValueError(f"{path} does not exist: give the leaderboard.parquet of another data folder")
         theirs = _known(path)
+        _require_scores(theirs, path)
         theirs = theirs[~theirs["digest"].isin(own["digest"])]
         of_clips = theirs.reindex(columns=["dataset", "clips", "n_clips"]).fillna("").drop_duplicates()
         for dataset, clips, n in of_clips.itertuples(index=False):
@@ -117,6 +124,22 @@ def _known(path: Path) -> pd.DataFrame:
             "gone; or delete it, and the existing results are collected again"
         )
     return known
+
+
+def _require_scores(theirs: pd.DataFrame, path: Path) -> None:
+    """Raise ValueError for what `ranked` and `page` can't show: once added, it would end every later call."""
+    try:
+        pa.Table.from_pandas(theirs, pa.schema(_TYPES))
+        most = theirs["metric"].map({"MAP": 1.0, "MR1": np.finfo(float).max})
+        if (odd := theirs["value"][(theirs["value"] < 0) | (theirs["value"] > most)]).size:
+            raise ValueError(f"value {odd.iloc[0]:g} of {theirs['metric'][odd.index[0]]}")
+        if len(theirs):
+            page(ranked(theirs))
+    except (KeyError, TypeError, ValueError) as error:  # errors of pyarrow are of these kinds
+        raise ValueError(
+            f"{path} has no scores as this project writes them ({error}): give leaderboard.parquet of a data "
+            "folder"
+        ) from None
 
 
 def ranked(scores: pd.DataFrame) -> pd.DataFrame:

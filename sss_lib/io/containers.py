@@ -179,7 +179,10 @@ def _aiff(file: BinaryIO, start: int, chunks: dict[bytes, _Chunk]) -> list[Part]
     else:
         n_frame = n_channels * (codec in (b"ulaw", b"alaw"))
     if n_frame:
-        n_frames = (end - begin - 8 - int.from_bytes(_read(file, begin, 4))) // n_frame
+        late, n_told = int.from_bytes(_read(file, begin, 4)), int.from_bytes(form[2:6])
+        n_frames = (end - begin - 8 - late) // n_frame
+        if late and n_frames < n_told:
+            raise DamageError(f"has no {n_told:,} frames {late:,} bytes from where its samples begin")
         form = form[:2] + max(0, n_frames).to_bytes(8)[-4:] + form[6:]
     form += bytes(len(form) % 2)
     content = kind + b"COMM" + len(form).to_bytes(4) + form + b"SSND" + (end - begin).to_bytes(8)[-4:]

@@ -6,12 +6,14 @@ in npz (arrays fname and embedding, or an array a clip) and Parquet (columns fna
 
 import itertools
 import json
+import math
 import os
 import tempfile
 import time
 import unicodedata
 import weakref
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +29,12 @@ if TYPE_CHECKING:
 SUFFIXES = (".json", ".npy", ".npz", ".parquet")
 ROWS = 1024
 """Rows of a table that are held at a time."""
+
+UNREADABLE = (
+    *(OSError, EOFError, KeyError, OverflowError, MemoryError, RuntimeError),  # RecursionError is one
+    *(zipfile.BadZipFile, zlib.error),
+)
+"""What files that are damaged or made up end in besides ValueError."""
 
 LONG_S = 0.01
 """Seconds from which on a look at a folder is long."""
@@ -242,7 +250,7 @@ def _as_embeddings(values: object, where: object) -> np.ndarray:
             found = np.array(values, dtype=float) if found.dtype == object else np.empty(())
         with np.errstate(over="ignore"):  # what float32 can't hold isn't finite, and is told then
             found = found.astype(np.float32)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise ValueError(f"{where} is no table of numbers with rows of one length ({error})") from None
     if found.ndim not in (1, 2) or not found.shape[-1]:
         raise ValueError(f"{where} is not a vector, or a table with a row a frame, of numbers")
@@ -255,12 +263,12 @@ def _of_file(file: Path) -> np.ndarray:
         if file.suffix == ".npy":
             return _as_embeddings(np.load(file, allow_pickle=False), file)
         content = json.loads(file.read_bytes())
-        values = content["embeddings"] if isinstance(content, dict) else content
-    except KeyError:
-        keys = ", ".join(map(repr, content))
-        raise ValueError(f"{file} has no 'embeddings', but {keys or 'nothing'}") from None
-    except (ValueError, OSError) as error:
+    except (ValueError, *UNREADABLE) as error:
         raise ValueError(f"{file} can't be read: {error}") from None
+    values = content.get("embeddings") if isinstance(content, dict) else content
+    if values is None:
+        keys = ", ".join(map(repr, content))
+        raise ValueError(f"{file} has no 'embeddings', but {keys or 'nothing'}")
     return _as_embeddings(values, f"{file}, 'embeddings',")
 
 
@@ -268,7 +276,7 @@ def _clips_in(file: Path, *, is_alone: bool) -> Iterator[tuple[str, np.ndarray]]
     """Id and embeddings of each clip of a file of several."""
     try:
         yield from _of_parquet(file) if file.suffix == ".parquet" else _of_npz(file, is_alone)
-    except (zipfile.BadZipFile, OSError, EOFError) as error:
+    except UNREADABLE as error:
         raise ValueError(f"{file} can't be read: {error}") from None
 
 
@@ -310,7 +318,9 @@ def _blocks(archive: zipfile.ZipFile, name: str, *, rows: int | None, file: Path
             raise ValueError(f"{file}, array {name!r}, is not a table of numbers, row by row")
         for start in range(0, shape[0], rows):
             part = (min(rows, shape[0] - start), *shape[1:])
-            content = member.read(int(np.prod(part)) * dtype.itemsize)
+            content = member.read(n_bytes := math.prod(part) * dtype.itemsize)
+            if len(content) < n_bytes:
+                raise ValueError(f"{file}, array {name!r}, is cut short: its header tells {shape[0]:,} rows")
             yield np.frombuffer(content, dtype).reshape(part)
 
 

@@ -93,12 +93,19 @@ def lists_in(path: str | Path) -> Iterator[tuple[str, list[tuple[str, float]]]]:
 
 
 def _every_list(path: str | Path) -> Iterator[tuple[str, list[tuple[str, float]]]]:
+    lines = _lines(path)
+    first = next(lines, (0, ""))
+    if first[0]:
+        form = _of_json if first[1].lstrip()[:1] in "{[" else _of_trec
+        yield from form(itertools.chain([first], lines), path)
+
+
+def _lines(path: str | Path) -> Iterator[tuple[int, str]]:
     with open(path, encoding="utf-8-sig") as file:
-        lines = ((i, line) for i, line in enumerate(file, 1) if line.strip())
-        first = next(lines, (0, ""))
-        if first[0]:
-            form = _of_json if first[1].lstrip()[:1] in "{[" else _of_trec
-            yield from form(itertools.chain([first], lines), path)
+        try:
+            yield from ((i, line) for i, line in enumerate(file, 1) if line.strip())
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path} is no text in UTF-8: {error}") from None
 
 
 def _of_json(lines: Iterator[tuple[int, str]], path: object) -> Iterator:
@@ -107,7 +114,7 @@ def _of_json(lines: Iterator[tuple[int, str]], path: object) -> Iterator:
             content = json.loads(line)
             found = [(clip_id(one["result_fname"]), float(one["score"])) for one in content["results"]]
             query = clip_id(content["query_fname"])
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise ValueError(
                 f"line {i} of {path} is no ranking of the CBMI 2024 code, "
                 '{"query_fname": ..., "results": [{"result_fname": ..., "score": ...}, ...]} '

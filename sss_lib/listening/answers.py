@@ -89,9 +89,14 @@ class Answers:
         Raises
         ------
         ValueError
-            If the study is another than the one that the file began with.
+            If the study is another than the one that the file began with, or that line is damaged.
         """
         if not self._first:
+            if self.lines():  # another plan would make other trials of the answers
+                raise ValueError(
+                    f"{self.path} has answers, and the line of their study is damaged: restore a backup, or "
+                    "give the study's file another name, which makes another study"
+                )
             self.append("study", "", study=file.as_dict(), plan=plan)
         began, now = self.file.as_dict(), json.loads(json.dumps(file.as_dict()))
         if changed := [key for key in now if now[key] != began[key]]:
@@ -171,8 +176,11 @@ class Answers:
         return len(new), n_left_out
 
     def _webmushra_trials(self, path: Path, trials: dict[str, dict]) -> tuple[dict, int]:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
+        try:
+            with open(path, newline="", encoding="utf-8-sig") as file:
+                rows = list(csv.DictReader(file))
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise ValueError(f"{path.name} is no CSV in UTF-8: {error}") from None
         columns = list(rows[0]) if rows else []
         for name in ("session_test_id", "trial_id", "rating_stimulus", "rating_score", "rating_time"):
             if name not in columns:

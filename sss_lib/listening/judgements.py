@@ -120,7 +120,7 @@ def intact_lines(path: Path, checked: Callable[[bytes], dict]) -> tuple[list[dic
         if text.strip():
             try:
                 lines.append(checked(text))
-            except (ValueError, KeyError, TypeError):  # torn by a crash, or edited by hand
+            except (ValueError, KeyError, TypeError, RecursionError):  # torn by a crash, or edited by hand
                 damaged.append(number)
     return lines, damaged
 
@@ -152,8 +152,9 @@ def _write_whole(file: IO[bytes], text: bytes) -> None:
 
 def unsealed(text: bytes) -> dict:
     """Content of a line. Raises ValueError if it has changed since it was sealed, or isn't JSON."""
-    line = json.loads(text)
-    if "sum" in line and text.strip() != _sealed({k: v for k, v in line.items() if k != "sum"}).strip():
+    line = dict(json.loads(text))
+    sealed = _sealed({key: value for key, value in line.items() if key != "sum"})  # half a sign can't be
+    if "sum" in line and text.strip() != sealed.strip():
         raise ValueError("the line has changed since it was written")
     return line
 
@@ -174,7 +175,8 @@ def _checked(text: bytes) -> dict:
         is_right &= type(line["grade"]) is int and line["grade"] in GRADES
     if kind == "preference":
         systems = line["systems"]
-        is_right &= type(line["n"]) is int and type(systems) is list and len(systems) == 2
+        is_right &= type(line["n"]) is int and line["n"] > 0
+        is_right &= type(systems) is list and len(systems) == 2 == len(set(systems))
         is_right &= line["preferred"] in ("", *systems) and all(type(one) is str for one in systems)
     if not is_right:
         raise ValueError(f"{line} is no judgement")

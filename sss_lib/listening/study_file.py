@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sss_lib.io.names import composed, file_name_flaw, require_known
+from sss_lib.io.plain_yaml import read_mapping
 
 GRADE, PREFER = "grade", "prefer"
 QUESTIONS = {
@@ -200,6 +201,8 @@ def of_dict(about: Mapping[str, Any], where: str) -> StudyFile:
     if missing := [key for key in ("collection", "systems") if key not in about]:
         raise ValueError(f"{where} has no {missing[0]!r}: it needs collection and systems")
     as_tuples = {k: tuple(about[k]) for k in ("systems", "questionnaire") if isinstance(about.get(k), list)}
+    if about.get("headphones") is False:  # as YAML reads "no"
+        about = {**about, "headphones": "no"}
     questions = about.get("questions", {GRADE: QUESTIONS[GRADE]})
     if isinstance(questions, (str, list)):  # kinds alone, in the usual words
         questions = [questions] if isinstance(questions, str) else questions
@@ -217,19 +220,12 @@ def read_study_file(path: str | Path) -> StudyFile:
     ValueError
         If a key or a value is unknown; the message has the remedy.
     """
-    import yaml
-
     path = Path(path)
     if not path.is_file():
         raise ValueError(
             f"study {path} does not exist: give a YAML file, such as notebooks/studies/mini.yaml"
         )
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not plain YAML in UTF-8: {error}") from None
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} is not a mapping: give keys such as 'collection: mini'")
+    content = read_mapping(path, "collection: mini")
     if flaw := file_name_flaw(path.stem):
         raise ValueError(f"study {path} {flaw}, so that answers can't be called by it: rename it")
     if "name" in content:

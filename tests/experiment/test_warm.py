@@ -89,9 +89,11 @@ def kernel(address, folder):
     return warm.Forked(address, {"command": command, "environment": environment, "folder": str(folder)})
 
 
-@pytest.mark.parametrize("n", ["1", None])
-def test_a_forked_kernel_is_as_a_new_one_and_sees_nothing_of_its_neighbours(tmp_path, server, monkeypatch, n):
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+@pytest.mark.parametrize("threads", [("1", "1"), ("1", None), ("2,1", "x"), ("-1", "1,2"), (None, None)])
+def test_a_forked_kernel_is_as_a_new_one_and_sees_nothing_of_its_neighbours(
+    tmp_path, server, monkeypatch, threads
+):
+    for name, n in zip(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), threads, strict=True):
         monkeypatch.delenv(name, raising=False)
         if n:
             monkeypatch.setenv(name, n)
@@ -138,9 +140,22 @@ def test_a_killed_kernel_harms_no_other(tmp_path, server):
     assert printed(run(tmp_path, "print(1)", server)) == "1\n"
 
 
-def test_without_a_server_kernels_start_as_any(tmp_path, monkeypatch):
+def test_without_a_server_kernels_start_as_any(tmp_path):
     assert printed(run(tmp_path, "print(1)", str(tmp_path / "none"))) == "1\n"
-    monkeypatch.setattr(warm.sys, "platform", "darwin")
+
+
+@pytest.mark.parametrize("name", ["fork", "pidfd_open"])
+def test_where_a_system_cannot_fork_or_wait_there_is_no_server(monkeypatch, name):
+    monkeypatch.delattr(os, name)
+    with warm.serving() as address:
+        assert address is None
+
+
+def test_where_a_container_forbids_to_wait_there_is_no_server(monkeypatch):
+    def forbidden(_):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "pidfd_open", forbidden)
     with warm.serving() as address:
         assert address is None
 

@@ -1,5 +1,6 @@
 """Every score ever computed stays in the leaderboard, and its page sorts and filters in a browser."""
 
+import re
 import shutil
 
 import pandas as pd
@@ -112,6 +113,31 @@ def test_the_command_prints_each_models_best_with_dashes_for_missing_scores(stor
     assert NASTY not in html
     assert "onerror" in html  # the name is there, as text
     assert "http" not in html.replace("http-equiv", "")  # the page asks for nothing
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        *(("model", None), ("model", 5), ("digest", None), ("digest", [1]), ("n", 1.5), ("n", "x")),
+        *(("value", 9.0), ("value", -0.1), ("value", float("inf")), ("value", "<b>"), ("ci_low", "x")),
+        *(("search", "x"), ("n_components", 1e30), ("normalize", "x"), ("n_clips", "many")),
+        *(("dataset", ...), ("value", ...), ("model", ...)),  # missing
+    ],
+)
+def test_what_others_call_scores_ends_no_later_call(tmp_path, column, value):
+    ours, theirs = Store(tmp_path / "ours"), tmp_path / "theirs.parquet"
+    clips = {"n": 231, "digest": "ab"}
+    write_scores(ours, "mini", Variant("aisfx", "mean", 100), dict.fromkeys(BOTH, 0.3), clips=clips)
+    good = leaderboard.collect(ours).assign(digest="f" * 64)
+    odd = good.drop(columns=column) if value is ... else good.assign(**{column: [value] * len(good)})
+    odd.to_parquet(theirs)
+    before = ours.leaderboard_path().read_bytes()
+    with pytest.raises(ValueError, match=re.escape(f"{theirs} has no scores as this project writes them")):
+        leaderboard.merge(ours, [theirs])
+    assert ours.leaderboard_path().read_bytes() == before
+    good.to_parquet(theirs)
+    leaderboard.merge(ours, [theirs])
+    leaderboard.publish(ours)
 
 
 def test_scores_of_others_are_added_where_they_are_of_the_same_clips(tmp_path, capsys):

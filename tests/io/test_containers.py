@@ -154,6 +154,16 @@ def test_an_aiff_is_heard_to_its_end(heard, size, count):
     np.testing.assert_array_equal(heard(changed), heard(content))
 
 
+def test_an_aiff_whose_samples_begin_late_has_all_of_them_or_is_refused(heard):
+    content = encoded("aiff")
+    at, n_bytes = content.index(b"SSND") + 8, len(content) - content.index(b"SSND") - 8
+    for late in (2, 40_000, 2**31, 2**32 - 1):
+        with pytest.raises(audio.AudioError, match=rf"has no [\d,]+ frames {late:,} bytes from"):
+            heard(put(content, at, late))
+    late = put(put(content, at, 16), at - 4, n_bytes + 16)
+    np.testing.assert_array_equal(heard(late[: at + 8] + bytes(16) + late[at + 8 :]), heard(content))
+
+
 @pytest.mark.parametrize("size", [0, 1000, 2**31 - 1, 2**32 - 1])
 def test_an_au_is_heard_to_its_end(heard, size):
     np.testing.assert_array_equal(heard(put(encoded("au"), 8, size)), heard(encoded("au")))

@@ -1,9 +1,11 @@
 """Embeddings and rankings of others: each form that they come in, and what is wrong with some of them."""
 
+import io
 import itertools
 import json
 import pickle
 import tracemalloc
+import zipfile
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +15,23 @@ import pytest
 from sss_lib.io import given_files
 from sss_lib.io.given_files import GivenEmbeddings, read_json_embeddings
 from sss_lib.io.given_rankings import GivenRanking, lists_in
+
+
+def npy_of(*shape):
+    """An npy whose header tells a shape, and which has no values."""
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    return file.getvalue()
+
+
+def npz_of(members):
+    """An archive of members, not compressed."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
 
 VECTORS = {"7": [1.0, 2.0], "é": [3.0, 4.0], "a b": [5.0, 6.5]}
 FRAMES = {"7": [[1.0, 2.0]], "é": [[3.0, 4.0], [5.0, 6.0]], "a b": [[7.0, 8.5]]}
@@ -125,7 +144,19 @@ def test_what_fits_no_model_is_refused(tmp_path, content, message):
         ({"a.npy": pickle.dumps(3)}, "a.npy can't be read"),
         ({"a.npz": b"PK"}, "a.npz can't be read: File is not a zip file"),
         ({"a.parquet": b"PAR1"}, "a.parquet can't be read"),
+        ({"a.json": b'{"embeddings": ' + b"[" * 100_000}, "a.json can't be read"),
+        ({"a.json": b"[1" + b"0" * 400 + b"]"}, "a.json, 'embeddings', is no table of numbers"),
+        ({"a.json": b'{"embeddings": null}'}, "a.json has no 'embeddings'"),
+        ({"a.npy": npy_of(10**15)}, "a.npy can't be read"),
+        ({"a.npz": npz_of({"a.npy": npy_of(10**15)})}, "a.npz can't be read"),
+        ({"a.npz": npz_of({"read.me": b""})}, "a.npz can't be read"),
+        (
+            {"a.npz": npz_of({"fname.npy": npy_of(0), "embedding.npy": npy_of(9, 9)})},
+            "'embedding', is cut short: its header tells 9 rows",
+        ),
+        ({"a.npz": npz_of({"a.npy": bytes(99)}).replace(bytes(9), b"damaged!!")}, "a.npz can't be read"),
     ],
+    ids=lambda one: str(one)[:50],
 )
 def test_what_cannot_be_read_is_named(tmp_path, files, message):
     for name, content in files.items():
@@ -308,3 +339,22 @@ def test_a_hidden_file_as_a_killed_writer_leaves_it_is_no_clip(tmp_path):
     write_json(tmp_path, a=[1, 2])
     (tmp_path / ".b.json.x7_k.json").write_text('{"audio')
     assert read_json_embeddings(tmp_path)[0] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"[" * 100_000, "line 1 of .*a.json is no ranking"),
+        (
+            b'{"query_fname": "a", "results": [{"result_fname": "b", "score": 1' + b"0" * 400 + b"}]}",
+            "line 1 of",
+        ),
+        ('{"query_fname": "a", "results": []}'.encode("utf-16"), "a.json is no text in UTF-8"),
+        (b'{"query_fname": "a", "results": []}\n\xff', "a.json is no text in UTF-8"),
+    ],
+    ids=lambda one: str(one)[:50],
+)
+def test_a_ranking_that_cannot_be_read_is_named(tmp_path, content, message):
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        GivenRanking(tmp_path / "a.json")

@@ -14,7 +14,7 @@ from sss_lib.listening import judge, sitting
 from sss_lib.listening.answers import Answers
 from sss_lib.listening.protocol import Planner
 from sss_lib.listening.study import Study
-from sss_lib.listening.study_file import of_dict
+from sss_lib.listening.study_file import of_dict, read_study_file
 
 
 @pytest.fixture(scope="module")
@@ -238,6 +238,20 @@ class TestFile:
         ):
             answers.start(study_file(seed=3, exclude={"anchors": 0.9}), None)
 
+    def test_answers_are_given_no_other_plan_if_that_of_theirs_is_damaged(self, begin, plans):
+        judged = begin()
+        path, whole = judged.answers.path, judged.answers.path.read_bytes()
+        path.write_bytes(whole[:-20])  # killed as it began
+        again = Answers(path)
+        again.start(study_file(), plans())
+        assert again.plan == plans()
+        judge.Judged(again, None, {}).begin({"consents": True})
+        path.write_bytes(path.read_bytes().replace(b'"seed": 0', b'"seed": 1'))
+        before = path.read_bytes()
+        with pytest.raises(ValueError, match="has answers, and the line of their study is damaged: restore"):
+            Answers(path).start(study_file(), plans())
+        assert path.read_bytes() == before
+
     def test_damage_costs_the_damaged_line_alone(self, begin, quick, capsys):
         judged = begin()
         list(all_views(judged, judged.begin({"consents": True})))
@@ -311,16 +325,19 @@ class TestWebmushra:
             (",50,", ",120,", "line 4 of mushra.csv has no score from 0 to 100"),
             (",50,", ",nan,", "line 4 of mushra.csv has no score"),
             (",50,", ",,", "line 4 of mushra.csv has no score"),
+            (",50,", ",\udcff,", "mushra.csv is no CSV in UTF-8"),
+            (",50,", "," + "5" * 200_000 + ",", "mushra.csv is no CSV in UTF-8"),
             (
                 "secret-",
                 "sekret-",
                 "is not among the graded queries .line 3 of mushra.csv.: did you mean 'secret-",
             ),
         ],
+        ids=lambda one: one[:40],
     )
     def test_what_does_not_fit_adds_nothing(self, begin, tmp_path, old, new, expected):
         judged, path = begin(), tmp_path / "mushra.csv"
-        path.write_text(self.rows(judged).replace(old, new))
+        path.write_text(self.rows(judged).replace(old, new), errors="surrogateescape")
         with pytest.raises(ValueError, match=expected):
             judged.answers.add_webmushra(path)
         assert judged.answers.table().empty
@@ -476,6 +493,10 @@ class TestCommand:
         path.write_text(json.dumps({"collection": "tiny", "systems": systems}))
         assert main(["judge", str(path), "--data-dir", str(small_store.data_dir)]) == 2
         assert expected in capsys.readouterr().err
+
+    def test_no_stands_for_no_headphones_without_quotes(self, tmp_path):
+        (tmp_path / "s.yaml").write_text("collection: tiny\nsystems: [a]\nheadphones: no\n")
+        assert read_study_file(tmp_path / "s.yaml").headphones == "no"
 
     @pytest.mark.parametrize(("option", "value"), [("--host", "0"), ("--port", "0")])
     def test_a_host_or_port_that_is_none_is_refused(self, small_store, tmp_path, capsys, option, value):

@@ -260,8 +260,13 @@ class TestDamage:
             '{"id": "1", "judge": "ann", "kind": "preference", "query": "q", "preferred": "z", "n": 5, '
             '"systems": ["x", "y"]}',
             '{"id": "1", "judge": "ann", "kind": "rating", "query": "q"}',
+            '{"id": "1", "judge": "ann", "kind": "preference", "query": "q", "preferred": "x", "n": -5, '
+            '"systems": ["x", "x"]}',
+            '{"id": "1", "judge": "\\ud800", "kind": "grade", "query": "q", "clip": "a", "grade": 1}',
+            "[" * 100_000,
             "rating_stimulus,rating_score",
         ],
+        ids=lambda one: one[:70],
     )
     def test_a_foreign_line_is_no_judgement(self, judgements, capsys, line):
         judgements.grade("ann", "q", "a", 3)

@@ -487,7 +487,9 @@ def test_the_page_is_served_on_this_machine_unless_told_otherwise(monkeypatch, t
     monkeypatch.setattr(serving.Store, "ranked", lambda *_: [{}])
     main(["listen"])
     main(["listen", "--host", "0.0.0.0", "--port", "9000"])
-    (_, first, environment), (_, second, _) = called
+    main(["listen", "--dataset", str(tmp_path / "sounds")])  # the folder that `run` was given
+    (_, first, environment), (_, second, _), (_, third, _) = called
+    assert str(tmp_path / "sounds.ipynb") in third
     assert "--Voila.ip=127.0.0.1" in first
     assert {"--Voila.ip=0.0.0.0", "--port=9000"} <= set(second)
     assert str(tmp_path / "mini.ipynb") in first
