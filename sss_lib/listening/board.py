@@ -198,7 +198,7 @@ class Board(AnsweringWidget):
     def _sound(self, message: dict, buffers: list) -> dict:
         if number := self.study.freesound_id(message.get("clip")):
             return {"freesound": number}
-        sound = self.study.sounds.sound(message.get("clip"))
+        sound = self.study.sounds.sound(message.get("clip"), list(message.get("refused", ())))
         return {"mime": sound.mime, "gain_db": sound.gain_db, "buffers": [sound.content]}
 
     def _pictures(self, message: dict, buffers: list) -> dict:

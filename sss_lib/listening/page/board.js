@@ -1,7 +1,7 @@
 // The board: a query, and the results of the systems side by side. The trait `view` holds what is shown.
 
 const KEYS = {
-  compare: "arrows move · space plays · Q query · B switches result/query · L loop · V volume · Enter searches",
+  compare: "arrows move · space plays and pauses · , . seek · Q query · B switches result/query · L loop · V volume · Enter searches",
   grade: "arrows move · space plays · Q query · B switches · 0 1 2 3 grade · U undo",
   prefer: "arrows move · space plays · Q query · B switches · 1 left, 2 right, 0 equal · U undo",
 };
@@ -26,7 +26,7 @@ class BoardView {
   close() {
     for (const [event, act] of Object.entries(this.heard)) this.model.off(event, act);
     cancelAnimationFrame(this.frame);
-    for (const part of [this.kernel, this.pictures, this.player]) part.close();
+    for (const part of [this.kernel, this.pictures, this.player, this.upload]) part.close();
   }
 
   build() {
@@ -141,7 +141,10 @@ class BoardView {
     if (!card || event.target.closest("a")) return;
     const [column, rank] = [Number(card.dataset.column), Number(card.dataset.rank)];
     this.focus(column, rank, true);
-    this.toggle(column, rank);
+    const picture = event.target.closest(".sss-picture");
+    if (!picture || event.target.closest("button")) return this.toggle(column, rank);
+    const { left, width } = picture.getBoundingClientRect();
+    this.playFrom(column, rank, Math.min(Math.max((event.clientX - left) / width, 0), 0.99));
   }
 
   clipAt(column, rank) {
@@ -150,11 +153,23 @@ class BoardView {
 
   toggle(column, rank) {
     const clip = this.clipAt(column, rank), deck = column < 0 ? "query" : "result";
-    if (clip == null) return;
     const same = this.player.clip === clip && this.player.deckName === deck;
-    if (this.player.loading === clip || (same && this.player.playing)) return this.player.stop();
+    if (this.player.loading === clip || (same && this.player.playing)) return this.player.pause();
+    this.playFrom(column, rank, same && this.player.isPaused ? this.player.progress : 0);
+  }
+
+  playFrom(column, rank, from) {
+    const clip = this.clipAt(column, rank);
+    if (clip == null) return;
     const [atColumn, atRank] = this.at, next = () => this.cardAt(...(atColumn < 0 ? [0, 0] : [atColumn, atRank + 1]));
-    this.player.play(clip, deck).then(() => this.prefetch(next()));
+    this.player.play(clip, column < 0 ? "query" : "result", from).then(() => this.prefetch(next()));
+  }
+
+  // On or back by a part of the sound, if the card's own is heard.
+  seek(column, rank, by) {
+    const { player } = this;
+    if (player.clip !== this.clipAt(column, rank) || !(player.playing || player.isPaused)) return;
+    this.playFrom(column, rank, Math.min(Math.max(player.progress + by, 0), 0.99));
   }
 
   switchSides() {
@@ -183,6 +198,8 @@ class BoardView {
       b: () => this.switchSides(),
       l: () => this.loop.click(),
       v: () => this.volume.click(),
+      ",": () => this.seek(column, rank, -0.1),
+      ".": () => this.seek(column, rank, 0.1),
       Escape: () => this.player.stop(),
       Enter: () => !onButton && this.view.mode === "compare" && column >= 0 && this.search(this.clipAt(column, rank)),
       ...this.judging.keys(),
@@ -213,11 +230,14 @@ class BoardView {
     for (const card of this.root.querySelectorAll(".sss-card")) {
       const own = Number(card.dataset.clip);
       const ofDeck = (card === this.queryCard) === (player.deckName === "query");
-      const plays = player.playing && player.clip === own && ofDeck;
+      const isHeard = player.clip === own && ofDeck, plays = player.playing && isHeard;
       card.classList.toggle("sss-plays", plays);
+      card.classList.toggle("sss-paused", isHeard && player.isPaused);
       card.classList.toggle("sss-loads", player.loading === own);
       const button = card.querySelector(".sss-play");
-      if (button) button.textContent = plays ? "■" : player.loading === own ? "…" : "▶";
+      if (!button) continue;
+      button.textContent = plays ? "❚❚" : player.loading === own ? "…" : "▶";
+      button.setAttribute("aria-label", plays ? "pause" : "play");
     }
     this.now.textContent = player.problem || (player.playing ? `playing ${this.nameOf(player.clip)}` : player.loading !== null ? "loading …" : "");
     this.now.classList.toggle("sss-problem", Boolean(player.problem));
