@@ -91,7 +91,7 @@ class Sounds:
 
 
 def _playable(path: Path, refused: Collection[str]) -> Sound:
-    """Sound as a browser plays it: the file itself if its format isn't refused, else what models hear, as 16-bit wav."""
+    """Sound as a browser plays it: its file unless that is refused, else what models hear, as 16-bit wav."""
     import soundfile
 
     gain_db = _gain_db(str(path))  # decodes it: what is damaged is never sent

@@ -1,7 +1,7 @@
 // The board: a query, and the results of the systems side by side. The trait `view` holds what is shown.
 
 const KEYS = {
-  compare: "arrows move · space plays and pauses · , . seek · Q query · B switches result/query · L loop · V volume · Enter searches",
+  compare: "arrows move · space plays and pauses · , . seek · Q query · B switches result/query · L loop · V volume · Enter searches · Backspace back",
   grade: "arrows move · space plays · Q query · B switches · 0 1 2 3 grade · U undo",
   prefer: "arrows move · space plays · Q query · B switches · 1 left, 2 right, 0 equal · U undo",
 };
@@ -20,16 +20,19 @@ class BoardView {
     for (const [event, act] of Object.entries(this.heard)) model.on(event, act);
     window.addEventListener("keydown", keepKeys, true); // before JupyterLab sees it
     this.show();
-    this.kernel.ask({ ask: "hello" }, [], 10).catch(() => this.say(NO_KERNEL));
+    this.kernel.ask({ ask: "hello" }, [], 10)
+      .then(() => this.model.get("judged") === undefined && this.findings.go(this.findings.read(), false))
+      .catch(() => this.say(NO_KERNEL));
   }
 
   close() {
     for (const [event, act] of Object.entries(this.heard)) this.model.off(event, act);
     cancelAnimationFrame(this.frame);
-    for (const part of [this.kernel, this.pictures, this.player, this.upload]) part.close();
+    for (const part of [this.kernel, this.pictures, this.player, this.upload, this.findings]) part.close();
   }
 
   build() {
+    this.findings = new Findings(this);
     const button = (text, title, onclick) => node("button", { type: "button", title, onclick }, text);
     const toggle = (text, title, on, change) =>
       node("button", {
@@ -45,8 +48,10 @@ class BoardView {
       (on) => this.player.setMatched(on));
     this.now = node("span", { class: "sss-now", role: "status", "aria-live": "polite" });
     this.tools = node("div", { class: "sss-tools", role: "toolbar", "aria-label": "player" },
-      button("A/B", "B: between the result and the query", () => this.switchSides()), this.loop, this.volume,
+      this.findings.element, button("A/B", "B: between the result and the query", () => this.switchSides()), this.loop, this.volume,
       button("Stop", "Escape: stop", () => this.player.stop()), this.now, this.player.elsewhere);
+    this.gone = node("p", { class: "sss-gone", role: "alert" }, "The kernel is busy, or has ended. ",
+      button("Reload", "start anew", () => location.reload()));
     this.status = node("p", { class: "sss-status", role: "alert" });
     this.query = node("div", { class: "sss-query" });
     this.legend = node("p", { class: "sss-legend" });
@@ -56,13 +61,15 @@ class BoardView {
       class: "sss-board",
       onkeydown: (event) => this.onKey(event),
       onclick: (event) => this.onClick(event),
-    }, this.query, this.tools, this.status, this.judging.element, this.legend, this.columns, this.player.element);
+    }, this.model.get("judged") ? "" : this.gone, this.query, this.tools, this.status, this.judging.element, this.legend, this.columns, this.player.element);
     this.upload = new Upload(this);
     this.pictures = new Pictures(this.kernel, this.root);
   }
 
-  say(text) {
+  say(text, isProgress = false) {
     this.status.textContent = text;
+    this.status.classList.toggle("sss-busy", isProgress);
+    this.status.setAttribute("role", isProgress ? "status" : "alert");
     this.status.hidden = !text;
   }
 
@@ -84,11 +91,13 @@ class BoardView {
     this.judging.element.hidden = true;
     this.root.setAttribute("aria-label", this.model.get("judged") ? "judging board" : "listening board");
     if (!view.query) return;
+    this.findings.show(view.finding);
     this.player.stop();
     const had = this.root.contains(document.activeElement);
     this.fill(view);
     this.judging.show();
     if (!this.cardAt(...this.at)) this.at = this.beside(-1, 1, 0); // without results the query
+    this.root.style.setProperty("--sss-head", `${this.columns.querySelector("header")?.offsetHeight ?? 0}px`);
     this.focus(...this.at, had);
     this.pictures.watch();
     this.prefetch(this.queryCard);
@@ -126,7 +135,7 @@ class BoardView {
     const old = this.root.querySelector(".sss-card[tabindex='0']");
     for (const [one, index] of [[old, -1], [card, 0]]) {
       one?.setAttribute("tabindex", index);
-      one?.querySelectorAll("a").forEach((a) => a.setAttribute("tabindex", index));
+      one?.querySelectorAll("a, .sss-like").forEach((a) => a.setAttribute("tabindex", index));
     }
     this.at = [column, rank];
     if (really) {
@@ -139,6 +148,7 @@ class BoardView {
   onClick(event) {
     const card = event.target.closest(".sss-card");
     if (!card || event.target.closest("a")) return;
+    if (event.target.closest(".sss-like")) return this.search(this.clipAt(Number(card.dataset.column), Number(card.dataset.rank)));
     const [column, rank] = [Number(card.dataset.column), Number(card.dataset.rank)];
     this.focus(column, rank, true);
     const picture = event.target.closest(".sss-picture");
@@ -198,6 +208,7 @@ class BoardView {
       b: () => this.switchSides(),
       l: () => this.loop.click(),
       v: () => this.volume.click(),
+      Backspace: () => this.findings.back(),
       ",": () => this.seek(column, rank, -0.1),
       ".": () => this.seek(column, rank, 0.1),
       Escape: () => this.player.stop(),
@@ -240,6 +251,8 @@ class BoardView {
       button.setAttribute("aria-label", plays ? "pause" : "play");
     }
     this.now.textContent = player.problem || (player.playing ? `playing ${this.nameOf(player.clip)}` : player.loading !== null ? "loading …" : "");
+    const detail = { clip: player.playing ? player.clip : null };
+    document.dispatchEvent(new CustomEvent("sss-heard", { detail })); // the map shows it
     this.now.classList.toggle("sss-problem", Boolean(player.problem));
     if (player.playing) this.frame = requestAnimationFrame(() => this.showProgress());
   }

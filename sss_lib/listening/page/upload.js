@@ -36,12 +36,12 @@ class Upload {
       const mb = (n) => (n / 1e6).toFixed(1);
       return board.say(`${file.name} is too large: ${mb(file.size)} MB, at most ${mb(most_bytes)} MB.`);
     }
-    board.say(`Sending ${file.name} …`);
+    board.say(`Sending ${file.name} …`, true);
     try {
       for (let at = 0; at === 0 || at < file.size; at += UPLOAD_PIECE) {
         const piece = await file.slice(at, at + UPLOAD_PIECE).arrayBuffer();
         const last = at + UPLOAD_PIECE >= file.size;
-        if (last) board.say(`Listening to ${file.name} with each system's model …`);
+        if (last) board.say(`Listening to ${file.name} with each system's model …`, true);
         await board.kernel.ask({ ask: "upload", name: file.name, at, last }, [piece], last ? 300 : 20);
       }
       board.showStatus();
