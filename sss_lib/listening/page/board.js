@@ -21,7 +21,7 @@ class BoardView {
     window.addEventListener("keydown", keepKeys, true); // before JupyterLab sees it
     this.show();
     this.kernel.ask({ ask: "hello" }, [], 10)
-      .then(() => this.model.get("judged") === undefined && this.findings.go(this.findings.read(), false))
+      .then(() => this.model.get("judged") === undefined && this.findings.go(this.findings.wanted, false))
       .catch(() => this.say(NO_KERNEL));
   }
 
@@ -92,6 +92,11 @@ class BoardView {
     this.root.setAttribute("aria-label", this.model.get("judged") ? "judging board" : "listening board");
     if (!view.query) return;
     this.findings.show(view.finding);
+    for (const input of document.querySelectorAll(".sss-controls .jupyter-widget-taginput:not([aria-label])")) {
+      const { placeholder } = input; // ipywidgets drops it beside tags
+      const label = placeholder || input.closest(".jupyter-widget-tagsinput").previousElementSibling?.textContent;
+      if (label) input.setAttribute("aria-label", label);
+    }
     this.player.stop();
     const had = this.root.contains(document.activeElement);
     this.fill(view);

@@ -9,6 +9,7 @@ class Findings {
     this.element = node("button", { type: "button", title: "Backspace: the query before", disabled: true,
       onclick: () => this.back() }, "‹ Last query");
     this.onPop = () => this.go(this.read());
+    this.wanted = this.read(); // before what is shown becomes the address
     if (this.isPage) window.addEventListener("popstate", this.onPop);
   }
 
@@ -30,8 +31,10 @@ class Findings {
 
   show(finding) {
     if (finding && same(finding, this.now)) return;
-    if (this.now && !this.isGoingBack) this.past.push(this.now);
-    if (finding && this.isPage && !this.isGoingBack) {
+    const isGone = leads(this.going, finding); // to what the address or a button says
+    this.going = null;
+    if (this.now && !isGone) this.past.push(this.now);
+    if (finding && this.isPage && !isGone) {
       if (this.now) history.pushState(null, "", this.address(finding));
       else if (!this.read()) history.replaceState(null, "", this.address(finding));
     }
@@ -43,10 +46,8 @@ class Findings {
     if (!finding) return;
     if (same(finding, this.past.at(-1))) this.past.pop();
     else if (isStep && this.now) this.past.push(this.now); // forwards
-    this.isGoingBack = true;
-    this.board.kernel.ask({ ask: "go", ...finding })
-      .catch((error) => this.board.say(error.message))
-      .finally(() => (this.isGoingBack = false));
+    this.going = finding;
+    this.board.kernel.ask({ ask: "go", ...finding }).catch((error) => this.board.say(error.message));
   }
 
   back() {
@@ -58,6 +59,13 @@ class Findings {
   close() {
     window.removeEventListener("popstate", this.onPop);
   }
+}
+
+// Whether an address, which may leave out the class and the systems, leads to a finding.
+function leads(address, finding) {
+  if (!address || !finding) return false;
+  const given = Object.entries(address).filter(([, value]) => value?.length);
+  return given.every(([name, value]) => String(finding[name]) === String(value));
 }
 
 function same(a, b) {
