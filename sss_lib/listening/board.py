@@ -82,7 +82,17 @@ class Board(AnsweringWidget):
     """
 
     _esm = page_code(
-        *("dom.js", "kernel.js", "player.js", "pictures.js", "card.js", "judging.js", "upload.js", "board.js")
+        *(
+            "dom.js",
+            "kernel.js",
+            "player.js",
+            "pictures.js",
+            "card.js",
+            "judging.js",
+            "upload.js",
+            "history.js",
+            "board.js",
+        )
     )
     _css = page_file("board.css")
     view = traitlets.Dict().tag(sync=True)
@@ -101,6 +111,7 @@ class Board(AnsweringWidget):
             "sound": self._sound,
             "pictures": self._pictures,
             "search": self._search,
+            "go": self._go,
             "upload": self._upload,
         }
         self._arriving = Upload()
@@ -180,7 +191,10 @@ class Board(AnsweringWidget):
     def _render(self, row: int) -> None:
         self.status = ""
         self.query = row
-        self.view = self._with_upload(views.compare(self.study, self.systems, row, self.label, self.n))
+        view = views.compare(self.study, self.systems, row, self.label, self.n)
+        finding = {"q": view["query"]["about"]["id"], "class": self.label}
+        finding["systems"] = [one.name for one in self.systems]
+        self.view = self._with_upload({**view, "finding": finding})
 
     def _show_external(self, about: dict, found: dict) -> None:
         self.status = ""
@@ -198,7 +212,7 @@ class Board(AnsweringWidget):
     def _sound(self, message: dict, buffers: list) -> dict:
         if number := self.study.freesound_id(message.get("clip")):
             return {"freesound": number}
-        sound = self.study.sounds.sound(message.get("clip"))
+        sound = self.study.sounds.sound(message.get("clip"), list(message.get("refused", ())))
         return {"mime": sound.mime, "gain_db": sound.gain_db, "buffers": [sound.content]}
 
     def _pictures(self, message: dict, buffers: list) -> dict:
@@ -214,6 +228,16 @@ class Board(AnsweringWidget):
         clip: Any = message.get("clip")
         self.study.sounds.path(clip)
         self.show(clip)
+        return {}
+
+    def _go(self, message: dict, buffers: list) -> dict:
+        """Show a finding: that of the page's address, or one that was shown before."""
+        if names := [str(name) for name in message.get("systems", ())]:
+            self.systems = self._chosen(list(dict.fromkeys(names)))
+        if query := str(message.get("q") or ""):
+            self.show(query, str(message.get("class") or ""))
+        else:
+            self.refresh()
         return {}
 
     def _upload(self, message: dict, buffers: list) -> dict:

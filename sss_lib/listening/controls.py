@@ -1,6 +1,7 @@
 """The controls above a board: its systems, its query, and the query class."""
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Collection, Sequence
 
 import ipywidgets as widgets
 import numpy as np
@@ -9,8 +10,8 @@ from sss_lib.listening.board import MOST_SYSTEMS, Board
 from sss_lib.listening.selection import Steps, candidates
 from sss_lib.models import registry as models
 
-NO_SYSTEM = ("none", "")
-"""Option of a place for a system that stays empty."""
+SEPARATOR = " · "
+"""Between the title and the id of a suggested clip."""
 
 
 class Controls(widgets.VBox):
@@ -29,17 +30,16 @@ class Controls(widgets.VBox):
         self.rng = np.random.default_rng(seed)
         self.steps: Steps | None = None
         self._quiet = False
-        self.systems = self._system_choices()
+        self.system_of = dict(self.study.offered)
+        self.label_of = {_plain(label): label for label in self.study.collection.labels}
         # The placeholder is also the name that a screen reader says.
-        self.include, self.exclude = (
-            widgets.TagsInput(
-                allowed_tags=self.study.collection.labels, allow_duplicates=False, placeholder=name
-            )
-            for name in ("add a class it has", "add a class it lacks")
-        )
+        self.systems = _tags(self.system_of, f"add a system, {MOST_SYSTEMS} at most")
+        self.include = _tags(self.label_of, "add a class it has")
+        self.exclude = _tags(self.label_of, "add a class it lacks")
         self.count = widgets.Label()
         self.random = self._button("Random clip", self.draw)
-        self.clip = _sized(widgets.Text(description="Clip id", continuous_update=False), "250px", "55px")
+        self.clip = _sized(widgets.Combobox(description="Clip", placeholder="words or id"), "250px", "40px")
+        self.clip.continuous_update = True  # it suggests while one types
         self.label = _sized(widgets.Dropdown(description="Query class"), "270px")
         sizes = {"options": [5, 10, 15, 30, 50], "value": _nearest(board.n)}
         self.n = _sized(widgets.Dropdown(description="Results", **sizes), "130px", "55px")
@@ -50,12 +50,18 @@ class Controls(widgets.VBox):
         self.back = self._button("Back", lambda: self._step(-1))
         self.next = self._button("Next", lambda: self._step(1))
         self.gap = widgets.Label()
-        rows = [
-            _row(*self.systems),
+        more = [
             _row(_named("Has all of", self.include), _named("Has none of", self.exclude)),
-            _row(self.random, self.count, self.clip, self.label, self.n),
             self.words,
             _row(self.first, self.second, self.disagree, self.back, self.next, self.gap),
+        ]
+        self.more = widgets.VBox(more, layout=widgets.Layout(display="none"))
+        self.unfold = widgets.ToggleButton(description="Filter and step", icon="caret-down")
+        self.unfold.layout.width = "auto"
+        rows = [
+            _row(_named("Systems", self.systems)),
+            _row(self.random, self.count, self.clip, self.label, self.n, self.unfold),
+            self.more,
         ]
         super().__init__(rows, layout=widgets.Layout(width="100%"))
         self.add_class("sss-controls")
@@ -64,32 +70,23 @@ class Controls(widgets.VBox):
         self._observe()
         self._follow()
 
-    def _system_choices(self) -> list[widgets.Dropdown]:
-        chosen = [one.name for one in self.board.systems] + [""] * MOST_SYSTEMS
-        return [
-            widgets.Dropdown(
-                options=[NO_SYSTEM, *self.study.offered],
-                value=chosen[i],
-                description=f"System {i + 1}",
-                style={"description_width": "62px"},
-                layout=widgets.Layout(flex="1 1 232px", width="auto", min_width="200px"),
-            )
-            for i in range(MOST_SYSTEMS)
-        ]
-
     def _observe(self) -> None:
         acts: list[tuple[Callable, Sequence[widgets.Widget]]] = [
-            (self._choose, self.systems),
+            (self._choose, [self.systems]),
             (self._count, [self.include, self.exclude]),
             (self._restart, [self.first, self.second]),
-            (self._show, [self.clip]),
+            (self._suggest, [self.clip]),
             (lambda: self.board.show(self.board.query, self.label.value), [self.label]),
             (self._resize, [self.n]),
+            (self._unfold, [self.unfold]),
             (self._search, [self.words]),
         ]
         for act, observed in acts:
             for one in observed:
                 one.observe(self._on(act), "value")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # nothing else tells of Enter
+            self.clip.on_submit(lambda _: self.board.attempt(self._show))
         self.board.observe(lambda _: self._follow(), "view")
 
     def restrict(self, rows: list[int] | None) -> None:
@@ -112,7 +109,8 @@ class Controls(widgets.VBox):
         return button
 
     def _candidates(self) -> np.ndarray:
-        return candidates(self.study.collection, self.include.value, self.exclude.value, self.among)
+        include, exclude = ([self.label_of[x] for x in one.value] for one in (self.include, self.exclude))
+        return candidates(self.study.collection, include, exclude, self.among)
 
     def _count(self) -> None:
         n = len(self._candidates())
@@ -125,20 +123,37 @@ class Controls(widgets.VBox):
         """Query with a random candidate."""
         row = int(self.rng.choice(self._candidates()))
         labels = self.study.collection.clips["labels"][row]
-        wanted = [label for label in self.include.value if label in labels]
+        wanted = [self.label_of[x] for x in self.include.value if self.label_of[x] in labels]
         self.board.show(row, wanted[0] if wanted else "")
 
+    def _unfold(self) -> None:
+        self.more.layout.display = None if self.unfold.value else "none"
+
+    def _suggest(self) -> None:
+        """Offer clips that fit what is typed, and show one that is typed, or chosen, in full."""
+        known = (self.clip.value.strip(), self.clip.value.split(SEPARATOR)[-1])
+        found = next((one for one in known if one in self.study.row_of), "")
+        if found:
+            self.board.show(found)
+        elif self.clip.value:
+            clips = self.study.collection.clips
+            rows = self.study.find(self.clip.value)
+            titles = [clips["title"][row] if "title" in clips else "" for row in rows]
+            ids = clips["fname"][rows]
+            self.clip.options = [SEPARATOR.join(filter(None, one)) for one in zip(titles, ids, strict=True)]
+
     def _show(self) -> None:
-        if self.clip.value:
-            self.board.show(self.clip.value)
+        """Show the clip that fits what is typed best."""
+        text = self.clip.value.strip()
+        if text and self.study.collection.clips["fname"].get(self.board.query) != text:
+            self.board.show(next(iter(self.study.find(text)), text))
 
     def _search(self) -> None:
         if self.words.value:
             self.board.show_words(self.words.value)
 
     def _choose(self) -> None:
-        names = list(dict.fromkeys(one.value for one in self.systems if one.value))
-        self.board.choose(names)
+        self.board.choose([self.system_of[one] for one in self.systems.value])
         self._offer_pairs()
 
     def _offer_pairs(self) -> None:
@@ -166,14 +181,19 @@ class Controls(widgets.VBox):
         self.board.refresh()
 
     def _follow(self) -> None:
-        """Show the current query, also when the board or the map has chosen it."""
+        """Show the current query and systems, also when the board or the map has chosen them."""
+        label_of = {name: label for label, name in self.system_of.items()}
+        chosen = [label_of[one.name] for one in self.board.systems]
+        if chosen != self.systems.value:
+            self._silently(self.systems, value=chosen)
+            self._offer_pairs()
         if self.board.query < 0:
             self._silently(self.clip, value="")
             self._silently(self.label, options=[])
             return
         clip = self.study.collection.clips.iloc[self.board.query]
         self._silently(self.clip, value=clip["fname"])
-        options = [(label.replace("_", " "), label) for label in clip["labels"]]
+        options = [(_plain(label), label) for label in clip["labels"]]
         self._silently(self.label, options=options, value=self.board.label or None)
 
     def _silently(self, widget: widgets.Widget, **traits: object) -> None:
@@ -184,6 +204,14 @@ class Controls(widgets.VBox):
                 setattr(widget, name, value)
         finally:
             self._quiet = False
+
+
+def _plain(label: str) -> str:
+    return label.replace("_", " ")
+
+
+def _tags(options: Collection[str], name: str) -> widgets.TagsInput:
+    return widgets.TagsInput(allowed_tags=list(options), allow_duplicates=False, placeholder=name)
 
 
 def _sized(widget: widgets.Widget, width: str, description_width: str = "") -> widgets.Widget:

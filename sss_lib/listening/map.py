@@ -1,5 +1,6 @@
 """The map of a collection: a point for every clip, coloured by family, to listen to and to mark."""
 
+from collections import Counter
 from typing import Any
 
 import ipywidgets as widgets
@@ -17,7 +18,19 @@ LAYOUTS = {"pca": "principal components", "tsne": "t-SNE"}
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F00", "#000000")
 """Of the families: Okabe and Ito's, with an olive for their yellow, which is faint on white. Shapes repeat
 the difference."""
-NO_FAMILY = ("no family", "#8a8a8a")
+OTHERS = "#8a8a8a"
+"""Colour of what belongs to no group."""
+STEPS = ("#440154", "#3b528b", "#21918c", "#5ec962", "#d9c400")
+"""Of values from low to high: brightness rises evenly."""
+GROUPS = {
+    "family": "family",
+    "class": "class",
+    "uploader": "uploader",
+    "AP": "AP as a query",
+    "hits": "hits of the query",
+}
+MOST_GROUPS = 7
+"""Classes or uploaders that have a colour, those with the most clips; the rest is grey."""
 
 
 def read_or_make(store: Store, dataset: str, variant: Variant, how: str) -> tuple[list[str], np.ndarray]:
@@ -55,13 +68,18 @@ class SoundMap(AnsweringWidget):
     rows : bytes
         int32 row of each clip.
     families : bytes
-        uint8 index of each clip's family in the legend.
+        uint8 index of each clip's group in the legend.
+    colour_by : str
+        What groups the clips: a key of `GROUPS`.
+    axes : str
+        Share of the variance that each principal component has, in words; "" for t-SNE.
     laid_out : str
-        System and layout. When it changes, the page asks for the points, so that a saved notebook holds none.
+        System, layout and grouping. When it changes, the page asks for the points, which no saved
+        notebook holds.
     status : str
         Progress, in a sentence.
     legend : list
-        Name and colour of each family.
+        Name and colour of each group.
     linked : dict
         query and results of the board, by row.
     marked : list of int
@@ -72,6 +90,7 @@ class SoundMap(AnsweringWidget):
     _css = page_file("map.css")
     laid_out = traitlets.Unicode().tag(sync=True)
     status = traitlets.Unicode().tag(sync=True)
+    axes = traitlets.Unicode().tag(sync=True)
     legend = traitlets.List().tag(sync=True)
     linked = traitlets.Dict().tag(sync=True)
     marked = traitlets.List(traitlets.Int()).tag(sync=True)
@@ -79,6 +98,7 @@ class SoundMap(AnsweringWidget):
     def __init__(self, board: Board, system: str = "", *, layout: str = "pca"):
         super().__init__()
         self.board, self.study = board, board.study
+        self.colour_by = "family"
         ordered = sorted(board.systems, key=lambda one: one.variant.is_ranking)  # which have no space
         self.lay_out(system or ordered[0].name, layout)
         self._answers = {
@@ -98,28 +118,84 @@ class SoundMap(AnsweringWidget):
         low, high = places.min(axis=0), places.max(axis=0)
         scaled = (places - low) / max(float((high - low).max()), 1e-12)  # one scale for both axes
         scaled += (1 - scaled.max(axis=0)) / 2  # the shorter one is centred
-        names, of_clip = self._families()
+        self._of_place = rows
+        self._laid_out = f"{system} {layout}"
         self.places = np.round(65535 * scaled).astype("<u2").tobytes()
         self.rows = rows.astype("<i4").tobytes()
-        self.families = of_clip[rows].astype(np.uint8).tobytes()
-        with self.hold_sync():
-            self.legend = [list(one) for one in names]
-            self.laid_out = f"{system} {layout}"
+        self.axes = self._variances(variant, places) if layout == "pca" else ""
         self.system = system
+        self.colour(self.colour_by)
 
-    def _families(self) -> tuple[list[tuple[str, str]], np.ndarray]:
-        """Legend, and the index in it of each clip's family: that of its first label with a family."""
-        collection = self.study.collection
-        first = [
-            next((collection.families[x] for x in labels if x in collection.families), "")
-            for labels in collection.clips["labels"]
+    def _variances(self, variant: Variant, places: np.ndarray) -> str:
+        """Shares of the two components: of each, what lies along its unit vector over the clips."""
+        if variant.is_ranking:
+            return ""
+        x = to_matrix(self.study.store.embeddings(self.study.name, variant).read()["embedding"])
+        centred = np.asarray(x, np.float64) - x.mean(axis=0, dtype=np.float64)
+        along = places / np.maximum(np.linalg.norm(places, axis=0), 1e-12)
+        shares = ((centred.T @ along) ** 2).sum(axis=0) / max(float((centred**2).sum()), 1e-12)
+        return f"across: {shares[0]:.0%} of the variance · upwards: {shares[1]:.0%} · one scale for both"
+
+    def colour(self, by: str) -> None:
+        """Group and colour the clips by a key of `GROUPS`."""
+        legend, of_clip = self._groups(by)
+        self.families = of_clip[self._of_place].astype(np.uint8).tobytes()
+        self.colour_by = by
+        with self.hold_sync():
+            self.legend = [list(one) for one in legend]
+            what = f" of {self.board.query} {self.board.label}" if by == "hits" else ""
+            self.laid_out = f"{self._laid_out} {by}{what}"
+
+    def _groups(self, by: str) -> tuple[list[tuple[str, str]], np.ndarray]:
+        """Legend, and the index in it of each clip's group."""
+        clips, families = self.study.collection.clips, self.study.collection.families
+        if by == "AP":
+            return self._by_precision()
+        if by == "hits":
+            return self._by_hits()
+        groups = {
+            "family": lambda: [
+                next((families[x] for x in one if x in families), "") for one in clips["labels"]
+            ],
+            "class": lambda: [next(iter(one), "") for one in clips["labels"]],
+            "uploader": lambda: [one or "" for one in clips["uploader"]],
+        }
+        of_clip, rest = groups[by](), {"family": "no family"}.get(by, f"another {by}")
+        counts = Counter(filter(None, of_clip))
+        most = None if by == "family" else MOST_GROUPS
+        names = sorted(name for name, _ in counts.most_common(most))
+        legend = [(name, COLOURS[i % len(COLOURS)]) for i, name in enumerate(names)] + [(rest, OTHERS)]
+        place = {name: i for i, name in enumerate(names)}
+        return legend, np.array([place.get(name, len(names)) for name in of_clip])
+
+    def _by_precision(self) -> tuple[list[tuple[str, str]], np.ndarray]:
+        """Clips by their AP as queries of the map's system, any shared class counting."""
+        n, system = len(STEPS), self.study.system(self.system)
+        legend = [(f"AP {i / n:g} to {(i + 1) / n:g}", colour) for i, colour in enumerate(STEPS)]
+        scores = [
+            self.study.scores(system, row).get(system.measures[0]) if system.measures else None
+            for row in range(len(self.study.collection))
         ]
-        names = sorted(set(first) - {""})
-        legend = [(name, COLOURS[i % len(COLOURS)]) for i, name in enumerate(names)] + [NO_FAMILY]
-        place = {name: i for i, name in enumerate(names)} | {"": len(names)}
-        return legend, np.array([place[name] for name in first])
+        of_clip = [n if score is None else min(int(n * score), n - 1) for score in scores]
+        return [*legend, ("not scored", OTHERS)], np.array(of_clip)
+
+    def _by_hits(self) -> tuple[list[tuple[str, str]], np.ndarray]:
+        """Clips by whether the map's system finds them, and whether they share a class with the query."""
+        of_clip = np.full(len(self.study.collection), 2)
+        if self.board.query >= 0:
+            labels = self.study.collection.clips["labels"]
+            wanted = set(labels[self.board.query])
+            for row, _ in self.study.results(self.study.system(self.system), self.board.query, self.board.n):
+                of_clip[row] = int(wanted.isdisjoint(labels[row]))
+        return [
+            ("found, shares a class", COLOURS[0]),
+            ("found, shares none", COLOURS[1]),
+            ("not found", OTHERS),
+        ], of_clip
 
     def _link(self) -> None:
+        if self.colour_by == "hits":
+            self.colour("hits")
         view = self.board.view
         results = [[clip for clip, _ in one["results"]] for one in view.get("columns", ())]
         self.linked = {"query": self.board.query, "results": sorted({row for one in results for row in one})}
@@ -161,10 +237,17 @@ class MapControls(widgets.HBox):
         self.system = widgets.Dropdown(options=offered, value=sound_map.system, description="Space of")
         layouts_offered = [(words, how) for how, words in LAYOUTS.items()]
         self.layout_of = widgets.Dropdown(options=layouts_offered, description="Layout")
-        super().__init__([self.system, self.layout_of], layout=widgets.Layout(flex_flow="row wrap"))
+        groups = [(words, by) for by, words in GROUPS.items()]
+        self.colour_by = widgets.Dropdown(options=groups, description="Colour by")
+        super().__init__(
+            [self.system, self.layout_of, self.colour_by], layout=widgets.Layout(flex_flow="row wrap")
+        )
         self.add_class("sss-controls")
         for one in (self.system, self.layout_of):
             one.observe(lambda _: sound_map.board.attempt(self._lay_out), "value")
+        self.colour_by.observe(
+            lambda change: sound_map.board.attempt(lambda: sound_map.colour(change["new"])), "value"
+        )
         sound_map.observe(lambda change: controls.restrict(change["new"]), "marked")
 
     def _lay_out(self) -> None:

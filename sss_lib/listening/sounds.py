@@ -2,7 +2,7 @@
 
 import functools
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,8 +68,8 @@ class Sounds:
             return self.own
         raise ValueError(f"there is no clip {clip!r}: the collection has {len(self._paths)}")
 
-    def sound(self, clip: object) -> Sound:
-        """Clip to play. Raises ValueError for an unknown clip, AudioError if it can't be decoded."""
+    def sound(self, clip: object, refused: Collection[str] = ()) -> Sound:
+        """Clip to play, in no refused format. Raises ValueError if it is unknown, AudioError if damaged."""
         path = self.path(clip)
         if not path.is_file():
             raise audio.AudioError(
@@ -77,7 +77,7 @@ class Sounds:
                 "a Freesound id, let their player play it (freesound=True, --freesound)"
             )
         try:
-            return _playable(path)
+            return _playable(path, refused)
         except audio.AudioError as error:  # the page is told no folders of this machine
             raise audio.AudioError(str(error).replace(str(path), path.name)) from None
 
@@ -90,8 +90,8 @@ class Sounds:
         return _picture(str(self.path(clip)))
 
 
-def _playable(path: Path) -> Sound:
-    """Sound as a browser plays it: the file itself if possible, else what models hear, as 16-bit wav."""
+def _playable(path: Path, refused: Collection[str]) -> Sound:
+    """Sound as a browser plays it: its file unless that is refused, else what models hear, as 16-bit wav."""
     import soundfile
 
     gain_db = _gain_db(str(path))  # decodes it: what is damaged is never sent
@@ -104,7 +104,7 @@ def _playable(path: Path) -> Sound:
         # its own header must be right, too: the browser believes it
         is_right = abs(audio.duration_s(path) - about.duration) * about.samplerate < 1
         is_sent = about.subtype in subtypes and is_right and about.duration <= audio.MAX_DURATION_S
-    if is_sent and path.stat().st_size <= MAX_BYTES:
+    if is_sent and mime not in refused and path.stat().st_size <= MAX_BYTES:
         return Sound(path.read_bytes(), mime, gain_db)
     wave, wav = _decoded(str(path)), io.BytesIO()
     peak = max(1.0, float(np.abs(wave).max()))

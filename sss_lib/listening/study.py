@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from sss_lib.dataset import table as datasets
 from sss_lib.experiment.grid import RULE
 from sss_lib.experiment.results import index_of
-from sss_lib.experiment.scores import best_systems, describe_system
+from sss_lib.experiment.scores import best_systems, describe_system, select
 from sss_lib.experiment.store import Store, to_matrix
 from sss_lib.experiment.variant import Variant
 from sss_lib.io.errors import MissingStageError
@@ -112,10 +112,27 @@ class Study:
         self._queries = functools.lru_cache(maxsize=16)(self._read_queries)
         self._index = functools.lru_cache(maxsize=5)(self._read_index)
 
-    @property
+    @functools.cached_property
     def offered(self) -> list[tuple[str, str]]:
-        """Options of a control that chooses a system: its label and its name."""
-        return [(f"{one.title} · {one.words}", name) for name, one in self.systems.items()]
+        """Options of a control that chooses a system: its label with its MAP, and its name.
+
+        The best of each model come first, best first, then the others likewise.
+        """
+        scores, best = self._scores, [one.name for one in self.best(len(self.systems))]
+        of_name = dict(zip(scores["name"], scores["value"], strict=True)) if len(scores) else {}
+        names = sorted(self.systems, key=lambda name: (name not in best, -of_name.get(name, -1)))
+        return [
+            (
+                " · ".join(
+                    [
+                        *(self.systems[name].title, self.systems[name].words),
+                        *([f"MAP {of_name[name]:.3f}"] if name in of_name else []),
+                    ]
+                ),
+                name,
+            )
+            for name in names
+        ]
 
     @property
     def name(self) -> str:
@@ -195,8 +212,37 @@ class Study:
         table = table[(table["protocol"] == "standard") & (table["relevance"] == "class")]
         return table.set_index(["fname", "label"])[system.measures].sort_index()
 
+    def find(self, text: str, n: int = 20) -> list[int]:
+        """Rows of the first n clips that have every word in their id, title or labels.
+
+        Case and underscores don't count. That with the id comes first, then those of which least is said.
+        """
+        words = text.lower().replace("_", " ").split()
+        found = [row for row, about in enumerate(self._texts) if words and all(one in about for one in words)]
+        is_id = self.row_of.get(text.strip())
+        return sorted(found, key=lambda row: (row != is_id, len(self._texts[row])))[:n]
+
+    @functools.cached_property
+    def _texts(self) -> list[str]:
+        """What is searched of each clip: its title, id and labels, in small letters."""
+        clips = self.collection.clips
+        titles = clips["title"] if "title" in clips else [""] * len(clips)
+        about = zip(titles, clips["fname"], clips["labels"], strict=True)
+        return [
+            " ".join([one or "", fname, *labels]).lower().replace("_", " ") for one, fname, labels in about
+        ]
+
     def best(self, n: int = 5) -> list[System]:
         """Each model's best system by macro MAP, best model first; the first n systems if none has scores."""
+        scores = self._scores
+        if scores.empty:
+            return list(self.systems.values())[:n]
+        names = best_systems(scores, int(scores["n"].min())).merge(scores, how="left")["name"]
+        return [self.systems[name] for name in names.drop_duplicates()[:n]]
+
+    @functools.cached_property
+    def _scores(self) -> pd.DataFrame:
+        """Macro MAP of each evaluated system with its name; empty without an evaluation."""
         found = []
         for system in self.systems.values():
             if system.cutoffs:
@@ -208,10 +254,11 @@ class Study:
                     continue
                 found.append(table.filter(pc.equal(table["level"], "macro")))
         if not found:
-            return list(self.systems.values())[:n]
+            return pd.DataFrame({"name": [], "value": []})
         scores = pa.concat_tables(found, promote_options="default").to_pandas()
-        rows = best_systems(scores, int(scores["n"].min())).replace({np.nan: None}).to_dict("records")
-        return [self.systems[_system(row).name] for row in rows[:n]]
+        scores = select(scores, "MAP", int(scores["n"].min()))
+        rows = scores.replace({np.nan: None}).to_dict("records")
+        return scores.assign(name=[_system(row).name for row in rows])
 
     def disagreements(self, a: System, b: System) -> pd.DataFrame:
         """Queries of two systems by the difference of their AP, largest first: fname, a, b, gap (a - b)."""

@@ -411,7 +411,7 @@ class TestMap:
 
     def test_a_saved_notebook_holds_no_list_of_all_clips(self, board):
         controls = Controls(board)
-        widgets = [board, SoundMap(board), *vars(controls).values(), *controls.systems]
+        widgets = [board, SoundMap(board), *vars(controls).values()]
         states = [one.get_state() for one in widgets if hasattr(one, "get_state")]
         shown = {str(one["id"]) for one in board.view["clips"].values()}
         others = {*board.study.collection.clips["fname"]} - shown - {"tone1"}

@@ -102,6 +102,12 @@ def test_each_format_travels_as_something_that_browsers_play(sounds, fname, mime
         assert np.sqrt(np.mean(error**2)) < (0.01 if fname == "tone2" else 1e-4)
 
 
+def test_a_format_that_the_browser_refuses_travels_as_wav(sounds):
+    one, names = sounds
+    assert one.sound(names.index("noise2"), ["audio/ogg"]).mime == "audio/wav"
+    assert one.sound(names.index("click1"), ["audio/ogg"]).mime == "audio/mpeg"
+
+
 @pytest.mark.parametrize("clip", ["/etc/passwd", "0", -2, 99, 1.0, None, True, [0]])
 def test_nothing_but_a_row_of_the_collection_is_a_clip(sounds, clip):
     with pytest.raises(ValueError, match="there is no clip"):

@@ -1,7 +1,7 @@
 // The board: a query, and the results of the systems side by side. The trait `view` holds what is shown.
 
 const KEYS = {
-  compare: "arrows move · space plays · Q query · B switches result/query · L loop · V volume · Enter searches",
+  compare: "arrows move · space plays and pauses · , . seek · Q query · B switches result/query · L loop · V volume · Enter searches · Backspace back",
   grade: "arrows move · space plays · Q query · B switches · 0 1 2 3 grade · U undo",
   prefer: "arrows move · space plays · Q query · B switches · 1 left, 2 right, 0 equal · U undo",
 };
@@ -20,16 +20,19 @@ class BoardView {
     for (const [event, act] of Object.entries(this.heard)) model.on(event, act);
     window.addEventListener("keydown", keepKeys, true); // before JupyterLab sees it
     this.show();
-    this.kernel.ask({ ask: "hello" }, [], 10).catch(() => this.say(NO_KERNEL));
+    this.kernel.ask({ ask: "hello" }, [], 10)
+      .then(() => this.model.get("judged") === undefined && this.findings.go(this.findings.wanted, false))
+      .catch(() => this.say(NO_KERNEL));
   }
 
   close() {
     for (const [event, act] of Object.entries(this.heard)) this.model.off(event, act);
     cancelAnimationFrame(this.frame);
-    for (const part of [this.kernel, this.pictures, this.player]) part.close();
+    for (const part of [this.kernel, this.pictures, this.player, this.upload, this.findings]) part.close();
   }
 
   build() {
+    this.findings = new Findings(this);
     const button = (text, title, onclick) => node("button", { type: "button", title, onclick }, text);
     const toggle = (text, title, on, change) =>
       node("button", {
@@ -45,8 +48,10 @@ class BoardView {
       (on) => this.player.setMatched(on));
     this.now = node("span", { class: "sss-now", role: "status", "aria-live": "polite" });
     this.tools = node("div", { class: "sss-tools", role: "toolbar", "aria-label": "player" },
-      button("A/B", "B: between the result and the query", () => this.switchSides()), this.loop, this.volume,
+      this.findings.element, button("A/B", "B: between the result and the query", () => this.switchSides()), this.loop, this.volume,
       button("Stop", "Escape: stop", () => this.player.stop()), this.now, this.player.elsewhere);
+    this.gone = node("p", { class: "sss-gone", role: "alert" }, "The kernel is busy, or has ended. ",
+      button("Reload", "start anew", () => location.reload()));
     this.status = node("p", { class: "sss-status", role: "alert" });
     this.query = node("div", { class: "sss-query" });
     this.legend = node("p", { class: "sss-legend" });
@@ -56,13 +61,15 @@ class BoardView {
       class: "sss-board",
       onkeydown: (event) => this.onKey(event),
       onclick: (event) => this.onClick(event),
-    }, this.query, this.tools, this.status, this.judging.element, this.legend, this.columns, this.player.element);
+    }, this.model.get("judged") ? "" : this.gone, this.query, this.tools, this.status, this.judging.element, this.legend, this.columns, this.player.element);
     this.upload = new Upload(this);
     this.pictures = new Pictures(this.kernel, this.root);
   }
 
-  say(text) {
+  say(text, isProgress = false) {
     this.status.textContent = text;
+    this.status.classList.toggle("sss-busy", isProgress);
+    this.status.setAttribute("role", isProgress ? "status" : "alert");
     this.status.hidden = !text;
   }
 
@@ -84,11 +91,18 @@ class BoardView {
     this.judging.element.hidden = true;
     this.root.setAttribute("aria-label", this.model.get("judged") ? "judging board" : "listening board");
     if (!view.query) return;
+    this.findings.show(view.finding);
+    for (const input of document.querySelectorAll(".sss-controls .jupyter-widget-taginput:not([aria-label])")) {
+      const { placeholder } = input; // ipywidgets drops it beside tags
+      const label = placeholder || input.closest(".jupyter-widget-tagsinput").previousElementSibling?.textContent;
+      if (label) input.setAttribute("aria-label", label);
+    }
     this.player.stop();
     const had = this.root.contains(document.activeElement);
     this.fill(view);
     this.judging.show();
     if (!this.cardAt(...this.at)) this.at = this.beside(-1, 1, 0); // without results the query
+    this.root.style.setProperty("--sss-head", `${this.columns.querySelector("header")?.offsetHeight ?? 0}px`);
     this.focus(...this.at, had);
     this.pictures.watch();
     this.prefetch(this.queryCard);
@@ -126,7 +140,7 @@ class BoardView {
     const old = this.root.querySelector(".sss-card[tabindex='0']");
     for (const [one, index] of [[old, -1], [card, 0]]) {
       one?.setAttribute("tabindex", index);
-      one?.querySelectorAll("a").forEach((a) => a.setAttribute("tabindex", index));
+      one?.querySelectorAll("a, .sss-like").forEach((a) => a.setAttribute("tabindex", index));
     }
     this.at = [column, rank];
     if (really) {
@@ -139,9 +153,13 @@ class BoardView {
   onClick(event) {
     const card = event.target.closest(".sss-card");
     if (!card || event.target.closest("a")) return;
+    if (event.target.closest(".sss-like")) return this.search(this.clipAt(Number(card.dataset.column), Number(card.dataset.rank)));
     const [column, rank] = [Number(card.dataset.column), Number(card.dataset.rank)];
     this.focus(column, rank, true);
-    this.toggle(column, rank);
+    const picture = event.target.closest(".sss-picture");
+    if (!picture || event.target.closest("button")) return this.toggle(column, rank);
+    const { left, width } = picture.getBoundingClientRect();
+    this.playFrom(column, rank, Math.min(Math.max((event.clientX - left) / width, 0), 0.99));
   }
 
   clipAt(column, rank) {
@@ -150,11 +168,23 @@ class BoardView {
 
   toggle(column, rank) {
     const clip = this.clipAt(column, rank), deck = column < 0 ? "query" : "result";
-    if (clip == null) return;
     const same = this.player.clip === clip && this.player.deckName === deck;
-    if (this.player.loading === clip || (same && this.player.playing)) return this.player.stop();
+    if (this.player.loading === clip || (same && this.player.playing)) return this.player.pause();
+    this.playFrom(column, rank, same && this.player.isPaused ? this.player.progress : 0);
+  }
+
+  playFrom(column, rank, from) {
+    const clip = this.clipAt(column, rank);
+    if (clip == null) return;
     const [atColumn, atRank] = this.at, next = () => this.cardAt(...(atColumn < 0 ? [0, 0] : [atColumn, atRank + 1]));
-    this.player.play(clip, deck).then(() => this.prefetch(next()));
+    this.player.play(clip, column < 0 ? "query" : "result", from).then(() => this.prefetch(next()));
+  }
+
+  // On or back by a part of the sound, if the card's own is heard.
+  seek(column, rank, by) {
+    const { player } = this;
+    if (player.clip !== this.clipAt(column, rank) || !(player.playing || player.isPaused)) return;
+    this.playFrom(column, rank, Math.min(Math.max(player.progress + by, 0), 0.99));
   }
 
   switchSides() {
@@ -183,6 +213,9 @@ class BoardView {
       b: () => this.switchSides(),
       l: () => this.loop.click(),
       v: () => this.volume.click(),
+      Backspace: () => this.findings.back(),
+      ",": () => this.seek(column, rank, -0.1),
+      ".": () => this.seek(column, rank, 0.1),
       Escape: () => this.player.stop(),
       Enter: () => !onButton && this.view.mode === "compare" && column >= 0 && this.search(this.clipAt(column, rank)),
       ...this.judging.keys(),
@@ -213,13 +246,18 @@ class BoardView {
     for (const card of this.root.querySelectorAll(".sss-card")) {
       const own = Number(card.dataset.clip);
       const ofDeck = (card === this.queryCard) === (player.deckName === "query");
-      const plays = player.playing && player.clip === own && ofDeck;
+      const isHeard = player.clip === own && ofDeck, plays = player.playing && isHeard;
       card.classList.toggle("sss-plays", plays);
+      card.classList.toggle("sss-paused", isHeard && player.isPaused);
       card.classList.toggle("sss-loads", player.loading === own);
       const button = card.querySelector(".sss-play");
-      if (button) button.textContent = plays ? "■" : player.loading === own ? "…" : "▶";
+      if (!button) continue;
+      button.textContent = plays ? "❚❚" : player.loading === own ? "…" : "▶";
+      button.setAttribute("aria-label", plays ? "pause" : "play");
     }
     this.now.textContent = player.problem || (player.playing ? `playing ${this.nameOf(player.clip)}` : player.loading !== null ? "loading …" : "");
+    const detail = { clip: player.playing ? player.clip : null };
+    document.dispatchEvent(new CustomEvent("sss-heard", { detail })); // the map shows it
     this.now.classList.toggle("sss-problem", Boolean(player.problem));
     if (player.playing) this.frame = requestAnimationFrame(() => this.showProgress());
   }

@@ -59,6 +59,8 @@ function makeCard(view, clip, about, column, rank, score = null, scoreName = "")
     node("i", { class: "sss-cursor" }),
     node("button", { type: "button", class: "sss-play", tabindex: -1, "aria-label": "play" }, "▶")),
   labelsOf(view, about, isQuery), originOf(about, clip),
+  !isQuery && view.mode === "compare" && node("button", { type: "button", class: "sss-like", tabindex: -1,
+    title: "Enter: search with this sound" }, "More like this"),
   view.mode === "grade" && !isQuery && node("p", { class: "sss-grade" }));
 }
 

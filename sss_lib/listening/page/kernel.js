@@ -22,7 +22,10 @@ class Kernel {
   ask(message, buffers = [], patience_s = 20) {
     const id = `${this.session}-${this.nextId++}`;
     return new Promise((resolve, reject) => {
-      const giveUp = (why) => this.waiting.delete(id) && reject(new Error(why));
+      const giveUp = (why) => {
+        document.body.classList.add("sss-unanswered"); // a banner says so, until an answer comes
+        if (this.waiting.delete(id)) reject(new Error(why));
+      };
       const timer = setTimeout(() => giveUp(`The kernel is busy, or gone. ${NO_KERNEL}`), 1000 * patience_s);
       this.waiting.set(id, { resolve, reject, timer });
       try {
@@ -35,6 +38,7 @@ class Kernel {
   }
 
   receive(content, buffers) {
+    document.body.classList.remove("sss-unanswered");
     if (content.id === undefined) return this.unasked(content);
     const waiting = this.waiting.get(content.id);
     if (!waiting) return;

@@ -49,18 +49,33 @@ class SoundMapView {
     this.focused = 0;
     this.asked = {}; // how often each thing was asked for
     this.kernel = new Kernel(model);
+    this.off = new Set(); // groups that the legend leaves out
+    this.heardClip = null;
+    this.pointers = new Map();
+    this.lasso = matchMedia("(pointer: fine)").matches; // a finger scrolls the page until it is to mark
     this.layer = document.createElement("canvas");
     this.canvas = node("canvas", { tabindex: 0, role: "application",
       "aria-label": "map of the sounds: arrows move, space plays, M marks, Enter searches" });
     this.legend = node("p", { class: "sss-map-legend" });
     this.about = node("p", { class: "sss-map-about", role: "status", "aria-live": "polite" });
+    this.axes = node("p", { class: "sss-map-keys" });
+    this.tip = node("span", { class: "sss-map-tip", "aria-hidden": "true", hidden: true });
+    const button = (text, title, onclick, about = {}) => node("button", { type: "button", title, onclick, ...about }, text);
+    const zoom = (factor) => this.zoomBy(factor, this.width / 2, this.height / 2);
+    this.like = button("More like this", "Enter, or a double click", () => this.ask("search", this.focused));
+    this.marking = button("Draw to mark", "whether dragging marks a set", () => this.setLasso(!this.lasso));
+    this.views = [button("+", "zoom in", () => zoom(1.4)), button("−", "zoom out", () => zoom(1 / 1.4)),
+      button("Fit", "show all", () => zoom(0))];
     this.count = node("span");
     this.clear = node("button", { type: "button", onclick: () => this.mark([]) }, "Unmark all");
     this.root = node("section", { class: "sss-map", "aria-label": "map of the sounds" },
-      this.legend, this.canvas, this.about, node("div", { class: "sss-map-tools" }, this.count, this.clear),
-      node("p", { class: "sss-map-keys" }, "click plays · drag marks a set · wheel zooms, shift-drag moves · " +
+      this.legend, node("div", { class: "sss-map-space" }, this.canvas, this.tip), this.axes, this.about,
+      node("div", { class: "sss-map-tools" }, this.like, ...this.views, this.marking, this.count, this.clear),
+      node("p", { class: "sss-map-keys" }, "click plays, double click searches · drag marks a set · " +
+        "wheel zooms once the map was clicked, shift-drag moves, two fingers do both · " +
         "keys: arrows move, space plays, Enter searches, M marks, + and - zoom, Escape unmarks"));
     el.append(this.root);
+    this.setLasso(this.lasso);
     this.take(Array(3).fill(new DataView(new ArrayBuffer(0)))); // until they come
     this.listen();
     this.load();
@@ -74,11 +89,23 @@ class SoundMapView {
       "change:status": () => (this.about.textContent = this.model.get("status")),
     };
     for (const [event, act] of Object.entries(this.heard)) this.model.on(event, act);
+    this.onHeard = ({ detail }) => { this.heardClip = detail.clip; this.draw(); };
+    document.addEventListener("sss-heard", this.onHeard);
     const { canvas } = this;
+    canvas.addEventListener("dblclick", (event) => {
+      const point = this.nearest(event.offsetX, event.offsetY, 14);
+      if (point >= 0) this.ask("search", point);
+    });
+    canvas.addEventListener("pointerleave", () => this.hover(-1));
+    canvas.addEventListener("touchmove", (event) => event.touches.length > 1 && event.preventDefault(), { passive: false });
     canvas.addEventListener("pointerdown", (event) => this.press(event));
     canvas.addEventListener("pointermove", (event) => this.move(event));
     canvas.addEventListener("pointerup", (event) => this.release(event));
-    canvas.addEventListener("pointercancel", () => { this.drag = null; this.draw(); });
+    canvas.addEventListener("pointercancel", ({ pointerId }) => {
+      this.pointers.delete(pointerId);
+      this.drag = null;
+      this.draw();
+    });
     canvas.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     canvas.addEventListener("keydown", (event) => this.onKey(event));
     canvas.addEventListener("focus", () => this.draw());
@@ -87,6 +114,7 @@ class SoundMapView {
 
   close() {
     for (const [event, act] of Object.entries(this.heard)) this.model.off(event, act);
+    document.removeEventListener("sss-heard", this.onHeard);
     this.kernel.close();
     this.resized.disconnect();
     cancelAnimationFrame(this.frame);
@@ -101,6 +129,12 @@ class SoundMapView {
     this.rows = numbers(rows, Int32Array);
     this.families = numbers(families, Uint8Array);
     this.pointOf = new Map([...this.rows].map((row, i) => [row, i]));
+    this.extent = [0, 1].map((axis) => {
+      const of = this.places.filter((_, i) => i % 2 === axis);
+      return Math.max((of.reduce((a, b) => Math.max(a, b), 0) - of.reduce((a, b) => Math.min(a, b), 65535)) / 65535, 0.01);
+    });
+    this.off.clear();
+    this.axes.textContent = this.model.get("axes");
     this.legend.replaceChildren(...this.model.get("legend").map(([name, colour], i) => this.sign(name, colour, i)));
     this.draw();
   }
@@ -108,7 +142,12 @@ class SoundMapView {
   sign(name, colour, i) {
     const picture = stamp(colour, i, 5, 7, 2);
     picture.className = "sss-map-sign";
-    return node("span", {}, picture, plain(name));
+    return node("button", { type: "button", "aria-pressed": "true", title: "show or hide", onclick: ({ currentTarget }) => {
+      if (!this.off.delete(i)) this.off.add(i);
+      currentTarget.setAttribute("aria-pressed", String(!this.off.has(i)));
+      this.layerState = "";
+      this.draw();
+    } }, picture, plain(name));
   }
 
   // Ask for something about a point. An answer counts only if the same wasn't asked for again meanwhile.
@@ -132,15 +171,11 @@ class SoundMapView {
   }
 
   at(point) {
-    const side = Math.min(this.width, this.height) - 2 * MARGIN;
-    const x = (this.places[2 * point] / 65535 - 0.5) * side * (this.width > this.height ? this.stretch() : 1);
+    const [wide, high] = this.extent; // one scale for both axes: distances are what is to be seen
+    const side = Math.min((this.width - 2 * MARGIN) / wide, (this.height - 2 * MARGIN) / high);
+    const x = (this.places[2 * point] / 65535 - 0.5) * side;
     const y = (this.places[2 * point + 1] / 65535 - 0.5) * side;
     return [this.width / 2 + this.zoom * x + this.shift[0], this.height / 2 + this.zoom * y + this.shift[1]];
-  }
-
-  // The axes have no unit, so that the map may be stretched to the width of the page.
-  stretch() {
-    return (this.width - 2 * MARGIN) / (this.height - 2 * MARGIN);
   }
 
   draw() {
@@ -171,11 +206,14 @@ class SoundMapView {
     const { query, results = [] } = this.model.get("linked");
     for (const row of results) this.ring(context, row, 7, 1.4);
     this.ring(context, query, 10, 2.5);
+    if (this.hovered >= 0) this.ring(context, this.rows[this.hovered], 8, 2);
+    context.strokeStyle = "#d55e00";
+    this.ring(context, this.heardClip, 8, 4); // what plays
     if (document.activeElement === canvas) {
       context.strokeStyle = "#d55e00";
       this.ring(context, this.rows[this.focused], 13, 3);
     }
-    if (this.drag?.path.length > 1) {
+    if (this.lasso && this.drag?.path.length > 1) {
       context.strokeStyle = text;
       context.setLineDash([5, 4]);
       context.lineWidth = 1.5;
@@ -202,7 +240,7 @@ class SoundMapView {
     for (const faint of marked.size ? [true, false] : [false]) {
       context.globalAlpha = faint ? 0.2 : 0.85;
       for (let i = 0; i < this.rows.length; i++) {
-        if (marked.size && marked.has(this.rows[i]) === faint) continue;
+        if (this.off.has(this.families[i]) || (marked.size && marked.has(this.rows[i]) === faint)) continue;
         const [x, y] = this.at(i);
         context.drawImage(stamps[this.families[i]], x - half, y - half, 2 * half, 2 * half);
       }
@@ -221,6 +259,7 @@ class SoundMapView {
   nearest(x, y, most) {
     let found = -1, least = most * most;
     for (let i = 0; i < this.rows.length; i++) {
+      if (this.off.has(this.families[i])) continue;
       const [px, py] = this.at(i);
       const distance = (px - x) ** 2 + (py - y) ** 2;
       if (distance < least) [found, least] = [i, distance];
@@ -228,32 +267,64 @@ class SoundMapView {
     return found;
   }
 
+  // The point under the pointer, with its name beside it once the pointer rests.
+  hover(point) {
+    if (point === this.hovered) return;
+    this.hovered = point;
+    this.tip.hidden = true;
+    clearTimeout(this.resting);
+    if (point >= 0) this.resting = setTimeout(() => this.ask("about", point, ({ text }) => {
+      this.about.textContent = text;
+      const [x, y] = this.at(point);
+      this.tip.textContent = text;
+      this.tip.hidden = this.hovered !== point;
+      Object.assign(this.tip.style, { left: `${Math.min(x + 12, this.width - this.tip.offsetWidth)}px`, top: `${y + 12}px` });
+    }), 40);
+    this.draw();
+  }
+
+  setLasso(on) {
+    this.lasso = on;
+    this.marking.setAttribute("aria-pressed", String(on));
+    this.canvas.style.touchAction = on ? "none" : "pan-y";
+  }
+
+  // Two fingers: their middle moves the map, their distance zooms it.
+  pinch(event) {
+    const middle = ([[ax, ay], [bx, by]]) => [(ax + bx) / 2, (ay + by) / 2, Math.hypot(ax - bx, ay - by) || 1];
+    const before = middle([...this.pointers.values()]);
+    this.pointers.set(event.pointerId, [event.offsetX, event.offsetY]);
+    const after = middle([...this.pointers.values()]);
+    this.shift = [0, 1].map((i) => this.shift[i] + after[i] - before[i]);
+    this.zoomBy(after[2] / before[2], after[0], after[1]);
+  }
+
   press(event) {
     this.canvas.setPointerCapture(event.pointerId);
+    this.pointers.set(event.pointerId, [event.offsetX, event.offsetY]);
+    if (this.pointers.size > 1) this.drag = null;
+    if (this.pointers.size > 1) return;
     this.drag = { from: [event.offsetX, event.offsetY], shift: event.shiftKey && [...this.shift],
       path: [[event.offsetX, event.offsetY]] };
   }
 
   move(event) {
     const [x, y] = [event.offsetX, event.offsetY];
-    if (!this.drag) {
-      const point = this.nearest(x, y, 10);
-      if (point >= 0 && point !== this.hovered) this.showAbout(point);
-      this.hovered = point;
-      return;
-    }
+    if (this.pointers.size === 2) return this.pinch(event);
+    if (!this.drag) return this.hover(this.nearest(x, y, 10));
     if (this.drag.shift) this.shift = [0, 1].map((i) => this.drag.shift[i] + [x, y][i] - this.drag.from[i]);
     else this.drag.path.push([x, y]);
     this.draw();
   }
 
   release(event) {
+    this.pointers.delete(event.pointerId);
     if (!this.drag) return;
     const { path, from, shift } = this.drag;
     this.drag = null;
     const moved = path.some(([x, y]) => Math.hypot(x - from[0], y - from[1]) > 5);
     if (!shift && moved) {
-      this.mark([...this.rows.keys()].filter((i) => inside(path, ...this.at(i))));
+      if (this.lasso) this.mark([...this.rows.keys()].filter((i) => !this.off.has(this.families[i]) && inside(path, ...this.at(i))));
     } else if (!shift) {
       const point = this.nearest(event.offsetX, event.offsetY, 14);
       if (point >= 0) {
@@ -266,6 +337,7 @@ class SoundMapView {
   }
 
   wheel(event) {
+    if (document.activeElement !== this.canvas && !event.ctrlKey) return; // the page scrolls
     event.preventDefault();
     this.zoomBy(Math.exp(-event.deltaY / 400), event.offsetX, event.offsetY);
   }

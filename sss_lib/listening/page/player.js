@@ -3,6 +3,8 @@
 
 const FADE_S = 0.015;
 const KEPT = 48; // sounds in memory
+// What this browser doesn't play is asked for as wav. Some say they play a kind and then fail: that is added later.
+const REFUSED = new Set(["audio/flac", "audio/mpeg", "audio/ogg"].filter((mime) => !new Audio().canPlayType(mime)));
 
 class Player {
   // ask(message) gives a promise of [content, buffers]; changed() is called when something starts or stops.
@@ -33,6 +35,10 @@ class Player {
     return !this.deck.audio.paused && !this.deck.audio.ended;
   }
 
+  get isPaused() {
+    return this.deck.audio.paused && !this.deck.audio.ended && this.deck.audio.currentTime > 0;
+  }
+
   get deckName() {
     return this.deck.audio.dataset.deck;
   }
@@ -46,8 +52,9 @@ class Player {
     let sound = this.sounds.get(clip);
     this.sounds.delete(clip);
     if (!sound) {
-      sound = this.ask({ ask: "sound", clip }).then(([about, buffers]) =>
+      sound = this.ask({ ask: "sound", clip, refused: [...REFUSED] }).then(([about, buffers]) =>
         /^\d+$/.test(about.freesound || "") ? { freesound: about.freesound } : {
+          mime: about.mime,
           url: URL.createObjectURL(new Blob(buffers, { type: about.mime })),
           gain: 10 ** (about.gain_db / 20),
         });
@@ -68,14 +75,16 @@ class Player {
     for (const deck of this.decks) if (deck.clip === clip) deck.clip = null;
   }
 
-  async play(clip, deckName = "result") {
+  // From a part of its length, such as 0.6.
+  async play(clip, deckName = "result", from = 0) {
     document.dispatchEvent(new CustomEvent("sss-plays", { detail: this }));
     this.resume();
     this.loading = clip;
     this.problem = "";
     this.changed();
+    let sound = {};
     try {
-      const sound = await this.fetch(clip);
+      sound = await this.fetch(clip);
       if (this.loading !== clip) return; // another was asked for meanwhile
       this.elsewhere.replaceChildren();
       if (sound.freesound) return this.playElsewhere(clip, sound.freesound);
@@ -86,7 +95,9 @@ class Player {
         deck.clip = clip;
       }
       deck.sound = sound;
-      deck.audio.currentTime = 0;
+      if (from && !deck.audio.readyState) await new Promise((done) => // its length isn't known before
+        ["loadedmetadata", "error"].forEach((one) => deck.audio.addEventListener(one, done, { once: true })));
+      deck.audio.currentTime = from * (deck.audio.duration || 0);
       this.setGain(deck);
       await deck.audio.play();
       if (this.loading !== clip) return;
@@ -94,6 +105,12 @@ class Player {
       this.deck = deck;
       this.clip = clip;
     } catch (error) {
+      const isKind = error.name === "NotSupportedError" && sound.mime !== "audio/wav" && !REFUSED.has(sound.mime);
+      if (isKind && this.loading === clip) {
+        REFUSED.add(sound.mime);
+        this.forget(clip);
+        return this.play(clip, deckName, from);
+      }
       if (this.loading === clip && error.name !== "AbortError") this.problem = error.message;
     }
     if (this.loading === clip) this.loading = null;
@@ -111,6 +128,12 @@ class Player {
   }
 
   stop() {
+    this.pause();
+    for (const deck of this.decks) deck.audio.currentTime = 0;
+    this.changed();
+  }
+
+  pause() {
     this.loading = null;
     for (const deck of this.decks) deck.audio.pause();
     this.changed();

@@ -6,22 +6,28 @@ class Upload {
   constructor(board) {
     this.board = board;
     const input = node("input", { type: "file", accept: "audio/*", "aria-label": "a sound of your own",
-      onchange: () => input.files[0] && this.send(input.files[0]) });
+      onchange: () => {
+        if (input.files[0]) this.send(input.files[0]);
+        input.value = ""; // the same file may be chosen again
+      } });
     this.element = node("label", { class: "sss-drop" },
       node("span", {}, "Search your own sound: drop a file here, or "), input);
-    const { root } = board;
-    root.addEventListener("dragover", (event) => {
-      if (!board.view.upload) return;
-      event.preventDefault();
-      root.classList.add("sss-dragged");
-    });
-    root.addEventListener("dragleave", () => root.classList.remove("sss-dragged"));
-    root.addEventListener("drop", (event) => {
-      root.classList.remove("sss-dragged");
-      if (!board.view.upload || !event.dataTransfer.files.length) return;
-      event.preventDefault();
-      this.send(event.dataTransfer.files[0]);
-    });
+    // Anywhere on the page: beside the board, the browser would replace the page by the file.
+    for (const kind of ["dragover", "dragleave", "drop"]) document.addEventListener(kind, this);
+  }
+
+  handleEvent(event) {
+    const { root, view } = this.board;
+    const isOurs = view?.upload && event.dataTransfer?.types.includes("Files") && !event.defaultPrevented &&
+      [null, root].includes(event.target.closest?.(".sss-board") ?? null);
+    root.classList.toggle("sss-dragged", Boolean(isOurs) && event.type === "dragover");
+    if (!isOurs || event.type === "dragleave") return;
+    event.preventDefault();
+    if (event.type === "drop" && event.dataTransfer.files.length) this.send(event.dataTransfer.files[0]);
+  }
+
+  close() {
+    for (const kind of ["dragover", "dragleave", "drop"]) document.removeEventListener(kind, this);
   }
 
   async send(file) {
@@ -30,12 +36,12 @@ class Upload {
       const mb = (n) => (n / 1e6).toFixed(1);
       return board.say(`${file.name} is too large: ${mb(file.size)} MB, at most ${mb(most_bytes)} MB.`);
     }
-    board.say(`Sending ${file.name} …`);
+    board.say(`Sending ${file.name} …`, true);
     try {
       for (let at = 0; at === 0 || at < file.size; at += UPLOAD_PIECE) {
         const piece = await file.slice(at, at + UPLOAD_PIECE).arrayBuffer();
         const last = at + UPLOAD_PIECE >= file.size;
-        if (last) board.say(`Listening to ${file.name} with each system's model …`);
+        if (last) board.say(`Listening to ${file.name} with each system's model …`, true);
         await board.kernel.ask({ ask: "upload", name: file.name, at, last }, [piece], last ? 300 : 20);
       }
       board.showStatus();
