@@ -3,7 +3,6 @@
 import csv
 import hashlib
 import json
-import sys
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from sss_lib.io.names import require_known
-from sss_lib.listening.judgements import append, intact_lines, unsealed
+from sss_lib.listening.judgements import append, intact_lines, print_damaged, unsealed
 from sss_lib.listening.study_file import GRADE, PREFER, StudyFile, of_dict
 
 KINDS = ("study", "begin", "answer", "withdraw")
@@ -50,8 +49,7 @@ class Answers:
         if size != self._size:
             self._lines, damaged = intact_lines(self.path, _checked)
             if damaged != self.damaged:
-                shown = ", ".join(map(str, damaged[:10])) + (", ..." if len(damaged) > 10 else "")
-                print(f"{self.path} has {len(damaged)} lines that are no answers: {shown}", file=sys.stderr)
+                print_damaged(self.path, damaged, "answers")
             self._size, self.damaged = size, damaged
         return self._lines
 

@@ -90,8 +90,7 @@ class Judgements:
         lines, damaged = intact_lines(self.path, _checked)
         if damaged != self.damaged:
             self.damaged = damaged
-            shown = ", ".join(map(str, damaged[:10])) + (", ..." if len(damaged) > 10 else "")
-            print(f"{self.path} has {len(damaged)} lines that are no judgements: {shown}", file=sys.stderr)
+            print_damaged(self.path, damaged, "judgements")
         undone = {line["of"] for line in lines if line["kind"] == "undo"}
         return [line for line in lines if line["kind"] != "undo" and line["id"] not in undone]
 
@@ -123,6 +122,12 @@ def intact_lines(path: Path, checked: Callable[[bytes], dict]) -> tuple[list[dic
             except (ValueError, KeyError, TypeError, RecursionError):  # torn by a crash, or edited by hand
                 damaged.append(number)
     return lines, damaged
+
+
+def print_damaged(path: Path, damaged: Sequence[int], what: str) -> None:
+    """Print which lines of a file are not what it should have."""
+    shown = ", ".join(map(str, damaged[:10])) + (", ..." if len(damaged) > 10 else "")
+    print(f"{path} has {len(damaged)} lines that are no {what}: {shown}", file=sys.stderr)
 
 
 _SUM = b', "sum": "%08x"}'
