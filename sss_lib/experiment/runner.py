@@ -117,7 +117,8 @@ class Runner:
         n_planned = sum(map(len, planned.values()))
         bar = tqdm(total=n_planned, unit="notebook", disable=not n_planned, mininterval=0.5)
         nothing = contextlib.nullcontext()
-        server = warm.serving() if n_planned > 2 else nothing  # which costs as much as some two kernels
+        # A server costs as much as some two kernels. Kernels of a cluster's workers end with their workers.
+        server = warm.serving() if n_planned > 2 and not self.cluster else nothing
         with self._lock(), bar, server as self._server, self._workers() if n_planned else nothing:
             for stage, tasks_of in self.stages.tasks().items():
                 # A new store sees weights that were downloaded meanwhile.
