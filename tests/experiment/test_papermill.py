@@ -6,19 +6,15 @@ from pathlib import Path
 import in_process
 import numpy as np
 import pandas as pd
-import pytest
 
 from sss_lib import __main__ as command
 from sss_lib import experiment
 from sss_lib.experiment.store import Store, to_matrix
 
 
-@pytest.mark.parametrize(
-    ("normalize", "n_notebooks"), [("true", 8), pytest.param("[true, false]", 11, marks=pytest.mark.slow)]
-)
-def test_papermill_gives_what_the_code_gives_and_names_what_fails(tmp_path, capsys, normalize, n_notebooks):
-    """All notebooks but 06; of two variants in several processes. Other tests run them in this process."""
-    (tmp_path / "few.yaml").write_text(f"models: [duration]\nnormalize: {normalize}\ncutoffs: [3]\n")
+def test_papermill_gives_what_the_code_gives_and_names_what_fails(tmp_path, capsys):
+    """All notebooks but 06, in kernels; other tests run them in this process."""
+    (tmp_path / "few.yaml").write_text("models: [duration]\nnormalize: true\ncutoffs: [3]\n")
     for way in ("here", "kernels"):
         (tmp_path / way).mkdir()
         (tmp_path / way / "mini").symlink_to(experiment.NOTEBOOKS.parent / "data" / "mini")
@@ -39,7 +35,7 @@ def test_papermill_gives_what_the_code_gives_and_names_what_fails(tmp_path, caps
         )
         pd.testing.assert_frame_equal(ours, theirs)
     ran = [json.loads(path.read_text()) for path in (tmp_path / "kernels" / "runs").rglob("*.ipynb")]
-    assert len(ran) == n_notebooks
+    assert len(ran) == 8
     assert all("papermill" in one["metadata"] for one in ran)
 
     bad = Store(tmp_path / "kernels").embeddings("few", experiment.Variant("duration", "none"))

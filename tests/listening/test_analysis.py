@@ -196,9 +196,9 @@ class TestReport:
 
 @pytest.mark.simulation
 class TestMadeUpJudges:
-    """A hundred studies by made-up judges, each with queries and judges of its own."""
+    """Fifty studies by made-up judges, each with queries and judges of its own."""
 
-    N = 100
+    N = 50
 
     @pytest.fixture(scope="class")
     def truth(self):
@@ -229,7 +229,7 @@ class TestMadeUpJudges:
         held["rho", "grade"] = sum(row["ci_low"] <= expected <= row["ci_high"] for row in rhos)
         coverage = {" ".join(key): n / self.N for key, n in held.items()}
         print(n_judges, n_queries, coverage)
-        assert all(0.89 <= share <= 1 for share in coverage.values()), coverage  # 0.95 - 2.75 standard errors
+        assert all(0.86 <= share <= 1 for share in coverage.values()), coverage  # 0.95 - 3 standard errors
 
     def test_the_rule_finds_the_lazy_and_the_random_and_hardly_any_other(self):
         found = {"good": [], "lazy": [], "random": []}

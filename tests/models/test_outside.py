@@ -1,6 +1,5 @@
 """Models outside the catalogue go the whole way: extracted, prepared otherwise, and compared in a grid."""
 
-import contextlib
 import os
 import sys
 
@@ -116,18 +115,17 @@ def test_a_folder_whose_own_name_ends_in_a_word_is_taken_as_it_is_called(tmp_pat
     assert outside.split("./x+pad+truncate") == ("./x+pad", ["truncate"])
 
 
-@pytest.mark.parametrize("kernels", [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_a_grid_of_them_runs_to_its_table(here, tmp_path, monkeypatch, capsys, kernels):
-    """A HEAR module and a folder, through the notebooks 00 to 05, in this process or in kernels."""
+def test_a_grid_of_them_runs_to_its_table(here, tmp_path, monkeypatch, capsys):
+    """A HEAR module and a folder, through the notebooks 00 to 05."""
     (here / "grid.yaml").write_text(
         "models: ['hear:tiny_hear:a/best.pt', ./my clap]\nlong_audio: [truncate, default]\n"
         "normalize: [false]\ncutoffs: [3]\nexclude: [{model: ./my clap}]\n"
     )
-    monkeypatch.setenv("PYTHONPATH", str(here))  # of kernels and workers
+    monkeypatch.setenv("PYTHONPATH", str(here))  # of workers
     monkeypatch.setenv(IMPORTS, "")  # which the command sets
     words = ["run", "grid.yaml", "--dataset", "sounds", "--n-jobs", "2"]
     words += ["--data-dir", str(tmp_path / "data"), "--figures-dir", str(tmp_path / "figures")]
-    with contextlib.nullcontext() if kernels else in_process.kernels_replaced():
+    with in_process.kernels_replaced():
         assert command.main(words) == 0, capsys.readouterr()
     scores = [one.read().to_pandas() for one in Store(tmp_path / "data").all_scores()]
     assert sorted(pd.concat(scores)["model"].unique()) == sorted(
