@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import sys
 
 import in_process
@@ -21,6 +22,7 @@ from sss_lib.experiment import Grid, Variant  # noqa: E402
 from sss_lib.experiment.store import Artefact, Store  # noqa: E402
 from sss_lib.models import naming as outside  # noqa: E402
 from sss_lib.models.loaders.hear import IMPORTS  # noqa: E402
+from sss_lib.models.weights.file import path_of  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +35,7 @@ def study(tmp_path_factory):
         torch.save({"scale": torch.tensor(scale)}, folder / name / "best.pt")
     torch.manual_seed(0)
     write("clap", folder / "my clap")
+    shutil.copyfile(path_of(models.spec("soundnet").weights), folder / "my net.safetensors")
     (folder / "sounds" / "audio").mkdir(parents=True)
     rows, rng = ["fname,labels"], np.random.default_rng(0)
     for i in range(8):
@@ -118,9 +121,10 @@ def test_a_folder_whose_own_name_ends_in_a_word_is_taken_as_it_is_called(tmp_pat
 
 @pytest.mark.parametrize("kernels", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_grid_of_them_runs_to_its_table(here, tmp_path, monkeypatch, capsys, kernels):
-    """A HEAR module and a folder, through the notebooks 00 to 05, in this process or in kernels."""
+    """A HEAR module, a folder and own weights, through the notebooks 00 to 05, here or in kernels."""
     (here / "grid.yaml").write_text(
-        "models: ['hear:tiny_hear:a/best.pt', ./my clap]\nlong_audio: [truncate, default]\n"
+        "models: ['hear:tiny_hear:a/best.pt', ./my clap, 'soundnet:my net.safetensors']\n"
+        "long_audio: [truncate, default]\n"
         "normalize: [false]\ncutoffs: [3]\nexclude: [{model: ./my clap}]\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(here))  # of kernels and workers
@@ -131,8 +135,12 @@ def test_a_grid_of_them_runs_to_its_table(here, tmp_path, monkeypatch, capsys, k
         assert command.main(words) == 0, capsys.readouterr()
     scores = [one.read().to_pandas() for one in Store(tmp_path / "data").all_scores()]
     assert sorted(pd.concat(scores)["model"].unique()) == sorted(
-        [f"hear:tiny_hear:{here}/a/best.pt", f"{here}/my clap+truncate"]
+        [
+            f"hear:tiny_hear:{here}/a/best.pt",
+            f"{here}/my clap+truncate",
+            f"soundnet:{here}/my net.safetensors",
+        ]
     )
     told = capsys.readouterr().out
-    for one in ("tiny_hear best (", "my clap (", "(truncate)"):
+    for one in ("tiny_hear best (", "my clap (", "(truncate)", "SoundNet my net ("):
         assert one in told
