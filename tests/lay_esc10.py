@@ -3,7 +3,8 @@
     python tests/lay_esc10.py FOLDER DATA_DIR
 
 FOLDER has audio/*.ogg and ground_truth.csv with fname,labels,uploader,licence,source,title,fold.
-Nothing is copied: DATA_DIR/esc50 gets links. `python tests/benchmarks/esc10.py DATA_DIR` measures then.
+Nothing is copied: DATA_DIR/esc50 gets links. `python tests/benchmarks/esc10.py measure DATA_DIR EMBEDDINGS`
+measures then.
 """
 
 import sys

@@ -233,3 +233,14 @@ def test_approximate_searches_are_measured_to_the_end(bench_of, capsys, tmp_path
     assert table["clips"].value_counts().to_dict() == {400: 3, 500: 3}
     assert (table.loc[table["search"] == "nns", "recall@15"] == 1).all()
     assert {"approximate.md", "approximate.png", "approximate.svg"} <= {p.name for p in tmp_path.iterdir()}
+
+
+ESC10 = Path(__file__).parent / "benchmarks" / "esc10.py"
+
+
+def test_the_table_of_esc10_is_that_of_its_scores():
+    """Also each interval, and that no other system is told."""
+    text = (Path(__file__).parents[1] / "data" / "README.md").read_text("utf-8")
+    section = text.partition("## Results on ESC-10")[2].partition("\n## ")[0]
+    told = [line for line in section.splitlines() if line.startswith("| ")][1:]
+    assert told == runpy.run_path(str(ESC10))["rows"]()

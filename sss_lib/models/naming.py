@@ -1,6 +1,7 @@
 """Names of external models: modules with HEAR's interface, folders of transformers, files of others.
 
 A module is "hear:MODULE" or "hear:MODULE:WEIGHTS", a folder any name with a slash in it, such as "./folder".
+A network of the catalogue with one's own weights is "NAME:WEIGHTS".
 Embeddings that others have computed are "files:PATH", and a ranking of theirs is "ranking:PATH".
 Words behind it, such as "./folder+truncate", change how its audio is prepared (`ModelSpec.prepared`).
 """
@@ -15,6 +16,8 @@ from sss_lib.models.spec import WORDS
 HEAR = "hear:"
 RANKING = "ranking:"
 GIVEN = ("files:", RANKING)
+OWN = re.compile(r"(?!hear:|files:|ranking:)\w[\w.+-]+:(?=.)")
+"""Beginning of a name with one's own weights; one letter is a drive's."""
 
 
 def is_external(name: str) -> bool:
@@ -25,7 +28,7 @@ def is_external(name: str) -> bool:
     >>> is_external("hear:mymodule"), is_external("./wav2vec2"), is_external("vggish+paper")
     (True, True, False)
     """
-    return name.startswith((HEAR, *GIVEN)) or "/" in name or os.sep in name
+    return name.startswith((HEAR, *GIVEN)) or bool(OWN.match(name)) or "/" in name or os.sep in name
 
 
 def absolute(name: str, folder: str | Path = "") -> str:
@@ -36,12 +39,12 @@ def absolute(name: str, folder: str | Path = "") -> str:
     >>> absolute("hear:mymodule"), absolute("duration"), absolute("hear:mymodule:/x/../weights.pt")
     ('hear:mymodule', 'duration', 'hear:mymodule:/weights.pt')
     """
-    front, path = _parted(name)
-    return front + os.path.abspath(os.path.join(folder, path)) if path else name
+    front, path = parted(name)
+    return front + os.path.abspath(os.path.join(folder, os.path.expanduser(path))) if path else name
 
 
 def split(name: str) -> tuple[str, list[str]]:
-    """Name of an external model, and the words behind it that prepare its audio.
+    """Name of an external model, and the words that prepare its audio, behind it or behind "NAME".
 
     The name of an existing file or folder is not split, even if it ends in such a word.
 
@@ -49,13 +52,19 @@ def split(name: str) -> tuple[str, list[str]]:
     --------
     >>> split("./my+model+truncate+pad"), split("hear:mymodule")
     (('./my+model', ['truncate', 'pad']), ('hear:mymodule', []))
+    >>> split("vggish+paper:./my.pb")
+    ('vggish:./my.pb', ['paper'])
     """
     words: list[str] = []
-    while not os.path.exists(_parted(name)[1]):
+    while not os.path.exists(parted(name)[1]):
         base, plus, word = name.rpartition("+")
         if not plus or word not in WORDS:
             break
         name, words = base, [word, *words]
+    if OWN.match(name):
+        front, path = parted(name)
+        model, *first = front.rstrip(":").split("+")
+        name, words = f"{model}:{path}", [*first, *words]
     return name, words
 
 
@@ -82,11 +91,11 @@ def names_of(kind: str, *labels: str, path: str = "") -> tuple[str, str]:
     return safe, " ".join(labels) + (f" ({digest})" if path else "")
 
 
-def _parted(name: str) -> tuple[str, str]:
-    """Prefix and path of a name; the path is "" if there is none."""
+def parted(name: str) -> tuple[str, str]:
+    """Prefix and path of a name, which has no prefix if it is a folder's; the path is "" if there is none."""
     if not is_external(name):
         return name, ""
-    if name.startswith(GIVEN):
+    if name.startswith(GIVEN) or OWN.match(name):
         kind, colon, path = name.partition(":")
         return kind + colon, path
     if not name.startswith(HEAR):

@@ -1,6 +1,7 @@
 """Audio representations by name: `catalogue()` says which there are, `load(name)` gives one to call."""
 
 import importlib
+import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -44,16 +45,20 @@ def spec(name: str) -> ModelSpec:
         A model, such as "vggish"; with words behind it, such as "vggish+paper", the same with another
         preparation of audio (`ModelSpec.prepared`). "hear:module" or "hear:module:weights" is any importable
         encoder with HEAR's interface, "./folder" an audio model of transformers in a local folder, and
-        "./folder@9" its ninth layer; "files:PATH" and "ranking:PATH" are embeddings and a ranking that
-        others have computed.
+        "./folder@9" its ninth layer; "vggish:./my.pb" is a model with a file of your own in place of its
+        weights; "files:PATH" and "ranking:PATH" are embeddings and a ranking that others have computed.
 
     Raises
     ------
     ValueError
         If there is no such model; the message has the nearest name. Or if a word doesn't suit it.
+    FileNotFoundError
+        If a path in the name leads nowhere.
     """
     if is_external(name):
-        base, words = naming.split(name)
+        base, words = naming.split(absolute(name))
+        if naming.OWN.match(base):
+            return _with_own_weights(*base.split(":", 1)).prepared(*words)
         given = "given" if base.startswith(naming.GIVEN) else "transformers_folder"
         loader = _loader("hear" if base.startswith(naming.HEAR) else given)
         return loader.spec_of(base).prepared(*words)
@@ -62,6 +67,28 @@ def spec(name: str) -> ModelSpec:
         raise ValueError(f"model {name!r} is not in the catalogue: for the folder write './{name}'")
     require_known(name, CATALOGUE, "the models of the catalogue and of models.register")
     return CATALOGUE[name].prepared(*words)
+
+
+def _with_own_weights(name: str, path: str) -> ModelSpec:
+    """Row of a model whose weights are a file of the user's; how it was verified and trained isn't known."""
+    require_known(name, [*CATALOGUE, "hear", "files", "ranking"], "what can stand before ':'")
+    row = CATALOGUE[name]
+    if row.weights is None:
+        raise ValueError(f"{name} has no weights, and {path} can't take their place: leave it out")
+    if os.path.isdir(path):
+        raise ValueError(f"{path} is a folder: give the file, or for transformers the folder alone")
+    safe, shown = naming.names_of(name, Path(path).stem, path=path)
+    own = weights.Weights(Path(path).name, "your own", path, sha256=weights.content_digest(path), path=path)
+    return replace(
+        row,
+        name=safe,
+        display_name=f"{row.display_name} {shown}",
+        variation_of="",
+        colour="#888888",
+        verified="",
+        weights=own,
+        paper={key: value for key, value in row.paper.items() if key not in ("weights", "verified")},
+    )
 
 
 def layers(name: str) -> list[str]:
@@ -73,7 +100,8 @@ def layers(name: str) -> list[str]:
         If the folder's model has no layers to choose from.
     """
     base, star, words = name.rpartition("@*")
-    if not (star and is_external(name)) or words[:1] not in ("", "+"):
+    of_folder = star and is_external(name) and not naming.parted(name)[0]
+    if not of_folder or words[:1] not in ("", "+"):
         return [name]
     found = [f"{base}@{layer}{words}" for layer in _loader("transformers_folder").layers(base)]
     return found or [f"{base}@0{words}"]  # which is refused in words of its own

