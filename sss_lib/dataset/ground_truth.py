@@ -150,8 +150,8 @@ def of_table(
         *complaint(clips.loc[half, "fname"], f"clips have a comma too many among their labels in {where}"),
         *complaint(
             clips.loc[absent, "fname"],
-            f"clips have no file in {audio_dir}: an fname is the file's name, with or without its suffix; for a "
-            "collection without audio, give needs_audio=False (--no-audio)",
+            f"clips have no file in {audio_dir}: an fname is the file's name, with or without its suffix; "
+            "for a collection without audio, give needs_audio=False (--no-audio)",
         ),
     ]
     without = complaint(
