@@ -45,7 +45,7 @@ DOCUMENTS = [
 SETTING = re.compile(r"[A-Z_]+=")
 PROGRAMS = r"make|python|pytest|pip|conda|pre-commit|\.venv/bin/\w+"
 COMMAND = re.compile(rf"([A-Z_]+=\S+ )*({PROGRAMS})( |$)")
-SOUNDS, THEIRS = "path/to/my_sounds", "path/to/theirs"
+SOUNDS, THEIRS, MINE = "path/to/my_sounds", "path/to/theirs", "path/to/mine.yaml"
 
 
 def text_of(path):
@@ -169,6 +169,8 @@ def world(tmp_path_factory):
     theirs = files_of_2024.write(folder / THEIRS)
     (grid_told,) = (text for language, text in blocks(ROOT / "data" / "README.md") if language == "yaml")
     (theirs / "grid.yaml").write_text(grid_told)
+    (mine,) = (text for language, text in blocks(ROOT / "notebooks" / "README.md") if language == "yaml")
+    (folder / MINE).write_text(mine)
     of_mini = text_of(ROOT / "data" / "mini" / "ground_truth.csv").splitlines(keepends=True)
     (theirs / "some_of_mini.csv").write_text("".join(of_mini[:40]))
     (folder / "data").mkdir()
@@ -243,7 +245,7 @@ def grid(arguments, request):
     """The plan; test_notebooks.py runs it."""
     world = request.getfixturevalue("world")
     path, *rest = arguments
-    path = world / path if path.startswith(THEIRS) else ROOT / path
+    path = world / path if path.startswith((THEIRS, MINE)) else ROOT / path
     if "fsd50k" in rest or experiment.read_grid(path).datasets == ("fsd50k",):
         collections(["fsd50k"], request)
     request.getfixturevalue("monkeypatch").chdir(world)

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import pandas as pd
 
@@ -75,11 +75,13 @@ def of_csv(
     try:
         clips = read_csv(ground_truth_csv, needs=("fname", "labels"))
     except DatasetError as error:
-        raise DatasetError(f'{error}. A line is like this: bark_01,"Bark,Dog,Animal"') from None
+        raise DatasetError(
+            f"{error}: call the columns of the files and of their labels fname and labels. A line is like "
+            'this: bark_01,"Bark,Dog,Animal"'
+        ) from None
     if clips.empty:
         raise DatasetError(f"{ground_truth_csv} lists no clip: give it one line a file")
-    as_file = clips["fname"].isin(list(files))
-    clips["fname"] = clips["fname"].where(as_file, clips["fname"].str.strip())
+    clips["fname"] = [_fname(cell, files) for cell in clips["fname"]]
     try:
         clips["labels"] = [labels_in(cell, vocabulary) for cell in clips["labels"]]
     except DatasetError as error:
@@ -87,6 +89,16 @@ def of_csv(
     clips = clips.drop(columns="", errors="ignore")  # the index that pandas writes unless told not to
     where, audio_dir = str(ground_truth_csv), str(audio_dir)
     return of_table(clips, files, where=where, audio_dir=audio_dir, needs_audio=needs_audio)
+
+
+def _fname(cell: str, files: Mapping[str, Path]) -> str:
+    """The fname in a cell, which may be a file's whole name, or a path of it."""
+    if cell in files:
+        return cell
+    cell = cell.strip()
+    path = PureWindowsPath(cell)  # whose separators are either
+    is_file = cell not in files and path.stem in files and path.name == composed(files[path.stem].name)
+    return path.stem if is_file else cell
 
 
 def labels_in(cell: str, vocabulary: Container[str] = ()) -> list[str]:
@@ -138,8 +150,8 @@ def of_table(
         *complaint(clips.loc[half, "fname"], f"clips have a comma too many among their labels in {where}"),
         *complaint(
             clips.loc[absent, "fname"],
-            f"clips have no file in {audio_dir}: an fname is the file's name without its suffix; for a "
-            "collection without audio, give needs_audio=False (--no-audio)",
+            f"clips have no file in {audio_dir}: an fname is the file's name, with or without its suffix; "
+            "for a collection without audio, give needs_audio=False (--no-audio)",
         ),
     ]
     without = complaint(
@@ -309,9 +321,10 @@ def read_csv(
             )
     rows = [(cells + [""] * len(names))[: len(names)] for _, cells in lines]
     table = pd.DataFrame(rows, columns=names, dtype=object)
-    for column in needs:
-        if column not in table:
-            raise DatasetError(f"{path} has columns {', '.join(table)}, but no {column!r}")
+    if absent := [column for column in needs if column not in table]:
+        raise DatasetError(
+            f"{path} has columns {', '.join(table)}, but no {' and no '.join(map(repr, absent))}"
+        )
     return table
 
 

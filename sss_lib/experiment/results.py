@@ -131,8 +131,11 @@ def _available(store: Store, dataset: str, grid: Grid) -> list[tuple[Variant, st
     """Systems that have scores. Raises MissingStageError if none has."""
     available, missing = split_by_availability(store, dataset, grid)
     if not available:
+        n_old = sum(store.scores(dataset, *one, cutoffs=grid.cutoffs).path.is_file() for one in missing)
+        old = f"; {n_old} have scores by other code or of other inputs, which don't count" if n_old else ""
         raise MissingStageError(
-            f"none of the {len(missing)} systems of the grid has scores on {dataset}: run 04_evaluation first"
+            f"none of the {len(missing)} systems of the grid has scores on {dataset}: run 04_evaluation "
+            f"first, or all by `make run`{old}"
         )
     return available
 

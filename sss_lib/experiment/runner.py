@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shlex
 import shutil
 import sys
 import time
@@ -243,6 +244,7 @@ class Runner:
         if not stages.is_labelled:
             print(f"\n{stages.name} has no labels: nothing says which results are right, so none is scored")
             print(f"What each clip finds: {self.runs_dir / '03_search'}")
+            print(f"To hear it: make listen DATASET={shlex.quote(stages.name)}")
         comparison = results.comparison_artefact(stages.store, stages.name, stages.grid)
         if comparison.is_current():
             print(f"\n{comparison.metadata()['caption']}\n")

@@ -97,7 +97,9 @@ def results(collection: Dataset, ranking: Ranking, row: int, n: int = 5) -> "HTM
     return HTML(f"<table>{caption}{head}{''.join(rows)}</table>")
 
 
-def side_by_side(collection: Dataset, found: Mapping[str, Sequence[int]], query: int | None = None) -> "HTML":
+def side_by_side(
+    collection: Dataset, found: Mapping[str, Sequence[int]], query: int | None = None, question: str = ""
+) -> "HTML":
     """Players in columns, one for each name, with ✓ or ✗ where the labels of a query tell.
 
     Parameters
@@ -107,6 +109,8 @@ def side_by_side(collection: Dataset, found: Mapping[str, Sequence[int]], query:
         Rows of the collection, from the top of each column.
     query : int, optional
         Row of a clip that is played above; what is right is as in `results`.
+    question : str
+        Stands above all.
 
     Examples
     --------
@@ -127,7 +131,8 @@ def side_by_side(collection: Dataset, found: Mapping[str, Sequence[int]], query:
     lines = itertools.zip_longest(*columns, fillvalue="")
     table = cells("th", [html.escape(name) for name in found]) + "".join(cells("td", one) for one in lines)
     above = "" if query is None else cells("td", [f"<b>query</b> {cell(query).removeprefix(RIGHT)}"])
-    return HTML(f"<table>{above}</table><table>{table}</table>")
+    asked_of_ears = f"<p>{html.escape(question)}</p>" if question else ""
+    return HTML(f"{asked_of_ears}<table>{above}</table><table>{table}</table>")
 
 
 def components(collection: Dataset, x: np.ndarray, shares: np.ndarray, n: int, row: int) -> list:

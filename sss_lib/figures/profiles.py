@@ -11,9 +11,13 @@ from scipy.cluster import hierarchy
 
 from sss_lib.dataset.dataset import Dataset
 from sss_lib.evaluation import bounds
+from sss_lib.evaluation.paired import paired_bootstrap
 from sss_lib.figures import published
+from sss_lib.io.names import require_known
+from sss_lib.models import registry as models
 
 CUTOFFS = (15, 150)
+ORDER = ("map_at_150", "mr1")
 
 
 def of_labels(collection: Dataset, protocol: str = "paper") -> pd.DataFrame:
@@ -138,6 +142,47 @@ def found_by(found: float = 0.3, missed: float = 0.1) -> pd.DataFrame:
     )
     order = ["n_found", "n_missed", "median"]
     return table.sort_values(order, ascending=[False, True, False], kind="stable").rename_axis("class")
+
+
+def against(name: str) -> pd.DataFrame:
+    """Published scores of each system less those of one, and whether the order of the two is sure.
+
+    Parameters
+    ----------
+    name : str
+        A system, by its name in Table II.
+
+    Returns
+    -------
+    pd.DataFrame
+        A row for each other system: MAP@15, the mean difference over classes, with low and high, its 95 %
+        paired bootstrap interval; classes, in how many it is better; MAP@150 and MR1, differences of what
+        Table II prints; order, by MAP@15: above, below, or open where the interval holds 0; trained on.
+
+    Examples
+    --------
+    >>> against("BEATs").set_index("system").loc[["LAION-CLAP", "CLAP2022"], "order"].tolist()
+    ['above', 'open']
+    """
+    scores, known = published.per_class(), published.systems()
+    printed = published.table2()[list(ORDER)].rename(columns=published.HEADINGS)
+    require_known(name, list(scores), "the systems of Table II")
+    rows = []
+    for other in scores.columns.drop(name):
+        found = paired_bootstrap(scores[other].to_numpy(), scores[name].to_numpy())
+        rows.append(
+            {
+                "system": other,
+                "MAP@15": found.difference,
+                "low": found.ci_low,
+                "high": found.ci_high,
+                "classes": int((scores[other] > scores[name]).sum()),
+                **(printed.loc[other] - printed.loc[name]),
+                "order": "above" if found.ci_low > 0 else "below" if found.ci_high < 0 else "open",
+                "trained on": models.spec(known.loc[other, "system"]).trained_on,
+            }
+        )
+    return pd.DataFrame(rows).sort_values("MAP@15", ascending=False, ignore_index=True)
 
 
 def alike() -> pd.DataFrame:

@@ -159,6 +159,35 @@ def figure_caption(
     return f"{known}, {by}; 95 % intervals over {unit}{ends}. {seen(scores['model'])}".rstrip()
 
 
+def dims(systems: pd.DataFrame) -> list[int]:
+    """Dimensions of the clip embeddings of each system."""
+    return [system_of(system)[0].dim for _, system in systems[SYSTEM].iterrows()]
+
+
+def within(scores: pd.DataFrame, most: int, n: int = 15) -> pd.DataFrame:
+    """Each model's best system whose embeddings have at most so many dimensions, and the terms of its use.
+
+    Returns
+    -------
+    pd.DataFrame
+        System, Processing and search, Dim, Licence of the weights, macro MAP@n with its interval; best first.
+    """
+    macro = select(of_exact(scores), "MAP", n)
+    allowed = macro[np.array(dims(macro)) <= most]
+    best = allowed
+    if len(allowed):
+        best = allowed.merge(best_systems(allowed, n).reset_index(), on=SYSTEM).sort_values("index")
+    return pd.DataFrame(
+        {
+            "System": best["model"].map(display_names(scores)),
+            "Processing and search": [describe_system(row) for _, row in best.iterrows()],
+            "Dim": dims(best),
+            "Licence": [models.spec(name).terms for name in best["model"]],
+            heading("MAP", n): [with_interval(row) for row in best.to_dict("records")],
+        }
+    )
+
+
 def with_coverage(table: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     """Table with how many clips each model, named in its first column, has embedded, if any lacks some.
 

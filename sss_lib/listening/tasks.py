@@ -77,8 +77,8 @@ def tasks(study: Study, system: System, n: int = 10) -> dict[str, Task]:
     return chosen
 
 
-def choose(found: dict[str, Task], name: str) -> Task:
-    """Task by its name; the hub where the results have no example of it.
+def choose(found: dict[str, Task], name: str) -> str:
+    """Name of a task; the hub where the results have no example of it.
 
     Raises
     ------
@@ -86,4 +86,4 @@ def choose(found: dict[str, Task], name: str) -> Task:
         If there is no task of this name; the message suggests the nearest.
     """
     require_known(name, TASKS, "the tasks")
-    return found.get(name) or found["hub"]
+    return name if name in found else "hub"

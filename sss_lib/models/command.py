@@ -7,10 +7,14 @@ from sss_lib.models import registry as models
 
 
 def listing() -> str:
-    """A line for each model of the catalogue: name, title, and the licence of its weights."""
+    """A line for each model of the catalogue: name, title, dimensions, where its weights are, licence."""
+    rows = [("name", "model", "dim", "weights", "licence")]
+    for name, row in models.catalogue().items():
+        where = "-" if not row.weights else "fetched" if row.weights.url else "here"
+        rows.append((name, row.display_name, str(row.dim), where, row.terms))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
-        f"{name:37}{row.display_name:32}{row.weights.licence if row.weights else 'no weights'}"
-        for name, row in models.catalogue().items()
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     )
 
 

@@ -152,6 +152,20 @@ class ModelSpec:
         """Whether clips of a collection are among its training data, by the collection's name."""
         return collection in self.trained_on
 
+    @property
+    def terms(self) -> str:
+        """Licence of its weights, whether that forbids commercial use, and that of Essentia if it needs that.
+
+        Examples
+        --------
+        >>> from sss_lib.models import registry
+        >>> [registry.spec(name).terms for name in ("yamnet", "vggish", "logmel")]
+        ['Apache-2.0', 'CC BY-NC-SA 4.0: not commercial; by Essentia: AGPL-3.0', 'no weights']
+        """
+        licence = self.weights.licence if self.weights else "no weights"
+        forbids = ": not commercial" if self.weights and self.weights.non_commercial else ""
+        return f"{licence}{forbids}{'; by Essentia: AGPL-3.0' if self.requires == 'essentia' else ''}"
+
     def missing(self) -> str:
         """Name of the library that it needs and that isn't installed; "" if it can run."""
         return "" if not self.requires or importlib.util.find_spec(self.requires) else self.requires

@@ -109,6 +109,9 @@ def test_another_data_folder_is_told(tmp_path, look):
     [
         ("fname,labels", "name,labels", "has columns name, labels, uploader, but no 'fname'"),
         ("fname,labels", "fname,classes", "has columns fname, classes, uploader, but no 'labels'"),
+        ("fname,labels", "filename,category", "no 'fname' and no 'labels': call the columns"),
+        ("b,", "b.flac,", r"1 clips have no file in .*audio.*\('b.flac'\)"),
+        ("a,Animal", "b.wav,Animal", r"1 fnames stand twice in .*ground_truth.csv \('b'\)"),
         ("1e5,", "100000,", r"1 clips have no file in .*audio.*\('100000'\)"),
         ("a,Animal", "b,Animal", r"1 fnames stand twice in .*ground_truth.csv \('b'\)"),
         ("Rain,ann", ",ann", r"1 clips have no label in .*ground_truth.csv \('é'\)"),
@@ -125,6 +128,11 @@ def test_a_ground_truth_that_does_not_fit_is_refused_with_the_reason(collection,
         (collection / "classes.csv").unlink()
         with pytest.raises(DatasetError, match=message):
             dataset.load(collection)
+
+
+@pytest.mark.parametrize("cell", ["b.wav", " b.wav ", "audio/b.wav", r"C:\sounds\b.wav"])
+def test_a_clip_may_be_named_by_its_file(collection, cell):
+    assert dataset.load(edit(collection, "b,", f"{cell},")).clips["fname"].tolist() == ORDER
 
 
 def test_an_error_names_three_clips_and_counts_all(collection):

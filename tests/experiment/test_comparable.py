@@ -1,5 +1,7 @@
 """Systems are compared on the clips that all of them have embedded, and those that lack some are marked."""
 
+import dataclasses
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -8,6 +10,7 @@ import soundfile
 
 from sss_lib import bounds, dataset, experiment, leaderboard, metrics, plots, tables
 from sss_lib.experiment.store import Store
+from sss_lib.io.errors import MissingStageError
 
 EASY = "abcdef"
 """Clips that `logmel` places beside their class. Of the others `duration` knows more."""
@@ -162,3 +165,13 @@ def test_the_leaderboard_ranks_systems_of_the_same_clips(study):
     ranked = {name.split(" (")[0]: own["model"].tolist() for name, own in table.groupby("dataset")}
     expected = {"mine, 12 clips": ["logmel"], "mine, 6 clips": ["duration", "logmel"]}
     assert ranked == expected | ({"mine, 2 clips": ["aisfx"]} if "aisfx" in grid.models else {})
+
+
+def test_scores_of_other_parameters_do_not_count_and_are_told(study):
+    store, grid, collection = study
+    other = dataclasses.replace(grid, cutoffs=(2,))
+    n = len(grid.models)
+    with pytest.raises(
+        MissingStageError, match=f"none of the {n} systems .* `make run`; {n} have scores by other"
+    ):
+        experiment.comparable(store, "mine", other, collection)

@@ -466,6 +466,7 @@ def test_clips_without_labels_are_embedded_and_ranked_and_not_scored(bare_run, c
     told = capsys.readouterr()
     assert "recordings has no labels: nothing says which results are right" in told.out
     assert f"What each clip finds: {folder / 'data' / 'runs' / 'recordings' / '03_search'}" in told.out
+    assert "To hear it: make listen DATASET=recordings" in told.out
     assert "04_evaluation      0  nothing to do without labels" in told.out
     assert "1 clips FAILED in duration" in told.err
     (ranking,) = (folder / "data" / "similarity_rankings").rglob("nns.parquet")

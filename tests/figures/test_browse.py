@@ -70,3 +70,9 @@ def test_another_query_is_chosen_from_a_list(tiny, ranking):
     assert [value for _, value in chosen.control.options] == fnames.tolist()
     chosen.control.value = fnames[2]
     assert chosen._repr_html_().count("<audio") == 2  # the query and its one result
+
+
+def test_a_question_stands_above_the_query_as_text(tiny):
+    page = players.side_by_side(tiny, {"others": [1, 2]}, 0, "Is a<b?").data
+    assert page.startswith("<p>Is a&lt;b?</p><table>")
+    assert players.side_by_side(tiny, {"others": [1]}, 0).data.startswith("<table>")

@@ -17,6 +17,7 @@ import scipy.stats
 
 from sss_lib import export, plots, profiles, published
 from sss_lib.dataset.known import fsd50k
+from sss_lib.figures.choice import Choice
 
 ROOT = Path(__file__).parents[2]
 GROUND_TRUTHS = [
@@ -153,6 +154,7 @@ def test_notebook_05c_tells_it_all_without_a_sound_or_a_label_file(capsys):
     shown, names = [], {"profiles": profiles, "published": published, "plots": plots, "plt": plt, "pd": pd}
     run = mock.Mock()
     names |= {"export": export, "display": shown.append, "run": run, "checked": None}
+    names |= {"rival": "BEATs", "table2": published.table2().reset_index(names="Model"), "Choice": Choice}
     for cell in cells:
         text = "".join(cell["source"])
         if cell["cell_type"] == "code" and "profiles." in text:
@@ -160,6 +162,7 @@ def test_notebook_05c_tells_it_all_without_a_sound_or_a_label_file(capsys):
     assert len(shown) == 2
     assert [call.args[1] for call in run.save.mock_calls] == ["published-alike"]
     told = capsys.readouterr().out
+    assert "By MAP@15 the order with BEATs is open for: CLAP2022\n" in told
     assert re.search(r"^5 classes are found by all 14 systems, 3 by none$", told, flags=re.MULTILINE)
     assert re.search(r"^1 .*LAION-CLAP", told, flags=re.MULTILINE)
     plt.close("all")
@@ -175,6 +178,8 @@ def test_the_numbers_of_the_document_are_those_of_the_tables():
     shares = dict(zip(zip(pairs["label"], pairs["other"], strict=True), pairs["share"], strict=True))
     chance, upper = bounds["chance_map_at_15"], bounds["upper_map_at_150"]
     lost = found.index[found["n_missed"] == 14]
+    rivals = profiles.against("BEATs").set_index("system").round(3)
+    of_clap, laion = rivals.loc["CLAP2022"], rivals.loc["LAION-CLAP"]
     for told in (
         f"macro MAP@15 {chance['macro']:.4f} and micro {chance['micro']:.3f}".replace(" 0.", " ."),
         f"macro MAP@150 {upper['macro']:.3f} by protocol `paper`, micro {upper['micro']:.3f}".replace(
@@ -184,8 +189,28 @@ def test_the_numbers_of_the_document_are_those_of_the_tables():
         f"{(found['n_found'] == 14).sum()} classes are found by all 14 systems",
         f"{len(lost)} are missed by all: {', '.join(lost[:-1])} and {lost[-1]}",
         f"by {near.min():.2f} to {near.max():.2f}".replace(" 0.", " ."),
+        f"by {laion['MAP@15']} [{laion['low']}, {laion['high']:.3f}]".replace("0.", "."),
+        f"{of_clap['MAP@15']:.3f} [{of_clap['low']}, {of_clap['high']}]".replace("0.", "."),
+        f"better in {of_clap['classes']} of 200 classes",
         f"Applause and Clapping share {shares['Applause', 'Clapping']:.0%}".replace("%", " %"),
         f"Engine and Motor_vehicle_(road) {shares['Engine', 'Motor_vehicle_(road)']:.0%}".replace("%", " %"),
     ):
         assert told in text, told
     assert not (profiles.found_by(0.5)["n_found"] == 14).any()
+
+
+def test_a_systems_rivals_are_set_against_it_by_class_and_by_every_measure():
+    found = profiles.against("BEATs").set_index("system")
+    with (published.PAPER / "per_class.csv").open(newline="") as file:
+        pairs = [(float(row["CLAP2022"]), float(row["BEATs"])) for row in csv.DictReader(file)]
+    clap = found.loc["CLAP2022"]
+    assert clap["MAP@15"] == pytest.approx(sum(a - b for a, b in pairs) / 200)
+    assert clap["classes"] == sum(a > b for a, b in pairs)
+    # The study prints .25 less .20, and 20 less 13; a t interval of 200 differences is near the bootstrap's.
+    assert (clap["MAP@150"], clap["MR1"]) == (pytest.approx(0.05), 7)
+    interval = scipy.stats.ttest_1samp([a - b for a, b in pairs], 0).confidence_interval()
+    np.testing.assert_allclose(clap[["low", "high"]].astype(float), interval, atol=0.002)
+    assert len(found) == 13
+    assert (found.loc[found["low"] > 0, "order"] == "above").all()
+    with pytest.raises(ValueError, match="did you mean 'BEATs'"):
+        profiles.against("Beats")

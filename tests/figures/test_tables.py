@@ -47,6 +47,16 @@ def test_of_equal_systems_the_simplest_is_named():
     assert (best["scale"], best["pre_normalize"]) == (True, False)
 
 
+def test_of_systems_within_a_number_of_dimensions_each_models_best_is_shown_with_its_licence():
+    rows = [("aisfx", None, "nns", 0.4), ("aisfx", 100, "nns", 0.3), ("aisfx", 50, "nns", 0.35)]
+    scores = scores_of(*rows, ("msd-musicnn", None, "nns", 0.2), ("logmel", None, "nns", 0.1))
+    scores = scores.assign(ci_low=np.nan, ci_high=np.nan)
+    dims = {most: tables.within(scores, most)["Dim"].tolist() for most in (2, 50, 128, 255, 512)}
+    assert dims == {2: [], 50: [50], 128: [50, 128], 255: [50, 200, 128], 512: [512, 200, 128]}
+    licences = tables.within(scores, 255)["Licence"].tolist()
+    assert licences == ["CC BY 4.0", "ISC; by Essentia: AGPL-3.0", "no weights"]
+
+
 def test_the_best_system_is_an_exact_one_where_there_is_one():
     rows = [("m", 5, "nns-IVF16-nprobe=1", 0.5), ("m", 5, "nns", 0.4), ("m", 5, "mips", 0.3)]
     scores = scores_of(*rows)

@@ -539,6 +539,7 @@ class TestTasks:
     def test_an_unknown_task_is_refused_and_one_without_example_is_the_hub(self, study):
         found = listening.tasks(study, study.best()[0])
         only = {"hub": found["hub"]}
-        assert listening.choose(only, "confusion") is found["hub"]
+        assert listening.choose(only, "confusion") == "hub"
+        assert listening.choose(found, "hub") == "hub"
         with pytest.raises(ValueError, match="did you mean 'hub'"):
             listening.choose(found, "hubb")

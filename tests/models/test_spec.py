@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from sss_lib import audio, models
+from sss_lib.models.command import listing
 
 
 def test_a_model_prepared_otherwise_says_so_by_its_name_and_records_it(windowed_model):
@@ -65,3 +66,13 @@ def test_what_a_model_lacks_is_told_to_whoever_needs_it(windowed_model):
         _ = whole.window_size
     with pytest.raises(ValueError, match="duration has no weights: name them in its row of the catalogue"):
         _ = whole.needed_weights
+
+
+def test_the_listing_aligns_and_tells_dimensions_place_and_terms():
+    head, *lines = listing().splitlines()
+    at = {name: head.index(name) for name in ("model", "dim", "weights", "licence")}
+    assert all(line[place - 1] == " " != line[place] for line in lines for place in at.values())
+    cells = {line.split()[0]: (line[at["dim"] :].split()[:2], line[at["licence"] :]) for line in lines}
+    assert cells["yamnet"] == (["1024", "here"], "Apache-2.0")
+    assert cells["vggish"] == (["128", "fetched"], "CC BY-NC-SA 4.0: not commercial; by Essentia: AGPL-3.0")
+    assert cells["logmel"] == (["128", "-"], "no weights")

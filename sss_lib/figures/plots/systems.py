@@ -5,10 +5,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from sss_lib.experiment.results import system_of
 from sss_lib.experiment.scores import SYSTEM, best_systems, distinct, of_systems, select
 from sss_lib.figures.plots.style import looks, plain, wrapped
-from sss_lib.figures.tables import CHANCE, display_names
+from sss_lib.figures.tables import CHANCE, dims, display_names
 from sss_lib.models import registry as models
 
 GREY = {"elinewidth": 1, "ecolor": "#555555"}
@@ -98,7 +97,7 @@ def pca_curves(scores: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
     same = [name for name in SYSTEM if name not in ("n_components", "transform")]
     best = best_systems(scores, n)
     own, look = found.merge(best, on=same, suffixes=("", " of best")), looks(display_names(scores))
-    own = own.assign(dim=_dims(own)).sort_values("dim")
+    own = own.assign(dim=dims(own)).sort_values("dim")
     plain = own["transform of best"].isin(["none", "center"])
     uncentred = plain & own["transform"].eq("none") & own["n_components"].isna()
     alike = own["transform"].eq(own["transform of best"]) | (
@@ -135,11 +134,6 @@ def macro_against_micro(scores: pd.DataFrame, ax: Axes, *, n: int = 15) -> Axes:
     return ax
 
 
-def _dims(systems: pd.DataFrame) -> list[int]:
-    """Dimensions of the clip embeddings of each system."""
-    return [system_of(system)[0].dim for _, system in systems[SYSTEM].iterrows()]
-
-
 def cost(scores: pd.DataFrame, ax: Axes, *, n: int = 15, by: str = "dim") -> Axes:
     """Macro MAP@n of every system against its cost, and the Pareto front of the two.
 
@@ -153,7 +147,7 @@ def cost(scores: pd.DataFrame, ax: Axes, *, n: int = 15, by: str = "dim") -> Axe
     found = select(scores, "MAP", n)
     specs = {name: models.spec(name) for name in found["model"].unique()}
     if by == "dim":
-        price = _dims(found)
+        price = dims(found)
     else:
         price = found["model"].map(lambda name: millions(specs[name].n_parameters))
     points = found.assign(price=price).sort_values(["price", "value"], ascending=[True, False], kind="stable")
