@@ -8,6 +8,7 @@ import secrets
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 from sss_lib.experiment import surroundings
 from sss_lib.experiment.grid import NOTEBOOKS
@@ -79,7 +80,7 @@ def prepare(store: Store, dataset: str, *, freesound: bool = False) -> Path:
     notebook = json.loads((NOTEBOOKS / "06_listening.ipynb").read_text(encoding="utf-8"))
     cells = notebook["cells"]
     (own,) = (i for i, one in enumerate(cells) if "parameters" in one["metadata"].get("tags", []))
-    given = {
+    given: dict[str, Any] = {
         "cell_type": "code",
         "execution_count": None,
         "id": "given",
