@@ -70,7 +70,7 @@ class Vocabulary(Artefact):
 
     def digest(self) -> str:
         """Digest of the families and parents."""
-        about = self.metadata()
+        about = self._glance()
         told = json.dumps([about["families"], about.get("parents")], sort_keys=True)
         return hashlib.sha256(told.encode()).hexdigest()
 

@@ -95,8 +95,11 @@ def add_bounds(scores: pd.DataFrame, chance: pd.DataFrame, upper_bound: pd.DataF
     """
     keys = ["metric", "n", "level", "name", "protocol", "relevance"]
     for name, bound in (("chance", chance), ("ceiling", upper_bound)):
-        of_score = bound[[*keys, "value"]].rename(columns={"value": name})
-        scores = scores.merge(of_score, on=keys, how="left", validate="many_to_one")
+        if scores[keys].equals(bound[keys]):  # as a rule: to merge takes long
+            scores = scores.assign(**{name: bound["value"]})
+        else:
+            of_score = bound[[*keys, "value"]].rename(columns={"value": name})
+            scores = scores.merge(of_score, on=keys, how="left", validate="many_to_one")
         if scores[name].isna().any():
             row = scores[scores[name].isna()].iloc[0]
             raise ValueError(

@@ -123,7 +123,8 @@ def summarise(
         )
     protocol = protocols.named(protocol)
     conventions, micro_conventions = class_wise.conventions(protocol), micro.conventions(protocol)
-    micro_scores, sets = micro.scores(protocol), clip_sets(class_wise, len(labels))
+    micro_scores = micro.scores(protocol)
+    means = levels(labels, families, clip_sets(class_wise, len(labels)))
     rows = []
     for (metric, n), scores in class_wise.scores(protocol).items():
         valid = np.isfinite(scores)
@@ -141,7 +142,7 @@ def summarise(
                 values[members[0]] if len(members) == 1 else np.nanmean(values[members]),
                 *(counts[members].sum() for counts in (n_queries, n_skipped, n_short)),
             )
-            for level, name, members in levels(labels, families, sets)
+            for level, name, members in means
             if queried[members].any()
         ]
         rows += [(metric, n, *row, *conventions[metric, n]) for row in found]

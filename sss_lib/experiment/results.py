@@ -65,7 +65,11 @@ def failures(store: Store, dataset: str, grid: Grid) -> "pd.DataFrame":
 
 def comparison_artefact(store: Store, dataset: str, grid: Grid, notebook: str = "05_figures") -> Artefact:
     """Return the main table of a grid that notebook 05, 05b or 05c writes."""
-    made = store.comparison(dataset, grid, split_by_availability(store, dataset, grid)[0])
+    return beside(store.comparison(dataset, grid, split_by_availability(store, dataset, grid)[0]), notebook)
+
+
+def beside(made: Artefact, notebook: str) -> Artefact:
+    """Return the main table of notebook 05, 05b or 05c, by that of 05."""
     if notebook == made.made_by:
         return made
     path = made.path.with_name(f"{made.path.stem}-{notebook.partition('_')[2]}.parquet")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sss_lib.dataset import table as datasets
 from sss_lib.experiment import distributed as clusters
-from sss_lib.experiment import pages, reproduction, results, task, warm
+from sss_lib.experiment import pages, reproduction, results, task
 from sss_lib.experiment.stages import Stages
 from sss_lib.experiment.store import Store
 from sss_lib.experiment.task import Log, Task
@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 
 PARALLEL = ("02_processing", "03_search", "04_evaluation")
 """Notebooks that run several at a time; each of the others uses all cores by itself."""
+
+
+def _serving() -> contextlib.AbstractContextManager[str | None]:
+    from sss_lib.experiment import warm  # imports jupyter_client, which a run without notebooks doesn't need
+
+    return warm.serving()
 
 
 class Runner:
@@ -71,6 +77,7 @@ class Runner:
         self.failures: list[tuple[Path, str]] = []
         self.n_run = 0
         self._printed: set[str] = set()  # of what is left out
+        self._tasks: dict[str, list[Task]] = {}  # by stage, as found last
         self._server: str | None = None  # of kernels
 
     def plan(self) -> dict[str, list[Task]]:
@@ -90,7 +97,7 @@ class Runner:
         self._printed = set(left_out)
         todo = {}
         for stage, tasks_of in stages.tasks().items():
-            tasks = tasks_of()
+            tasks = self._tasks[stage] = tasks_of()
             todo[stage] = self._not_current(tasks)
             state = f"{len(todo[stage])} to run" if todo[stage] else "up to date"
             if not tasks:
@@ -119,14 +126,15 @@ class Runner:
         bar = tqdm(total=n_planned, unit="notebook", disable=not n_planned, mininterval=0.5)
         nothing = contextlib.nullcontext()
         # A server costs as much as some two kernels. Kernels of a cluster's workers end with their workers.
-        server = warm.serving() if n_planned > 2 and not self.cluster else nothing
+        server = _serving() if n_planned > 2 and not self.cluster else nothing
         with self._lock(), bar, server as self._server, self._workers() if n_planned else nothing:
-            for stage, tasks_of in self.stages.tasks().items():
+            for stage, tasks_of in self.stages.tasks().items() if n_planned else ():
                 # A new store sees weights that were downloaded meanwhile.
                 self.stages.store = Store(self.stages.store.data_dir)
                 if stage == "05_figures" and self.failures and not self._n_scored():
                     break
-                todo = self._not_current(tasks_of())
+                self._tasks[stage] = tasks_of()
+                todo = self._not_current(self._tasks[stage])
                 self._print_left_out(bar)
                 bar.total += len(todo) - len(planned[stage])
                 bar.set_description(f"{stage:14}")
@@ -277,7 +285,7 @@ class Runner:
     def _write_pages(self, *, anew: bool) -> None:
         """Write the pages that show the executed notebooks; those of equal code and results are kept."""
         stages, folder = self.stages, self.stages.figures_root / pages.FOLDER
-        every = [one for tasks_of in stages.tasks().values() for one in tasks_of()]
+        every = [one for tasks in self._tasks.values() for one in tasks]
         clips = datasets.read(stages.store.dataset(stages.name)).clips
         written = pages.update(every, self.runs_dir, folder, map(Path, clips["path"]), anew=anew)
         if written:

@@ -153,8 +153,9 @@ class Stages:
             "grid": seen_from(self.grid_path, NOTEBOOKS),
         }
         tasks = []
+        main = results.comparison_artefact(self.store, self.name, self.grid)
         for notebook, more in FIGURES.items():
-            table = results.comparison_artefact(self.store, self.name, self.grid, notebook)
+            table = results.beside(main, notebook)
             names = table.metadata().get("figures", ()) if table.is_current() else ()
             figures = tuple(self.written_dir / name for name in names)
             name, given = f"{self.name}-{self.grid.name}", {**parameters, **more}

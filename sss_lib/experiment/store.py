@@ -221,9 +221,10 @@ class Store:
     def all_scores(self) -> list[Artefact]:
         """Scores of whatever was evaluated, by path; their metadata has what made them."""
         folder = self.data_dir / "evaluation_results"
-        every = _intact(folder, "*/*/*.parquet") + _intact(folder, "*/*/among-*/*.parquet")
-        every.sort(key=lambda one: one.path)
-        return [one for one in every if not one.path.name.endswith(".queries.parquet")]
+        every = [
+            path for pattern in ("*/*/*", "*/*/among-*/*") for path in listed(folder, f"{pattern}.parquet")
+        ]
+        return _intact(sorted(one for one in every if not one.name.endswith(".queries.parquet")))
 
     def clear_leftovers(self) -> None:
         """Delete temporary files that killed runs left among the artefacts, figures and notebooks."""
@@ -237,11 +238,11 @@ class Store:
 
     def ranked(self, dataset: str) -> list[dict]:
         """Parameters of every ranking that exists of a dataset, as the files themselves say."""
-        return _parameters_of(self.data_dir / "similarity_rankings" / dataset, "*/*.parquet")
+        return _parameters_of(listed(self.data_dir / "similarity_rankings" / dataset, "*/*.parquet"))
 
     def evaluated(self, dataset: str) -> list[dict]:
         """Parameters of everything that has been evaluated on a dataset, as the files themselves say."""
-        return _parameters_of(self.data_dir / "evaluation_results" / dataset, "*/*.queries.parquet")
+        return _parameters_of(listed(self.data_dir / "evaluation_results" / dataset, "*/*.queries.parquet"))
 
     def layout(self, dataset: str, variant: "Variant", how: str) -> Artefact:
         """Places of the clips of a variant on a map of two dimensions, written by notebook 06."""
@@ -268,10 +269,10 @@ def queries_of(scores: Artefact) -> Artefact:
     return dataclasses.replace(scores, path=scores.path.with_name(f"{scores.path.stem}.queries.parquet"))
 
 
-def _parameters_of(folder: Path, pattern: str) -> list[dict]:
-    return [one.metadata()["recipe"]["parameters"] for one in _intact(folder, pattern)]
+def _parameters_of(paths: Iterable[Path]) -> list[dict]:
+    return [one.metadata()["recipe"]["parameters"] for one in _intact(paths)]
 
 
-def _intact(folder: Path, pattern: str) -> list[Artefact]:
-    """Artefacts of a folder by path, without what is hidden, as temporary files are, or damaged."""
-    return [one for one in (Artefact(path, {}) for path in listed(folder, pattern)) if one.is_intact()]
+def _intact(paths: Iterable[Path]) -> list[Artefact]:
+    """Artefacts without those that are damaged."""
+    return [one for one in (Artefact(path, {}) for path in paths) if one.is_intact()]

@@ -6,6 +6,7 @@ What a user has set for other work must neither change results nor end a run.
 import contextlib
 import importlib.util
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +35,21 @@ def environment() -> dict[str, str]:
         "TZ": "UTC",
         **_matplotlib(),
     }
+
+
+@contextlib.contextmanager
+def light_imports() -> Iterator[None]:
+    """Have what is imported in the block do without a grammar that takes a second of CPU to build.
+
+    jsonschema has it, where it is installed, for addresses in any script: no notebook or message has one.
+    """
+    grammar = "rfc3987_syntax"
+    is_hidden = sys.modules.setdefault(grammar, None) is None  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        if is_hidden:
+            sys.modules.pop(grammar, None)
 
 
 def of_folder(folder: str | Path) -> dict[str, str]:

@@ -177,8 +177,11 @@ def import_papermill() -> None:
     Two threads of Python 3.11 that build syntax trees at a time, as these imports do, can fail with "AST
     constructor recursion depth mismatch".
     """
-    import nbclient  # noqa: F401
-    import papermill  # noqa: F401
+    from sss_lib.experiment import surroundings
+
+    with surroundings.light_imports():
+        import nbclient  # noqa: F401
+        import papermill  # noqa: F401
 
 
 def notebook_parameters(notebook: str | Path) -> list[str]:
@@ -222,10 +225,11 @@ def run_notebook(
     known = notebook_parameters(notebook)
     for name in parameters:
         require_known(name, known, f"the parameters of {Path(notebook).name}")
-    import papermill
-    import traitlets.config
-
     from sss_lib.experiment import surroundings, warm
+
+    with surroundings.light_imports():
+        import papermill
+    import traitlets.config
 
     failed: Exception | None = None
     with surroundings.own_folder() as folder, replacing(output) as temporary:

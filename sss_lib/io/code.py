@@ -1,13 +1,22 @@
 """Digests of the code that an artefact was computed by: of what it does, not of what it says of itself."""
 
 import ast
+import contextlib
 import functools
 import hashlib
+import importlib.util
+import json
+import sys
+import zlib
 from pathlib import Path
+
+from sss_lib.io.writing import replacing
 
 LIBRARY = Path(__file__).parent.parent
 DATA = ("models.catalogue",)
 """No import leads a digest here: an artefact's parameters have what matters of a model's row."""
+MOST_KEPT = 2000
+"""Files whose digests are kept: with more, most are of code that is gone, and all are dropped."""
 
 
 @functools.cache
@@ -30,12 +39,15 @@ def code_digest(names: tuple[str, ...], library: Path = LIBRARY) -> str:
         If there is no such package or module.
     """
     reached: set[Path] = set()
+    n_kept = len(_kept())
     todo = [path for name in names for path in _files(name, library)]
     while todo:
         path = todo.pop()
         if path not in reached:
             reached.add(path)
             todo += [one for name in _read(path, library)[1] for one in _files(name, library, deep=False)]
+    if len(_kept()) > n_kept:
+        _keep()
     digests = sorted(_read(path, library)[0] for path in reached)
     return hashlib.sha256("".join(digests).encode()).hexdigest()[:16]
 
@@ -53,16 +65,54 @@ def _files(name: str, library: Path, *, deep: bool = True) -> list[Path]:
 @functools.cache
 def _read(path: Path, library: Path) -> tuple[str, tuple[str, ...]]:
     """Digest of a module by itself, and the names of the modules that it imports."""
-    bare = _Bare(library)
-    tree = bare.visit(ast.parse(path.read_bytes()))
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), tuple(sorted(bare.imported - set(DATA)))
+    content = path.read_bytes()
+    key = hashlib.sha256(content).hexdigest()
+    if key not in _kept():
+        bare = _Bare()
+        tree = bare.visit(ast.parse(content))
+        _kept()[key] = [hashlib.sha256(ast.dump(tree).encode()).hexdigest(), sorted(bare.imported)]
+    digest, imported = _kept()[key]
+    names = {name for one in imported if (name := _module(one, library))}
+    return digest, tuple(sorted(names - set(DATA)))
+
+
+def _module(name: str, library: Path) -> str:
+    """Return the module that an import of a name reads: of that name, or which has it; "" for sss_lib."""
+    path = library.joinpath(*name.split("."))
+    return name if path.is_dir() or path.with_suffix(".py").is_file() else name.rpartition(".")[0]
+
+
+@functools.cache
+def _kept() -> dict[str, list]:
+    """Digests and imports by what files contain, of earlier processes: to parse takes most of the time."""
+    with contextlib.suppress(OSError, ValueError):
+        checksum, _, content = _path().read_bytes().partition(b"\n")
+        if int(checksum) == zlib.crc32(content):
+            return json.loads(content)
+    return {}
+
+
+def _keep() -> None:
+    """Write what is kept beside Python's own cache of this module, if that may be written."""
+    if len(_kept()) > MOST_KEPT:
+        _kept().clear()
+    if not sys.dont_write_bytecode:
+        content = json.dumps(_kept()).encode()
+        with contextlib.suppress(OSError), replacing(_path()) as temporary:
+            temporary.write_bytes(b"%d\n%b" % (zlib.crc32(content), content))
+
+
+def _path() -> Path:
+    """File of what is kept: its name has the version of Python, which decides what a syntax tree is."""
+    own = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]
+    return Path(importlib.util.cache_from_source(__file__)).with_suffix(f".{own}.json")
 
 
 class _Bare(ast.NodeTransformer):
     """Takes from a syntax tree what is only said, and collects what of sss_lib is imported."""
 
-    def __init__(self, library: Path):
-        self.library, self.imported = library, set[str]()
+    def __init__(self) -> None:
+        self.imported = set[str]()
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
         """Drop a docstring, also one below a constant."""
@@ -83,11 +133,6 @@ class _Bare(ast.NodeTransformer):
         """Collect `from sss_lib.x import y`, and forget where it is imported from."""
         package, _, rest = (node.module or "").partition(".")
         if package == "sss_lib":
-            for one in node.names:
-                inner = ".".join(filter(None, [rest, one.name]))
-                path = self.library.joinpath(*inner.split("."))
-                is_module = path.is_dir() or path.with_suffix(".py").is_file()
-                if is_module or rest:
-                    self.imported.add(inner if is_module else rest)
+            self.imported |= {".".join(filter(None, [rest, one.name])) for one in node.names}
             node.module = "sss_lib"
         return node

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from sss_lib.listening.agreement import krippendorff_alpha
 from sss_lib.listening.answers import Answers
+from sss_lib.listening.judgement_statistics import krippendorff_alpha
 from sss_lib.listening.protocol import LABELS, RANDOM
 from sss_lib.listening.study_file import GRADE, PREFER
 

@@ -2,11 +2,13 @@
 
 import importlib.util
 import ipaddress
+import json
 import os
 import secrets
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 from sss_lib.experiment import surroundings
 from sss_lib.experiment.grid import NOTEBOOKS
@@ -73,17 +75,23 @@ def address_of(host: str) -> str:
 
 def prepare(store: Store, dataset: str, *, freesound: bool = False) -> Path:
     """Write notebook 06 with a dataset's name as parameter and title beside the executed notebooks."""
-    import nbformat
-    import papermill
-
     parameters = {"data_dir": str(store.data_dir.absolute()), "dataset": dataset, "freesound": freesound}
     prepared = store.runs_dir(dataset) / "06_listening" / f"{dataset}.ipynb"
-    notebook = papermill.execute_notebook(
-        NOTEBOOKS / "06_listening.ipynb", None, parameters, prepare_only=True, progress_bar=False
-    )
-    notebook.metadata["title"] = f"{dataset} · listening"
+    notebook = json.loads((NOTEBOOKS / "06_listening.ipynb").read_text(encoding="utf-8"))
+    cells = notebook["cells"]
+    (own,) = (i for i, one in enumerate(cells) if "parameters" in one["metadata"].get("tags", []))
+    given: dict[str, Any] = {
+        "cell_type": "code",
+        "execution_count": None,
+        "id": "given",
+        "metadata": {"tags": ["injected-parameters"]},  # as papermill does, whose import takes a second
+        "outputs": [],
+        "source": "\n".join(f"{name} = {value!r}" for name, value in parameters.items()),
+    }
+    cells.insert(own + 1, given)
+    notebook["metadata"]["title"] = f"{dataset} · listening"
     with replacing(prepared) as path:
-        nbformat.write(notebook, path)
+        path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return prepared
 
 

@@ -10,22 +10,23 @@ import os
 import time
 from typing import Any
 
-import tornado.web
-from jupyter_core.utils import ensure_async
-from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
-from tornado.iostream import StreamClosedError
-from tornado.routing import Rule
-from traitlets import Float, Integer, default
-from voila.app import Voila
-from voila.tornado.handler import TornadoVoilaHandler
-from voila.tornado.kernel_websocket_handler import (
-    VoilaKernelWebsocketHandler,
-    read_header_from_binary_message,
-)
-
 from sss_lib.experiment import surroundings
 from sss_lib.listening.guards import Refusal, Unwanted
 from sss_lib.listening.serve import is_loopback
+
+with surroundings.light_imports():
+    import tornado.web
+    from jupyter_core.utils import ensure_async
+    from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
+    from tornado.iostream import StreamClosedError
+    from tornado.routing import Rule
+    from traitlets import Float, Integer, default
+    from voila.app import Voila
+    from voila.tornado.handler import TornadoVoilaHandler
+    from voila.tornado.kernel_websocket_handler import (
+        VoilaKernelWebsocketHandler,
+        read_header_from_binary_message,
+    )
 
 PROTOCOL = "v1.kernel.websocket.jupyter.org"
 MOST_PARTS = 64

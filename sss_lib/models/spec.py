@@ -209,6 +209,8 @@ class ModelSpec:
         >>> models.spec("vggish").prepared("paper").name
         'vggish+paper'
         """
+        if not words:
+            return self
         for word in words:
             require_known(word, WORDS, f"the preparations of {self.name}")
         if "paper" in words and not self.paper:

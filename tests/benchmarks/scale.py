@@ -23,6 +23,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -47,7 +48,7 @@ ALIKE = ["what", "clips", "queries", "clock", "rounds", "cores"]
 """What two measurements have to share to be compared."""
 CLOCKS = {"wall": "Wall time", "cpu": "Processor time of one thread"}
 clock = time.perf_counter
-START, END = "<!-- figures/benchmarks/ratios.md -->", "<!-- end -->"
+START, END = "<!-- figures/benchmarks/ratios.csv -->", "<!-- end -->"
 
 
 def embeddings(n_clips: int) -> np.ndarray:
@@ -259,11 +260,6 @@ def markdown(table: pd.DataFrame) -> str:
 
 
 UNITS = "units of one matrix product"
-OF_UNITS = (
-    "A unit is the time of one blocked matrix product of the same queries with all clips, on the same "
-    "machine. What is done once, whatever the number of queries, counts as for all clips as queries. The "
-    "product is not a lower bound: a search below 1 multiplies in other blocks."
-)
 
 
 def draw(table: pd.DataFrame, folder: Path) -> None:
@@ -282,7 +278,7 @@ def draw(table: pd.DataFrame, folder: Path) -> None:
     ax.plot([], [], color="#555555", linewidth=0.8, linestyle="--", label="at most allowed")
     ax.set(xscale="log", ylim=(0, None), xlabel="clips", ylabel=f"{UNITS}\n(lower is better)")
     ax.legend(frameon=False, fontsize=7)
-    plots.save(figure, folder, "growth", f"Time of exact search and evaluation. {OF_UNITS}")
+    _save(figure, folder / "growth.png")
 
     smallest = table[(table["clips"] == table["clips"].min()) & ~table["what"].str.contains("JSON")]
     smallest = smallest.sort_values("value", ascending=False)
@@ -294,7 +290,13 @@ def draw(table: pd.DataFrame, folder: Path) -> None:
     ax.bar_label(ax.containers[0], fmt="{:.1f}", padding=2, fontsize=7)
     ax.set(xlabel=f"{UNITS} (lower is better)", xlim=(0, 1.15 * smallest["value"].max()))
     ax.tick_params(axis="y", labelsize=6)
-    plots.save(figure, folder, "tools", f"Exact searches of {smallest['clips'].min():,} clips. {OF_UNITS}")
+    _save(figure, folder / "tools.png")
+
+
+def _save(figure: Any, path: Path) -> None:
+    """Write a plot as the README shows it: as PNG alone, and without a date."""
+    with artefacts.replacing(path) as temporary:
+        figure.savefig(temporary, metadata={"Software": None})
 
 
 def save(table: pd.DataFrame, folder: Path = FOLDER, readme: Path = FOLDER / "README.md") -> None:
@@ -303,8 +305,6 @@ def save(table: pd.DataFrame, folder: Path = FOLDER, readme: Path = FOLDER / "RE
     with artefacts.replacing(folder / "ratios.csv") as temporary:
         table.to_csv(temporary, index=False, float_format="%.3f")
     text = markdown(table)
-    with artefacts.replacing(folder / "ratios.md") as temporary:
-        temporary.write_text(text)
     draw(table, folder)
     before, rest = readme.read_text().split(START)
     with artefacts.replacing(readme) as temporary:

@@ -1,5 +1,6 @@
 """A run brings its own surroundings: what the user has set for other work neither ends nor changes it."""
 
+import importlib
 import json
 import os
 import subprocess
@@ -137,3 +138,26 @@ def test_the_command_line_speaks_utf8_in_any_locale(variables):
     ended = subprocess.run(arguments, env={**os.environ, **variables}, capture_output=True, check=False)
     assert ended.returncode == 2
     assert "'naïve-ő' has no rankings" in ended.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    ("code", "unneeded"),
+    [
+        ("import sss_lib.listening.server", {"papermill", "pandas", "rfc3987_syntax", "scipy"}),
+        ("from sss_lib.experiment import task; task.import_papermill()", {"rfc3987_syntax"}),
+        ("import sss_lib.experiment.runner", {"jupyter_client", "papermill", "rfc3987_syntax"}),
+    ],
+)
+def test_what_is_started_often_imports_nothing_that_takes_long_unneeded(code, unneeded):
+    shown = f"import sys; print(*sorted({unneeded} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}; {shown}"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == []
+
+
+def test_a_module_that_was_hidden_can_be_imported_later(monkeypatch):
+    monkeypatch.delitem(sys.modules, "rfc3987_syntax", raising=False)
+    with surroundings.light_imports(), pytest.raises(ImportError):
+        importlib.import_module("rfc3987_syntax")
+    assert "rfc3987_syntax" not in sys.modules

@@ -1,6 +1,7 @@
 """What of the library makes an artefact: a change of it is noticed, a change of words or places is not."""
 
 import itertools
+import os
 import re
 import shutil
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 import sss_lib
 from sss_lib.experiment import Grid, Store, Variant
+from sss_lib.io import code
 from sss_lib.io.code import code_digest
 
 LIBRARY = Path(sss_lib.__file__).parent
@@ -141,3 +143,52 @@ def test_imports_within_functions_count_and_those_for_types_do_not(tmp_path):
 def test_code_that_is_not_there_is_refused():
     with pytest.raises(ValueError, match="has no package or module 'serach': name one that it has"):
         code_digest(("serach",))
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    """File in which digests are kept; nothing is kept yet, and each call is as of another process."""
+
+    def forget():
+        code._kept.cache_clear()
+        code._read.cache_clear()
+        code_digest.cache_clear()
+
+    monkeypatch.setattr(code, "_path", lambda: tmp_path / "kept.json")
+    monkeypatch.setattr("sys.dont_write_bytecode", False)
+    forget()
+    yield tmp_path / "kept.json", forget
+    forget()
+
+
+def test_a_file_that_was_parsed_by_an_earlier_process_is_not_parsed_again(kept, monkeypatch):
+    path, forget = kept
+    parsed = code_digest(("search",))
+    assert path.is_file()
+    forget()
+    monkeypatch.setattr("ast.parse", None)
+    assert code_digest(("search",)) == parsed
+
+
+@pytest.mark.parametrize("damage", [lambda b: b"", lambda b: b[:-9], lambda b: b.replace(b"a", b"b")])
+def test_kept_digests_that_are_damaged_are_found_anew(kept, damage):
+    path, forget = kept
+    parsed = code_digest(("search",))
+    path.write_bytes(damage(path.read_bytes()))
+    forget()
+    assert code_digest(("search",)) == parsed
+
+
+def test_kept_digests_may_lie_where_nothing_can_be_written(kept, monkeypatch):
+    monkeypatch.setattr(code, "_path", lambda: kept[0] / "kept.json")
+    kept[0].touch()
+    assert code_digest(("search",))
+
+
+def test_a_changed_file_is_noticed_although_its_size_and_time_are_kept(kept, tmp_path):
+    path = library_of(tmp_path, user="x = 1") / "user.py"
+    before, status = code_digest(("user",), tmp_path), path.stat()
+    path.write_text("x = 2")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    kept[1]()
+    assert code_digest(("user",), tmp_path) != before

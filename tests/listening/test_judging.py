@@ -10,7 +10,7 @@ import pytest
 import small_study
 
 from sss_lib.listening import Judgements, Judging, Study, agreement, correlation, judged_scores, preferences
-from sss_lib.listening.agreement import krippendorff_alpha, wilson
+from sss_lib.listening.judgement_statistics import krippendorff_alpha, wilson
 
 PCA, RAW, FLOOR = (f"{variant.name}/{search}" for variant, search in small_study.SYSTEMS.items())
 

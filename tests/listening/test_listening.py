@@ -511,7 +511,7 @@ def test_the_page_shows_the_dataset_that_is_named(tmp_path):
     assert notebook["metadata"]["title"] == "mine · listening"
     (cell,) = [one for one in notebook["cells"] if "mine" in "".join(one["source"])]
     assert cell["metadata"]["tags"] == ["injected-parameters"]
-    assert f'data_dir = "{tmp_path}"' in "".join(cell["source"])
+    assert f"data_dir = '{tmp_path}'" in "".join(cell["source"])
 
 
 class TestTasks:
