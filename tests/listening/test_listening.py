@@ -16,7 +16,7 @@ from sss_lib.experiment.store import Store, to_matrix
 from sss_lib.listening import Board, Controls, MapControls, SoundMap, Study, external_queries, views
 from sss_lib.listening import map as sound_maps
 from sss_lib.listening import serve as serving
-from sss_lib.listening.selection import Steps, candidates
+from sss_lib.listening.selection import Filter, Steps, candidates
 from sss_lib.models.catalogue import CATALOGUE
 
 PCA, RAW, FLOOR = (f"{variant.name}/{search}" for variant, search in small_study.SYSTEMS.items())
@@ -143,6 +143,71 @@ class TestSelection:
         found = candidates(study.collection, include, exclude, rows)
         assert sorted(study.collection.clips["fname"][found]) == fnames
 
+    @pytest.mark.parametrize(
+        "words",
+        [
+            {"licence": "CC0-1.0"},
+            {"licence": "CC-BY-3.0", "has": "Noise"},
+            {"has": "Music", "seconds": "1-2.5"},
+            {"seconds": "-1"},
+            {"seconds": "2", "others": "1"},
+            {"others": "1"},
+        ],
+    )
+    def test_a_filter_keeps_the_order_and_what_passes_one_by_one(self, study, words):
+        collection, system = study.collection, study.system(PCA)
+        low, _, high = words.get("seconds", "").partition("-")
+        clips, query = collection.clips.to_dict("records"), study.row("tone1")
+
+        def is_well(clip):
+            return (
+                words.get("licence", clip["licence"]) == clip["licence"]
+                and ("has" not in words or words["has"] in clip["labels"])
+                and ("seconds" not in words or float(low or 0) <= clip["duration_s"] <= float(high or 99))
+                and ("others" not in words or clip["uploader"] != clips[query]["uploader"])
+            )
+
+        mask = Filter.of(words).passes(collection, query)
+        assert mask.tolist() == [is_well(clip) for clip in clips]
+        every = study.results(system, query, 99)
+        for n in (2, 99):
+            expected = [one for one in every if is_well(clips[one[0]])][:n]
+            assert study.results(system, query, n, mask) == expected
+        assert Filter.of(Filter.of(words).words()) == Filter.of(words)
+
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            ({"seconds": "x-2"}, "no lengths: write such as 2-10"),
+            ({"seconds": "9-2"}, "no lengths"),
+            ({"seconds": "nan-"}, "no lengths"),
+            ({"licence": "CC0"}, "did you mean"),
+            ({"has": "Ton"}, "did you mean"),
+        ],
+    )
+    def test_a_filter_that_can_not_be_is_refused_and_the_old_one_stays(self, board, words, message):
+        reply, _ = ask(board, ask="go", q="tone1", **words)
+        assert message in reply["problem"].lower()
+        assert board.filter == Filter()
+
+    def test_results_pass_the_filter_of_an_address_on_board_map_and_controls(self, board):
+        controls = Controls(board)
+        ask(board, ask="go", q="tone1", seconds="1-2.5", has="Music")
+        about = [one["labels"] for one in board.view["clips"].values()]
+        assert about
+        assert all("Music" in labels for labels in about)
+        assert board.view["finding"]["seconds"] == "1-2.5"
+        assert (controls.seconds.value, controls.has.value, controls.others.value) == (
+            "1-2.5",
+            "Music",
+            False,
+        )
+        controls.others.value = True  # all are of one uploader
+        assert not any(one["results"] for one in board.view["columns"])
+        assert "passes the filter" in board.view["columns"][0]["note"]
+        controls.seconds.value = "long"
+        assert "write such as 2-10" in board.status
+
     def test_steps_stop_at_both_ends_and_among_no_clips_say_so(self, study):
         systems = study.system(PCA), study.system(FLOOR)
         steps = Steps(study, *systems, candidates(study.collection, ["Tone"]))
@@ -231,8 +296,8 @@ class TestBoard:
         assert "application/vnd.jupyter.widget-view+json" in data
 
     def test_a_link_leads_to_the_licence(self):
-        assert views._licence("CC0-1.0")["licence_url"].endswith("/publicdomain/zero/1.0/")
-        assert views._licence("javascript:hack()")["licence_url"] == ""
+        assert views.licence_of("CC0-1.0")["licence_url"].endswith("/publicdomain/zero/1.0/")
+        assert views.licence_of("javascript:hack()")["licence_url"] == ""
 
 
 class TestExternalQueries:

@@ -490,12 +490,19 @@ def test_a_card_searches_with_its_sound_and_one_goes_back(board):
 
 def test_the_address_of_a_finding_shows_it(chromium, voila):
     name = next(f"{variant.name}/{search}" for variant, search in small_study.SYSTEMS.items())
-    with opened(chromium, f"{voila}?q=tone3&class=Music&systems={name}") as one:
+    with opened(chromium, f"{voila}?q=tone3&class=Music&systems={name}&has=Music&seconds=-2.5") as one:
         one.until("document.querySelector('.sss-query').textContent.includes('tone3')")
         one.until("document.querySelector('.sss-legend').textContent.includes('has Music')")
         assert one.page.locator(".sss-columns >> nth=0").locator(".sss-column").count() == 1
         assert one.page.locator(".sss-controls .jupyter-widget-tag-close").count() == 1
         assert one.page.get_by_title("Backspace: the query before").first.is_disabled()
+        labels = one.page.locator(".sss-column .sss-labels").all_inner_texts()
+        assert labels
+        assert all("Music" in label for label in labels)
+        assert one.page.get_by_label("Seconds").input_value() == "-2.5"
+        one.page.get_by_label("not this uploader").check()
+        one.until("document.querySelector('.sss-column').textContent.includes('passes the filter')")
+        assert one.page.url.endswith("has=Music&seconds=-2.5&others=1&systems=" + name.replace("/", "%2F"))
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 900), (820, 1100), (390, 844)])
