@@ -10,7 +10,7 @@ import numpy as np
 import traitlets
 
 from sss_lib.io.audio import AudioError
-from sss_lib.listening import external_queries, views
+from sss_lib.listening import exports, external_queries, views
 from sss_lib.listening.external_queries import Upload, describe_error
 from sss_lib.listening.selection import Filter
 from sss_lib.listening.sounds import N_BANDS, N_COLUMNS, OWN
@@ -95,6 +95,7 @@ class Board(AnsweringWidget):
             "judging.js",
             "upload.js",
             "history.js",
+            "marks.js",
             "board.js",
         )
     )
@@ -118,6 +119,7 @@ class Board(AnsweringWidget):
             "search": self._search,
             "go": self._go,
             "upload": self._upload,
+            "export": self._export,
         }
         self._arriving = Upload()
 
@@ -221,7 +223,7 @@ class Board(AnsweringWidget):
         return len(self.study.collection) if self.filter.words() else self.n
 
     def _with_upload(self, view: dict) -> dict:
-        return {**view, "upload": {"most_bytes": self._arriving.most_bytes}}
+        return {**view, "upload": {"most_bytes": self._arriving.most_bytes}, "collection": self.study.name}
 
     def _chosen(self, names: Sequence[str]) -> list[System]:
         if not 1 <= len(names) <= MOST_SYSTEMS:
@@ -261,6 +263,10 @@ class Board(AnsweringWidget):
         else:
             self.refresh()
         return {}
+
+    def _export(self, message: dict, buffers: list) -> dict:
+        marked = [str(one) for one in message.get("marked", ())]
+        return {"buffers": [exports.exported(self.study, self.view, marked, str(message.get("kind")))]}
 
     def _upload(self, message: dict, buffers: list) -> dict:
         path = self._arriving.add(bytes(buffers[0]), int(message["at"]), last=bool(message["last"]))

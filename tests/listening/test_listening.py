@@ -1,8 +1,14 @@
 """The listening interface without a page: what exists, what queries, what the page may ask for."""
 
+import base64
+import csv
+import dataclasses
+import html.parser
+import io
 import json
 import os
 import shutil
+import zipfile
 
 import numpy as np
 import pytest
@@ -13,7 +19,7 @@ from sss_lib import audio, experiment, listening, models
 from sss_lib.__main__ import main
 from sss_lib.experiment import NOTEBOOKS, Variant
 from sss_lib.experiment.store import Store, to_matrix
-from sss_lib.listening import Board, Controls, MapControls, SoundMap, Study, external_queries, views
+from sss_lib.listening import Board, Controls, MapControls, SoundMap, Study, exports, external_queries, views
 from sss_lib.listening import map as sound_maps
 from sss_lib.listening import serve as serving
 from sss_lib.listening.selection import Filter, Steps, candidates
@@ -298,6 +304,85 @@ class TestBoard:
     def test_a_link_leads_to_the_licence(self):
         assert views.licence_of("CC0-1.0")["licence_url"].endswith("/publicdomain/zero/1.0/")
         assert views.licence_of("javascript:hack()")["licence_url"] == ""
+
+
+class Parsed(html.parser.HTMLParser):
+    """Tags of a page with their attributes, and its text."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.tags, self.text = [], ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.text += data
+
+
+class TestExports:
+    def test_a_list_has_each_clip_once_and_then_the_other_marked_ones(self, board):
+        shown = [clip for column in board.view["columns"] for clip, _ in column["results"]]
+        ids = board.study.collection.clips["fname"]
+        other = next(fname for row, fname in enumerate(ids) if row not in shown and fname != "broken")
+        _, [content] = ask(board, ask="export", kind="csv", marked=[ids[shown[0]], other, "no such clip"])
+        rows = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"))))
+        assert list(rows[0]) == ["query", "clip", "rank", "systems", "mark", "licence", "author"]
+        assert [row["clip"] for row in rows[:-1]] == list(dict.fromkeys(row["clip"] for row in rows[:-1]))
+        assert {row["clip"] for row in rows[:-1]} == {ids[clip] for clip in shown}
+        assert [row["clip"] for row in rows if row["mark"]] == [ids[shown[0]], other]
+        assert (rows[0]["query"], rows[0]["rank"], rows[-1]["rank"], rows[-1]["query"]) == (
+            "tone1",
+            "1",
+            "",
+            "",
+        )
+        assert rows[0]["licence"] == "CC0-1.0"
+        assert "(1)" in rows[0]["systems"]
+
+    @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1", "\n=1", "\r+1"])
+    def test_no_cell_of_a_list_is_a_formula(self, board, text):
+        clips = board.study.collection.clips.assign(uploader=text)
+        board.study.collection = dataclasses.replace(board.study.collection, clips=clips)
+        _, [content] = ask(board, ask="export", kind="csv", marked=[])
+        rows = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+        assert [row[-1] for row in rows[1:]] == [f"'{text}"] * (len(rows) - 1)
+
+    def test_a_page_holds_the_sounds_and_whose_they_are_and_no_code(self, board):
+        board.show("tone2")
+        _, [content] = ask(board, ask="export", kind="html", marked=[])
+        page = Parsed(content.decode())
+        names = {tag for tag, _ in page.tags}
+        assert not names & {"script", "img", "b", "a", "iframe"}
+        assert not [key for _, attrs in page.tags for key in attrs if key.startswith("on")]
+        policies = [attrs["content"] for _, attrs in page.tags if "http-equiv" in attrs]
+        assert policies == ["default-src 'none'; media-src data:; style-src 'unsafe-inline'"]
+        played = [attrs["src"] for tag, attrs in page.tags if tag == "audio"]
+        assert len(played) == 1 + sum(len(one["results"]) for one in board.view["columns"])
+        for address in played:
+            head, _, sound = address.partition(";base64,")
+            assert head.startswith("data:audio/")
+            assert len(base64.b64decode(sound, validate=True)) > 1000
+        assert page.text.count(f"by {small_study.HOSTILE}, CC0-1.0") == len(played)
+        assert "javascript" not in content.decode()
+
+    def test_exports_are_bounded_and_say_what_is_left_out(self, board, monkeypatch):
+        monkeypatch.setattr(exports, "MOST_BYTES", 60_000)
+        _, [content] = ask(board, ask="export", kind="html", marked=[])
+        assert len(content) < 100_000
+        assert "Too large for this page." in content.decode()
+        _, [content] = ask(board, ask="export", kind="zip", marked=["tone0", "tone3", "click0"])
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            assert archive.namelist() == ["tone0.wav", "click0.wav", "LICENCES.txt"]
+            path = board.study.sounds.path(board.study.row("tone0"))
+            assert archive.read("tone0.wav") == path.read_bytes()
+            lines = archive.read("LICENCES.txt").decode().splitlines()
+        assert [line.split(":")[0] for line in lines] == ["tone0.wav", "tone3.wav", "click0.wav"]
+        assert [line.endswith("(NOT IN THIS ARCHIVE)") for line in lines] == [False, True, False]
+
+    def test_another_kind_is_refused(self, board):
+        assert "csv, html, zip" in ask(board, ask="export", kind="exe")[0]["problem"]
 
 
 class TestExternalQueries:

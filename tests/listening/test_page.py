@@ -1,6 +1,7 @@
 """Notebook 06 in Chromium, as Voila serves it and in JupyterLab: every control, every sound, the keyboard."""
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+import zipfile
 
 import numpy as np
 import pytest
@@ -486,6 +488,27 @@ def test_a_card_searches_with_its_sound_and_one_goes_back(board):
     board.until("document.querySelector('.sss-legend').textContent.includes('has Music')")
     board.page.get_by_title("Backspace: the query before").first.click()
     board.until("document.querySelector('.sss-legend').textContent.includes('has Tone')")
+
+
+def test_marks_are_kept_in_the_browser_and_saved(board):
+    pin = board.card(0, 0).get_by_title("M: mark this clip")
+    fname = pin.get_attribute("data-id")
+    board.card(0, 0).focus()
+    board.page.keyboard.press("m")
+    assert pin.get_attribute("aria-pressed") == "true"
+    assert json.loads(board.page.evaluate("localStorage.getItem('sss-marks-tiny')")) == [fname]
+    board.show("tone2")
+    board.show("tone1")
+    assert pin.get_attribute("aria-pressed") == "true"
+    board.page.get_by_text("Save (1 marked)").click()
+    for name, ending in (("List (CSV)", "csv"), ("Page with sounds", "html"), ("Files (zip)", "zip")):
+        with board.page.expect_download() as download:
+            board.page.get_by_role("button", name=name).click()
+        assert download.value.suggested_filename == f"tiny-tone1.{ending}"
+    assert zipfile.ZipFile(download.value.path()).namelist()[1:] == ["LICENCES.txt"]
+    pin.click()
+    assert board.page.evaluate("localStorage.getItem('sss-marks-tiny')") == "[]"
+    board.page.get_by_text("Save", exact=True).first.click()
 
 
 def test_the_address_of_a_finding_shows_it(chromium, voila):
