@@ -9,7 +9,7 @@ import anywidget
 import numpy as np
 import traitlets
 
-from sss_lib.io.audio import AudioError
+from sss_lib.io.audio import MAX_DURATION_S, AudioError
 from sss_lib.listening import exports, external_queries, views
 from sss_lib.listening.external_queries import Upload, describe_error
 from sss_lib.listening.selection import Filter
@@ -167,7 +167,10 @@ class Board(AnsweringWidget):
         found = external_queries.query_sound(self.study, self.systems, path, self._n_asked)
         self.study.sounds.own = Path(path)
         self._again = functools.partial(self.show_sound, path, name)
-        self._show_external({"id": "your sound", "title": name, "seconds": length_s}, found)
+        heard_s = min(length_s, MAX_DURATION_S)
+        if length_s > heard_s:
+            name = f"{name} (the first {heard_s:g} s of {length_s:.0f} s are searched)"
+        self._show_external({"id": "your sound", "title": name, "seconds": heard_s}, found)
 
     def show_words(self, words: str) -> None:
         """Query with words, in the systems whose model has a text tower here."""

@@ -65,17 +65,17 @@ def as_csv(study: Study, view: Mapping, marked: Sequence[str]) -> bytes:
         name = ", ".join(filter(None, [column["title"], column["words"]]))
         for rank, (clip, _) in enumerate(column["results"], 1):
             found.setdefault(clip, []).append((rank, name))
-    rows: list[tuple[int | str, int]] = sorted((min(one)[0], clip) for clip, one in found.items())
+    ranked = sorted((min(one)[0], clip) for clip, one in found.items())
     others = [study.row_of[one] for one in marked if study.row_of[one] not in found]
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\r\n")
     table.writerow(COLUMNS)
-    for rank, clip in [*rows, *(("", clip) for clip in others)]:
+    for rank, clip in [*ranked, *((0, clip) for clip in others)]:
         about = about_clip(study, clip)
         systems = "; ".join(f"{name} ({at})" for at, name in found.get(clip, ()))
         mark = "marked" if about["id"] in marked else ""
         of = query if rank else ""
-        cells = (of, about["id"], rank, systems, mark, about["licence"], about["uploader"])
+        cells = (of, about["id"], rank or "", systems, mark, about["licence"], about["uploader"])
         table.writerow([harmless(one) for one in cells])
     return text.getvalue().encode("utf-8-sig")  # spreadsheets tell by the mark that it is UTF-8
 

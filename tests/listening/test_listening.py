@@ -448,6 +448,14 @@ class TestExternalQueries:
         assert reply == {"problem": "own.flac is longer than 10 minutes: cut out what is to be found"}
         assert not list(board._arriving._folder.iterdir())
 
+    def test_of_a_long_sound_the_card_says_how_much_is_searched(self, board, tmp_path):
+        wave = np.tile(small_study.sounds()["tone1"], 32)
+        soundfile.write(tmp_path / "own.wav", wave, small_study.RATE_HZ)
+        board.show_sound(tmp_path / "own.wav")
+        about = board.view["query"]["about"]
+        assert about["title"] == "own.wav (the first 30 s of 45 s are searched)"
+        assert about["seconds"] == 30
+
     def test_silence_is_named(self, board, tmp_path):
         soundfile.write(tmp_path / "quiet.wav", np.zeros(9000), 22050)
         with pytest.raises(audio.AudioError, match=r"quiet\.wav is silent"):
