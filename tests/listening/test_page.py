@@ -388,6 +388,16 @@ def test_what_is_seen_is_also_named_and_of_enough_contrast(board):
     assert min(ratios) >= 4.5, ratios
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(board, axe, scheme):
+    board.page.emulate_media(color_scheme=scheme)
+    found = axe(board.page)
+    board.page.emulate_media(color_scheme="light")
+    if found is None:
+        pytest.skip("axe-core is not to be had: install npm")
+    assert [one for one in found if one[1] in ("serious", "critical")] == []
+
+
 def test_switching_to_the_query_has_no_gap(board):
     board.card(0, 0).focus()
     board.page.keyboard.press("l")  # the sounds are short
