@@ -563,7 +563,10 @@ def test_results_are_on_the_first_screen(request, width, height):
     one = request.getfixturevalue("page" if width > 1000 else "phone")
     steps, page = one.page.get_by_role("button", name="Filter and step"), one.page
     page.set_viewport_size({"width": width, "height": height})
+    folded = page.get_by_text("disagree most:")
+    folded.wait_for(timeout=PATIENCE_MS)
     steps.click()  # which the page opens without
+    folded.wait_for(state="hidden", timeout=PATIENCE_MS)
     page.evaluate("window.scrollTo(0, 0)")
     card = one.card(0, 0)
     top = card.locator(".sss-picture").evaluate("one => one.getBoundingClientRect().top + scrollY")
