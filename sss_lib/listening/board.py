@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import anywidget
+import numpy as np
 import traitlets
 
-from sss_lib.io.audio import AudioError
-from sss_lib.listening import external_queries, views
+from sss_lib.io.audio import MAX_DURATION_S, AudioError
+from sss_lib.listening import exports, external_queries, views
 from sss_lib.listening.external_queries import Upload, describe_error
+from sss_lib.listening.selection import Filter
 from sss_lib.listening.sounds import N_BANDS, N_COLUMNS, OWN
 from sss_lib.listening.study import Study, System
 
@@ -79,6 +81,8 @@ class Board(AnsweringWidget):
         Progress, or the latest problem, in a sentence.
     query : int
         Row of the clip that queries; -1 for a query from outside the collection.
+    filter : Filter
+        Which clips may be results.
     """
 
     _esm = page_code(
@@ -91,6 +95,7 @@ class Board(AnsweringWidget):
             "judging.js",
             "upload.js",
             "history.js",
+            "marks.js",
             "board.js",
         )
     )
@@ -104,6 +109,7 @@ class Board(AnsweringWidget):
         self.study = study
         self.n = n
         self.label = ""
+        self.filter = Filter()
         self._again: Callable | None = None
         self.systems = self._chosen(systems) if systems else study.best(MOST_SYSTEMS)
         self._answers = {
@@ -113,6 +119,7 @@ class Board(AnsweringWidget):
             "search": self._search,
             "go": self._go,
             "upload": self._upload,
+            "export": self._export,
         }
         self._arriving = Upload()
 
@@ -157,16 +164,19 @@ class Board(AnsweringWidget):
         """
         name = name or Path(path).name
         length_s = external_queries.check_sound(path, name)
-        found = external_queries.query_sound(self.study, self.systems, path, self.n)
+        found = external_queries.query_sound(self.study, self.systems, path, self._n_asked)
         self.study.sounds.own = Path(path)
         self._again = functools.partial(self.show_sound, path, name)
-        self._show_external({"id": "your sound", "title": name, "seconds": length_s}, found)
+        heard_s = min(length_s, MAX_DURATION_S)
+        if length_s > heard_s:
+            name = f"{name} (the first {heard_s:g} s of {length_s:.0f} s are searched)"
+        self._show_external({"id": "your sound", "title": name, "seconds": heard_s}, found)
 
     def show_words(self, words: str) -> None:
         """Query with words, in the systems whose model has a text tower here."""
         if not words.strip():
             raise ValueError("there are no words: type what the sound should be")
-        found = external_queries.query_words(self.study, self.systems, words, self.n)
+        found = external_queries.query_words(self.study, self.systems, words, self._n_asked)
         self._again = functools.partial(self.show_words, words)
         self._show_external({"id": "your words", "title": words, "seconds": 0.0}, found)
 
@@ -191,18 +201,32 @@ class Board(AnsweringWidget):
     def _render(self, row: int) -> None:
         self.status = ""
         self.query = row
-        view = views.compare(self.study, self.systems, row, self.label, self.n)
-        finding = {"q": view["query"]["about"]["id"], "class": self.label}
+        view = views.compare(self.study, self.systems, row, self.label, self.n, self.passes)
+        finding = {"q": view["query"]["about"]["id"], "class": self.label, **self.filter.words()}
         finding["systems"] = [one.name for one in self.systems]
         self.view = self._with_upload({**view, "finding": finding})
 
     def _show_external(self, about: dict, found: dict) -> None:
         self.status = ""
         self.query = OWN
+        if (passes := self.passes) is not None:
+            for system, results in found.items():
+                if not isinstance(results, str):
+                    found[system] = [one for one in results if passes[one[0]]][: self.n]
         self.view = self._with_upload(views.external(self.study, about, found))
 
+    @property
+    def passes(self) -> np.ndarray | None:
+        """Whether each clip passes the filter, bool [n_clips]; None where all do."""
+        return self.filter.passes(self.study.collection, self.query) if self.filter.words() else None
+
+    @property
+    def _n_asked(self) -> int:
+        """Results to ask for, of which the filter may leave few."""
+        return len(self.study.collection) if self.filter.words() else self.n
+
     def _with_upload(self, view: dict) -> dict:
-        return {**view, "upload": {"most_bytes": self._arriving.most_bytes}}
+        return {**view, "upload": {"most_bytes": self._arriving.most_bytes}, "collection": self.study.name}
 
     def _chosen(self, names: Sequence[str]) -> list[System]:
         if not 1 <= len(names) <= MOST_SYSTEMS:
@@ -234,11 +258,18 @@ class Board(AnsweringWidget):
         """Show a finding: that of the page's address, or one that was shown before."""
         if names := [str(name) for name in message.get("systems", ())]:
             self.systems = self._chosen(list(dict.fromkeys(names)))
+        wanted = Filter.of(message)
+        wanted.passes(self.study.collection)  # raises where it names what there isn't
+        self.filter = wanted
         if query := str(message.get("q") or ""):
             self.show(query, str(message.get("class") or ""))
         else:
             self.refresh()
         return {}
+
+    def _export(self, message: dict, buffers: list) -> dict:
+        marked = [str(one) for one in message.get("marked", ())]
+        return {"buffers": [exports.exported(self.study, self.view, marked, str(message.get("kind")))]}
 
     def _upload(self, message: dict, buffers: list) -> dict:
         path = self._arriving.add(bytes(buffers[0]), int(message["at"]), last=bool(message["last"]))

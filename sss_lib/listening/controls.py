@@ -7,9 +7,11 @@ import ipywidgets as widgets
 import numpy as np
 
 from sss_lib.listening.board import MOST_SYSTEMS, Board
-from sss_lib.listening.selection import Steps, candidates
+from sss_lib.listening.selection import Filter, Steps, candidates
+from sss_lib.listening.views import licence_of
 from sss_lib.models import registry as models
 
+FILTERS = ("licence", "has", "seconds", "others")
 SEPARATOR = " · "
 """Between the title and the id of a suggested clip."""
 
@@ -43,6 +45,27 @@ class Controls(widgets.VBox):
         self.label = _sized(widgets.Dropdown(description="Query class"), "270px")
         sizes = {"options": [5, 10, 15, 30, 50], "value": _nearest(board.n)}
         self.n = _sized(widgets.Dropdown(description="Results", **sizes), "130px", "55px")
+        licences = sorted(
+            {licence_of(one)["licence"] for one in self.study.collection.clips["licence"]} - {""}
+        )
+        self.licence = _sized(
+            widgets.Dropdown(description="Licence", options=[("any", ""), *((one, one) for one in licences)]),
+            "200px",
+            "55px",
+        )
+        self.has = _sized(
+            widgets.Dropdown(description="Class", options=[("any", ""), *self.label_of.items()]),
+            "230px",
+            "45px",
+        )
+        self.seconds = _sized(
+            widgets.Text(description="Seconds", placeholder="2-10, -2 or 10-", continuous_update=False),
+            "180px",
+            "60px",
+        )
+        self.others = widgets.Checkbox(
+            description="not this uploader", indent=False, layout=widgets.Layout(width="auto")
+        )
         self.words = widgets.Text(description="Words", placeholder="a dog barks", continuous_update=False)
         self.first = widgets.Dropdown(description="Where", style={"description_width": "50px"})
         self.second = widgets.Dropdown(description="and", style={"description_width": "40px"})
@@ -52,6 +75,7 @@ class Controls(widgets.VBox):
         self.gap = widgets.Label()
         more = [
             _row(_named("Has all of", self.include), _named("Has none of", self.exclude)),
+            _row(widgets.Label("Results:"), self.licence, self.has, self.seconds, self.others),
             self.words,
             _row(self.first, self.second, self.disagree, self.back, self.next, self.gap),
         ]
@@ -80,6 +104,7 @@ class Controls(widgets.VBox):
             (self._resize, [self.n]),
             (self._unfold, [self.unfold]),
             (self._search, [self.words]),
+            (self._filter, [self.licence, self.has, self.seconds, self.others]),
         ]
         for act, observed in acts:
             for one in observed:
@@ -180,8 +205,17 @@ class Controls(widgets.VBox):
         self.board.n = self.n.value
         self.board.refresh()
 
+    def _filter(self) -> None:
+        words = {name: getattr(self, name).value for name in FILTERS}
+        self.board.filter = Filter.of({**words, "seconds": words["seconds"].replace(" ", "")})
+        self.board.refresh()
+
     def _follow(self) -> None:
-        """Show the current query and systems, also when the board or the map has chosen them."""
+        """Show the current query, systems and filter, also when the board or the map has chosen them."""
+        words = self.board.filter.words()
+        for name in FILTERS:
+            value = words.get(name, "")
+            self._silently(getattr(self, name), value=bool(value) if name == "others" else value)
         label_of = {name: label for label, name in self.system_of.items()}
         chosen = [label_of[one.name] for one in self.board.systems]
         if chosen != self.systems.value:

@@ -87,7 +87,7 @@ class Upload:
 
 
 def check_sound(path: str | Path, name: str) -> float:
-    """Length in seconds of a sound that is to query.
+    """Length in seconds of a sound that is to query, of which models hear the first `audio.MAX_DURATION_S`.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def check_sound(path: str | Path, name: str) -> float:
         raise audio.AudioError(str(error).replace(str(path), name)) from None
     if not np.isfinite(loudness.integrated(wave)):
         raise audio.AudioError(f"{name} is silent: nothing in it is louder than -70 LUFS")
-    return len(wave) / loudness.RATE_HZ
+    return length_s
 
 
 def query_sound(

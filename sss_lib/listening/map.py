@@ -185,7 +185,8 @@ class SoundMap(AnsweringWidget):
         if self.board.query >= 0:
             labels = self.study.collection.clips["labels"]
             wanted = set(labels[self.board.query])
-            for row, _ in self.study.results(self.study.system(self.system), self.board.query, self.board.n):
+            system, board = self.study.system(self.system), self.board
+            for row, _ in self.study.results(system, board.query, board.n, board.passes):
                 of_clip[row] = int(wanted.isdisjoint(labels[row]))
         return [
             ("found, shares a class", COLOURS[0]),

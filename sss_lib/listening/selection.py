@@ -1,12 +1,104 @@
-"""Candidates for the next query: by their classes, or by the disagreement of two systems."""
+"""Candidates for the next query, by their classes or the disagreement of two systems; filters of results."""
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from sss_lib.dataset.dataset import Dataset
 from sss_lib.io.names import require_known
 from sss_lib.listening.study import Study, System
+from sss_lib.listening.views import licence_of
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which clips may be results.
+
+    Attributes
+    ----------
+    licence : str
+        Name of a licence, as cards show it; "" for any.
+    has : str
+        A class; "" for any.
+    shortest_s, longest_s : float
+        Bounds of the length, both included.
+    others : bool
+        Whether clips by the query's uploader are left out.
+    """
+
+    licence: str = ""
+    has: str = ""
+    shortest_s: float = 0.0
+    longest_s: float = math.inf
+    others: bool = False
+
+    @classmethod
+    def of(cls, words: Mapping) -> "Filter":
+        """Filter from its words in an address; see `words`.
+
+        Raises
+        ------
+        ValueError
+            If the lengths are no numbers.
+
+        Examples
+        --------
+        >>> Filter.of({"seconds": "2-10", "others": "1"}).words()
+        {'seconds': '2-10', 'others': '1'}
+        >>> Filter.of({"seconds": "-2"}).longest_s, Filter.of({})
+        (2.0, Filter(licence='', has='', shortest_s=0.0, longest_s=inf, others=False))
+        """
+        given = str(words.get("seconds") or "-")
+        low, _, high = given.partition("-")
+        try:
+            ends = float(low or 0), float(high or "inf")
+        except ValueError:
+            ends = (math.inf, 0)
+        if not 0 <= ends[0] <= ends[1]:
+            raise ValueError(f"seconds={given!r} are no lengths: write such as 2-10, -2 or 10-")
+        licence, has = (str(words.get(name) or "") for name in ("licence", "has"))
+        return cls(licence, has, *ends, others=bool(words.get("others")))
+
+    def words(self) -> dict[str, str]:
+        """What an address says of it, without what lets all pass."""
+        ends = [f"{one:g}" if 0 < one < math.inf else "" for one in (self.shortest_s, self.longest_s)]
+        seconds = "-".join(ends) if any(ends) else ""
+        said = {
+            "licence": self.licence,
+            "has": self.has,
+            "seconds": seconds,
+            "others": "1" if self.others else "",
+        }
+        return {name: one for name, one in said.items() if one}
+
+    def passes(self, collection: Dataset, query: int = -1) -> np.ndarray:
+        """Whether each clip may be a result of a query: bool [n_clips].
+
+        Parameters
+        ----------
+        collection : Dataset
+        query : int
+            Row of the query; -1 for one from outside the collection, which has no uploader.
+
+        Raises
+        ------
+        ValueError
+            If the class or the licence is unknown; the message suggests the nearest one.
+        """
+        clips, fits = collection.clips, np.ones(len(collection), bool)
+        if self.licence:
+            licences = clips["licence"].map(lambda one: licence_of(one)["licence"])
+            require_known(self.licence, set(licences), f"the licences of {collection.name}")
+            fits &= (licences == self.licence).to_numpy()
+        if self.has:
+            fits[np.setdiff1d(np.arange(len(fits)), candidates(collection, [self.has]))] = False
+        if "seconds" in self.words():  # a clip of unknown length doesn't pass
+            fits &= clips["duration_s"].between(self.shortest_s, self.longest_s).to_numpy()
+        if self.others and query >= 0 and clips["uploader"][query]:
+            fits &= (clips["uploader"] != clips["uploader"][query]).to_numpy()
+        return fits
 
 
 def candidates(

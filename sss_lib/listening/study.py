@@ -156,14 +156,22 @@ class Study:
         require_known(fname, self.row_of, f"the clips of {self.name}")
         return self.row_of[fname]
 
-    def results(self, system: System, row: int, n: int) -> list[tuple[int, float]]:
-        """First n results of a query: rows of the collection with scores; none if it has no embedding."""
+    def results(
+        self, system: System, row: int, n: int, passes: np.ndarray | None = None
+    ) -> list[tuple[int, float]]:
+        """First n results of a query: rows of the collection with scores; none if it has no embedding.
+
+        Where a mask of the clips is given, bool [n_clips], only those are results.
+        """
         rows, place, table = self._ranking(system)
         if row not in place:
             return []
-        neighbours = to_matrix(table["neighbours"].slice(place[row], 1))[0, :n]
-        scores = to_matrix(table["scores"].slice(place[row], 1))[0, :n]
+        neighbours = to_matrix(table["neighbours"].slice(place[row], 1))[0]
+        scores = to_matrix(table["scores"].slice(place[row], 1))[0]
         found = neighbours >= 0
+        if passes is not None:
+            found[found] = passes[rows[neighbours[found]]]
+        found = np.flatnonzero(found)[:n]
         return list(zip(rows[neighbours[found]].tolist(), scores[found].tolist(), strict=True))
 
     def index(self, system: System) -> Index:

@@ -22,20 +22,20 @@ def about_clip(study: Study, row: int) -> dict:
         "title": clip.get("title") or "",
         "labels": list(clip["labels"]),
         "uploader": clip["uploader"],
-        **_licence(clip["licence"]),
+        **licence_of(clip["licence"]),
         "source": clip.get("source") or "",
         "seconds": float(length) if length is not None and np.isfinite(length) else 0.0,
     }
 
 
-def _licence(licence: str) -> dict[str, str]:
+def licence_of(licence: str) -> dict[str, str]:
     """Name and page of a licence, from its SPDX identifier or its page at Creative Commons.
 
     Examples
     --------
-    >>> _licence("CC-BY-SA-3.0")
+    >>> licence_of("CC-BY-SA-3.0")
     {'licence': 'CC-BY-SA-3.0', 'licence_url': 'https://creativecommons.org/licenses/by-sa/3.0/'}
-    >>> _licence("http://creativecommons.org/licenses/by/4.0/")["licence"]
+    >>> licence_of("http://creativecommons.org/licenses/by/4.0/")["licence"]
     'CC-BY-4.0'
     """
     if page := re.fullmatch(
@@ -52,7 +52,9 @@ def _licence(licence: str) -> dict[str, str]:
     return {"licence": licence, "licence_url": url}
 
 
-def compare(study: Study, systems: Sequence[System], row: int, label: str, n: int) -> dict:
+def compare(
+    study: Study, systems: Sequence[System], row: int, label: str, n: int, passes: np.ndarray | None = None
+) -> dict:
     """View of the first n results of each system for a clip of the collection.
 
     Parameters
@@ -64,6 +66,8 @@ def compare(study: Study, systems: Sequence[System], row: int, label: str, n: in
     label : str
         The query class: one of the query's; "" where it has none.
     n : int
+    passes : np.ndarray [shape=(n_clips,), dtype=bool], optional
+        Which clips may be results; all by default.
 
     Returns
     -------
@@ -76,9 +80,12 @@ def compare(study: Study, systems: Sequence[System], row: int, label: str, n: in
         raise ValueError(f"clip {query['id']!r} has no class {label!r}: it has {has}")
     columns = []
     for system in systems:
-        results = study.results(system, row, n)
+        results = study.results(system, row, n, passes)
         summary = [*_hits(study, results, query["labels"], label), *_scores(study, system, row, label)]
-        columns.append(column(system, results, summary if label else []))
+        note = (
+            {} if passes is None else {"note": f"None of the first {system.top_n} results passes the filter."}
+        )
+        columns.append(column(system, results, summary if label else [], **note))
     return {
         "mode": "compare",
         "label": label,

@@ -9,10 +9,11 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path.insert(0, str(Path(__file__).parent.parent / "listening"))
 
 import papermill
 import test_page
-from playwright.sync_api import sync_playwright
+from conftest import launched
 
 from sss_lib.experiment import NOTEBOOKS
 from sss_lib.listening.serve import command, environment
@@ -48,11 +49,10 @@ def measure(browser, url: str, *, in_lab: bool) -> dict[str, float]:
 def main() -> int:
     """Print what was measured and what is allowed; return 1 if it was more."""
     over = 0
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+    with tempfile.TemporaryDirectory() as folder, launched() as browser:
         notebook = Path(folder) / "06.ipynb"
         source, parameters = NOTEBOOKS / "06_listening.ipynb", {"data_dir": str(DATA)}
         papermill.execute_notebook(source, notebook, parameters, prepare_only=True, progress_bar=False)
-        browser = playwright.chromium.launch(executable_path=test_page.CHROMIUM, args=test_page.FLAGS)
         port = test_page.free_port()
         page = command("127.0.0.1", port, notebook, browser=False)
         lab = test_page.lab_command(port, folder)
@@ -63,7 +63,6 @@ def main() -> int:
                 for name, seconds in measure(browser, url, in_lab=where != "page").items():
                     print(f"  {name:36}{seconds:6.2f} s, {ALLOWED[name]:.1f} allowed", flush=True)
                     over += seconds > ALLOWED[name]
-        browser.close()
     return int(over > 0)
 
 

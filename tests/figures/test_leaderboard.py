@@ -209,6 +209,10 @@ def test_the_page_sorts_by_click_and_keyboard_and_filters_in_a_browser(page):
     assert shown(page) == ["aiSFX", "gone-model"]
     page.keyboard.press("Enter")
     assert shown(page) == ["gone-model", "aiSFX"]
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save as CSV").click()
+    saved = pd.read_csv(download.value.path())
+    assert (saved["System"].tolist(), saved["MAP@15"].tolist()) == (["gone-model", "aiSFX"], [0.5, 0.3])
     page.check("#gone")
     assert set(shown(page)) == {"gone-model", "aiSFX", "Log-mel statistics"}
     page.fill("#filter", "log-mel")

@@ -8,12 +8,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path.append(str(Path(__file__).parent.parent))
 
 import papermill
 import test_page
+from conftest import launched
 from PIL import Image
-from playwright.sync_api import sync_playwright
 
 from sss_lib.experiment import NOTEBOOKS
 from sss_lib.listening.serve import command, environment
@@ -25,12 +25,11 @@ N_COLOURS, HEIGHT = 96, 960
 
 def main(target: Path = ROOT / "figures" / "listening.png") -> None:
     """Serve notebook 06 with one query, play a result, and save what the browser shows of the board."""
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+    with tempfile.TemporaryDirectory() as folder, launched() as browser:
         notebook, port = Path(folder) / "06.ipynb", test_page.free_port()
         parameters = {"data_dir": str(ROOT / "data"), "dataset": "mini", "query": QUERY}
         source = NOTEBOOKS / "06_listening.ipynb"
         papermill.execute_notebook(source, notebook, parameters, prepare_only=True, progress_bar=False)
-        browser = playwright.chromium.launch(executable_path=test_page.CHROMIUM, args=test_page.FLAGS)
         words = command("127.0.0.1", port, notebook, browser=False)
         with test_page.serving(words, port, env=environment()):
             one = test_page.Page(browser, f"http://127.0.0.1:{port}/")
@@ -38,7 +37,6 @@ def main(target: Path = ROOT / "figures" / "listening.png") -> None:
             one.card(0, 1).click()
             one.page.wait_for_timeout(2500)
             shown = one.page.locator(".sss-board").first.screenshot()
-        browser.close()
     with Image.open(io.BytesIO(shown)) as image:
         top = image.convert("RGB").crop((0, 0, image.width, HEIGHT))
         top.quantize(N_COLOURS, dither=Image.Dither.NONE).save(target, optimize=True)

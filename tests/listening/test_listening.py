@@ -1,8 +1,14 @@
 """The listening interface without a page: what exists, what queries, what the page may ask for."""
 
+import base64
+import csv
+import dataclasses
+import html.parser
+import io
 import json
 import os
 import shutil
+import zipfile
 
 import numpy as np
 import pytest
@@ -13,10 +19,10 @@ from sss_lib import audio, experiment, listening, models
 from sss_lib.__main__ import main
 from sss_lib.experiment import NOTEBOOKS, Variant
 from sss_lib.experiment.store import Store, to_matrix
-from sss_lib.listening import Board, Controls, MapControls, SoundMap, Study, external_queries, views
+from sss_lib.listening import Board, Controls, MapControls, SoundMap, Study, exports, external_queries, views
 from sss_lib.listening import map as sound_maps
 from sss_lib.listening import serve as serving
-from sss_lib.listening.selection import Steps, candidates
+from sss_lib.listening.selection import Filter, Steps, candidates
 from sss_lib.models.catalogue import CATALOGUE
 
 PCA, RAW, FLOOR = (f"{variant.name}/{search}" for variant, search in small_study.SYSTEMS.items())
@@ -143,6 +149,71 @@ class TestSelection:
         found = candidates(study.collection, include, exclude, rows)
         assert sorted(study.collection.clips["fname"][found]) == fnames
 
+    @pytest.mark.parametrize(
+        "words",
+        [
+            {"licence": "CC0-1.0"},
+            {"licence": "CC-BY-3.0", "has": "Noise"},
+            {"has": "Music", "seconds": "1-2.5"},
+            {"seconds": "-1"},
+            {"seconds": "2", "others": "1"},
+            {"others": "1"},
+        ],
+    )
+    def test_a_filter_keeps_the_order_and_what_passes_one_by_one(self, study, words):
+        collection, system = study.collection, study.system(PCA)
+        low, _, high = words.get("seconds", "").partition("-")
+        clips, query = collection.clips.to_dict("records"), study.row("tone1")
+
+        def is_well(clip):
+            return (
+                words.get("licence", clip["licence"]) == clip["licence"]
+                and ("has" not in words or words["has"] in clip["labels"])
+                and ("seconds" not in words or float(low or 0) <= clip["duration_s"] <= float(high or 99))
+                and ("others" not in words or clip["uploader"] != clips[query]["uploader"])
+            )
+
+        mask = Filter.of(words).passes(collection, query)
+        assert mask.tolist() == [is_well(clip) for clip in clips]
+        every = study.results(system, query, 99)
+        for n in (2, 99):
+            expected = [one for one in every if is_well(clips[one[0]])][:n]
+            assert study.results(system, query, n, mask) == expected
+        assert Filter.of(Filter.of(words).words()) == Filter.of(words)
+
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            ({"seconds": "x-2"}, "no lengths: write such as 2-10"),
+            ({"seconds": "9-2"}, "no lengths"),
+            ({"seconds": "nan-"}, "no lengths"),
+            ({"licence": "CC0"}, "did you mean"),
+            ({"has": "Ton"}, "did you mean"),
+        ],
+    )
+    def test_a_filter_that_can_not_be_is_refused_and_the_old_one_stays(self, board, words, message):
+        reply, _ = ask(board, ask="go", q="tone1", **words)
+        assert message in reply["problem"].lower()
+        assert board.filter == Filter()
+
+    def test_results_pass_the_filter_of_an_address_on_board_map_and_controls(self, board):
+        controls = Controls(board)
+        ask(board, ask="go", q="tone1", seconds="1-2.5", has="Music")
+        about = [one["labels"] for one in board.view["clips"].values()]
+        assert about
+        assert all("Music" in labels for labels in about)
+        assert board.view["finding"]["seconds"] == "1-2.5"
+        assert (controls.seconds.value, controls.has.value, controls.others.value) == (
+            "1-2.5",
+            "Music",
+            False,
+        )
+        controls.others.value = True  # all are of one uploader
+        assert not any(one["results"] for one in board.view["columns"])
+        assert "passes the filter" in board.view["columns"][0]["note"]
+        controls.seconds.value = "long"
+        assert "write such as 2-10" in board.status
+
     def test_steps_stop_at_both_ends_and_among_no_clips_say_so(self, study):
         systems = study.system(PCA), study.system(FLOOR)
         steps = Steps(study, *systems, candidates(study.collection, ["Tone"]))
@@ -231,8 +302,87 @@ class TestBoard:
         assert "application/vnd.jupyter.widget-view+json" in data
 
     def test_a_link_leads_to_the_licence(self):
-        assert views._licence("CC0-1.0")["licence_url"].endswith("/publicdomain/zero/1.0/")
-        assert views._licence("javascript:hack()")["licence_url"] == ""
+        assert views.licence_of("CC0-1.0")["licence_url"].endswith("/publicdomain/zero/1.0/")
+        assert views.licence_of("javascript:hack()")["licence_url"] == ""
+
+
+class Parsed(html.parser.HTMLParser):
+    """Tags of a page with their attributes, and its text."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.tags, self.text = [], ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.text += data
+
+
+class TestExports:
+    def test_a_list_has_each_clip_once_and_then_the_other_marked_ones(self, board):
+        shown = [clip for column in board.view["columns"] for clip, _ in column["results"]]
+        ids = board.study.collection.clips["fname"]
+        other = next(fname for row, fname in enumerate(ids) if row not in shown and fname != "broken")
+        _, [content] = ask(board, ask="export", kind="csv", marked=[ids[shown[0]], other, "no such clip"])
+        rows = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"))))
+        assert list(rows[0]) == ["query", "clip", "rank", "systems", "mark", "licence", "author"]
+        assert [row["clip"] for row in rows[:-1]] == list(dict.fromkeys(row["clip"] for row in rows[:-1]))
+        assert {row["clip"] for row in rows[:-1]} == {ids[clip] for clip in shown}
+        assert [row["clip"] for row in rows if row["mark"]] == [ids[shown[0]], other]
+        assert (rows[0]["query"], rows[0]["rank"], rows[-1]["rank"], rows[-1]["query"]) == (
+            "tone1",
+            "1",
+            "",
+            "",
+        )
+        assert rows[0]["licence"] == "CC0-1.0"
+        assert "(1)" in rows[0]["systems"]
+
+    @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1", "\n=1", "\r+1"])
+    def test_no_cell_of_a_list_is_a_formula(self, board, text):
+        clips = board.study.collection.clips.assign(uploader=text)
+        board.study.collection = dataclasses.replace(board.study.collection, clips=clips)
+        _, [content] = ask(board, ask="export", kind="csv", marked=[])
+        rows = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+        assert [row[-1] for row in rows[1:]] == [f"'{text}"] * (len(rows) - 1)
+
+    def test_a_page_holds_the_sounds_and_whose_they_are_and_no_code(self, board):
+        board.show("tone2")
+        _, [content] = ask(board, ask="export", kind="html", marked=[])
+        page = Parsed(content.decode())
+        names = {tag for tag, _ in page.tags}
+        assert not names & {"script", "img", "b", "a", "iframe"}
+        assert not [key for _, attrs in page.tags for key in attrs if key.startswith("on")]
+        policies = [attrs["content"] for _, attrs in page.tags if "http-equiv" in attrs]
+        assert policies == ["default-src 'none'; media-src data:; style-src 'unsafe-inline'"]
+        played = [attrs["src"] for tag, attrs in page.tags if tag == "audio"]
+        assert len(played) == 1 + sum(len(one["results"]) for one in board.view["columns"])
+        for address in played:
+            head, _, sound = address.partition(";base64,")
+            assert head.startswith("data:audio/")
+            assert len(base64.b64decode(sound, validate=True)) > 1000
+        assert page.text.count(f"by {small_study.HOSTILE}, CC0-1.0") == len(played)
+        assert "javascript" not in content.decode()
+
+    def test_exports_are_bounded_and_say_what_is_left_out(self, board, monkeypatch):
+        monkeypatch.setattr(exports, "MOST_BYTES", 60_000)
+        _, [content] = ask(board, ask="export", kind="html", marked=[])
+        assert len(content) < 100_000
+        assert "Too large for this page." in content.decode()
+        _, [content] = ask(board, ask="export", kind="zip", marked=["tone0", "tone3", "click0"])
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            assert archive.namelist() == ["tone0.wav", "click0.wav", "LICENCES.txt"]
+            path = board.study.sounds.path(board.study.row("tone0"))
+            assert archive.read("tone0.wav") == path.read_bytes()
+            lines = archive.read("LICENCES.txt").decode().splitlines()
+        assert [line.split(":")[0] for line in lines] == ["tone0.wav", "tone3.wav", "click0.wav"]
+        assert [line.endswith("(NOT IN THIS ARCHIVE)") for line in lines] == [False, True, False]
+
+    def test_another_kind_is_refused(self, board):
+        assert "csv, html, zip" in ask(board, ask="export", kind="exe")[0]["problem"]
 
 
 class TestExternalQueries:
@@ -297,6 +447,14 @@ class TestExternalQueries:
         reply, _ = ask(board, ask="upload", name="own.flac", at=0, last=True, buffers=[content])
         assert reply == {"problem": "own.flac is longer than 10 minutes: cut out what is to be found"}
         assert not list(board._arriving._folder.iterdir())
+
+    def test_of_a_long_sound_the_card_says_how_much_is_searched(self, board, tmp_path):
+        wave = np.tile(small_study.sounds()["tone1"], 32)
+        soundfile.write(tmp_path / "own.wav", wave, small_study.RATE_HZ)
+        board.show_sound(tmp_path / "own.wav")
+        about = board.view["query"]["about"]
+        assert about["title"] == "own.wav (the first 30 s of 45 s are searched)"
+        assert about["seconds"] == 30
 
     def test_silence_is_named(self, board, tmp_path):
         soundfile.write(tmp_path / "quiet.wav", np.zeros(9000), 22050)

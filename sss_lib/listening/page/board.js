@@ -1,7 +1,7 @@
 // The board: a query, and the results of the systems side by side. The trait `view` holds what is shown.
 
 const KEYS = {
-  compare: "arrows move · space plays and pauses · , . seek · Q query · B switches result/query · L loop · V volume · Enter searches · Backspace back",
+  compare: "arrows move · space plays and pauses · , . seek · Q query · B switches result/query · L loop · V volume · Enter searches · M marks · Backspace back",
   grade: "arrows move · space plays · Q query · B switches · 0 1 2 3 grade · U undo",
   prefer: "arrows move · space plays · Q query · B switches · 1 left, 2 right, 0 equal · U undo",
 };
@@ -33,6 +33,7 @@ class BoardView {
 
   build() {
     this.findings = new Findings(this);
+    this.marks = new Marks(this);
     const button = (text, title, onclick) => node("button", { type: "button", title, onclick }, text);
     const toggle = (text, title, on, change) =>
       node("button", {
@@ -49,7 +50,7 @@ class BoardView {
     this.now = node("span", { class: "sss-now", role: "status", "aria-live": "polite" });
     this.tools = node("div", { class: "sss-tools", role: "toolbar", "aria-label": "player" },
       this.findings.element, button("A/B", "B: between the result and the query", () => this.switchSides()), this.loop, this.volume,
-      button("Stop", "Escape: stop", () => this.player.stop()), this.now, this.player.elsewhere);
+      button("Stop", "Escape: stop", () => this.player.stop()), this.marks.element, this.now, this.player.elsewhere);
     this.gone = node("p", { class: "sss-gone", role: "alert" }, "The kernel is busy, or has ended. ",
       button("Reload", "start anew", () => location.reload()));
     this.status = node("p", { class: "sss-status", role: "alert" });
@@ -100,6 +101,8 @@ class BoardView {
     this.player.stop();
     const had = this.root.contains(document.activeElement);
     this.fill(view);
+    this.marks.load();
+    this.marks.show();
     this.judging.show();
     if (!this.cardAt(...this.at)) this.at = this.beside(-1, 1, 0); // without results the query
     this.root.style.setProperty("--sss-head", `${this.columns.querySelector("header")?.offsetHeight ?? 0}px`);
@@ -153,6 +156,8 @@ class BoardView {
   onClick(event) {
     const card = event.target.closest(".sss-card");
     if (!card || event.target.closest("a")) return;
+    const pin = event.target.closest(".sss-pin");
+    if (pin) return this.marks.toggle(pin.dataset.id);
     if (event.target.closest(".sss-like")) return this.search(this.clipAt(Number(card.dataset.column), Number(card.dataset.rank)));
     const [column, rank] = [Number(card.dataset.column), Number(card.dataset.rank)];
     this.focus(column, rank, true);
@@ -213,6 +218,7 @@ class BoardView {
       b: () => this.switchSides(),
       l: () => this.loop.click(),
       v: () => this.volume.click(),
+      m: () => this.cardAt(column, rank).querySelector(".sss-pin")?.click() ?? true,
       Backspace: () => this.findings.back(),
       ",": () => this.seek(column, rank, -0.1),
       ".": () => this.seek(column, rank, 0.1),

@@ -59,8 +59,10 @@ function makeCard(view, clip, about, column, rank, score = null, scoreName = "")
     node("i", { class: "sss-cursor" }),
     node("button", { type: "button", class: "sss-play", tabindex: -1, "aria-label": "play" }, "▶")),
   labelsOf(view, about, isQuery), originOf(about, clip),
-  !isQuery && view.mode === "compare" && node("button", { type: "button", class: "sss-like", tabindex: -1,
-    title: "Enter: search with this sound" }, "More like this"),
+  !isQuery && view.mode === "compare" && node("p", { class: "sss-acts" },
+    node("button", { type: "button", class: "sss-like", tabindex: -1, title: "Enter: search with this sound" }, "More like this"),
+    node("button", { type: "button", class: "sss-like sss-pin", tabindex: -1, title: "M: mark this clip",
+      "aria-pressed": "false", "data-id": about.id }, "Mark")),
   view.mode === "grade" && !isQuery && node("p", { class: "sss-grade" }));
 }
 

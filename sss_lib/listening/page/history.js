@@ -1,6 +1,8 @@
 // Findings that were shown: the query, its class and the systems. On a page of our own they are its addresses, as in
 // ?q=dog1&class=Dog&systems=yamnet-mean-pcanone-l2/nns, and the browser goes back; in JupyterLab a button does.
 
+const FINDING = ["q", "class", "licence", "has", "seconds", "others"]; // the last four filter results
+
 class Findings {
   constructor(board) {
     this.board = board;
@@ -16,15 +18,14 @@ class Findings {
   // The finding that the page's address names, or null.
   read() {
     const words = new URLSearchParams(this.isPage ? location.search : "");
-    const found = { q: words.get("q"), class: words.get("class"), systems: words.getAll("systems") };
-    return found.q || found.systems.length ? found : null;
+    const found = Object.fromEntries(FINDING.filter((name) => words.get(name)).map((name) => [name, words.get(name)]));
+    return Object.keys(found).length || words.has("systems") ? { ...found, systems: words.getAll("systems") } : null;
   }
 
   address(finding) {
     const url = new URL(location.href);
-    for (const name of ["q", "class", "systems"]) url.searchParams.delete(name);
-    url.searchParams.set("q", finding.q);
-    if (finding.class) url.searchParams.set("class", finding.class);
+    for (const name of [...FINDING, "systems"]) url.searchParams.delete(name);
+    for (const name of FINDING) if (finding[name]) url.searchParams.set(name, finding[name]);
     for (const name of finding.systems) url.searchParams.append("systems", name);
     return url.href;
   }
@@ -69,5 +70,5 @@ function leads(address, finding) {
 }
 
 function same(a, b) {
-  return Boolean(a && b) && ["q", "class", "systems"].every((name) => String(a[name] ?? "") === String(b[name] ?? ""));
+  return Boolean(a && b) && [...FINDING, "systems"].every((name) => String(a[name] ?? "") === String(b[name] ?? ""));
 }
