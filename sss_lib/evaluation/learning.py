@@ -171,7 +171,8 @@ def by_marks(
     require_known(ask, ("first", "uncertain"), "the clips to ask about")
     labels, rows = as_label_matrix(label_matrix), []
     asked = asked_classes(labels)
-    queries, columns = np.flatnonzero(asked >= 0), labels.tocsc()
+    queries: list[int] = np.flatnonzero(asked >= 0).tolist()
+    columns = labels.tocsc()
     for n_marked in n_marks:
         scores: dict[str, list[float]] = {way: [] for way in ("", *ways)}
         for query in queries:
@@ -184,19 +185,19 @@ def by_marks(
                 hits, misses = _parted(marked, right)
                 marked.append(next(top) if ask == "first" else most_uncertain(x, query, hits, misses))
             for way, values in scores.items():
-                found = refine(x, query, *_parted(marked, right), way) if way else plain.copy()
-                found[[query, *marked]] = -np.inf
-                left = np.argsort(-found, kind="stable")[: len(x) - 1 - len(marked)]
+                ranked = refine(x, query, *_parted(marked, right), way) if way else plain.copy()
+                ranked[[query, *marked]] = -np.inf
+                left = np.argsort(-ranked, kind="stable")[: len(x) - 1 - len(marked)]
                 n_left = int(right[left].sum())
                 of_query = average_precision(right[left][None], np.array([max(1, min(n, n_left))]), n)
                 values.append(float(of_query[0]) if n_left else np.nan)
         before, label = np.array(scores.pop("")), asked[queries]
         for way, values in scores.items():
-            after, left = np.array(values), np.isfinite(before)
-            found = macro_difference(after, before, label, queries, groups=groups)
+            after = np.array(values)
+            found = macro_difference(after, before, label, np.array(queries), groups=groups)
             means = [pd.Series(one).groupby(label).mean().mean() for one in (before, after)]
             ends = {"difference": found.difference, "ci_low": found.ci_low, "ci_high": found.ci_high}
-            about = {"way": way, "n_marks": n_marked, "n_queries": int(left.sum())}
+            about = {"way": way, "n_marks": n_marked, "n_queries": int(np.isfinite(before).sum())}
             rows.append({**about, "before": means[0], "after": means[1], **ends})
     return pd.DataFrame(rows)
 
