@@ -27,6 +27,7 @@ GROUND_TRUTH :=
 FAMILIES :=
 NO_AUDIO :=
 STRICT :=
+WINDOW :=
 FREESOUND :=
 JOBS :=
 CLUSTER :=
@@ -44,15 +45,15 @@ BIN := .venv/bin
 READY := .venv/ready
 
 # make passes over a misspelt variable in silence, and minutes later another collection is there.
-TAKES := DATASET QUERY NAME ANCESTORS LABELS GROUND_TRUTH FAMILIES NO_AUDIO STRICT FREESOUND GRID PLAN IMPORT JOBS \
-    CLUSTER MODELS SAVE LATEST HOST PORT STUDY REPORT PYTHON BIN READY
+TAKES := DATASET QUERY NAME ANCESTORS LABELS GROUND_TRUTH FAMILIES NO_AUDIO STRICT WINDOW FREESOUND GRID PLAN IMPORT \
+    JOBS CLUSTER MODELS SAVE LATEST HOST PORT STUDY REPORT PYTHON BIN READY
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
 ODD := $(filter-out $(TAKES) SHELL MAKE% -%,$(GIVEN))
 $(if $(ODD),$(error $(ODD) means nothing here: there are $(TAKES)))
 
 # Values arrive as typed: $(value) keeps make from expanding them, and the shell has them from the environment, in quotes.
 $(foreach name,$(TAKES),$(eval override $(name) := $$(value $(name))))
-export DATASET QUERY NAME GROUND_TRUTH FAMILIES GRID JOBS CLUSTER MODELS HOST PORT STUDY
+export DATASET QUERY NAME GROUND_TRUTH FAMILIES WINDOW GRID JOBS CLUSTER MODELS HOST PORT STUDY
 yes = $(filter-out 0 no false,$($1))
 INSTALL = $(BIN)/python tools/install.py $(if $(call yes,LATEST),,--constraint constraints.txt)
 SSS = @$(BIN)/python -m sss_lib
@@ -91,6 +92,7 @@ run: $(READY)
 		$${JOBS:+--n-jobs "$$JOBS"} $${CLUSTER:+--cluster "$$CLUSTER"} \
 		$${GROUND_TRUTH:+--ground-truth "$$GROUND_TRUTH"} $${FAMILIES:+--families "$$FAMILIES"} \
 		$(if $(call yes,NO_AUDIO),--no-audio) $(if $(call yes,STRICT),--strict) \
+		$${WINDOW:+--window "$$WINDOW"} \
 		$(if $(call yes,ANCESTORS),--add-ancestors) $(if $(call yes,PLAN),--plan) \
 		$(if $(call yes,IMPORT),--import-modules)
 

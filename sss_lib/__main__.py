@@ -86,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--families", type=Path, help="JSON file of the labels of each family")
     run.add_argument("--no-audio", action="store_true", help="take clips without a file, for files:PATH")
     run.add_argument("--strict", action="store_true", help="refuse files that the ground truth doesn't list")
+    run.add_argument("--window", type=_window, help="cut files into clips of W s, one every H s, as in 5/2.5")
     run.add_argument("--n-jobs", type=_from_1, help="notebooks or clips at a time; by default one a core")
     run.add_argument("--cluster", help="Dask workers in place of jobs: local, or tcp://host:port")
     run.add_argument("--plan", action="store_true", help="only print what there is to do")
@@ -130,6 +131,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _window(text: str) -> list[float]:
+    """Seconds of a window and between two starts, from "5" or "5/2.5"."""
+    length, _, hop = text.partition("/")
+    return [float(length), float(hop or length)]
+
+
 def _from_1(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} is no whole number from 1")
@@ -149,6 +156,7 @@ def _run(options: argparse.Namespace) -> bool:
     given = {"query": options.query, "name": options.name, "add_ancestors": options.add_ancestors}
     given |= {"ground_truth": options.ground_truth, "families": options.families, "strict": options.strict}
     choice: dict[str, Any] = {key: value for key, value in given.items() if value}
+    choice |= {"window": options.window} if options.window else {}
     choice |= {"needs_audio": False} if options.no_audio else {}
     chosen = [str(_path(options.dataset))] if options.dataset else grid.datasets
     for dataset in chosen:

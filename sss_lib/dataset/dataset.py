@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -142,6 +143,59 @@ class Dataset:
         name = checked_name(self.name, query, name)
         return assemble(name, clips, self.families, self.root, self.labels.parents)
 
+    def windows(self, window_s: float, hop_s: float | None = None, name: str | None = None) -> "Dataset":
+        """Return the dataset whose clips are windows of these, each with the labels of its file.
+
+        Windows of a file have one origin: where no uploader is told, it stands for one.
+
+        The last window of a file ends where the file ends, in place of one that would begin less than a tenth
+        of a hop before; a shorter file is one window. No file is held as a whole, so it can be of any length.
+
+        Parameters
+        ----------
+        window_s : float
+        hop_s : float, optional
+            From one window's start to the next one's; by default they meet.
+        name : str, optional
+            By default the own name with both numbers.
+
+        Raises
+        ------
+        DatasetError
+            If a number isn't above 0.
+
+        Examples
+        --------
+        >>> from sss_lib import dataset
+        >>> windows = dataset.load("mini").windows(0.5, 0.25)
+        >>> windows.name, windows.clips["fname"][1]
+        ('mini-0.5s-0.25s', '0:00.195-0:00.695 of 100051')
+        """
+        hop_s = window_s if hop_s is None else hop_s
+        if not (window_s > 0 and hop_s > 0):
+            raise DatasetError(f"windows of {window_s} s every {hop_s} s: give numbers above 0")
+        rows = []
+        for clip in self.clips.to_dict("records"):
+            length_s = audio.duration_s(clip["path"])  # nan: what can't be decoded is listed as such
+            last = round(max(0.0, length_s - window_s), 3) if length_s == length_s else 0.0
+            starts = [round(i * hop_s, 3) for i in range(math.ceil(last / hop_s - 0.1))] + [last]
+            for start_s in starts:
+                end_s = round(min(start_s + window_s, max(length_s, 0.001)), 3)
+                rows.append(
+                    {
+                        **clip,
+                        "fname": f"{_clock(start_s)}-{_clock(end_s)} of {clip['fname']}",
+                        "path": f"{clip['path']}#t={start_s:.15g},{end_s:.15g}",
+                        "uploader": clip["uploader"] or f"file {clip['fname']}",
+                        "file": clip["fname"],
+                        "start_s": start_s,
+                        "end_s": end_s,
+                    }
+                )
+        name = name or windows_name(self.name, window_s, hop_s)
+        found = assemble(name, pd.DataFrame(rows), self.families, self.root, self.labels.parents)
+        return dataclasses.replace(found, left_out=self.left_out)
+
     def identity(self) -> dict:
         """How many clips these are, and a digest of which they are and how they are labelled."""
         clips = self.clips[["fname", "labels"]].to_json(orient="values")
@@ -178,6 +232,20 @@ class Dataset:
         """Number of families that have a clip."""
         sizes = self.class_sizes()
         return len({family for label, family in self.families.items() if sizes.get(label, 0)})
+
+
+def _clock(seconds: float) -> str:
+    """Minutes and seconds, with hours where there are some: "1:02:03.5"."""
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    whole, _, part = f"{rest:06.3f}".partition(".")
+    part = part.rstrip("0")
+    return (f"{hours}:{minutes:02d}" if hours else f"{minutes}") + f":{whole}" + (f".{part}" if part else "")
+
+
+def windows_name(own: str, window_s: float, hop_s: float) -> str:
+    """Name of a dataset of windows."""
+    return f"{own}-{window_s:g}s" + ("" if hop_s == window_s else f"-{hop_s:g}s")
 
 
 def _numbers(column: pd.Series) -> pd.Series:

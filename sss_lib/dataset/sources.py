@@ -10,13 +10,15 @@ import pandas as pd
 
 from sss_lib.dataset import ground_truth as tables
 from sss_lib.dataset import taxonomy
-from sss_lib.dataset.dataset import Dataset, assemble, checked_name
+from sss_lib.dataset.dataset import Dataset, assemble, checked_name, windows_name
 from sss_lib.dataset.ground_truth import COLUMNS, DatasetError, GroundTruth, complaint
 from sss_lib.dataset.known import CATALOGUE, collection
 from sss_lib.dataset.known.collection import Collection
 from sss_lib.dataset.taxonomy import Taxonomy
 from sss_lib.io.names import did_you_mean
 
+Window = float | Sequence[float]
+"""Seconds of a window, and between the starts of two."""
 Families = Mapping[str, Sequence[str]]
 """Family to its labels."""
 KNOWN = tuple(CATALOGUE)
@@ -34,6 +36,7 @@ def load(
     families: str | Path | Families | None = None,
     needs_audio: bool = True,
     strict: bool = False,
+    window: Window | None = None,
 ) -> Dataset:
     """Dataset from a known name, which is fetched if it is missing, or from a folder.
 
@@ -59,6 +62,8 @@ def load(
         Whether a clip without a file is an error. Without audio there are still embeddings of others.
     strict : bool
         Whether a file without a line in the ground truth is an error, rather than left out and counted.
+    window : float, or two of them, optional
+        Cuts files into clips of so many seconds, one every so many: see `Dataset.windows`.
 
     Returns
     -------
@@ -82,6 +87,7 @@ def load(
         collection.fetch(known, root)
         known.check_exists(root)
     choice: dict[str, Any] = {"ground_truth": ground_truth, "families": families, "needs_audio": needs_audio}
+    choice |= {"window": window}
     dataset, problems = _read(known, root, query, name, add_ancestors, **choice)
     problems += dataset.left_out if strict else ()
     if problems:
@@ -119,6 +125,7 @@ def _read(
     ground_truth: str | Path | None = None,
     families: str | Path | Families | None = None,
     needs_audio: bool = True,
+    window: Window | None = None,
 ) -> tuple[Dataset, list[str]]:
     """Return the dataset of a collection or a folder, and a sentence on each misfit."""
     classes = _taxonomy(known, root)
@@ -137,9 +144,16 @@ def _read(
     own_name = _own_name(known.name if known else root.resolve().name, ground_truth)
     whole, problems = _label(own_name, root, found, classes, add_ancestors, of_label)
     if query:
-        chosen = whole.subset(query, name)
-        return dataclasses.replace(chosen, left_out=whole.left_out), problems
-    return dataclasses.replace(whole, name=checked_name(own_name, None, name)), problems
+        whole = dataclasses.replace(whole.subset(query, name), left_out=whole.left_out)
+    else:
+        whole = dataclasses.replace(whole, name=checked_name(own_name, None, name))
+    return (whole.windows(*_window(window), name) if window else whole), problems
+
+
+def _window(window: Window) -> tuple[float, float]:
+    """Length and distance of windows, which are the same where one number is given."""
+    length_s, hop_s = window if isinstance(window, Sequence) else (window, window)
+    return length_s, hop_s
 
 
 def _own_name(name: str, csv: str | Path | None) -> str:
@@ -215,6 +229,7 @@ def name_of(
     query: str | None = None,
     name: str | None = None,
     ground_truth: str | Path | None = None,
+    window: Window | None = None,
 ) -> str:
     """Name that `load` gives a dataset.
 
@@ -225,11 +240,12 @@ def name_of(
 
     Examples
     --------
-    >>> name_of("sounds/birds"), name_of("mini", "licence == 'CC0-1.0'")
-    ('birds', 'mini-2b5e4a')
+    >>> name_of("sounds/birds", window=(5, 2.5)), name_of("mini", "licence == 'CC0-1.0'")
+    ('birds-5s-2.5s', 'mini-2b5e4a')
     """
     own = str(name_or_folder) if str(name_or_folder) in KNOWN else _folder(name_or_folder).resolve().name
-    return checked_name(_own_name(own, ground_truth), query, name)
+    used = checked_name(_own_name(own, ground_truth), query, name)
+    return windows_name(used, *_window(window)) if window and not name else used
 
 
 def from_folder(

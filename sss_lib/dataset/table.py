@@ -21,7 +21,7 @@ def fingerprint(dataset: Dataset) -> str:
     digest.update(json.dumps([dataset.families, dataset.labels.parents], sort_keys=True).encode())
     for path in dataset.clips["path"]:
         try:
-            status = os.stat(path)
+            status = os.stat(audio.span(path)[0])
         except OSError as error:  # a link to nothing: listed among the failures, when it is decoded
             digest.update(f"{error.strerror}\n".encode())
         else:

@@ -51,7 +51,8 @@ def verify(dataset: Dataset, n_jobs: int = -1) -> pd.DataFrame:
     pd.DataFrame
         fname, duration_s, rate_hz, n_channels, rms_db (of full scale; -inf for silence), peak, clipped;
         heard_peak and offset (largest sample and mean) of what models hear: one channel, `HEARD_HZ`, the
-        first 30 s; sha256 of the file and of its audio (wave_sha256), and problem ("" if it decodes).
+        first 30 s; sha256 of the file (of a window, its audio) and of its audio (wave_sha256), and problem
+        ("" if it decodes).
     """
     import joblib
     from tqdm import tqdm
@@ -86,7 +87,8 @@ def _examine(path: str) -> dict:
         heard = audio.resampled(np.concatenate(sound.heard), rate_hz, HEARD_HZ, path)
     except audio.AudioError as error:
         return row | {"problem": str(error)}
-    return row | sound.row() | {"heard_peak": float(np.abs(heard).max()), "offset": float(heard.mean())}
+    row |= sound.row() | {"heard_peak": float(np.abs(heard).max()), "offset": float(heard.mean())}
+    return row | {"sha256": row["sha256"] or row["wave_sha256"]}  # a span is no file
 
 
 class _Sound:
@@ -184,7 +186,7 @@ def report_on(
     known, root : Collection and Path, optional
         What it should be, and its folder; None for a subset or a folder of one's own.
     """
-    has_file = np.array([os.path.lexists(path) for path in dataset.clips["path"]], bool)
+    has_file = np.array([os.path.lexists(audio.span(path)[0]) for path in dataset.clips["path"]], bool)
     findings = [
         *(_parts(known, root) + _unpacked(known, root) if known and root else []),
         *(Finding(WRONG, "tables", sentence) for sentence in problems),

@@ -12,7 +12,9 @@ Rankings or embeddings, and labels, come in; tables of AP@N, R1 and NDCG@N go ou
 - `intervals`: bootstrap intervals of a system's scores; `paired`: tests of two systems on the same queries;
   `comparisons`: differences, losses, rank stability and agreement.
 - `ties`, `confusion`: what equal scores could change, near duplicates; which classes are taken for which.
-- `learning`: heads trained on labels; `across`: one collection asks another; `perturbation`: changed sounds.
+- `words`: class names and captions search, for models that embed words.
+- `learning`: heads trained on labels, marks that refine a query; `across`: one collection asks another;
+  `perturbation`: changed sounds.
 - `trec`: runs and qrels for other tools.
 """
 

@@ -5,13 +5,18 @@ different heads have embedded can be compared: rank these numbers by cosine in p
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
+import pandas as pd
 import scipy.sparse
 
+from sss_lib.evaluation.examples import asked_classes
+from sss_lib.evaluation.measures import average_precision
+from sss_lib.evaluation.paired import macro_difference
 from sss_lib.evaluation.relevance import as_label_matrix
 from sss_lib.io.names import require_known
+from sss_lib.search.feedback import WAYS, most_uncertain, refine
 
 HEADS = ("linear", "lda", "knn")
 N_NEIGHBOURS = 10
@@ -119,3 +124,84 @@ def out_of_fold(
     for others, own in GroupKFold(n_folds).split(x, groups=groups):
         found[own] = fit_head(x[others], labels[others], how)(x[own])
     return found
+
+
+def by_marks(
+    x: np.ndarray,
+    label_matrix: scipy.sparse.csr_array,
+    *,
+    n_marks: Sequence[int] = (1, 2, 5, 10),
+    ways: Sequence[str] = WAYS,
+    ask: str = "first",
+    n: int = 15,
+    groups: np.ndarray | None = None,
+) -> pd.DataFrame:
+    """Macro MAP@N after marks that a listener who agrees with the labels would make, beside that without.
+
+    A query asks for its rarest class. Results are marked from the top of the plain ranking, or each time the
+    most uncertain clip. Marked clips count neither before nor after: both rank what is left.
+
+    Parameters
+    ----------
+    x : np.ndarray [shape=(n_clips, dim)]
+    label_matrix : scipy.sparse.csr_array [shape=(n_clips, n_labels), dtype=bool]
+    n_marks : sequence of int
+        From 1.
+    ways : sequence of str
+        Of `feedback.WAYS`.
+    ask : str
+        "first" or "uncertain": which clips are marked.
+    n : int
+        Cutoff.
+    groups : np.ndarray [shape=(n_clips,), dtype=int], optional
+        Such as uploaders, over which the intervals are.
+
+    Returns
+    -------
+    pd.DataFrame
+        way, n_marks, n_queries, before, after (of queries with something left to find), difference, ci_low
+        and ci_high, as of `paired.macro_difference`.
+
+    Examples
+    --------
+    >>> x, labels = np.array([[1.0, 1], [0, 1], [1, 0], [1, 0.1]]), np.array([[1, 0], [1, 0], [0, 1], [0, 1]])
+    >>> len(by_marks(x, labels == 1, n_marks=(1,)))
+    3
+    """
+    require_known(ask, ("first", "uncertain"), "the clips to ask about")
+    labels, rows = as_label_matrix(label_matrix), []
+    asked = asked_classes(labels)
+    queries: list[int] = np.flatnonzero(asked >= 0).tolist()
+    columns = labels.tocsc()
+    for n_marked in n_marks:
+        scores: dict[str, list[float]] = {way: [] for way in ("", *ways)}
+        for query in queries:
+            right = columns[:, [asked[query]]].toarray().ravel()
+            plain = refine(x, query, [], [])
+            marked: list[int] = []
+            order = np.argsort(-plain, kind="stable")
+            top = iter(order[order != query][:n_marked].tolist())
+            while len(marked) < min(n_marked, len(x) - 1):
+                hits, misses = _parted(marked, right)
+                marked.append(next(top) if ask == "first" else most_uncertain(x, query, hits, misses))
+            for way, values in scores.items():
+                ranked = refine(x, query, *_parted(marked, right), way) if way else plain.copy()
+                ranked[[query, *marked]] = -np.inf
+                left = np.argsort(-ranked, kind="stable")[: len(x) - 1 - len(marked)]
+                n_left = int(right[left].sum())
+                of_query = average_precision(right[left][None], np.array([max(1, min(n, n_left))]), n)
+                values.append(float(of_query[0]) if n_left else np.nan)
+        before, label = np.array(scores.pop("")), asked[queries]
+        for way, values in scores.items():
+            after = np.array(values)
+            found = macro_difference(after, before, label, np.array(queries), groups=groups)
+            means = [pd.Series(one).groupby(label).mean().mean() for one in (before, after)]
+            ends = {"difference": found.difference, "ci_low": found.ci_low, "ci_high": found.ci_high}
+            about = {"way": way, "n_marks": n_marked, "n_queries": int(np.isfinite(before).sum())}
+            rows.append({**about, "before": means[0], "after": means[1], **ends})
+    return pd.DataFrame(rows)
+
+
+def _parted(marked: list[int], right: np.ndarray) -> tuple[list[int], list[int]]:
+    """Hits and misses among marked clips."""
+    return [row for row in marked if right[row]], [row for row in marked if not right[row]]

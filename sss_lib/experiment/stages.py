@@ -45,7 +45,7 @@ class Stages:
 
     def __post_init__(self) -> None:
         self.grid, self.left_out = read_grid(self.grid_path).available()
-        of_name = {key: self.choice.get(key) for key in ("query", "name", "ground_truth")}
+        of_name = {key: self.choice.get(key) for key in ("query", "name", "ground_truth", "window")}
         self.name = sources.name_of(self.dataset, **of_name)
         self.is_labelled = True  # until the dataset is loaded
         # Committed results are replaced only by a run that differs: see `reproduction.settle`.

@@ -1,7 +1,7 @@
 """Files of frame embeddings: parts of a few clips each, and the list that says that all are there."""
 
+import functools
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sss_lib.io import download
+from sss_lib.io import audio, download
 from sss_lib.io.artefact import (
     Artefact,
     DamagedArtefactError,
@@ -79,12 +79,20 @@ def split(dataset: "Dataset", spec: models.ModelSpec, out_dir: Path) -> list[Par
 
 
 def _content_digest(path: str) -> str:
-    if not os.path.isfile(path):  # a pipe or a device would never end
+    file = audio.span(path)[0]
+    if not file.is_file():  # a pipe or a device would never end
         return "unreadable: not a file"
     try:
-        return download.digest_of(Path(path))
+        status = file.stat()
+        return _file_digest(file, status.st_size, status.st_mtime_ns)
     except OSError as error:
         return f"unreadable: {error.strerror}"
+
+
+@functools.lru_cache(maxsize=1)
+def _file_digest(file: Path, n_bytes: int, changed_ns: int) -> str:
+    """Digest of a file, read once for all spans of it that follow one another."""
+    return download.digest_of(file)
 
 
 def read(artefact: Artefact) -> Frames:

@@ -173,7 +173,7 @@ def any_of(collection: Dataset, label: str | None = None, seed: int = 0) -> "HTM
             clip = collection.clips.iloc[row]
             known = (*clip["labels"], clip["fname"], clip["uploader"], clip["licence"])
             return HTML(f"<p>{html.escape(', '.join(text for text in known if text))}</p>{shown}")
-    if not any(Path(path).is_file() for path in collection.clips["path"]):
+    if not any(audio.has_file(path) for path in collection.clips["path"]):
         return HTML(f"<p>{html.escape(collection.name)} has no audio here.</p>")
     raise DatasetError(f"no clip of {label or collection.name!r} can be decoded: see the report of 00")
 

@@ -1,8 +1,11 @@
 """One decoder for all models: a file becomes one finite, mono, float32 waveform at a given rate."""
 
+import dataclasses
+import functools
 import hashlib
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +32,27 @@ class AudioError(ValueError):
     """A file without a usable waveform; the message names it and says why."""
 
 
+def span(path: str | Path) -> tuple[Path, float, float]:
+    """File that a path names, and from and to which second it is meant.
+
+    Any other path than "rain.wav#t=42,47", as Media Fragments of W3C have it, means a whole file, and so does
+    the path of a file that is called like that.
+    Seconds are those of the file's own clock: where only ffmpeg reads it, that may begin some 0.1 s late.
+
+    Examples
+    --------
+    >>> span("rain.wav#t=42,47.5")[1:], span("rain.wav")[1:]
+    ((42.0, 47.5), (0.0, inf))
+    """
+    found = _SPAN.fullmatch(str(path))
+    if not found or os.path.lexists(path):
+        return Path(path), 0.0, np.inf
+    return Path(found[1]), float(found[2]), float(found[3])
+
+
+_SPAN = re.compile(r"(.+)#t=(\d+(?:\.\d+)?),(\d+(?:\.\d+)?)", re.DOTALL)
+
+
 def decode(path: str | Path, rate_hz: int, *, max_duration_s: float | None = MAX_DURATION_S) -> np.ndarray:
     """Mono waveform of an audio file: channels averaged, cut to a length, then resampled.
 
@@ -36,7 +60,7 @@ def decode(path: str | Path, rate_hz: int, *, max_duration_s: float | None = MAX
     ----------
     path : str or Path
         Any format that libsndfile reads (wav, flac, ogg, opus, mp3, aiff, ...); if ffmpeg is installed, any
-        that it reads (m4a, wma, ...). The content counts, not the suffix.
+        that it reads (m4a, wma, ...). The content counts, not the suffix. Or a `span` of such a file.
     rate_hz : int
         Sample rate of the result. Resampling is soxr's very high quality.
     max_duration_s : float or None
@@ -134,8 +158,11 @@ def duration_s(path: str | Path) -> float:
     """Length in seconds, from headers that agree with the content; else it is decoded; nan if that fails."""
     import soundfile
 
+    path, start_s, end_s = span(path)
     if not os.path.isfile(path):  # a pipe or a device would never end
         return np.nan
+    if end_s < np.inf:
+        return max(0.0, min(end_s, duration_s(path)) - start_s)
     try:
         lengths_s = [_n_samples(sound, part) / sound.samplerate for sound, part in _sounds(Path(path))]
         if max(lengths_s) < UNKNOWN_S:
@@ -151,18 +178,24 @@ def duration_s(path: str | Path) -> float:
         return np.nan
 
 
+def has_file(path: str | Path) -> bool:
+    """Whether there is the file that a path names, or a span of which it names."""
+    return span(path)[0].is_file()
+
+
 def needs_ffmpeg(path: str | Path) -> bool:
     """Whether a file, by its suffix, needs ffmpeg."""
-    return os.path.splitext(path)[1].lower() in FFMPEG_SUFFIXES
+    return span(path)[0].suffix.lower() in FFMPEG_SUFFIXES
 
 
-def _sounds(path: Path) -> Iterator[tuple["soundfile.SoundFile", Part]]:
+def _sounds(path: Path, parts_of: Callable | None = None) -> Iterator[tuple["soundfile.SoundFile", Part]]:
     """Yield the sounds of a file, in a row, as libsndfile opens them, and what their content says."""
     import soundfile
 
     _require_file(path)
     with open(path, "rb") as file:
-        parts = containers.parts(file) or [Part([(0, path.stat().st_size)])]
+        status = path.stat()
+        parts = (parts_of or _parts.__wrapped__)(path, status.st_size, status.st_mtime_ns)
         like = None
         for part in parts:
             try:
@@ -182,6 +215,13 @@ def _sounds(path: Path) -> Iterator[tuple["soundfile.SoundFile", Part]]:
                 yield sound, part
 
 
+@functools.lru_cache(maxsize=8)
+def _parts(path: Path, n_bytes: int, changed_ns: int) -> list[Part]:
+    """Sounds of a file by its content, read once for all spans of it."""
+    with open(path, "rb") as file:
+        return containers.parts(file) or [Part([(0, n_bytes)])]
+
+
 def _n_samples(sound: "soundfile.SoundFile", part: Part) -> int:
     return part.n_samples or sound.frames
 
@@ -190,9 +230,11 @@ def _blocks_of(path: Path, max_duration_s: float | None) -> Iterator[tuple[np.nd
     """Yield the samples with their rate, from libsndfile, or from ffmpeg where that can't read the file."""
     import soundfile
 
-    n_frames, reason, is_open = 0, "", False
+    path, start_s, end_s = span(path)
+    length_s = min(end_s - start_s, np.inf if max_duration_s is None else max_duration_s)
+    n_frames, n_passed, reason, is_open = 0, 0, "", False
     try:
-        for sound, part in _sounds(path):
+        for sound, part in _sounds(path, _parts if end_s < np.inf else None):
             is_open = True
             if sound.format == "VOC" or sound.subtype.startswith(("G721", "G723")):
                 kind = f"{sound.format} ({sound.subtype})"
@@ -201,10 +243,12 @@ def _blocks_of(path: Path, max_duration_s: float | None) -> Iterator[tuple[np.nd
             if sound.frames == UNKNOWN_FRAMES or sound.frames < part.n_samples:
                 reason = "its header doesn't say how long it is."
                 break
-            n_wanted = np.inf if max_duration_s is None else round(max_duration_s * sound.samplerate)
-            for block in _blocks_of_sound(sound, part, n_wanted - n_frames):
+            n_wanted = _n_wanted(start_s, length_s, sound.samplerate)
+            first = min(round(start_s * sound.samplerate) - n_passed, _n_samples(sound, part))
+            for block in _blocks_of_sound(sound, part, n_wanted - n_frames, first):
                 n_frames += len(block)
                 yield block, sound.samplerate
+            n_passed += first
             if n_frames >= n_wanted:
                 break
     except soundfile.LibsndfileError as error:
@@ -212,13 +256,26 @@ def _blocks_of(path: Path, max_duration_s: float | None) -> Iterator[tuple[np.nd
             raise
         reason = error.error_string
     if reason:
-        yield from _blocks_of_ffmpeg(path, max_duration_s, reason)
+        yield from _blocks_of_ffmpeg(path, start_s, length_s, reason)
 
 
-def _blocks_of_sound(sound: "soundfile.SoundFile", part: Part, n_wanted: float) -> Iterator[np.ndarray]:
+def _n_wanted(start_s: float, length_s: float, rate_hz: int) -> float:
+    """Samples from one second on, so that spans which meet have each sample once."""
+    if length_s == np.inf:
+        return np.inf
+    return round((start_s + length_s) * rate_hz) - round(start_s * rate_hz)
+
+
+def _blocks_of_sound(
+    sound: "soundfile.SoundFile", part: Part, n_wanted: float, first: int
+) -> Iterator[np.ndarray]:
     """Yield the samples block by block: a damaged header must not decide how much memory is taken."""
     import soundfile
 
+    n_told = _n_samples(sound, part) - first
+    if first:
+        sound.seek(first)
+        part = dataclasses.replace(part, md5=b"")  # is of all samples
     n_block = min(BLOCK_FRAMES, ffmpeg.MAX_BLOCK_VALUES // sound.channels)
     n_frames, md5 = 0, hashlib.md5(usedforsecurity=False)
     while n_frames < n_wanted:
@@ -237,7 +294,6 @@ def _blocks_of_sound(sound: "soundfile.SoundFile", part: Part, n_wanted: float) 
             md5.update(whole.view(np.uint8).reshape(-1, 4)[:, :n_bytes].tobytes())
         yield block
         n_frames += len(block)
-    n_told = _n_samples(sound, part)
     if n_frames < n_wanted and part.md5 not in (b"", md5.digest()):
         n_told = part.n_promised
     if n_frames < min(n_wanted, n_told):
@@ -245,7 +301,7 @@ def _blocks_of_sound(sound: "soundfile.SoundFile", part: Part, n_wanted: float) 
 
 
 def _blocks_of_ffmpeg(
-    path: Path, max_duration_s: float | None, reason: str
+    path: Path, start_s: float, length_s: float, reason: str
 ) -> Iterator[tuple[np.ndarray, int]]:
     """Yield what ffmpeg decodes; AudioError if it isn't installed, or complains."""
     program = ffmpeg.program()
@@ -253,11 +309,11 @@ def _blocks_of_ffmpeg(
         raise AudioError(
             f"{path} can't be decoded: {reason} Convert it, or install ffmpeg, which reads more formats."
         )
-    n_frames, enough_s = 0, None if max_duration_s is None else max_duration_s + 0.1
+    n_frames, enough_s = 0, None if length_s == np.inf else length_s + 0.1
     try:
-        for block, rate_hz in ffmpeg.blocks(program, path, enough_s, BLOCK_FRAMES):
+        for block, rate_hz in ffmpeg.blocks(program, path, enough_s, BLOCK_FRAMES, start_s):
             _require_rate(rate_hz, path)
-            n_wanted = np.inf if max_duration_s is None else round(max_duration_s * rate_hz)
+            n_wanted = _n_wanted(start_s, length_s, rate_hz)
             block = block[: int(min(len(block), n_wanted - n_frames))]
             n_frames += len(block)
             yield block, rate_hz  # to ffmpeg's end, which may complain

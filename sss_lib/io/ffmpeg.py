@@ -13,6 +13,7 @@ import numpy as np
 
 TIMEOUT_S = 300
 """Longest wait for the next block."""
+EARLY_S = 1.0
 MAX_BLOCK_VALUES = 1 << 22
 """Of all channels together: a file of a thousand channels must not decide how much memory is taken."""
 
@@ -34,7 +35,7 @@ class FfmpegError(ValueError):
 
 
 def blocks(
-    program: str, path: str | Path, max_duration_s: float | None, n_frames: int
+    program: str, path: str | Path, max_duration_s: float | None, n_frames: int, start_s: float = 0.0
 ) -> Iterator[tuple[np.ndarray, int]]:
     """Sound of a file as ffmpeg decodes it, all channels at the file's own rate, a block at a time.
 
@@ -50,6 +51,8 @@ def blocks(
         Later sound is left out (most of it where channels or rate change midway); None keeps all.
     n_frames : int
         Samples of each channel in a block, but for the last one.
+    start_s : float
+        Earlier sound is left out.
 
     Yields
     ------
@@ -63,8 +66,13 @@ def blocks(
         decodes a part, with a complaint only. The error may come after some blocks.
     """
     # -t would count from the picture's start, and leave out sound that begins late
-    length = [] if max_duration_s is None else ["-af", f"atrim=duration={max_duration_s}"]
-    command = [program, "-nostdin", "-v", "error", *_input(path), "-map", "0:a:0", *length]
+    # A decoder needs some sound to begin with, so what is left out just before is decoded, too.
+    early_s = min(start_s, EARLY_S)
+    seek = ["-ss", f"{start_s - early_s}"] if start_s > early_s else []
+    trim = [f"start={early_s}"] if start_s else []
+    trim += [] if max_duration_s is None else [f"duration={max_duration_s}"]
+    chosen = ["-af", f"atrim={':'.join(trim)}"] if trim else []
+    command = [program, "-nostdin", "-v", "error", *seek, *_input(path), "-map", "0:a:0", *chosen]
     command += ["-c:a", "pcm_f32be", "-f", "au", "-"]
     with tempfile.TemporaryFile() as said:
         try:

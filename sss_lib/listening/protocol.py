@@ -45,7 +45,7 @@ class Planner:
         self.fnames = clips["fname"].tolist()
         self.uploaders = clips["uploader"].fillna("").to_numpy(str)
         self.has_label = study.collection.label_matrix.toarray().astype(np.int32)
-        self.is_judged = np.array([study.sounds.path(row).is_file() for row in range(len(clips))])
+        self.is_judged = np.array([audio.has_file(study.sounds.path(row)) for row in range(len(clips))])
         for system in self.systems:  # a clip that no model could read has no place in the rankings
             self.is_judged &= np.isin(np.arange(len(clips)), study.rows(system))
         self._durations: dict[int, float] = {}

@@ -71,7 +71,7 @@ class Sounds:
     def sound(self, clip: object, refused: Collection[str] = ()) -> Sound:
         """Clip to play, in no refused format. Raises ValueError if it is unknown, AudioError if damaged."""
         path = self.path(clip)
-        if not path.is_file():
+        if not audio.has_file(path):
             raise audio.AudioError(
                 f"{path.name} is missing: put the collection's audio back, or if its name is "
                 "a Freesound id, let their player play it (freesound=True, --freesound)"

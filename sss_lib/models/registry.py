@@ -245,7 +245,7 @@ def read_weights(row: ModelSpec) -> Path | None:
 
 
 def fetch(name: str, **options: Any) -> Path | None:
-    """Download a model's weights, if it has any and they are not there yet.
+    """Download a model's weights and tokenizer, if it has any and they are not there yet.
 
     Parameters
     ----------
@@ -266,4 +266,7 @@ def fetch(name: str, **options: Any) -> Path | None:
         If they could not be downloaded; the message tells the URL and where to put the file.
     """
     row = spec(name)
-    return weights.fetch(name, row.weights, **options) if row.weights else None
+    found = weights.fetch(name, row.weights, **options) if row.weights else None
+    if row.tokenizer:
+        weights.fetch(name, row.tokenizer, **options)
+    return found

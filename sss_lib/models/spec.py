@@ -90,6 +90,8 @@ class ModelSpec:
         It is what others have computed: asked for by a clip's id, not by its audio.
     has_text : bool
         It can embed words, too: its loader has a `text_tower`.
+    tokenizer : Weights or None
+        File that tells how words become numbers, where its text tower needs one of its own.
     """
 
     name: str
@@ -121,6 +123,7 @@ class ModelSpec:
     scaled: bool = False
     is_baseline: bool = False
     has_text: bool = False
+    tokenizer: Weights | None = None
     is_given: bool = False
     network: Any = field(default=None, repr=False)
 

@@ -7,6 +7,7 @@ A matrix of embeddings and the name of a search come in; a `Ranking` goes out.
 - `naming`: how searches are named; `approximate`: those through structures of faiss.
 - `given`: rankings that others have computed; `adjusted`: cosines adjusted by neighbours, against hubs.
 - `fusion`: several rankings as one; `frames`: clips compared frame by frame.
+- `feedback`: a query refined by marks of a listener.
 - `index`: clips that new sounds are ranked against: stored, added to, deleted from; `timing`: what it takes.
 """
 
@@ -16,6 +17,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "exact": ["best", "rank_outside", "top"],
+        "feedback": ["refine"],
         "frames": ["rank_frames"],
         "fusion": ["fuse"],
         "index": ["Index"],

@@ -3,6 +3,7 @@
     python tests/benchmarks/beyond.py mini data data/embeddings/mini
     python tests/benchmarks/beyond.py esc10 DATA_DIR EMBEDDINGS --other mini data data/embeddings/mini
     python tests/benchmarks/beyond.py mini data data/embeddings/mini --perturb FIGURE_FOLDER
+    python tests/benchmarks/beyond.py esc10 DATA_DIR EMBEDDINGS --feedback --models yamnet
 
 EMBEDDINGS has a folder of frames a model, as notebook 01 or tests/benchmarks/esc10.py leaves it. The plain
 system is mean, PCA 100, unit length, cosine. Prints macro MAP@15, of ESC-10 over its ten classes, and the
@@ -232,6 +233,18 @@ def perturbed(own, names):
     return pd.DataFrame(rows)
 
 
+def feedback(own, names):
+    """Print macro MAP@15 by the number of marks on results, of the first ones and of the most uncertain."""
+    for name in names:
+        x = processing.process(own.clips(name), 100)
+        for ask in ("first", "uncertain"):
+            found = learning.by_marks(x, own.matrix, ask=ask, groups=own.groups)
+            for row in found.to_dict("records"):
+                print(" | {} | {} | {way} | {n_marks} | {n_queries}".format(name, ask, **row), end=" | ")
+                print("{before:.3f} | {after:.3f} |".format(**row), end=" ")
+                print("{difference:+.3f} [{ci_low:+.3f}, {ci_high:+.3f}] |".format(**row), flush=True)
+
+
 def draw(table, folder):
     """A panel a way: the share of its MAP@15 that each model keeps."""
     import matplotlib.pyplot as plt
@@ -263,11 +276,14 @@ if __name__ == "__main__":
     parser.add_argument("--other", nargs=3)
     parser.add_argument("--models", nargs="*", default=MODELS)
     parser.add_argument("--perturb", type=Path)
+    parser.add_argument("--feedback", action="store_true")
     options = parser.parse_args()
     own = Collection(*options.collection, options.models)
     other = options.other and Collection(*options.other, options.models)
     if options.perturb:
         draw(perturbed(own, own.names), options.perturb)
+    elif options.feedback:
+        feedback(own, own.names)
     else:
         plain_of = steps(own, other)
         fusions(own, plain_of)

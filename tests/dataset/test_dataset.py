@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from sss_lib import dataset
+from sss_lib import audio, dataset
 from sss_lib.dataset import DatasetError
+from sss_lib.dataset.dataset import _clock as clock
 
 ORDER = ["b", "007", "é", "1e5", "a"]
 
@@ -366,3 +367,51 @@ def test_a_query_of_the_lists_of_labels_is_refused_with_the_remedy(collection, q
     """Each would be true of every clip."""
     with pytest.raises(DatasetError, match=r'labels are lists: ask @has\("Dog"\)'):
         dataset.load(collection, query=query)
+
+
+def test_windows_are_clips_with_start_and_end_and_the_labels_of_their_file(collection):
+    found = dataset.load(collection, window=(0.2, 0.1))
+    assert (found.name, dataset.name_of(collection, window=(0.2, 0.1))) == ("tiny-0.2s-0.1s",) * 2
+    of_file = dict(iter(found.clips.groupby("file", sort=False)))
+    assert list(of_file) == ORDER
+    spans = {file: list(zip(own["start_s"], own["end_s"], strict=True)) for file, own in of_file.items()}
+    assert spans["007"] == [(0, 0.1)]
+    assert spans["1e5"] == [(0, 0.2)]
+    assert spans["é"] == [(0, 0.2), (0.1, 0.3), (0.2, 0.4), (0.3, 0.5)]
+    assert of_file["é"]["fname"].tolist()[1] == "0:00.1-0:00.3 of é"
+    assert of_file["1e5"]["labels"].tolist() == [["Dog", "Animal", "Rain"]]
+    assert set(of_file["é"]["uploader"]) == {"ann"}
+    assert set(of_file["a"]["uploader"]) == {"file a"}  # whose uploader is unknown
+    whole = audio.decode(collection / "audio" / "é.wav", 44100)
+    np.testing.assert_array_equal(audio.decode(of_file["é"]["path"].iloc[1], 44100), whole[4410:13230])
+    assert found.has("Rain").sum() == 5
+
+
+@pytest.mark.parametrize(
+    ("length_s", "window", "spans"),
+    [
+        (10, 5, [(0, 5), (5, 10)]),
+        (12, 5, [(0, 5), (5, 10), (7, 12)]),
+        (10.02, 5, [(0, 5), (5.02, 10.02)]),  # not a third one that is all but the same as the second
+        (5.02, 5, [(0.02, 5.02)]),
+        (4, 5, [(0, 4)]),
+        (9, (5, 2), [(0, 5), (2, 7), (4, 9)]),
+        (10, (2, 5), [(0, 2), (5, 7), (8, 10)]),
+    ],
+)
+def test_the_last_window_ends_where_the_file_ends(tmp_path, length_s, window, spans):
+    soundfile.write(tmp_path / "a.wav", np.zeros(round(length_s * 1000)), 1000)
+    clips = dataset.load(tmp_path, window=window).clips
+    assert list(zip(clips["start_s"], clips["end_s"], strict=True)) == spans
+
+
+@pytest.mark.parametrize("window", [-1, (5, 0), (0, 5), (float("nan"), 1)])
+def test_windows_without_length_are_refused(collection, window):
+    with pytest.raises(DatasetError, match="give numbers above 0"):
+        dataset.load(collection, window=window)
+
+
+def test_windows_are_told_by_minutes_and_hours():
+    assert [clock(s) for s in (0, 42, 62.5, 3599.999, 3600, 10803.25)] == [
+        *("0:00", "0:42", "1:02.5", "59:59.999", "1:00:00", "3:00:03.25")
+    ]

@@ -7,6 +7,7 @@ import scipy.sparse
 from sss_lib import metrics, search
 from sss_lib.evaluation import across, learning, measures
 from sss_lib.evaluation.perturbation import PERTURBATIONS, perturb
+from sss_lib.search.feedback import most_uncertain
 
 
 def two_kinds(n=60, seed=0):
@@ -164,3 +165,45 @@ def test_what_an_amount_says_is_what_changes():
 def test_changes_that_cannot_be_are_refused(how, amount, message):
     with pytest.raises(ValueError, match=message):
         perturb(TONE, RATE_HZ, how, amount)
+
+
+@pytest.mark.parametrize("ask", ["first", "uncertain"])
+def test_marks_are_scored_on_what_is_left_as_by_a_plain_loop(ask):
+    x, labels, groups = two_kinds(30)
+    labels[3] = [True, False]
+    found = learning.by_marks(x, labels, n_marks=(4,), ways=("rocchio",), ask=ask, n=5, groups=groups).iloc[0]
+    before, after = {0: [], 1: []}, {0: [], 1: []}
+    for query in range(30):
+        kind = int(labels[query, 1])
+        ranked = sorted(range(30), key=lambda i: -cosine(x[i], x[query]))
+        marked = [i for i in ranked if i != query][:4]
+        if ask == "uncertain":
+            marked = []
+            for _ in range(4):
+                hits, misses = ([i for i in marked if labels[i, kind] == is_hit] for is_hit in (True, False))
+                marked.append(most_uncertain(x, query, hits, misses))
+        hits, misses = ([i for i in marked if labels[i, kind] == is_hit] for is_hit in (True, False))
+        again = search.refine(x, query, hits, misses, "rocchio")
+        for scores, order in ((before, ranked), (after, sorted(range(30), key=lambda i: -again[i]))):
+            left = [i for i in order if i not in (query, *marked)]
+            places = [rank for rank, i in enumerate(left[:5], 1) if labels[i, kind]]
+            precisions = [(1 + j) / rank for j, rank in enumerate(places)]
+            scores[kind].append(sum(precisions) / min(5, sum(labels[i, kind] for i in left)))
+    means = [np.mean([np.mean(one) for one in scores.values()]) for scores in (before, after)]
+    np.testing.assert_allclose(found[["before", "after"]].astype(float), means)
+    assert found["difference"] == pytest.approx(means[1] - means[0])
+    assert found["ci_low"] < found["difference"] < found["ci_high"]
+
+
+def cosine(a, b):
+    return a @ b / np.linalg.norm(a) / np.linalg.norm(b)
+
+
+def test_marks_help_where_hits_tell_the_direction_of_a_class():
+    rng = np.random.default_rng(0)
+    kind = rng.integers(2, size=80)
+    x = rng.normal(size=(80, 6))
+    x[:, 0] += 4 * kind
+    found = learning.by_marks(x, np.eye(2, dtype=bool)[kind], n_marks=(1, 10)).set_index(["way", "n_marks"])
+    assert (found.loc[[(way, 10) for way in learning.WAYS], "ci_low"] > 0).all()
+    assert found.loc[("linear", 10), "difference"] > found.loc[("linear", 1), "difference"]

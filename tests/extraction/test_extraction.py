@@ -333,3 +333,71 @@ def test_a_clip_of_three_hours_does_not_exhaust_the_memory(tmp_path):
     n_frames, mebibytes = out.split()
     assert int(n_frames) == 1
     assert float(mebibytes) < 1024
+
+
+def test_windows_are_extracted_as_the_same_samples_in_files_of_their_own(collection, tmp_path):
+    store = Store(tmp_path / "data")
+    windows = dataset.load(collection, window=0.2)
+    report = dataset.verify(windows)
+    assert report["problem"].tolist() == [""] * len(windows)
+    np.testing.assert_allclose(report["duration_s"], windows.clips["end_s"] - windows.clips["start_s"])
+    dataset.write(store.dataset(windows.name), windows, report)
+    read = dataset.read(store.dataset(windows.name))
+    assert read.clips["fname"].tolist() == windows.clips["fname"].tolist()
+    experiment.extract_to(store, read, "logmel")
+    found = parts.read(store.frames(windows.name, "logmel"))
+    cut = tmp_path / "cut.wav"
+    for i, path in enumerate(windows.clips["path"]):
+        soundfile.write(cut, *audio.read(path), subtype="FLOAT")
+        own = found.values[slice(*found.offsets[i : i + 2])]  # noqa: PD011
+        np.testing.assert_array_equal(own, models.load("logmel")(audio.decode(cut, 44100)))
+    assert store.frames(windows.name, "logmel").is_current()
+
+
+@pytest.mark.parametrize("is_verified", [True, False])
+def test_a_changed_file_makes_its_windows_stale(collection, tmp_path, is_verified):
+    store = Store(tmp_path / "data")
+
+    def extract():
+        windows = dataset.load(collection, window=0.2)
+        if is_verified:
+            dataset.write(store.dataset(windows.name), windows, dataset.verify(windows))
+            windows = dataset.read(store.dataset(windows.name))
+        return extraction.extract(windows, "duration", tmp_path / "out").n_new
+
+    assert (extract(), extract()) == (9, 0)
+    soundfile.write(collection / "audio" / "é.wav", np.full(22050, 0.25), 44100)
+    assert extract() == 4  # in parts of two
+
+
+HOURS = """
+import sys
+from pathlib import Path
+import memory
+from sss_lib import dataset, extraction
+sounds = dataset.load(sys.argv[1], window=5)
+report = extraction.extract(sounds, "duration", Path(sys.argv[1]).with_name("out"))
+print(report.n_clips, sounds.clips["fname"].iloc[-1].replace(" ", "_"), memory.peak_mib())
+"""
+
+
+@pytest.mark.slow
+def test_windows_of_a_file_of_three_hours_take_little_memory(tmp_path):
+    """The file's samples alone would take 330 MiB as float32; the same with a short file shows the rest."""
+    folders = os.pathsep.join([str(Path(__file__).parent.parent), str(Path(dataset.__file__).parents[2])])
+    rng, mib = np.random.default_rng(0), []
+    for hours, n_clips, last in ((0.01, 8, "0:31-0:36_of_a"), (3, 2160, "2:59:55-3:00:00_of_a")):
+        folder = tmp_path / str(hours) / "sounds"
+        folder.mkdir(parents=True)
+        minute = rng.integers(-9999, 9999, 8000 * 36, dtype=np.int16)
+        with soundfile.SoundFile(folder / "a.wav", "w", 8000, 1) as file:
+            for _ in range(round(hours * 100)):
+                file.write(minute)
+        command = [sys.executable, "-c", HOURS, folder]
+        environment = {**os.environ, "PYTHONPATH": folders}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
+        assert not done.returncode, done.stderr
+        said = done.stdout.split()
+        assert (int(said[0]), said[1]) == (n_clips, last)
+        mib.append(float(said[2]))
+    assert mib[1] - mib[0] < 100

@@ -424,3 +424,62 @@ def test_mutated_files_are_decoded_or_refused_and_nothing_else(odd, tmp_path, su
             assert np.isfinite(wave).all()
             assert 0 < len(wave) <= 30 * 16000
     assert refused > 10
+
+
+@pytest.mark.parametrize(
+    ("name", "subtype", "error"),
+    [("x.wav", "PCM_16", 0), ("x.flac", "PCM_16", 0), ("x.aiff", "PCM_24", 0), ("x.w64", "FLOAT", 0)]
+    + [("x.ogg", "VORBIS", 1e-6), ("x.opus", "OPUS", 1e-3), ("x.mp3", "MPEG_LAYER_III", 1e-3)],
+)
+@pytest.mark.parametrize("block_frames", [1 << 18, 1000])
+def test_spans_are_the_same_samples_as_in_the_whole(
+    tmp_path, name, subtype, error, block_frames, monkeypatch
+):
+    rng, path = np.random.default_rng(0), tmp_path / name
+    kind = {"x.opus": "OGG"}.get(name)
+    soundfile.write(path, 0.3 * rng.normal(size=(96000, 2)).clip(-3, 3), 24000, subtype, format=kind)
+    whole, rate_hz = audio.read(path)
+    monkeypatch.setattr(audio, "BLOCK_FRAMES", block_frames)
+    for start_s, end_s in [(0, 1), (1, 2.5), (0.00102, 0.5), (3.2, 4)]:
+        found, _ = audio.read(f"{path}#t={start_s},{end_s}")
+        own = whole[round(start_s * rate_hz) : round(end_s * rate_hz)]
+        assert found.shape == own.shape
+        np.testing.assert_allclose(found, own, rtol=0, atol=error)
+    assert audio.duration_s(f"{path}#t=1,2.5") == 1.5
+    assert audio.duration_s(f"{path}#t=3,9") == pytest.approx(1, abs=0.1)
+
+
+def test_a_span_of_sounds_in_a_row_goes_from_one_into_the_next(tmp_path):
+    parts = [np.full(n, level) for n, level in ((100, 0.25), (100, 0.5), (200, 0.75))]
+    path = tmp_path / "x.wav"
+    with path.open("wb") as file:
+        for i, part in enumerate(parts):
+            soundfile.write(tmp_path / f"{i}.wav", part, 100)
+            file.write((tmp_path / f"{i}.wav").read_bytes())
+    whole = audio.read(path)[0].ravel()
+    assert len(whole) == 400
+    for start, end in [(0, 1), (0.9, 2.2), (1, 2), (1.5, 4), (2.5, 3)]:
+        found = audio.read(f"{path}#t={start},{end}")[0].ravel()
+        assert found.tolist() == whole[round(100 * start) : round(100 * end)].tolist()
+
+
+@pytest.mark.parametrize("asked", ["x.wav#t=5,6", "x.wav#t=0.5,0.5", "x.wav#t=1,0.5"])
+def test_a_span_without_a_sample_is_refused(tmp_path, asked):
+    soundfile.write(tmp_path / "x.wav", sine(8000, 8000), 8000)
+    with pytest.raises(audio.AudioError, match=r"is empty: it has no sample"):
+        audio.decode(tmp_path / asked, 8000)
+
+
+def test_spans_that_meet_have_each_sample_once_and_none_is_longer_than_30_s(tmp_path):
+    soundfile.write(tmp_path / "x.wav", np.arange(45 * 1001) % 1000 / 1000, 1001, subtype="FLOAT")
+    times = [round(i / 3, 3) for i in range(45 * 3 + 1)]
+    found = [audio.read(f"{tmp_path / 'x.wav'}#t={a},{b}")[0] for a, b in itertools.pairwise(times)]
+    np.testing.assert_array_equal(np.concatenate(found), audio.read(tmp_path / "x.wav")[0])
+    assert len(audio.decode(f"{tmp_path / 'x.wav'}#t=10,45", 1001)) == 30 * 1001
+
+
+def test_a_file_that_is_called_like_a_span_is_a_file(tmp_path):
+    soundfile.write(tmp_path / "x.wav", sine(8000, 8000), 8000)
+    shutil.copy(tmp_path / "x.wav", tmp_path / "x.wav#t=0,0.5")
+    assert len(audio.decode(tmp_path / "x.wav#t=0,0.5", 8000)) == 8000
+    assert len(audio.decode(tmp_path / "x.wav#t=0,0.25", 8000)) == 2000

@@ -312,3 +312,21 @@ def test_no_file_is_left_and_no_room_is_needed(used, tmp_path, monkeypatch):
     blocks = audio.blocks(tmp_path / "x.m4a")
     next(blocks)
     assert os.listdir(tmp_path / "temporary") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "late_s"), [("x.m4a", 0), ("alac.m4a", 0), ("x.mp2", 0), ("opus.webm", 0.008), ("x.wma", 0.086)]
+)
+def test_spans_are_the_same_samples_as_in_the_whole(used, tmp_path, name, late_s):
+    """Seconds are those of the file's clock, by which some formats begin late."""
+    times = np.arange(48000 * 8) / 48000
+    soundfile.write(tmp_path / "x.wav", 0.4 * np.sin(300 * times * (1 + times)), 48000)  # nowhere twice alike
+    run(used, "-i", tmp_path / "x.wav", *FORMATS[name], tmp_path / name)
+    whole = audio.read(tmp_path / name)[0].ravel()
+    for start_s, end_s in [(0, 1), (0.5, 2), (4.321, 6), (7, 7.8)]:
+        found = audio.read(f"{tmp_path / name}#t={start_s},{end_s}")[0].ravel()
+        assert len(found) == round((end_s - start_s) * 48000)
+        first = round((start_s - late_s) * 48000) if start_s else 0
+        shifts = range(-500 if first else 0, 501 if late_s else 1)
+        errors = [np.abs(found - whole[max(first + shift, 0) :][: len(found)]).max() for shift in shifts]
+        assert min(errors) < (1e-9 if name in EXACT else 1e-4)

@@ -232,3 +232,13 @@ class TestFreesound:
 
     def test_the_board_answers_with_the_id_alone(self, study):
         assert Board(study)._sound({"clip": 0}, []) == {"freesound": "64760"}
+
+
+def test_a_window_of_a_file_is_sent_as_what_is_heard_in_it(tmp_path):
+    time_s = np.arange(2 * 48000) / 48000
+    wave = np.where(time_s < 1, 0.1, 0.5) * np.sin(2 * np.pi * 440 * time_s)
+    soundfile.write(tmp_path / "x.wav", wave, 48000)
+    sound = Sounds([f"{tmp_path / 'x.wav'}#t=1,1.5"]).sound(0)
+    found, rate_hz = soundfile.read(io.BytesIO(sound.content))
+    assert (sound.mime, rate_hz) == ("audio/wav", 48000)
+    np.testing.assert_allclose(found, wave[48000:72000], atol=1e-3)

@@ -12,6 +12,13 @@ CROPPED: dict[str, Any] = {
 """What the 2024 study's code did to long clips for CLAP models."""
 
 
+def _text(repository: str, licence: str) -> dict[str, Any]:
+    """What a row tells of its text tower, by the language model whose tokenizer it has."""
+    saved_as = f"{repository.rpartition('/')[2]}-tokenizer.json"
+    tokenizer = Weights.of_hugging_face(repository, "tokenizer.json", licence, saved_as=saved_as)
+    return {"has_text": True, "tokenizer": tokenizer}
+
+
 def _laion_clap(
     name: str, display_name: str, options: dict, *, n_parameters: str, weights: Weights, **fields: Any
 ) -> ModelSpec:
@@ -35,6 +42,7 @@ def _laion_clap(
         extra="torch",
         weights=weights,
         options={"unit": True, **options},
+        **_text("FacebookAI/roberta-base", "MIT"),
         **fields,
     )
 
@@ -159,6 +167,7 @@ ROWS = (
         verified="seeded weights: the msclap package, within 1e-5",
         requires="torch",
         weights=_microsoft_weights("CLAP_weights_2022.pth"),
+        **_text("google-bert/bert-base-uncased", "Apache-2.0"),
     ),
     _microsoft_htsat(
         "clap-2023",
@@ -172,6 +181,7 @@ ROWS = (
         "Representations, ICASSP 2024",
         verified="seeded weights: the msclap package, within 1e-5",
         weights=_microsoft_weights("CLAP_weights_2023.pth"),
+        **_text("openai-community/gpt2", "MIT"),
     ),
     _microsoft_htsat(
         "pengi",

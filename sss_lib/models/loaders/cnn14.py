@@ -10,6 +10,7 @@ from torch import nn
 
 from sss_lib.models.frontends.batches import Batched, windowed
 from sss_lib.models.loaders import clap
+from sss_lib.models.loaders.clap_text import text_tower as text_tower
 from sss_lib.models.spec import ModelSpec
 from sss_lib.models.weights import checkpoint
 

@@ -90,9 +90,19 @@ def _is_safetensors(file: BinaryIO, n_bytes: int) -> bool:
     return 8 + n_header + max(ends, default=0) == n_bytes
 
 
+def _is_tokenizer(file: BinaryIO, n_bytes: int) -> bool:
+    """Whether it is what the library tokenizers saves: JSON with a model and the tokens added to it."""
+    try:
+        content = json.load(file)
+    except ValueError:
+        return False
+    return isinstance(content, dict) and {"model", "added_tokens"} <= content.keys()
+
+
 FORMATS: dict[str, tuple[str, Callable[[BinaryIO, int], bool]]] = {
     ".pb": ("frozen graph", _is_graph),
     **dict.fromkeys((".pt", ".pth", ".ckpt", ".bin"), ("PyTorch file", _is_pytorch)),
     ".safetensors": ("safetensors file", _is_safetensors),
+    ".json": ("tokenizer", _is_tokenizer),
 }
 """By suffix, the name of a format and the check that a file is a whole one."""
