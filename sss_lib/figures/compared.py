@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sss_lib.dataset import table as datasets
-from sss_lib.evaluation import bounds, comparisons, confusion, relevance
+from sss_lib.evaluation import bounds, comparisons, confusion, examples, relevance
 from sss_lib.experiment import reproduction
 from sss_lib.experiment import results as experiment
 from sss_lib.experiment.grid import read_grid
@@ -291,9 +291,7 @@ class Compared:
         if experiment.system_of(self.best.iloc[0])[0].is_ranking:
             return None
         x, _ = self._embedded(self.best["model"].iloc[0])
-        family_of = self.collection.families.get
-        families = [next(filter(None, map(family_of, own)), "") for own in self.collection.clips["labels"]]
-        return projection.project(x), families
+        return projection.project(x), examples.families_of(self.collection)
 
     def listen(self, queries: pd.DataFrame, *of_models: str, n: int = 1) -> "HTML":
         """Players of some queries, rows of `disagreements`, and of their first results by some models."""
