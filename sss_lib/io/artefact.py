@@ -244,9 +244,8 @@ class Artefact:
 
         One without a seal is left where it is: the earlier version that made it can read it.
         """
-        with contextlib.suppress(OSError, ValueError):  # no footer to look into
-            if sealed.is_unsealed(self.path):
-                return
+        if sealed.is_unsealed(self.path):
+            return
         with contextlib.suppress(OSError):
             os.replace(self.path, self.path.with_name(f".{self.path.name}{DAMAGED}"))
 

@@ -339,7 +339,7 @@ def _of_parquet(file: Path) -> Iterator[tuple[str, np.ndarray]]:
                 own = getattr(value, "values", None)  # None where a cell is no list
                 numbers = value.as_py() if own is None or pa.types.is_nested(own.type) else _array(own)
                 yield clip_id(fname), _as_embeddings(numbers, f"{file}, clip {fname!r},")
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowException, UnicodeError) as error:
         raise ValueError(f"{file} can't be read: {error}") from None
 
 

@@ -80,7 +80,10 @@ def is_unsealed(path: Path) -> bool:
 
     Whatever one byte of the seal's name becomes, its begin or its end is left.
     """
-    keys = pq.read_metadata(path).metadata or {}
+    try:
+        keys = pq.read_metadata(path).metadata or {}
+    except (OSError, ValueError, pa.ArrowException):  # no footer to look into
+        return False
     return not any(key != _ABOUT and (key.startswith(_ABOUT) or key.endswith(b"seal")) for key in keys)
 
 

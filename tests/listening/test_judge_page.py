@@ -346,7 +346,7 @@ def test_a_lost_answer_and_a_lost_acknowledgement_make_one_answer(begin):
 
 
 def test_who_withdraws_sees_so(begin):
-    judged, tab = begin()
+    judged, tab = begin(is_strict=False)  # what was heard may be told too late: the server refuses it
     page = tab()
     enter(page)
     page.on("dialog", lambda dialog: dialog.accept())

@@ -59,6 +59,8 @@ def of_format(suffix, path):
         path.write_bytes(random_graph("x", (-1, 2), "y", 3))
     elif suffix == ".safetensors":
         path.write_bytes(b"\x02" + bytes(7) + b"{}")
+    elif suffix == ".json":
+        path.write_text('{"model": {}, "added_tokens": []}')
     else:
         with zipfile.ZipFile(path, "w") as file:
             file.writestr("x", "y")
@@ -66,18 +68,19 @@ def of_format(suffix, path):
 
 @pytest.mark.parametrize("row", DOWNLOADED, ids=lambda row: row.name)
 def test_make_models_asks_for_the_file_and_puts_it_where_the_model_looks(row, tmp_path, monkeypatch, capsys):
-    """All but the web: what comes is a small file of the right format."""
+    """All but the web: what comes is a small file of the right format. Some need a tokenizer, too."""
+    needed = {one.url: one.file for one in (row.weights, row.tokenizer) if one}
     asked = []
 
     def receive(remote, part, *_):
         asked.append(remote.url)
-        of_format(Path(row.weights.file).suffix, part)
+        of_format(Path(needed[remote.url]).suffix, part)
 
     seeded.accept(tmp_path, monkeypatch)
     monkeypatch.setattr(download, "_receive", receive)
     assert main(["models", row.name]) == 0
-    assert asked == [row.weights.url]
-    assert row.weights.url.startswith("https://")
+    assert asked == list(needed)
+    assert all(url.startswith("https://") for url in needed)
     path = tmp_path / row.weights.file
     assert f"{row.name}: {path}\n" in capsys.readouterr().out
     unheld = replace(row.weights, sha256=None, n_bytes=None)
