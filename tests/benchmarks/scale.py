@@ -42,8 +42,8 @@ QUERIES = {10_000: 10_000, 30_000: 6_000, 100_000: 4_000, 1_000_000: 1_000}
 """How many clips query, by the number of clips."""
 DIM, TOP_N, ROUNDS, FILE_ROUNDS, WORSE = 100, 150, 5, 3, 1.3
 RANK, EVALUATE = "search.rank, top 150", "metrics.per_query, top 150 and R1 of every class"
-ALLOWED = {RANK: 3.2, EVALUATE: 5.0}
-"""A quarter more than the search took that rounded as the processor does."""
+ALLOWED = {RANK: 3.6, EVALUATE: 5.0}
+"""A quarter more than the search took that rounded as the processor does (commit d2e3648), by AVX-512."""
 ALIKE = ["what", "clips", "queries", "clock", "rounds", "cores"]
 """What two measurements have to share to be compared."""
 CLOCKS = {"wall": "Wall time", "cpu": "Processor time of one thread"}
