@@ -283,12 +283,14 @@ def draw(table: pd.DataFrame, folder: Path) -> None:
     smallest = table[(table["clips"] == table["clips"].min()) & ~table["what"].str.contains("JSON")]
     smallest = smallest.sort_values("value", ascending=False)
     figure, ax = plt.subplots(figsize=(plots.COLUMN, 2.2))
-    own = zip(smallest["what"], smallest["queries"], strict=True)
-    named = [name.replace(", top", ",\ntop") + f"\n({n:,} queries)" for name, n in own]
+    named = [name.replace(", top", ",\ntop") for name in smallest["what"]]
     colours = [GROUP_COLOURS[0] if name in ALLOWED else "#999999" for name in smallest["what"]]
     ax.barh(named, smallest["value"], color=colours)
     ax.bar_label(ax.containers[0], fmt="{:.1f}", padding=2, fontsize=7)
-    ax.set(xlabel=f"{UNITS} (lower is better)", xlim=(0, 1.15 * smallest["value"].max()))
+    ax.set(
+        xlabel=f"{UNITS},\n{smallest['queries'].max():,} queries (lower is better)",
+        xlim=(0, 1.15 * smallest["value"].max()),
+    )
     ax.tick_params(axis="y", labelsize=6)
     _save(figure, folder / "tools.png")
 
