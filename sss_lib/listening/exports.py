@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 
 from sss_lib.io.audio import AudioError
+from sss_lib.io.names import require_known
 from sss_lib.listening.study import Study
 from sss_lib.listening.views import about_clip
 
@@ -40,8 +41,7 @@ def exported(study: Study, view: Mapping, marked: Sequence[str], kind: str) -> b
         If it is of another kind.
     """
     kinds = {"csv": as_csv, "html": as_page, "zip": as_zip}
-    if kind not in kinds:
-        raise ValueError(f"{kind!r} is no kind of export: ask for one of {', '.join(kinds)}")
+    require_known(kind, kinds, "the kinds of export")
     return kinds[kind](study, view, [one for one in marked if one in study.row_of])
 
 
