@@ -4,6 +4,7 @@ A head turns a clip embedding into one number a class. All heads give the same c
 different heads have embedded can be compared: rank these numbers by cosine in place of the embeddings.
 """
 
+import itertools
 import warnings
 from collections.abc import Callable, Sequence
 
@@ -173,32 +174,32 @@ def by_marks(
     asked = asked_classes(labels)
     queries: list[int] = np.flatnonzero(asked >= 0).tolist()
     columns = labels.tocsc()
-    for n_marked in n_marks:
-        scores: dict[str, list[float]] = {way: [] for way in ("", *ways)}
-        for query in queries:
-            right = columns[:, [asked[query]]].toarray().ravel()
-            plain = refine(x, query, [], [])
-            marked: list[int] = []
-            order = np.argsort(-plain, kind="stable")
-            top = iter(order[order != query][:n_marked].tolist())
-            while len(marked) < min(n_marked, len(x) - 1):
-                hits, misses = _parted(marked, right)
-                marked.append(next(top) if ask == "first" else most_uncertain(x, query, hits, misses))
-            for way, values in scores.items():
-                ranked = refine(x, query, *_parted(marked, right), way) if way else plain.copy()
-                ranked[[query, *marked]] = -np.inf
-                left = np.argsort(-ranked, kind="stable")[: len(x) - 1 - len(marked)]
-                n_left = int(right[left].sum())
-                of_query = average_precision(right[left][None], np.array([max(1, min(n, n_left))]), n)
-                values.append(float(of_query[0]) if n_left else np.nan)
-        before, label = np.array(scores.pop("")), asked[queries]
-        for way, values in scores.items():
-            after = np.array(values)
-            found = macro_difference(after, before, label, np.array(queries), groups=groups)
-            means = [pd.Series(one).groupby(label).mean().mean() for one in (before, after)]
-            ends = {"difference": found.difference, "ci_low": found.ci_low, "ci_high": found.ci_high}
-            about = {"way": way, "n_marks": n_marked, "n_queries": int(np.isfinite(before).sum())}
-            rows.append({**about, "before": means[0], "after": means[1], **ends})
+    scores: dict[tuple[int, str], list[float]] = {(k, way): [] for k in n_marks for way in ("", *ways)}
+    for query in queries:
+        right = columns[:, [asked[query]]].toarray().ravel()
+        plain = refine(x, query, [], [])
+        order = np.argsort(-plain, kind="stable")
+        marks: list[int] = order[order != query][: max(n_marks, default=0)].tolist()
+        if ask == "uncertain":
+            n_most, marks = len(marks), []
+            while len(marks) < n_most:
+                marks.append(most_uncertain(x, query, *_parted(marks, right)))
+        for (n_marked, way), values in scores.items():
+            marked = marks[:n_marked]
+            ranked = refine(x, query, *_parted(marked, right), way) if way else plain.copy()
+            ranked[[query, *marked]] = -np.inf
+            left = np.argsort(-ranked, kind="stable")[: len(x) - 1 - len(marked)]
+            n_left = int(right[left].sum())
+            of_query = average_precision(right[left][None], np.array([max(1, min(n, n_left))]), n)
+            values.append(float(of_query[0]) if n_left else np.nan)
+    label = asked[queries]
+    for n_marked, way in itertools.product(n_marks, ways):
+        before, after = np.array(scores[n_marked, ""]), np.array(scores[n_marked, way])
+        found = macro_difference(after, before, label, np.array(queries), groups=groups)
+        means = [pd.Series(one).groupby(label).mean().mean() for one in (before, after)]
+        ends = {"difference": found.difference, "ci_low": found.ci_low, "ci_high": found.ci_high}
+        about = {"way": way, "n_marks": n_marked, "n_queries": int(np.isfinite(before).sum())}
+        rows.append({**about, "before": means[0], "after": means[1], **ends})
     return pd.DataFrame(rows)
 
 
