@@ -6,7 +6,8 @@ import pytest
 import small_study
 import soundfile
 
-from sss_lib import audio, dataset, models
+from sss_lib import dataset, models
+from sss_lib.io import windowing
 from sss_lib.models.catalogue import CATALOGUE
 
 EXTRA_MARKS = {"slow", "browser", "cluster", "simulation", "network"}
@@ -75,7 +76,7 @@ def windowed_model():
     """Name of a registered model that takes a tenth of a second at once, and gives its peak."""
     models.register(
         "peak",
-        lambda wave: [[abs(window).max()] for window in audio.windows(wave, 1600)],
+        lambda wave: [[abs(window).max()] for window in windowing.windows(wave, 1600)],
         rate_hz=16000,
         dim=1,
         hop_s=0.1,

@@ -2,7 +2,7 @@
 
 Paths come in, arrays and tables go out. No notebook of its own: all stages read and write through it.
 
-- `audio`, `ffmpeg`: decode a file to one mono waveform at a given rate; cut it into windows.
+- `audio`, `ffmpeg`: decode a file to one mono waveform at a given rate; `windowing`: its windows.
 - `containers`, `flac`, `mpeg`, `ogg`: how long a sound is by its content; `pieces`: a header that agrees.
 - `artefact`: Parquet files that say what made them; `sealed`: their checksums; `code`: digests of the code.
 - `errors`: those whose message is all that a notebook shows.

@@ -7,6 +7,7 @@ import torch
 from transformers import ClapFeatureExtractor
 
 from sss_lib import audio
+from sss_lib.io import windowing
 from sss_lib.models.frontends.spectrogram import centred_power, mel_filterbank
 from sss_lib.models.loaders import clap
 
@@ -58,7 +59,7 @@ def test_the_power_spectrogram_is_that_of_librosa(n_samples, size, hop):
 @pytest.mark.parametrize("fname", ["198403", "207809", "scratch-percussion-gong"])
 def test_decibels_are_those_of_transformers(mini, fname, truncation, htk):
     (path,) = mini.clips.loc[mini.clips["fname"] == fname, "path"]
-    wave = audio.windows(audio.decode(path, 48000), 480000, short="repeatpad")[0]
+    wave = windowing.windows(audio.decode(path, 48000), 480000, short="repeatpad")[0]
     extractor = ClapFeatureExtractor(frequency_min=50, frequency_max=14000, truncation=truncation)
     expected = extractor(wave, sampling_rate=48000, return_tensors="np")["input_features"][0]
     mel = clap.log_mel(clap.mel_bank(48000, htk=htk), 480)(wave)

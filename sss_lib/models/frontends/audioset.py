@@ -6,7 +6,7 @@ Frames of 25 ms every 10 ms under a periodic Hann window, magnitudes in 64 HTK m
 
 import numpy as np
 
-from sss_lib.io import audio
+from sss_lib.io import windowing
 from sss_lib.models.frontends.spectrogram import mel_filterbank
 
 RATE_HZ, FRAME, HOP, N_FFT = 16000, 400, 160, 512
@@ -30,7 +30,7 @@ def log_mel(wave: np.ndarray, *, log_offset: float) -> np.ndarray:
     np.ndarray [shape=(n_frames, 64), dtype=float32]
         n_frames = 1 + (n_samples - 400) // 160.
     """
-    padded = audio.pad_to(wave, FRAME)
+    padded = windowing.pad_to(wave, FRAME)
     frames = np.lib.stride_tricks.sliding_window_view(padded, FRAME)[::HOP]
     magnitude = np.abs(np.fft.rfft(frames * np.hanning(FRAME + 1)[:-1], N_FFT))  # in float64
     bank = mel_filterbank(
@@ -62,5 +62,5 @@ def padded_patches(wave: np.ndarray, *, log_offset: float, patch_hop: int) -> np
     """
     first, step = (PATCH - 1) * HOP + FRAME, patch_hop * HOP
     n_more = max(0, -(-(len(wave) - first) // step))
-    frames = log_mel(audio.pad_to(wave, first + n_more * step), log_offset=log_offset)
+    frames = log_mel(windowing.pad_to(wave, first + n_more * step), log_offset=log_offset)
     return np.lib.stride_tricks.sliding_window_view(frames, (PATCH, N_BANDS))[::patch_hop, 0]

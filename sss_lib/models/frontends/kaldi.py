@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from sss_lib.io import audio
+from sss_lib.io import windowing
 from sss_lib.models.frontends import batches
 from sss_lib.models.frontends.spectrogram import mel_filterbank
 from sss_lib.models.spec import ModelSpec
@@ -41,7 +41,7 @@ def fbank(wave: np.ndarray, *, rate_hz: int, window: str = "hann") -> np.ndarray
     (98, 128)
     """
     size, hop = int(FRAME_S * rate_hz), int(HOP_S * rate_hz)
-    frames = np.lib.stride_tricks.sliding_window_view(audio.pad_to(wave, size), size)[::hop]
+    frames = np.lib.stride_tricks.sliding_window_view(windowing.pad_to(wave, size), size)[::hop]
     frames = frames - frames.mean(axis=1, keepdims=True)
     before = np.concatenate([frames[:, :1], frames[:, :-1]], axis=1)
     shape = np.hanning(size).astype(np.float32) ** {"hann": 1, "povey": 0.85}[window]

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from sss_lib.io import audio
+from sss_lib.io import windowing
 from sss_lib.models.frontends.batches import Batched
 from sss_lib.models.frontends.spectrogram import log_mel
 from sss_lib.models.spec import ModelSpec
@@ -34,7 +34,7 @@ def patches(wave: np.ndarray) -> np.ndarray:
     np.ndarray [shape=(n_patches, 100, 96), dtype=float32]
     """
     frames = log_mel(wave, rate_hz=44100, size=2048, hop=1024, n_bands=96) / LOG_MEL_MAX
-    return audio.chunk(frames.astype(np.float32), PATCH, HOP, keep_partial=False)
+    return windowing.chunk(frames.astype(np.float32), PATCH, HOP, keep_partial=False)
 
 
 class Block(nn.Module):

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from sss_lib.io import audio
+from sss_lib.io import windowing
 from sss_lib.models.frontends.batches import Batched
 from sss_lib.models.frontends.kaldi import fbank
 from sss_lib.models.spec import ModelSpec
@@ -59,7 +59,7 @@ def inputs(wave: np.ndarray) -> Iterator[np.ndarray]:
     np.ndarray [shape=(n_frames, 128), dtype=float32]
         At least 16 frames: a wave that is shorter is filled up with silence.
     """
-    pieces = audio.windows(wave, PIECE) if len(wave) > PIECE else [audio.pad_to(wave, SHORTEST)]
+    pieces = windowing.windows(wave, PIECE) if len(wave) > PIECE else [windowing.pad_to(wave, SHORTEST)]
     for piece in pieces:
         frames = fbank(piece * np.float32(FULL_SCALE), rate_hz=16000, window="povey")
         yield (frames - np.float32(MEAN)) / np.float32(SCALE)

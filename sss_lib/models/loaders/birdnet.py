@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from sss_lib.io import audio
+from sss_lib.io import windowing
 from sss_lib.models.spec import ModelSpec
 from sss_lib.models.weights import file as weights
 
@@ -60,7 +60,7 @@ def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
 
     def embed(wave: np.ndarray) -> np.ndarray:
         frames = []
-        for window in audio.windows(wave, size, long=spec.long, short=spec.short):
+        for window in windowing.windows(wave, size, long=spec.long, short=spec.short):
             interpreter.set_tensor(source, window[None])
             interpreter.invoke()
             frames.append(interpreter.get_tensor(found[0])[0])

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from sss_lib.io import audio
+from sss_lib.io import windowing
 from sss_lib.models.frontends.batches import Batched
 from sss_lib.models.frontends.spectrogram import centred_power, mel_filterbank
 from sss_lib.models.spec import ModelSpec
@@ -48,7 +48,7 @@ def log_mel(wave: np.ndarray) -> np.ndarray:
     -------
     np.ndarray [shape=(128, n_frames), dtype=float32]
     """
-    wave = audio.pad_to(wave, N_FFT)
+    wave = windowing.pad_to(wave, N_FFT)
     window = np.pad(np.hanning(WINDOW), (N_FFT - WINDOW) // 2)
     power = centred_power(wave[1:] - PREEMPHASIS * wave[:-1], size=N_FFT, hop=HOP, window=window)
     bank = mel_filterbank(rate_hz=RATE_HZ, size=N_FFT, n_bands=N_BANDS, high_hz=HIGH_HZ, norm="")

@@ -14,7 +14,7 @@ from functools import partial
 
 import numpy as np
 
-from sss_lib.io import audio
+from sss_lib.io import windowing
 from sss_lib.models.frontends import audioset
 from sss_lib.models.loaders.essentia_import import essentia_standard, graph
 from sss_lib.models.spec import ModelSpec
@@ -37,7 +37,7 @@ def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
     bands_in = _bands(spec)
 
     def embed(wave: np.ndarray) -> np.ndarray:
-        wave = audio.pad_to(wave, round(options["min_s"] * spec.rate_hz))
+        wave = windowing.pad_to(wave, round(options["min_s"] * spec.rate_hz))
         if options["peak"]:
             wave = wave - wave.mean(dtype=np.float64)
             wave = wave / (np.abs(wave).max() + HEADROOM)

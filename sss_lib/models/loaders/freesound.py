@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sss_lib.io import audio
+from sss_lib.io import windowing
 from sss_lib.models.loaders.essentia_import import essentia_standard
 from sss_lib.models.spec import ModelSpec
 
@@ -61,7 +61,7 @@ def describe(extractors: Sequence[Callable], wave: np.ndarray, *, rate_hz: int) 
 
     if not wave.any():
         raise ValueError("the clip is silent: Freesound's descriptors are undefined")
-    wave = audio.pad_to(wave, FRAME)
+    wave = windowing.pad_to(wave, FRAME)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "clip.wav"
         soundfile.write(path, wave, rate_hz, subtype="FLOAT")
@@ -94,7 +94,7 @@ def level_db(wave: np.ndarray, *, rate_hz: int) -> float:
     -20.0
     """
     size = rate_hz // 20
-    power = np.square(audio.chunk(wave, size, size), dtype=np.float64).mean(axis=1)
+    power = np.square(windowing.chunk(wave, size, size), dtype=np.float64).mean(axis=1)
     return float(10 * np.log10(max(np.percentile(power, 95), 1e-10)))
 
 

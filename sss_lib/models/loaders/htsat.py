@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from transformers import ClapAudioConfig, ClapAudioModelWithProjection
 
-from sss_lib.io import audio
+from sss_lib.io import windowing
 from sss_lib.models.frontends.batches import Batched, windowed
 from sss_lib.models.loaders import clap
 from sss_lib.models.loaders.clap_text import text_tower as text_tower
@@ -149,7 +149,9 @@ def fusing(inputs: Callable, front_end: Callable, n_samples: int) -> Callable:
         if len(wave) <= n_samples:
             return inputs(wave)
         mel = front_end(wave)
-        return [mel if mel.shape[1] == n_window_frames else fuse(mel[0], n_window_frames, audio.draws(wave))]
+        return [
+            mel if mel.shape[1] == n_window_frames else fuse(mel[0], n_window_frames, windowing.draws(wave))
+        ]
 
     return fused
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from sss_lib.io import audio
+from sss_lib.io import windowing
 from sss_lib.models.frontends.spectrogram import decibels, mel_filterbank
 from sss_lib.models.loaders.essentia_import import graph
 from sss_lib.models.spec import ModelSpec
@@ -30,7 +30,7 @@ def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
     n_min = round(spec.options["min_s"] * RATE_HZ)
 
     def embed(wave: np.ndarray) -> np.ndarray:
-        spectrograms = patches(audio.pad_to(wave, n_min), n_bands, centred=centred)
+        spectrograms = patches(windowing.pad_to(wave, n_min), n_bands, centred=centred)
         return network(spectrograms.transpose(0, 2, 1)[..., None])  # [n, bands, frames, 1]
 
     return embed
@@ -63,7 +63,7 @@ def patches(wave: np.ndarray, n_bands: int, *, centred: bool = False) -> np.ndar
         wave = np.pad(wave, (RATE_HZ // 2, 0))
     else:
         wave = wave[: max(1, (len(wave) + RATE_HZ // 2) // RATE_HZ) * RATE_HZ]
-    seconds = audio.chunk(wave, RATE_HZ, RATE_HZ)
+    seconds = windowing.chunk(wave, RATE_HZ, RATE_HZ)
     return np.stack([log_mel(second, n_bands, symmetric=centred) for second in seconds])
 
 

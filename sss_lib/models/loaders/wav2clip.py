@@ -8,7 +8,7 @@ The training code of the package and its authors' HEAR module work at 16 kHz; th
 import torch
 from torch import nn
 
-from sss_lib.io import audio
+from sss_lib.io import windowing
 from sss_lib.models.frontends.batches import Batched
 from sss_lib.models.loaders import resnet
 from sss_lib.models.spec import ModelSpec
@@ -23,7 +23,7 @@ UNUSED = ("image_transform.", "loss_fn")
 def load(spec: ModelSpec, device: str) -> Batched:
     """Network with the published weights: waveform to [1, 512]."""
     network = checkpoint.load_published(spec, Network, dropped=UNUSED)
-    return Batched(lambda wave: [audio.pad_to(wave, SIZE)], network, device, batch=1)
+    return Batched(lambda wave: [windowing.pad_to(wave, SIZE)], network, device, batch=1)
 
 
 class Spectrogram(nn.Module):
