@@ -5,7 +5,7 @@ A known name or a folder comes in; a `Dataset` goes out, and a report on its fil
 - `dataset`: a labelled collection of clips, and subsets of it; `query`: which clips these have.
 - `sources`: load a collection that is known by name, or a folder; `known/`: the collections.
 - `ground_truth`, `taxonomy`: how tables of clips and vocabularies are read.
-- `verification`: is a copy whole, and what is in each file? `describe`: what is in the collection?
+- `measuring`: what is in each file? `verification`: is a copy whole? `describe`: what is in the collection?
 - `table`: the artefact of a dataset, which the other notebooks read.
 """
 
@@ -19,7 +19,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             *("KNOWN", "fetch", "from_folder", "inspect", "known_as", "load", "name_of", "taxonomy_of"),
         ],
         "table": ["fingerprint", "read", "write"],
-        "verification": ["verify"],
+        "measuring": ["verify"],
         "ground_truth": ["DatasetError"],
     },
 )

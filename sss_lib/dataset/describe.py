@@ -16,7 +16,7 @@ def glance(collection: Dataset, report: pd.DataFrame) -> pd.DataFrame:
     ----------
     collection : Dataset
     report : pd.DataFrame
-        From `verification.verify`.
+        From `dataset.verify`.
     """
     sizes, n_labels = collection.class_sizes(), int(collection.label_matrix.sum())
     licences = collection.clips["licence"].replace("", "not told").value_counts()

@@ -23,7 +23,7 @@ def lengths_and_levels(report: pd.DataFrame) -> Figure:
     Parameters
     ----------
     report : pd.DataFrame
-        From `verification.verify`.
+        From `dataset.verify`.
     """
     figure, axes = plt.subplots(1, 2, figsize=(style.PAGE, 2.2), sharey=True)
     axes[0].hist(report["duration_s"].dropna(), bins=40, color=GROUP_COLOURS[0])
