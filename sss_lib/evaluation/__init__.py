@@ -2,7 +2,7 @@
 
 Rankings or embeddings, and labels, come in; tables of AP@N, R1 and NDCG@N go out, with intervals.
 
-- `relevance`, `protocols`: what counts for a query; what AP is divided by, and where ranks begin.
+- `relevance`, `counts`: what counts for a query, and how often; `protocols`: what AP is divided by.
 - `measures`: the formulas of AP@N, R1 and NDCG@N, and how to add one.
 - `scoring`: what every query scores; `hits`: which of its results are relevant; `first_ranks`: R1 where no
   stored result is.

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse
 
-from sss_lib.evaluation import measures
+from sss_lib.evaluation import counts, measures
 from sss_lib.evaluation import relevance as rules
 from sss_lib.evaluation.protocols import Protocol
 from sss_lib.evaluation.queries import GradedPerQuery, PerQuery, Scored
@@ -190,7 +190,7 @@ class _Order:
     first_rank : callable
         (n_relevant, n_corpus): rank of the first relevant result, from 1.
     gain_sum : callable
-        (at_least, n_corpus, n): DCG@n, where `at_least` is from `relevance.gain_counts`.
+        (at_least, n_corpus, n): DCG@n, where `at_least` is from `counts.gain_counts`.
     """
 
     precision_sum: Callable[[np.ndarray, np.ndarray, int], np.ndarray]
@@ -228,12 +228,12 @@ def _of_counts(
     n_clips = counted.shape[0]
     groups = np.arange(n_clips) if relevant.groups is None else relevant.groups
     n_corpus = n_clips - np.bincount(groups)[groups]
-    pairs = rules.class_pairs(counted, relevant.groups)
+    pairs = counts.class_pairs(counted, relevant.groups)
     labelled = np.flatnonzero(np.diff(counted.indptr))
     place = np.searchsorted(labelled, pairs.query)
     alone = np.full(len(labelled), -1)
     if relevant.kind == "graded":
-        at_least = rules.gain_counts(counted, relevant)[:, labelled]
+        at_least = counts.gain_counts(counted, relevant)[:, labelled]
         sums = {n: order.gain_sum(at_least, n_corpus[labelled], n) for n in cutoffs}
         most = {n: measures.best_discounted(at_least, n) for n in cutoffs}
         micro: Scored = GradedPerQuery(labelled, alone, at_least[0], sums, most, relevance=relevant.name)
@@ -244,7 +244,7 @@ def _of_counts(
         first = order.first_rank(n_relevant, n_corpus[query])
         return PerQuery(query, label, n_relevant, sums, first, any_class, relevance=relevant.name)
 
-    n_any = rules.n_sharing_any(counted, groups=relevant.groups)[labelled]
+    n_any = counts.n_sharing_any(counted, groups=relevant.groups)[labelled]
     micro = result(labelled, alone, n_any, True)
     if relevant.kind == "any":
         return micro.at(place, pairs.label), micro

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse
 
+from sss_lib.evaluation.counts import class_pairs
 from sss_lib.evaluation.hits import relevant_results
-from sss_lib.evaluation.relevance import class_pairs
 from sss_lib.io.names import require_known
 
 if TYPE_CHECKING:

@@ -8,11 +8,12 @@ import numpy as np
 import scipy.sparse
 
 from sss_lib.evaluation import measures as formulas
+from sss_lib.evaluation.counts import Pairs, class_pairs, gain_counts, n_sharing_any
 from sss_lib.evaluation.first_ranks import first_ranks
 from sss_lib.evaluation.hits import relevant_results
 from sss_lib.evaluation.measures import Measure
 from sss_lib.evaluation.queries import GradedPerQuery, Key, PerQuery, Scored
-from sss_lib.evaluation.relevance import Pairs, Relevance, class_pairs, gain_counts, n_sharing_any
+from sss_lib.evaluation.relevance import Relevance
 from sss_lib.processing.checks import require_finite
 from sss_lib.search.exact import best
 from sss_lib.search.naming import GIVEN, Method, parse

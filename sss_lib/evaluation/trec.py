@@ -12,6 +12,7 @@ from urllib.parse import quote
 import numpy as np
 import scipy.sparse
 
+from sss_lib.evaluation import counts
 from sss_lib.evaluation import relevance as rules
 from sss_lib.evaluation.relevance import Relevance
 from sss_lib.io.artefact import replacing
@@ -162,7 +163,7 @@ def _topics(
         rows = np.flatnonzero(has_any).tolist()
         yield from ((clips[row], row, None) for row in rows)
     else:
-        pairs = rules.class_pairs(label_matrix)
+        pairs = counts.class_pairs(label_matrix)
         names = [_encoded(label) for label in labels]
         for row, c in zip(pairs.query.tolist(), pairs.label.tolist(), strict=True):
             yield f"{clips[row]}|{names[c]}", row, c

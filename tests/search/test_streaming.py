@@ -12,6 +12,7 @@ import scipy.sparse
 from hypothesis import strategies as st
 
 from sss_lib import metrics, relevance, ties
+from sss_lib.evaluation import counts
 from sss_lib.search import SEARCHES, rank, top
 from sss_lib.search.similarity import Similarities
 
@@ -135,7 +136,7 @@ def test_sharing_clips_are_counted_as_by_all_pairs(at_most, grouped):
     shares = (has_label.astype(int) @ has_label.T.astype(int) > 0) & (groups[:, None] != groups)
     expected = np.minimum(shares.sum(axis=1), at_most or 400)
     matrix = relevance.as_label_matrix(has_label)
-    found = relevance.n_sharing_any(matrix, at_most=at_most, groups=groups * 7 if grouped else None)
+    found = counts.n_sharing_any(matrix, at_most=at_most, groups=groups * 7 if grouped else None)
     np.testing.assert_array_equal(found, expected)
 
 
