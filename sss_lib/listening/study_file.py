@@ -39,7 +39,7 @@ QUESTIONNAIRE = (
 HEADPHONES = ("no", "check", "require")
 """Whether judges are checked for headphones, and whether those without may go on."""
 RULES = {"anchors": 0.7, "repeats": 0.2, "seconds_per_sound": 1.5, "answered": 0.5}
-"""What a judge must reach to count; see `analysis.quality`."""
+"""What a judge must reach to count; see `quality.quality`."""
 NUMBERS: dict[str, tuple[type, float, float]] = {
     "queries": (int, 1, 500),
     "results": (int, 1, 15),

@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 from made_study import BAD, GOOD, study_file
 
-from sss_lib.listening.analysis import interval, matrix, mean_of_queries, quality, report
+from sss_lib.listening.analysis import interval, matrix, mean_of_queries, report
 from sss_lib.listening.answers import COLUMNS
 from sss_lib.listening.judgement_statistics import krippendorff_alpha
 from sss_lib.listening.protocol import LABELS, RANDOM
+from sss_lib.listening.quality import quality
 
 MERITS = {GOOD: 2.0, BAD: 1.3, LABELS: 2.6, RANDOM: 0.3}
 """Mean grade that the results of each list deserve."""
