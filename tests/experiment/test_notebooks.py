@@ -407,6 +407,7 @@ def test_a_second_run_does_nothing_and_a_change_only_what_follows(small_run, cap
     assert ranking.exists()
 
 
+@pytest.mark.slow
 def test_a_damaged_or_changed_run_is_made_again(small_run, capsys):
     folder, _, arguments = small_run
     runs = folder / "data" / "runs" / "my sounds"

@@ -6,12 +6,14 @@ from pathlib import Path
 import in_process
 import numpy as np
 import pandas as pd
+import pytest
 
 from sss_lib import __main__ as command
 from sss_lib import experiment
 from sss_lib.experiment.store import Store, to_matrix
 
 
+@pytest.mark.slow
 def test_papermill_gives_what_the_code_gives_and_names_what_fails(tmp_path, capsys):
     """All notebooks but 06, in kernels; other tests run them in this process."""
     (tmp_path / "few.yaml").write_text("models: [duration]\nnormalize: true\ncutoffs: [3]\n")

@@ -38,6 +38,7 @@ def by_hand(tmp_path_factory):
     return folder, before
 
 
+@pytest.mark.slow
 def test_by_hand_05_changes_no_committed_file(by_hand):
     folder, before = by_hand
     assert state(folder / "figures" / "mini") == before

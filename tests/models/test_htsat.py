@@ -133,9 +133,9 @@ def test_a_clip_is_fused_from_a_frame_longer_than_the_window_on(n_samples, shape
     [
         ("laion-clap-htsat-unfused", "tiny", "rand_trunc"),
         ("laion-clap-htsat-fused", "tiny", "fusion"),
-        ("laion-larger-clap-general", "base", "rand_trunc"),
-        ("laion-larger-clap-music", "base", "rand_trunc"),
-        ("laion-larger-clap-music-and-speech", "base", "rand_trunc"),
+        pytest.param("laion-larger-clap-general", "base", "rand_trunc", marks=pytest.mark.slow),
+        pytest.param("laion-larger-clap-music", "base", "rand_trunc", marks=pytest.mark.slow),
+        pytest.param("laion-larger-clap-music-and-speech", "base", "rand_trunc", marks=pytest.mark.slow),
     ],
 )
 def test_files_of_transformers_give_what_its_pipeline_gives(load, wave_of, name, size, truncation):

@@ -31,6 +31,15 @@ N_FRAMES = {
     "pe-a-frame-small": {1: 1, 48001: 26},
 }
 """By model, the number of frames of waves by their number of samples."""
+LARGE = (
+    "ast",
+    "audioclip-full",
+    "beats-iter3",
+    "clap-2022",
+    "laion-clap-630k-fusion-best",
+    "pe-a-frame-small",
+)
+"""Networks that take seconds to make; others of their kinds are small."""
 OF_UNIT_LENGTH = ("audioclip", "imagebind", "laion")
 
 
@@ -49,7 +58,9 @@ def row_of(name):
     return row.prepared(*words)
 
 
-@pytest.mark.parametrize("name", N_FRAMES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in LARGE)) for name in N_FRAMES]
+)
 def test_any_length_and_silence_have_frames_whatever_is_beside(cache, name):
     row = row_of(name)
     if row.weights.url:

@@ -118,6 +118,7 @@ def test_a_folder_whose_own_name_ends_in_a_word_is_taken_as_it_is_called(tmp_pat
     assert outside.split("./x+pad+truncate") == ("./x+pad", ["truncate"])
 
 
+@pytest.mark.slow
 def test_a_grid_of_them_runs_to_its_table(here, tmp_path, monkeypatch, capsys):
     """A HEAR module, a folder and own weights, through the notebooks 00 to 05."""
     (here / "grid.yaml").write_text(

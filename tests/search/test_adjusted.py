@@ -203,6 +203,7 @@ def test_fusion_equals_the_plain_loop(how, weights, sizes):
     assert found.neighbours.tolist() == plain_fusion(rankings, how, weights, 10)
 
 
+@pytest.mark.slow  # the first to be compiled
 @pytest.mark.filterwarnings("ignore::Warning")  # numba's, of types
 @pytest.mark.parametrize(("how", "norm", "method"), [("rrf", None, "rrf"), ("minmax", "min-max", "sum")])
 def test_fusion_equals_that_of_ranx(how, norm, method):

@@ -84,7 +84,7 @@ def test_the_order_is_that_of_whole_numbers(how, kind, dim):
 
 
 @pytest.mark.parametrize("how", SEARCHES)
-@pytest.mark.parametrize("dim", [512, 6144])
+@pytest.mark.parametrize("dim", [512, pytest.param(6144, marks=pytest.mark.slow)])
 def test_the_order_is_that_of_whole_numbers_in_many_dimensions(how, dim):
     x = embeddings("clustered", 24, dim)
     grid = on_grid(x, how)
