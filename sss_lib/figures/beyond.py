@@ -61,7 +61,7 @@ def words(system: System) -> str:
     """
     variant, search = system
     if variant.parts:
-        return f"{fused(variant.model)[0]} of {len(variant.parts)}"
+        return "fused"
     said = {"mean": [], "none": [], "meanstd": ["mean and deviation"]}
     steps = [*said.get(variant.aggregation, [variant.aggregation]), *transform_words(variant.transform)]
     steps += ["no PCA"] if variant.n_components is None else []
