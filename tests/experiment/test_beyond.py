@@ -4,14 +4,17 @@ import dataclasses
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 import small_study
 
-from sss_lib import dataset, experiment, extraction, metrics, processing
+from sss_lib import dataset, experiment, extraction, metrics, models, processing
 from sss_lib.__main__ import main
 from sss_lib.experiment import Grid, Variant, results
+from sss_lib.experiment.scores import describe_system
 from sss_lib.experiment.stages import Stages
 from sss_lib.experiment.store import Store
+from sss_lib.listening import external_queries
 
 FUSED = {
     how: Variant(f"fusion:{how}:mcss:logmel&duration", n_components=2) for how in ("zscore", "minmax", "rrf")
@@ -136,6 +139,20 @@ def test_a_collection_is_not_fitted_on_itself_as_on_another(store):
     assert [one.name for one, _ in results.systems(store, small_study.NAME, grid)] == ["logmel-none-pca3-l2"]
 
 
+def test_a_fusion_is_told_in_words_and_by_the_terms_of_its_models():
+    row = pd.Series({**FUSED["rrf"].parameters(), "search": "given"})
+    assert describe_system(row) == "PCA 2, L2, MCSS fused by rrf"
+    spec = models.spec("fusion:rrf:mcss:yamnet&logmel")
+    assert spec.display_name == "YAMNet + Log-mel statistics (rrf)"
+    assert spec.terms == "Apache-2.0; no weights"
+    assert models.canonical("fusion:rrf:mcss:clap-2022+windows&yamnet") == "fusion:rrf:mcss:clap-2022&yamnet"
+
+
+def test_a_new_sound_is_not_ranked_by_a_fusion():
+    with pytest.raises(ValueError, match="ranks its own clips alone: no new sound can be embedded here"):
+        external_queries._embed_file(models.spec(FUSED["rrf"].model), "x.wav")
+
+
 @pytest.mark.slow
 def test_the_notebooks_run_both_and_05_compares_them(store, tmp_path):
     grid = tmp_path / "grid.yaml"
@@ -146,9 +163,11 @@ def test_the_notebooks_run_both_and_05_compares_them(store, tmp_path):
     dirs = ["--data-dir", str(tmp_path), "--figures-dir", str(tmp_path / "figures"), "--n-jobs", "1"]
     assert main(["run", str(grid), "--dataset", str(tmp_path / small_study.NAME), *dirs]) == 0
     made = Store(tmp_path)
-    frames, others = (extraction.read(made.frames(name, "logmel")) for name in (small_study.NAME, "other"))
-    centred = frames.values - others.values.mean(axis=0, dtype=float)
-    apart = others.values - others.values.mean(axis=0, dtype=float)
+    own, others = (
+        processing.aggregate(frames.values, frames.offsets, "none").astype(float)
+        for frames in (extraction.read(made.frames(name, "logmel")) for name in (small_study.NAME, "other"))
+    )
+    centred, apart = own - others.mean(axis=0), others - others.mean(axis=0)
     reduced = centred @ np.linalg.svd(apart, full_matrices=False)[2][:2].T
     unit = reduced / np.linalg.norm(reduced, axis=1, keepdims=True)
     variant = dataclasses.replace(ELSEWHERE, n_components=2)
