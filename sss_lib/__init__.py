@@ -65,6 +65,7 @@ PLACES = {
     "reproduction": "experiment.reproduction",
     "runner": "experiment.runner",
     "claims": "figures.claims",
+    "beyond": "figures.beyond",
     "compared": "figures.compared",
     "export": "figures.text",
     "figures": "figures",

@@ -15,14 +15,16 @@ from sss_lib.evaluation import protocols
 from sss_lib.experiment.variant import Variant
 from sss_lib.io.names import composed, file_name_flaw, require_known
 from sss_lib.io.plain_yaml import read_mapping
+from sss_lib.models import naming
 from sss_lib.models import registry as models
 from sss_lib.models.loaders import hear
-from sss_lib.models.naming import HEAR, RANKING
+from sss_lib.models.naming import FUSION, HEAR, RANKING
 from sss_lib.models.spec import LONG, SHORT
 from sss_lib.processing.aggregation import AGGREGATIONS
-from sss_lib.processing.transforms import most_components, n_first, n_removed, simplest
+from sss_lib.processing.transforms import most_components, n_first, n_removed
 from sss_lib.search import approximate
 from sss_lib.search import naming as methods
+from sss_lib.search.fusion import FUSIONS
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 MAIN = "mini"
@@ -46,6 +48,12 @@ class Grid:
     `include` and `exclude` are rules: mappings of a word of `RULE` to a value or a list of values, models
     with wildcards. A system is run if some rule of `include`, where there are any, fits it, and none of
     `exclude`.
+
+    `fit_on` names collections whose clips each transform and PCA are fitted on; None for the clips that are
+    searched. A transform fitted elsewhere is called, say, "whiten@esc10". `fusions` are mappings with how (of
+    `fusion.FUSIONS`), models of the grid, and the search of each, by default the grid's first. A fusion is a
+    model of its own, "fusion:zscore:mcss:yamnet&aisfx", whose parts are processed alike; its search is
+    `given`.
     """
 
     models: tuple[str, ...]
@@ -59,6 +67,8 @@ class Grid:
     pre_normalize: tuple[bool, ...] = (False,)
     scale: tuple[bool, ...] = (True,)
     transforms: tuple[str, ...] = ("none",)
+    fit_on: tuple[str | None, ...] = (None,)
+    fusions: tuple[Mapping[str, Any], ...] = ()
     searches: tuple[str, ...] = ("nns",)
     cutoffs: tuple[int, ...] = (15, 150)
     protocol: str = "standard"
@@ -78,6 +88,7 @@ class Grid:
         for name in self.transforms:
             n_removed(name)
         files: dict[str, str] = {}
+        other: object
         for name in dict.fromkeys(self.models):
             models.spec(name)
             other = files.setdefault(models.file_name(name), name)
@@ -98,26 +109,57 @@ class Grid:
             if not all(isinstance(value, bool) for value in getattr(self, key)):
                 raise ValueError(f"{key}={list(getattr(self, key))} of the grid: give true or false")
         for key in (one.name for one in fields(self) if one.name not in ("name", "protocol")):
-            if not getattr(self, key) and key not in ("include", "exclude"):
+            if not getattr(self, key) and key not in ("include", "exclude", "fusions"):
                 raise ValueError(f"{key} of the grid is empty: give at least one value")
         for name in self.datasets:
             if not isinstance(name, str) or not name:
                 raise ValueError(f"dataset {name!r} of the grid is no name: give one, or a folder")
+        for other in self.fit_on:
+            if other is not None and (not isinstance(other, str) or file_name_flaw(other)):
+                raise ValueError(f"fit_on={other!r} of the grid names no collection: give a name, or null")
+        for fusion in self.fusions:
+            if not isinstance(fusion, Mapping) or not isinstance(fusion.get("models"), list):
+                raise ValueError(
+                    f"fusion {fusion!r} of the grid: give, say, how: zscore, models: [yamnet, aisfx]"
+                )
+            for word in fusion:
+                require_known(word, ("how", "models", "search"), "the words of a fusion of the grid")
+            require_known(fusion.get("how"), FUSIONS, "the fusions")
+            require_known(fusion.get("search", self.searches[0]), self.searches, "the searches of the grid")
+        _ = self.fused  # refuses what is no fusion
         for rule in (*self.include, *self.exclude):
             if not isinstance(rule, Mapping) or not rule:
                 raise ValueError(f"rule {rule!r} of the grid is not a mapping: give, say, model: aisfx")
             for word in rule:
                 require_known(word, RULE, "the words of a rule of the grid")
 
+    @property
+    def fused(self) -> tuple[str, ...]:
+        """Names of its fusions as models."""
+        return tuple(
+            models.canonical(
+                f"{FUSION}{one['how']}:{one.get('search', self.searches[0])}:{'&'.join(one['models'])}"
+            )
+            for one in self.fusions
+        )
+
+    @property
+    def _steps(self) -> list[str]:
+        """Each transform, fitted on each collection."""
+        ways = itertools.product(self.transforms, self.fit_on)
+        return [f"{transform}@{name}" if name else transform for transform, name in ways]
+
     def require_rules_that_fit(self) -> None:
-        """Raise ValueError if a rule names what the grid doesn't have, and so does nothing."""
+        """Raise ValueError if a rule or a fusion names what the grid doesn't have, and so does nothing."""
+        for name in itertools.chain.from_iterable(one["models"] for one in self.fusions):
+            require_known(name, self.models, "the models of the grid that can be fused")
         of_grid: dict[str, tuple] = {
             "aggregation": (*self.aggregations, "none"),
             "n_components": self.n_components,
             "normalize": self.normalize,
             "pre_normalize": self.pre_normalize,
             "scale": (*self.scale, False),
-            "transform": (*self.transforms, "none"),
+            "transform": (*self._steps, "none"),
             "search": (*self.searches, methods.GIVEN),
         }
         for rule in (*self.include, *self.exclude):
@@ -126,7 +168,7 @@ class Grid:
                     if word == "model":
                         plain = str(value).partition("+")[0]  # how audio is prepared is spelt out later
                         names = [name.partition("+")[0] for name in self.models]
-                        if not fnmatch.filter([*names, *self.models], plain):
+                        if not fnmatch.filter([*names, *self.models, *self.fused], plain):
                             require_known(value, self.models, "the models of the grid that a rule can name")
                     elif not any(value == one and type(value) is type(one) for one in of_grid[word]):
                         words = [repr(one) for one in dict.fromkeys(of_grid[word])]
@@ -175,7 +217,8 @@ class Grid:
         Parameters
         ----------
         n_clips : mapping of str to int, optional
-            How many clips each model has embedded.
+            How many clips each model has embedded, by its name; of another collection that is fitted on by,
+            say, "yamnet@esc10". Without numbers none is left out for want of clips.
         """
         chosen: dict[tuple[Variant, str], None] = {}
         left_out: dict[str, dict[object, None]] = {}
@@ -192,25 +235,35 @@ class Grid:
             searches = [search for search in self.searches if search not in too_few]
             scales = self.scale if spec.scaled else (False,)
             # A ranking is not processed.
-            sizes, transforms = self.n_components, self.transforms
+            sizes, transforms = self.n_components, self._steps
             if name.startswith(RANKING):
-                sizes, transforms = (None,), ("none",)
+                sizes, transforms = (None,), ["none"]
             ways = itertools.product(scales, transforms, sizes, self.normalize, self.pre_normalize)
             for (scale, named, pca, l2, pre), how in itertools.product(ways, hows):
-                transform, dim = simplest(named, pca), spec.dim * (1 + (how == "meanstd"))
+                variant = Variant(name, how, pca, l2, pre, scale, named)
+                transform, other, dim = variant.step, variant.fit_on, spec.dim * (1 + (how == "meanstd"))
+                n_fit = (n_clips or {}).get(f"{name}@{other}" if other else name)
                 # Whitening without PCA takes all dimensions; the other transforms leave at least one.
                 wanted = n_first(transform) or pca or (dim if transform == "whiten" else 1)
                 what = "PCA" if transform == "none" else f"{transform}, PCA"
-                if n_first(transform) and pca:
+                if other and n_clips is not None and not n_fit:
+                    left_out.setdefault(f"to fit on, 00 and 01 have no {other} of", {})[name] = None
+                elif n_first(transform) and pca:
                     left_out.setdefault(f"{name}, {transform}, is cut already: no PCA", {})[pca] = None
                 elif wanted > dim - n_removed(transform):
                     left_out.setdefault(f"{name} has {dim} dimensions: no {what}", {})[pca] = None
-                elif n and not n_first(transform) and wanted > most_components(transform, n, dim):
-                    left_out.setdefault(f"{name} has embedded {n} clips: no {what}", {})[pca] = None
+                elif n_fit and not n_first(transform) and wanted > most_components(transform, n_fit, dim):
+                    of = f" of {other}" if other else ""
+                    left_out.setdefault(f"{name} has embedded {n_fit} clips{of}: no {what}", {})[pca] = None
                 else:
-                    variant = Variant(name, how, pca, l2, pre, scale, transform)
                     chosen.update(dict.fromkeys((variant, s) for s in variant.searches(searches)))
         kept = [system for system in chosen if self._keeps(*system)]
+        for name in self.fused:
+            found = [(variant, methods.GIVEN) for variant in self._of_fusion(name, set(kept))]
+            if not found:
+                left_out[f"{name}: no system of each of its models is alike, as"] = {"the grid runs": None}
+            chosen.update(dict.fromkeys(found))
+            kept += [system for system in found if self._keeps(*system)]
         sentences = [
             f"{why} {', '.join('none' if value is None else str(value) for value in values)}"
             for why, values in left_out.items()
@@ -220,6 +273,15 @@ class Grid:
         if not kept:
             raise ValueError(f"nothing is left of the grid: {'; '.join(sentences)}")
         return kept, sentences
+
+    def _of_fusion(self, name: str, available: set[tuple[Variant, str]]) -> list[Variant]:
+        """Variants of a fusion, each of whose parts is available by the search that is fused."""
+        search, ways = naming.fused(name)[1], (self.n_components, self.normalize, self.pre_normalize)
+        every = dict.fromkeys(
+            Variant(name, how, *way, None, step)
+            for how, way, step in itertools.product(self.aggregations, itertools.product(*ways), self._steps)
+        )
+        return [one for one in every if all((part, search) in available for part in one.parts)]
 
     def _keeps(self, variant: Variant, search: str) -> bool:
         if not (self.include or self.exclude):
@@ -279,6 +341,9 @@ def read_grid(path: str | Path) -> Grid:
     as_tuples["models"] = tuple(itertools.chain.from_iterable(map(models.layers, named)))
     for key in {"include", "exclude"} & as_tuples.keys():
         as_tuples[key] = tuple(_absolute_rule(rule, here) for rule in as_tuples[key])
+    for fusion in as_tuples.get("fusions", ()):
+        if isinstance(fusion, dict) and isinstance(fusion.get("models"), list):
+            fusion["models"] = [models.absolute(str(name), here) for name in fusion["models"]]
     if flaw := file_name_flaw(path.stem):
         raise ValueError(f"grid {path} {flaw}, so that figures can't be called by it: rename it")
     grid = Grid(**as_tuples, protocol=protocol, name=composed(path.stem))

@@ -1,6 +1,7 @@
 """Results of a grid on a dataset, read back: systems, scores, per-query results, failed clips."""
 
 import functools
+import itertools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,10 @@ from sss_lib.extraction import extraction
 from sss_lib.io.artefact import Artefact
 from sss_lib.io.errors import MissingStageError
 from sss_lib.models import registry as models
+from sss_lib.models.naming import fused
+
+MOST_FUSED = 1000
+"""Results that are kept of a fusion: of a larger collection R1 beyond them is not known."""
 
 if TYPE_CHECKING:
     import distributed
@@ -27,8 +32,14 @@ if TYPE_CHECKING:
 
 
 def n_clips(store: Store, dataset: str, grid: Grid) -> dict[str, int]:
-    """How many clips each model of a grid has embedded, without the models that were not run yet."""
+    """How many clips each model of a grid has embedded, without the models that were not run yet.
+
+    Those of another collection that the grid fits on are under, say, "yamnet@esc10".
+    """
     frames = {name: store.frames(dataset, name) for name in grid.models}
+    for other, name in itertools.product(grid.fit_on, grid.models):
+        if other not in (None, dataset):
+            frames[f"{name}@{other}"] = store.frames(other, name)
     return {name: one.metadata()["n_clips"] for name, one in frames.items() if one.is_intact()}
 
 
@@ -177,6 +188,9 @@ def read_scores(
     if any(ends.values()):
         scores = scores.assign(ends=scores["model"].map(ends).astype("Int64"))
     n, n_all = n_clips(store, dataset, grid), store.dataset(dataset).metadata()["n_clips"]
+    for variant, _ in available:
+        if variant.parts:
+            n[variant.model] = store.embeddings(dataset, variant).mapped("embedding").shape[0]
     if collection is None or not any(n[v.model] > len(collection) for v, _ in available):
         return scores
     covers = {name: f"{n[name]} of {n_all} clips" if n[name] < n_all else "" for name in n}
@@ -260,12 +274,38 @@ def assess(
 
 
 def read_embedded(store: Store, dataset: str, variant: Variant) -> "tuple[Dataset, np.ndarray]":
-    """The clips that a variant has embedded, and their embeddings, memory-mapped."""
+    """The clips that a variant has embedded, and their embeddings, memory-mapped.
+
+    Those of a fusion are its rankings: they are made here, if they aren't current.
+    """
     from sss_lib.dataset import table
 
+    if variant.parts and not store.embeddings(dataset, variant).is_current():
+        _fuse(store, dataset, variant)
     embeddings = store.embeddings(dataset, variant)
     fnames = embeddings.read(["fname"])["fname"].to_pylist()
     return table.read(store.dataset(dataset)).select(fnames), embeddings.mapped("embedding")
+
+
+def _fuse(store: Store, dataset: str, variant: Variant) -> None:
+    """Rank the clips that all parts of a fusion have embedded by each, and write what comes of it."""
+    import numpy as np
+
+    from sss_lib.search import fusion, given, ranking
+    from sss_lib.search.rank import rank
+
+    how, search, _ = fused(variant.model)
+    tables = [store.embeddings(dataset, part).read() for part in variant.parts]
+    names = [table["fname"].to_pylist() for table in tables]
+    common = set(names[0]).intersection(*names)
+    kept = [np.array([fname in common for fname in of_part]) for of_part in names]
+    parts = [to_matrix(table["embedding"])[rows] for table, rows in zip(tables, kept, strict=True)]
+    rows_of = []
+    for rows in ranking.blocks(np.arange(len(common)), 1024):  # a whole ranking of all takes 8 bytes a pair
+        of_parts = [rank(x, search, max(len(x) - 1, 1), rows) for x in parts]
+        rows_of.append(given.carried(fusion.fuse(of_parts, how, top_n=MOST_FUSED), rows))
+    fnames = [fname for fname in names[0] if fname in common]
+    store.embeddings(dataset, variant).write({"fname": fnames, "embedding": np.vstack(rows_of)})
 
 
 def read_rankings(
@@ -373,7 +413,7 @@ def index_of(store: Store, dataset: str, variant: Variant, search: str) -> "Inde
     from sss_lib.search.naming import GIVEN, parse
 
     if search == GIVEN:
-        raise ValueError(f"{variant.name} is a ranking of others: no new sound can be ranked by it")
+        raise ValueError(f"{variant.name} is a ranking of these clips: no new sound can be ranked by it")
     if not parse(search).is_exact:
         return Index.read(store.index(dataset, variant, search))
     stored = store.embeddings(dataset, variant).read()

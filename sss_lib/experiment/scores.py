@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from sss_lib.evaluation import protocols
+from sss_lib.models.naming import FUSION, fused
 from sss_lib.search.naming import GIVEN, parse
 
 SYSTEM = [
@@ -148,15 +149,17 @@ def describe_system(row: pd.Series) -> str:
     ...                            "pre_normalize": False, "search": "nns"}))
     'mean, PCA 100, L2, NNS'
     """
-    if row["search"] == GIVEN:
+    fusion = str(row.get("model", "")).startswith(FUSION)
+    if row["search"] == GIVEN and not fusion:
         return GIVEN
     steps = [] if row["aggregation"] == "none" else [row["aggregation"]]
     steps += ["min-max"] if row.get("scale") else []
     steps += ["L2 first"] if row["pre_normalize"] else []
     steps += transform_words(row.get("transform", "none"))
     steps += [] if pd.isna(row["n_components"]) else [f"PCA {int(row['n_components'])}"]
-    exact, _, structure = row["search"].partition("-")
-    search = f"{exact.upper()} {structure}".rstrip()
+    how, used, _ = fused(row["model"]) if fusion else ("", row["search"], [])
+    exact, _, structure = used.partition("-")
+    search = f"{exact.upper()} {structure}".rstrip() + (f" fused by {how}" if how else "")
     return ", ".join([*steps, "L2" if row["normalize"] else "raw", search])
 
 
@@ -169,18 +172,16 @@ WORDS = {
 
 
 def transform_words(transform: str) -> list[str]:
-    """What a transform does, in a word: none or one.
+    """What a transform does in a word, and what it is fitted on: none, one or two.
 
     Examples
     --------
-    >>> transform_words("none"), transform_words("center"), transform_words("remove-top-3")
-    ([], ['centred'], ['without top 3'])
+    >>> transform_words("none"), transform_words("center"), transform_words("remove-top-3@esc10")
+    ([], ['centred'], ['without top 3', 'fitted on esc10'])
     """
-    return (
-        []
-        if transform == "none"
-        else [WORDS.get(transform, transform.replace("remove-", "without ").replace("-", " "))]
-    )
+    step, _, other = transform.partition("@")
+    words = [] if step == "none" else [WORDS.get(step, step.replace("remove-", "without ").replace("-", " "))]
+    return words + ([f"fitted on {other}"] if other else [])
 
 
 def heading(metric: str, n: int | None) -> str:

@@ -12,8 +12,9 @@ from sss_lib.experiment.store import Artefact, Store
 from sss_lib.experiment.task import Task
 from sss_lib.experiment.variant import Variant
 from sss_lib.extraction import parts
-from sss_lib.io.names import seen_from
+from sss_lib.io.names import listed, require_known, seen_from
 from sss_lib.models import registry as models
+from sss_lib.models.naming import FUSION
 from sss_lib.search.naming import parse
 
 System = tuple[Variant, str]
@@ -45,6 +46,9 @@ class Stages:
 
     def __post_init__(self) -> None:
         self.grid, self.left_out = read_grid(self.grid_path).available()
+        written = [path.stem for path in listed(self.store.data_dir / "datasets", "*.parquet")]
+        for one in filter(None, self.grid.fit_on):
+            require_known(one, [*sources.KNOWN, *written], "the collections that fit_on can name")
         of_name = {key: self.choice.get(key) for key in ("query", "name", "ground_truth", "window")}
         self.name = sources.name_of(self.dataset, **of_name)
         self.is_labelled = True  # until the dataset is loaded
@@ -109,17 +113,19 @@ class Stages:
 
     def of_processing(self) -> list[Task]:
         """A task for each variant."""
-        return self._of_variants(
+        tasks = self._of_variants(
             "02_processing",
             lambda v, _: [one(self.name, v) for one in (self.store.embeddings, self.store.fitted)],
         )
+        return [one for one in tasks if not str(one.parameters["model"]).startswith(FUSION)]
 
     def of_search(self) -> list[Task]:
-        """A task for each variant, which makes all its rankings."""
+        """A task for each variant, which makes all its rankings, and first those that a fusion carries."""
         top_n = max(self.grid.cutoffs)
         return self._of_variants(
             "03_search",
             lambda v, searches: [
+                *([self.store.embeddings(self.name, v)] if v.parts else []),
                 *(self.store.ranking(self.name, v, s, top_n=top_n) for s in searches),
                 *(self.store.index(self.name, v, s) for s in searches if not parse(s).is_exact),
             ],
@@ -183,7 +189,7 @@ class Stages:
                 tuple(outputs(variant, of_variant)),
             )
             for variant, of_variant in searches.items()
-            if variant.name not in self.failed
+            if self.failed.isdisjoint(one.name for one in (variant, *variant.parts))
         ]
 
     @property

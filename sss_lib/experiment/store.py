@@ -118,9 +118,14 @@ class Store:
 
     @_once
     def embeddings(self, dataset: str, variant: "Variant") -> Artefact:
-        """Clip embeddings of a variant, written by notebook 02."""
+        """Clip embeddings of a variant, written by notebook 02; of a fusion its rankings, by notebook 03."""
         path = self.data_dir / "embeddings" / dataset / f"{variant.name}.parquet"
+        if variant.parts:
+            of_parts = {part.name: self.embeddings(dataset, part) for part in variant.parts}
+            return Artefact(path, variant.parameters(), of_parts, ("search",), "03_search")
         inputs = {"frames": self.frames(dataset, variant.model)}
+        if variant.fit_on:
+            inputs |= {"fit_on": self.frames(variant.fit_on, variant.model)}
         return Artefact(path, variant.parameters(), inputs, ("processing",), "02_processing")
 
     @_once

@@ -2,11 +2,11 @@
 
 import numbers
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from sss_lib.io.names import require_known
+from sss_lib.io.names import file_name_flaw, require_known
 from sss_lib.models import registry as models
-from sss_lib.models.naming import RANKING
+from sss_lib.models.naming import FUSION, RANKING, fused
 from sss_lib.processing.aggregation import AGGREGATIONS
 from sss_lib.processing.transforms import n_first, n_removed, simplest
 from sss_lib.search.naming import GIVEN
@@ -33,12 +33,15 @@ class Variant:
     scale : bool, optional
         Whether every feature is scaled to [0, 1] first; by default if the model declares it.
     transform : str
-        One of `processing.transforms.TRANSFORMS`.
+        One of `processing.transforms.TRANSFORMS`. Behind an @, as in "whiten@esc10", the collection whose
+        clips scaling, transform and PCA are fitted on; by default those that are searched.
 
     Examples
     --------
     >>> Variant("aisfx", "mean", 100).name, Variant("aisfx", transform="center").name
     ('aisfx-mean-pca100-l2', 'aisfx-mean-center-pcanone-l2')
+    >>> Variant("aisfx", n_components=100, transform="none@esc10").name
+    'aisfx-mean-none@esc10-pca100-l2'
     """
 
     model: str
@@ -58,18 +61,25 @@ class Variant:
             if value not in (True, False) and not (value is None and name == "scale"):
                 raise ValueError(f"{name}={value!r}: give True or False, without quotes")
         require_known(self.aggregation, AGGREGATIONS, "the aggregations")
-        n_removed(self.transform)  # refuses an unknown one
+        n_removed(self.step if isinstance(self.transform, str) else self.transform)  # refuses an unknown one
+        if flaw := self.fit_on and file_name_flaw(self.fit_on):
+            raise ValueError(f"transform {self.transform!r}: the collection behind @ {flaw}")
         object.__setattr__(self, "model", models.canonical(self.model))
         spec = models.spec(self.model)
+        step, scale = (
+            simplest(self.step, self.n_components),
+            spec.scaled if self.scale is None else self.scale,
+        )
+        is_fitted = n is not None or scale or (step != "none" and not n_first(step))
         canonical = {
             "aggregation": self.aggregation if spec.hop_s else "none",
             "n_components": int(n) if isinstance(n, numbers.Integral) else None,
             "normalize": bool(self.normalize),
             "pre_normalize": bool(self.pre_normalize),
-            "scale": spec.scaled if self.scale is None else bool(self.scale),
-            "transform": simplest(self.transform, self.n_components),
+            "scale": bool(scale),
+            "transform": f"{step}@{self.fit_on}" if self.fit_on and is_fitted else step,
         }
-        if self.is_ranking:  # there is nothing to process
+        if self.model.startswith(RANKING):  # there is nothing to process
             canonical = {"aggregation": "none", "n_components": None, "normalize": False}
             canonical |= {"pre_normalize": False, "scale": False, "transform": "none"}
         for name, value in canonical.items():
@@ -77,8 +87,30 @@ class Variant:
 
     @property
     def is_ranking(self) -> bool:
-        """Whether its model is a ranking of others, which is not processed."""
-        return self.model.startswith(RANKING)
+        """Whether its clips come with rankings in place of embeddings: those of others, or a fusion."""
+        return self.model.startswith((RANKING, FUSION))
+
+    @property
+    def parts(self) -> tuple["Variant", ...]:
+        """The variants whose rankings are fused; none if it isn't a fusion.
+
+        Examples
+        --------
+        >>> [one.name for one in Variant("fusion:rrf:mcss:yamnet&logmel", n_components=50).parts]
+        ['yamnet-mean-pca50-l2', 'logmel-none-pca50-l2']
+        """
+        names = fused(self.model)[2] if self.model.startswith(FUSION) else []
+        return tuple(replace(self, model=name, scale=None) for name in names)
+
+    @property
+    def step(self) -> str:
+        """Its transform without the collection that it is fitted on."""
+        return self.transform.partition("@")[0]
+
+    @property
+    def fit_on(self) -> str:
+        """Collection that its processing is fitted on; "" for the clips that are searched."""
+        return self.transform.partition("@")[2]
 
     @property
     def dim(self) -> int:
@@ -89,8 +121,10 @@ class Variant:
         >>> Variant("yamnet", "meanstd").dim, Variant("yamnet", n_components=100).dim
         (2048, 100)
         """
+        if self.parts:
+            return sum(one.dim for one in self.parts)
         dim = models.spec(self.model).dim * (1 + (self.aggregation == "meanstd"))
-        return self.n_components or n_first(self.transform) or dim
+        return self.n_components or n_first(self.step) or dim
 
     @property
     def name(self) -> str:
@@ -108,7 +142,7 @@ class Variant:
         )
 
     def searches(self, wanted: Sequence[str]) -> list[str]:
-        """Those of some searches that suit its model: `given` for a ranking of others, and for it alone."""
+        """Those of some searches that suit its model: `given` for a ranking or a fusion, and for it alone."""
         if self.is_ranking:
             return [GIVEN]
         return [search for search in wanted if search != GIVEN]

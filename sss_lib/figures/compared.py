@@ -19,7 +19,7 @@ from sss_lib.experiment import results as experiment
 from sss_lib.experiment.grid import read_grid
 from sss_lib.experiment.scores import SYSTEM, best_systems, of_exact, of_systems, over_groups, select
 from sss_lib.experiment.store import Store, to_matrix
-from sss_lib.figures import claims, paper, players, tables, text, tradeoffs
+from sss_lib.figures import beyond, claims, paper, players, tables, text, tradeoffs
 from sss_lib.figures.plots import style
 from sss_lib.models import registry as models
 from sss_lib.processing import projection
@@ -213,6 +213,24 @@ class Compared:
         ]
         words = f"{self.on}, macro MAP@{self.n}, {self._by_class}: the study's claims, on each pair of "
         return pd.concat(found), words + "systems of the grid that tests one"
+
+    def steps(self) -> Shown:
+        """Steps beyond the study, each beside the system that lacks it (`beyond.steps`)."""
+        available, _ = experiment.split_by_availability(self.store, self.dataset, self.grid)
+        systems = [one for one in available if one[1] in set(self.scores["search"])]
+
+        @functools.lru_cache(maxsize=16)
+        def results_of(system: beyond.System, rule: str) -> comparisons.Results:
+            of = (self.store, self.dataset, *system, self.grid.cutoffs, self.collection, rule)
+            return experiment.results_of(*of)
+
+        rules = [
+            one for one in self.scores["relevance"].unique() if one in ("class", "class without uploader")
+        ]
+        of: dict[str, Any] = {"protocol": self.protocol, "groups": self.groups}
+        table = beyond.steps(systems, results_of, self.collection.labels, self.n, rules, **of)
+        words = f"{self.on}, macro MAP@{self.n}, {self._by_class}: each step beside what lacks it, a and b; "
+        return table, words + "p corrected by Holm; of a fusion b is the best of its models"
 
     @functools.cached_property
     def published(self) -> pd.DataFrame:

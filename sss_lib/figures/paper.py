@@ -153,7 +153,9 @@ def results(figures_dir: str | Path) -> list[Path]:
             f"{folder} lacks {len(missing)} files, such as {missing[0]}: run the notebooks first, as with "
             f"`make run DATASET={folder.name}`"
         )
-    return [path for path in listed(folder, "*") if path.suffix in (".csv", ".json", ".svg")]
+    beyond = folder.with_name(f"{folder.name}-beyond") / "beyond.csv"  # of another grid on the same clips
+    more = [beyond] if beyond.is_file() else []
+    return [path for path in listed(folder, "*") if path.suffix in (".csv", ".json", ".svg")] + more
 
 
 def facts(figures_dir: str | Path) -> dict:
@@ -195,7 +197,7 @@ def facts(figures_dir: str | Path) -> dict:
     texts = others | {
         spec.citation: spec.citation
         for spec in specs.values()
-        if not spec.citation.startswith("this project")
+        if spec.citation and not spec.citation.startswith("this project")
     }
     return {
         "digest": digest(path for path in files if path.suffix != ".svg"),

@@ -236,8 +236,10 @@ class Board(AnsweringWidget):
     def _sound(self, message: dict, buffers: list) -> dict:
         if number := self.study.freesound_id(message.get("clip")):
             return {"freesound": number}
-        sound = self.study.sounds.sound(message.get("clip"), list(message.get("refused", ())))
-        return {"mime": sound.mime, "gain_db": sound.gain_db, "buffers": [sound.content]}
+        refused = list(message.get("refused", ()))
+        sound = self.study.sounds.sound(message.get("clip"), refused, goes_on=True)
+        about = {"mime": sound.mime, "gain_db": sound.gain_db, "seconds": sound.seconds}
+        return {**about, "buffers": [sound.content]}
 
     def _pictures(self, message: dict, buffers: list) -> dict:
         return {"buffers": [self._picture(clip) for clip in list(message.get("clips", ()))[:8]]}

@@ -181,7 +181,8 @@ def _submit(model: str, task: Callable, *of: object) -> Future:
 def _embed_file(spec: models.ModelSpec, path: str) -> np.ndarray:
     """Frame embeddings of a file: float32 [n_frames, dim]."""
     if spec.is_given:
-        raise ValueError(f"{spec.display_name} was computed by others: no new sound can be embedded here")
+        how = "ranks its own clips alone" if not spec.loader else "was computed by others"
+        raise ValueError(f"{spec.display_name} {how}: no new sound can be embedded here")
     return _extractor(spec)(audio.decode(path, spec.rate_hz))
 
 

@@ -40,11 +40,14 @@ class Sound:
     mime : str
     gain_db : float
         Gain that brings it to the loudness of the other sounds.
+    seconds : float or None
+        Length of the clip, where the file goes on beyond it.
     """
 
     content: bytes
     mime: str
     gain_db: float
+    seconds: float | None = None
 
 
 class Sounds:
@@ -68,8 +71,11 @@ class Sounds:
             return self.own
         raise ValueError(f"there is no clip {clip!r}: the collection has {len(self._paths)}")
 
-    def sound(self, clip: object, refused: Collection[str] = ()) -> Sound:
-        """Clip to play, in no refused format. Raises ValueError if it is unknown, AudioError if damaged."""
+    def sound(self, clip: object, refused: Collection[str] = (), *, goes_on: bool = False) -> Sound:
+        """Clip to play, in no refused format; a window of a longer file, if wanted, with what follows it.
+
+        Raises ValueError if it is unknown, AudioError if it is damaged.
+        """
         path = self.path(clip)
         if not audio.has_file(path):
             raise audio.AudioError(
@@ -77,7 +83,7 @@ class Sounds:
                 "a Freesound id, let their player play it (freesound=True, --freesound)"
             )
         try:
-            return _playable(path, refused)
+            return _going_on(path) if goes_on and audio.span(path)[2] < np.inf else _playable(path, refused)
         except audio.AudioError as error:  # the page is told no folders of this machine
             raise audio.AudioError(str(error).replace(str(path), path.name)) from None
 
@@ -106,10 +112,24 @@ def _playable(path: Path, refused: Collection[str]) -> Sound:
         is_sent = about.subtype in subtypes and is_right and about.duration <= audio.MAX_DURATION_S
     if is_sent and mime not in refused and path.stat().st_size <= MAX_BYTES:
         return Sound(path.read_bytes(), mime, gain_db)
-    wave, wav = _decoded(str(path)), io.BytesIO()
-    peak = max(1.0, float(np.abs(wave).max()))
+    return _as_wav(_decoded(str(path)), gain_db)
+
+
+def _as_wav(wave: np.ndarray, gain_db: float, seconds: float | None = None) -> Sound:
+    import soundfile
+
+    wav, peak = io.BytesIO(), max(1.0, float(np.abs(wave).max()))
     soundfile.write(wav, wave / peak, loudness.RATE_HZ, format="WAV", subtype="PCM_16")
-    return Sound(wav.getvalue(), "audio/wav", gain_db + 20 * float(np.log10(peak)))
+    return Sound(wav.getvalue(), "audio/wav", gain_db + 20 * float(np.log10(peak)), seconds)
+
+
+def _going_on(path: Path) -> Sound:
+    """Window of a file and what follows, of which nothing is clipped at the window's loudness."""
+    file, start_s, end_s = audio.span(path)
+    wave = audio.decode(f"{file}#t={start_s:.15g},{start_s + audio.MAX_DURATION_S:.15g}", loudness.RATE_HZ)
+    most_db = -20 * float(np.log10(max(np.abs(wave).max(), 1e-9)))
+    seconds = min(end_s - start_s, len(wave) / loudness.RATE_HZ)
+    return _as_wav(wave, min(_gain_db(str(path)), most_db), seconds)
 
 
 @functools.lru_cache(maxsize=64)

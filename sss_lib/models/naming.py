@@ -3,6 +3,7 @@
 A module is "hear:MODULE" or "hear:MODULE:WEIGHTS", a folder any name with a slash in it, such as "./folder".
 A network of the catalogue with one's own weights is "NAME:WEIGHTS".
 Embeddings that others have computed are "files:PATH", and a ranking of theirs is "ranking:PATH".
+Several models whose rankings are fused are "fusion:HOW:SEARCH:MODEL&MODEL", which is external to none.
 Words behind it, such as "./folder+truncate", change how its audio is prepared (`ModelSpec.prepared`).
 """
 
@@ -16,7 +17,8 @@ from sss_lib.models.spec import WORDS
 HEAR = "hear:"
 RANKING = "ranking:"
 GIVEN = ("files:", RANKING)
-OWN = re.compile(r"(?!hear:|files:|ranking:)\w[\w.+-]+:(?=.)")
+FUSION = "fusion:"
+OWN = re.compile(r"(?!hear:|files:|ranking:|fusion:)\w[\w.+-]+:(?=.)")
 """Beginning of a name with one's own weights; one letter is a drive's."""
 
 
@@ -28,7 +30,26 @@ def is_external(name: str) -> bool:
     >>> is_external("hear:mymodule"), is_external("./wav2vec2"), is_external("vggish+paper")
     (True, True, False)
     """
+    if name.startswith(FUSION):
+        return False
     return name.startswith((HEAR, *GIVEN)) or bool(OWN.match(name)) or "/" in name or os.sep in name
+
+
+def fused(name: str) -> tuple[str, str, list[str]]:
+    """How several models are fused, by which search, and the models.
+
+    Examples
+    --------
+    >>> fused("fusion:zscore:mcss:yamnet&aisfx")
+    ('zscore', 'mcss', ['yamnet', 'aisfx'])
+    """
+    words = name.removeprefix(FUSION).split(":", 2)
+    names = words[2].split("&") if len(words) == 3 else []
+    if len(set(names)) < 2 or len(set(names)) < len(names):
+        raise ValueError(
+            f"model {name!r} is no fusion: give two models or more, as in fusion:zscore:mcss:yamnet&aisfx"
+        )
+    return words[0], words[1], names
 
 
 def absolute(name: str, folder: str | Path = "") -> str:

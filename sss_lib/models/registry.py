@@ -46,7 +46,8 @@ def spec(name: str) -> ModelSpec:
         preparation of audio (`ModelSpec.prepared`). "hear:module" or "hear:module:weights" is any importable
         encoder with HEAR's interface, "./folder" an audio model of transformers in a local folder, and
         "./folder@9" its ninth layer; "vggish:./my.pb" is a model with a file of your own in place of its
-        weights; "files:PATH" and "ranking:PATH" are embeddings and a ranking that others have computed.
+        weights; "files:PATH" and "ranking:PATH" are embeddings and a ranking that others have computed;
+        "fusion:zscore:mcss:yamnet&aisfx" is several models whose rankings are fused.
 
     Raises
     ------
@@ -55,6 +56,8 @@ def spec(name: str) -> ModelSpec:
     FileNotFoundError
         If a path in the name leads nowhere.
     """
+    if name.startswith(naming.FUSION):
+        return _fused(name)
     if is_external(name):
         base, words = naming.split(absolute(name))
         if naming.OWN.match(base):
@@ -67,6 +70,27 @@ def spec(name: str) -> ModelSpec:
         raise ValueError(f"model {name!r} is not in the catalogue: for the folder write './{name}'")
     require_known(name, CATALOGUE, "the models of the catalogue and of models.register")
     return CATALOGUE[name].prepared(*words)
+
+
+def _fused(name: str) -> ModelSpec:
+    """Row of several models whose rankings are fused: nothing is extracted by it."""
+    how, search, names = naming.fused(name)
+    rows = [spec(one) for one in names]
+    terms = "; ".join(dict.fromkeys(row.terms for row in rows))
+    return ModelSpec(
+        name="-".join(["fusion", how, search, *(row.name for row in rows)]),
+        display_name=f"{' + '.join(row.display_name for row in rows)} ({how})",
+        loader="",
+        rate_hz=0,
+        dim=sum(row.dim for row in rows),
+        hop_s=float("inf") if any(row.hop_s for row in rows) else None,
+        colour="#888888",
+        citation="",
+        trained_on=", ".join(dict.fromkeys(row.trained_on for row in rows)),
+        scaled=any(row.scaled for row in rows),
+        options={"terms": terms},
+        is_given=True,
+    )
 
 
 def _with_own_weights(name: str, path: str) -> ModelSpec:
@@ -129,6 +153,9 @@ def canonical(name: str) -> str:
     ('clap-2022', 'clap-2022+paper', 'clap-2022+paper')
     """
     row = spec(name)
+    if name.startswith(naming.FUSION):
+        how, search, names = naming.fused(name)
+        return f"{naming.FUSION}{how}:{search}:{'&'.join(map(canonical, names))}"
     if not is_external(name):
         return row.name
     base, _ = naming.split(absolute(name))

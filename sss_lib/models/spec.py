@@ -165,6 +165,8 @@ class ModelSpec:
         >>> [registry.spec(name).terms for name in ("yamnet", "vggish", "logmel")]
         ['Apache-2.0', 'CC BY-NC-SA 4.0: not commercial; by Essentia: AGPL-3.0', 'no weights']
         """
+        if of_parts := self.options.get("terms"):
+            return of_parts
         licence = self.weights.licence if self.weights else "no weights"
         forbids = ": not commercial" if self.weights and self.weights.non_commercial else ""
         return f"{licence}{forbids}{'; by Essentia: AGPL-3.0' if self.requires == 'essentia' else ''}"

@@ -9,6 +9,18 @@ import numpy as np
 from sss_lib.search.ranking import Ranking, blocks
 
 
+def carried(ranking: Ranking, rows: np.ndarray) -> np.ndarray:
+    """Rows of numbers that carry the ranking of some queries, float32 [n_queries, 1 + 2 * n_results].
+
+    Examples
+    --------
+    >>> carried(Ranking(np.array([[1], [0]]), np.array([[0.5], [0.5]])), np.arange(2))
+    array([[0. , 1. , 0.5],
+           [1. , 0. , 0.5]], dtype=float32)
+    """
+    return np.hstack([rows[:, None], ranking.neighbours, np.nan_to_num(ranking.scores)]).astype(np.float32)
+
+
 def rank(x: np.ndarray, rows: np.ndarray, top_n: int, groups: np.ndarray | None = None) -> Ranking:
     """Ranking of some queries as their rows give it.
 

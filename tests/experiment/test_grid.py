@@ -41,6 +41,11 @@ def test_a_variant_is_scaled_if_its_model_declares_so_and_nothing_else_is_said(m
     [
         *((Variant("logmel", how, 9), Variant("logmel", "none", 9)) for how in ("mean", "max", "median")),
         (Variant("aisfx", "mean", 9, transform="center"), Variant("aisfx", "mean", 9)),
+        (Variant("aisfx", "mean", 9, transform="center@b"), Variant("aisfx", "mean", 9, transform="none@b")),
+        *(
+            (Variant("aisfx", transform=f"{how}@b"), Variant("aisfx", transform=how))
+            for how in ("none", "first-9")
+        ),
         (
             Variant("logmel", n_components=np.int64(9), normalize=1, scale=0),
             Variant("logmel", n_components=9),
@@ -59,6 +64,11 @@ def test_what_comes_to_the_same_is_one_variant_with_one_name(one, same):
         ({"aggregation": "avg"}, "'avg' is not among the aggregations"),
         ({"transform": "centre"}, "'centre' is not among the transforms: did you mean 'center'"),
         ({"transform": "remove-top-0"}, "'remove-top-0' is unknown: give a whole number from 1, as in"),
+        ({"transform": "centre@esc10"}, "'centre' is not among the transforms: did you mean 'center'"),
+        ({"transform": "center@a/b"}, "transform 'center@a/b': the collection behind @ has a / in it"),
+        ({"model": "fusion:rrf:mcss:aisfx"}, "is no fusion: give two models or more"),
+        ({"model": "fusion:rrf:mcss:aisfx&aisfx"}, "is no fusion: give two models or more"),
+        ({"model": "fusion:rrf:mcss:aisfx&yamnett"}, "did you mean 'yamnet'"),
         ({"transform": None}, "None is not among the transforms"),
         ({"n_components": "100"}, "n_components='100': give a whole number, or None for no PCA"),
         ({"normalize": "no"}, "normalize='no': give True or False"),
@@ -207,6 +217,25 @@ def test_a_grid_leaves_out_what_cannot_be_and_says_so():
         ("models: aisfx\nexclude: [{aggregation: maximum}]", "They are 'mean', 'none'"),
         ("models: aisfx\nn_components: [null, 100]\nexclude: [{n_components: '100'}]", "They are None, 100"),
         ("models: aisfx\nexclude: [{normalize: 1}]", "They are True"),
+        ("models: aisfx\nfit_on: [a/b]", "fit_on='a/b' of the grid names no collection"),
+        ("models: aisfx\nfit_on: [3]", "fit_on=3 of the grid names no collection"),
+        (
+            "models: aisfx\nfusions: [zscore]",
+            "fusion 'zscore' of the grid: give, say, how: zscore, models: [",
+        ),
+        ("models: aisfx\nfusions: [{how: zscore, models: aisfx}]", "give, say, how: zscore, models: ["),
+        ("models: aisfx\nfusions: [{how: mean, models: [a, b]}]", "'mean' is not among the fusions"),
+        ("models: aisfx\nfusions: [{models: [a, b]}]", "None is not among the fusions"),
+        ("models: aisfx\nfusions: [{how: rrf, models: [aisfx]}]", "is no fusion: give two models or more"),
+        ("models: [aisfx]\nfusions: [{how: rrf, models: [aisfx, yamnet]}]", "models of the grid that can be"),
+        (
+            "models: [aisfx, yamnet]\nfusions: [{how: rrf, models: [aisfx, yamnet], search: mcss}]",
+            "'mcss' is not among the searches of the grid",
+        ),
+        (
+            "models: [aisfx, yamnet]\nfusions: [{how: rrf, model: x, models: [aisfx, yamnet]}]",
+            "'model' is not among the words of a fusion of the grid: did you mean 'models'",
+        ),
     ],
 )
 def test_a_grid_with_a_mistake_names_the_mend(tmp_path, text, message):
@@ -382,3 +411,37 @@ def test_a_grid_that_no_figures_could_be_called_by_is_refused(tmp_path, name):
     (tmp_path / name).write_text("models: [duration]")
     with pytest.raises(ValueError, match="rename it"):
         experiment.read_grid(tmp_path / name)
+
+
+def test_a_fusion_is_run_where_each_of_its_models_is():
+    fusion = {"how": "rrf", "models": ["aisfx", "logmel"]}
+    grid = Grid(("aisfx", "logmel", "duration"), n_components=(None, 50), fusions=(fusion,))
+    found = [variant for variant, search in grid.systems()[0] if search == "given"]
+    assert [one.name for one in found] == [
+        f"fusion-rrf-nns-aisfx-logmel-mean-pca{n}-l2" for n in ("none", 50)
+    ]
+    assert [[part.name for part in one.parts] for one in found] == [
+        [f"aisfx-mean-pca{n}-l2", f"logmel-none-pca{n}-l2"] for n in ("none", 50)
+    ]
+    assert found[1].dim == 100
+    only = dataclasses.replace(grid, exclude=({"model": "logmel", "n_components": 50},))
+    assert [v for v, search in only.systems()[0] if search == "given"] == found[:1]
+    with_duration = dataclasses.replace(
+        grid, n_components=(50,), fusions=({"how": "rrf", "models": ["aisfx", "duration"]},)
+    )
+    assert (
+        "fusion:rrf:nns:aisfx&duration: no system of each of its models is alike, as the grid runs"
+        in (with_duration.systems()[1])
+    )
+
+
+def test_what_is_fitted_on_a_collection_needs_that_it_is_embedded():
+    grid = Grid(("aisfx", "logmel"), n_components=(None, 100), fit_on=(None, "esc10"))
+    found, left_out = grid.systems({"aisfx": 231, "logmel": 231, "aisfx@esc10": 400, "logmel@esc10": 99})
+    fitted = ["aisfx-mean-none@esc10-pca100-l2"]
+    assert [one.name for one, _ in found if one.fit_on] == fitted
+    assert left_out == ["logmel has embedded 99 clips of esc10: no PCA 100"]
+    found, left_out = grid.systems({"aisfx": 231, "logmel": 231, "aisfx@esc10": 400})
+    assert [one.name for one, _ in found if one.fit_on] == fitted
+    assert left_out == ["to fit on, 00 and 01 have no esc10 of logmel"]
+    assert len([one for one, _ in grid.systems()[0] if one.fit_on]) == 2

@@ -239,6 +239,31 @@ def test_a_click_on_the_picture_seeks_and_the_space_bar_pauses(board):
     assert board.player("progress") == 0
 
 
+def test_a_clip_whose_file_goes_on_is_played_on_and_its_picture_is_of_the_clip(board):
+    board.show("tone3")  # of 3 s, of which the clip is the first one here
+    clip = int(board.page.locator(".sss-query .sss-card").first.get_attribute("data-clip"))
+    shorten = f"async ([clip, seconds]) => {{ (await {PLAYER}.fetch(clip)).seconds = seconds; }}"
+    board.page.evaluate(shorten, [clip, 1])
+    picture = board.page.locator(".sss-query .sss-picture >> nth=0")
+    box = picture.bounding_box()
+    picture.click(position={"x": 0.8 * box["width"], "y": box["height"] / 2})
+    board.until(PLAYS)
+    assert 0.799 < board.player("deck.audio.currentTime") < 1.5
+    board.until(f"{PLAYER}.progress > 1.3")
+    cursor = board.page.locator(".sss-query .sss-plays .sss-cursor").first
+    assert cursor.evaluate("cursor => cursor.style.left") == "100%"
+    board.page.keyboard.press("Space")
+    at = board.player("deck.audio.currentTime")
+    board.page.keyboard.press("Space")
+    board.until(PLAYS)
+    assert board.player("deck.audio.currentTime") >= at  # goes on from where it was
+    board.page.evaluate(f"{PLAYER}.setLoop(true)")
+    board.until(f"{PLAYER}.deck.audio.currentTime < 1")  # repeats the clip
+    board.page.evaluate(f"{PLAYER}.setLoop(false)")
+    board.page.keyboard.press("Escape")
+    board.page.evaluate(shorten, [clip, None])
+
+
 @pytest.fixture(scope="module")
 def phone(chromium, voila):
     """The page on a phone that, as Safari, says it plays no Ogg; that it fails on FLAC shows as it plays."""

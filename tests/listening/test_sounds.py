@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from types import SimpleNamespace
 
 import memory
 import numpy as np
@@ -242,3 +243,36 @@ def test_a_window_of_a_file_is_sent_as_what_is_heard_in_it(tmp_path):
     found, rate_hz = soundfile.read(io.BytesIO(sound.content))
     assert (sound.mime, rate_hz) == ("audio/wav", 48000)
     np.testing.assert_allclose(found, wave[48000:72000], atol=1e-3)
+
+
+def test_a_window_is_played_on_to_the_end_of_its_file_or_as_long_as_other_clips(tmp_path):
+    time_s = np.arange(80 * 8000) / 8000
+    wave = np.where(time_s < 20, 0.05, 0.9) * np.sin(2 * np.pi * 440 * time_s)
+    soundfile.write(tmp_path / "x.wav", wave, 8000)
+    windows = [f"{tmp_path / 'x.wav'}#t={start},{end}" for start, end in ((10, 20), (70, 80), (79, 80))]
+    sounds = Sounds(windows)
+    for row, (length_s, own_s) in enumerate(((audio.MAX_DURATION_S, 10), (10, 10), (1, 1))):
+        sound = sounds.sound(row, goes_on=True)
+        found, rate_hz = soundfile.read(io.BytesIO(sound.content))
+        assert (len(found) / rate_hz, sound.seconds) == (length_s, own_s)
+        assert np.abs(found).max() * 10 ** (sound.gain_db / 20) <= 1.001  # what follows is louder
+    quiet = sounds.sound(0, goes_on=True)
+    assert sounds.sound(0).gain_db > quiet.gain_db > 0
+    assert sounds.sound(0).seconds is None
+    assert sounds.sound(0).content != quiet.content
+
+
+def test_a_clip_that_is_a_whole_file_does_not_go_on(tmp_path):
+    soundfile.write(tmp_path / "x.wav", sine(1, 0.5), 48000)
+    sounds = Sounds([tmp_path / "x.wav"])
+    assert sounds.sound(0, goes_on=True) == sounds.sound(0)
+
+
+def test_the_board_tells_the_page_how_long_the_clip_is_that_goes_on(tmp_path):
+    soundfile.write(tmp_path / "x.wav", sine(3, 0.5), 48000)
+    study = SimpleNamespace(
+        sounds=Sounds([f"{tmp_path / 'x.wav'}#t=0.5,1.5"]), freesound_id=lambda clip: None
+    )
+    found = Board._sound(SimpleNamespace(study=study), {"clip": 0}, [])
+    assert found["seconds"] == 1
+    assert len(soundfile.read(io.BytesIO(found["buffers"][0]))[0]) == 2.5 * 48000

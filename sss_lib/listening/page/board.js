@@ -275,7 +275,7 @@ class BoardView {
   }
 
   showProgress() {
-    const at = `${100 * this.player.progress}%`;
+    const at = `${100 * Math.min(this.player.progress, 1)}%`;
     this.root.querySelectorAll(".sss-plays .sss-cursor").forEach((cursor) => (cursor.style.left = at));
     if (this.player.playing) this.frame = requestAnimationFrame(() => this.showProgress());
   }

@@ -23,6 +23,10 @@ class Player {
       const audio = document.createElement("audio");
       audio.dataset.deck = name;
       audio.addEventListener("ended", () => this.changed());
+      audio.addEventListener("timeupdate", () => { // what goes on beyond its clip is repeated as the clip
+        const deck = this.decks.find((one) => one.audio === audio);
+        if (audio.loop && audio.currentTime > this.lengthOf(deck)) audio.currentTime = 0;
+      });
       this.element.append(audio);
       return { audio, clip: null, gain: null };
     });
@@ -43,9 +47,15 @@ class Player {
     return this.deck.audio.dataset.deck;
   }
 
+  // Of the clip, whose file may go on beyond it.
+  lengthOf({ audio, sound }) {
+    return sound?.seconds || audio.duration || 0;
+  }
+
+  // As a part of the clip; more than 1 where the file goes on.
   get progress() {
-    const { currentTime, duration } = this.deck.audio;
-    return duration > 0 ? currentTime / duration : 0;
+    const length = this.lengthOf(this.deck);
+    return length > 0 ? this.deck.audio.currentTime / length : 0;
   }
 
   fetch(clip) {
@@ -57,6 +67,7 @@ class Player {
           mime: about.mime,
           url: URL.createObjectURL(new Blob(buffers, { type: about.mime })),
           gain: 10 ** (about.gain_db / 20),
+          seconds: about.seconds,
         });
       sound.catch(() => this.sounds.delete(clip)); // it may be asked for again
     }
@@ -97,7 +108,7 @@ class Player {
       deck.sound = sound;
       if (from && !deck.audio.readyState) await new Promise((done) => // its length isn't known before
         ["loadedmetadata", "error"].forEach((one) => deck.audio.addEventListener(one, done, { once: true })));
-      deck.audio.currentTime = from * (deck.audio.duration || 0);
+      deck.audio.currentTime = from * this.lengthOf(deck);
       this.setGain(deck);
       await deck.audio.play();
       if (this.loading !== clip) return;

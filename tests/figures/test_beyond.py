@@ -1,0 +1,80 @@
+"""Steps beyond the study, each beside what lacks it; and the committed table of the embedded sounds."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse
+
+from sss_lib import experiment, metrics
+from sss_lib.experiment import Variant
+from sss_lib.figures import beyond
+
+ROOT = experiment.NOTEBOOKS.parent
+GRID = experiment.read_grid(experiment.NOTEBOOKS / "grids" / "beyond.yaml")
+PLAIN = Variant("yamnet", n_components=100), "mcss"
+OTHER = Variant("aisfx", n_components=100), "mcss"
+WHITE = replace(PLAIN[0], transform="whiten"), "mcss"
+ELSEWHERE = replace(PLAIN[0], transform="whiten@esc10"), "mcss"
+FUSED = Variant("fusion:rrf:mcss:yamnet&aisfx", n_components=100), "given"
+CLASSES = np.repeat(np.arange(4), 10)
+
+
+def made(spread):
+    """Per-query results of embeddings that lie as far apart as said around the centres of four classes."""
+    x = np.eye(4)[CLASSES] + np.random.default_rng(0).normal(scale=spread, size=(40, 4))
+    labels = scipy.sparse.csr_array(np.eye(4, dtype=bool)[CLASSES])
+    return metrics.per_query(x, labels, search="mcss", cutoffs=(15,))
+
+
+SPREAD = {PLAIN: 0.5, OTHER: 0.3, WHITE: 2.0, ELSEWHERE: 2.0, FUSED: 0.05}
+
+
+@pytest.fixture(scope="module")
+def table():
+    results = {system: made(spread) for system, spread in SPREAD.items()}
+    return beyond.steps(list(SPREAD), lambda system, rule: results[system], list("abcd"), 15)
+
+
+def test_a_step_is_beside_what_lacks_it_and_a_fusion_beside_its_best_part(table):
+    def score(system):
+        found = made(SPREAD[system])[0]
+        by_class = pd.Series(found.scores("standard")["MAP", 15]).groupby(found.label).mean()
+        return by_class.mean()
+
+    assert table["step"].tolist() == ["whitened", "whitened, fitted on esc10", "fused"]
+    assert table["beside"].tolist() == ["the plain system", "whitened", "aiSFX"]
+    pairs = [(WHITE, PLAIN), (ELSEWHERE, WHITE), (FUSED, OTHER)]
+    np.testing.assert_allclose(table["a"], [score(one) for one, _ in pairs], atol=1e-12)
+    np.testing.assert_allclose(table["b"], [score(other) for _, other in pairs], atol=1e-12)
+    np.testing.assert_allclose(table["difference"], table["a"] - table["b"], atol=1e-12)
+    assert table["system"].tolist() == [f"{one.name}/{search}" for (one, search), _ in pairs]
+
+
+def test_a_verdict_needs_the_interval_and_the_corrected_test(table):
+    assert table["verdict"].tolist() == ["hurts", "open", "helps"]
+    assert beyond.said(table) == (
+        "Of 3 steps 1 help and 1 hurt, corrected for their number: helps fused (YAMNet + aiSFX (rrf)); "
+        "hurts whitened (YAMNet). Uncorrected: 1 and 1."
+    )
+
+
+def test_a_grid_without_such_a_step_has_no_table():
+    assert beyond.steps([PLAIN, OTHER], lambda *_: made(0.5), list("abcd"), 15).empty
+
+
+def test_the_committed_table_is_of_the_grid():
+    committed = pd.read_csv(ROOT / "figures" / "mini-beyond" / "beyond.csv")
+    n = dict.fromkeys([*GRID.models, *(f"{name}@esc10" for name in GRID.models)], 231)
+    names = {f"{variant.name}/{search}": (variant, search) for variant, search in GRID.systems(n)[0]}
+    plain = {name for name, one in names.items() if one in beyond.lacking((Variant(one[0].model), "mcss"))}
+    assert sorted(committed["system"]) == sorted(names.keys() - plain)
+    assert committed["step"].tolist() == [beyond.words(names[name]) for name in committed["system"]]
+    np.testing.assert_allclose(committed["difference"], committed["a"] - committed["b"], atol=1e-9)
+    apart = np.sign(committed["ci_low"]) == np.sign(committed["ci_high"])
+    assert (apart | (committed["verdict"] == "open")).all()
+    sides = {"helps": 1, "hurts": -1}
+    told = committed[committed["verdict"].isin(sides)]
+    assert (told["verdict"].map(sides) == np.sign(told["difference"])).all()
+    assert (told["p"] < 0.05).all()
