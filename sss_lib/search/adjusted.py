@@ -8,7 +8,8 @@ rounding. The other steps are single operations of float64, which IEEE 754 round
 are sums of directions, which are whole multiples too. Hence these rankings are equal everywhere; scores that
 rounding makes equal are in row order.
 
-`csls` and `ls` adjust the bounds of the filter, too. `mp` counts all pairs in float64, and holds 2 bytes each.
+For `csls` and `ls` the bounds of the filter are adjusted, too. `mp` multiplies all pairs in float64, and
+holds 2 bytes of each.
 """
 
 from abc import ABC, abstractmethod
@@ -84,7 +85,9 @@ def rank(
 def _cosines(similarities: Similarities, rows: np.ndarray, key: np.ndarray) -> np.ndarray:
     """Cosines of exact keys as whole multiples of 2**-40, -inf where left out."""
     square = similarities.query_squares[rows, None]
-    return np.rint(key / np.sqrt(np.where(square > 0, square, 1)) * ONE)
+    cosines = key / np.sqrt(np.where(square > 0, square, 1))
+    cosines *= ONE
+    return np.rint(cosines, out=cosines)
 
 
 class _Adjusted(Similarities, ABC):
@@ -175,43 +178,57 @@ def _mutual_proximity(similarities: Similarities, rows: np.ndarray, top_n: int) 
             f"mcss-mp compares all pairs of {n_clips} clips at once, and takes at most {MOST_CLIPS}: "
             "use mcss-csls10 or mcss-ls10"
         )
-    farther = np.empty((n_clips, n_clips), np.int16)  # how many are farther from a row's clip than a column's
-    n_others = np.empty(n_clips, np.int64)
+    own = similarities.own
+    n_others = n_clips - (np.ones(n_clips, int) if own is None else np.bincount(own.group)[own.group])
+    n_near = min(4 * top_n, n_clips)
+    while (found := _mutually_near(similarities, rows, top_n, n_near, np.maximum(n_others, 1))) is None:
+        n_near = min(4 * n_near, n_clips)
+    return found
+
+
+def _mutually_near(
+    similarities: Similarities, rows: np.ndarray, top_n: int, n_near: int, n_others: np.ndarray
+) -> Ranking | None:
+    """Ranking by mutual proximity of pairs among each other's `n_near`; None if it may lack others."""
+    n_clips = similarities.n_clips
+    near = np.empty((n_clips, n_near), np.int16)
+    farther = np.zeros(
+        (n_clips, n_clips), np.int16
+    )  # one more than are farther from a row's clip; 0 if unknown
 
     def count(block: np.ndarray) -> None:
         key, _ = similarities.all_keys(block)
-        left_out = np.isneginf(key)
-        whole = _cosines(similarities, block, np.where(left_out, -2, key)).astype(np.int64)
-        whole = whole << 15 | np.arange(n_clips)  # sorts by cosine, and holds the clip: MOST_CLIPS are 2**15
-        whole.sort(axis=1)
+        whole = _cosines(similarities, block, np.maximum(key, -2, out=key)).astype(np.int64)
+        whole <<= 15  # sorts by cosine, and holds the clip: MOST_CLIPS are 2**15
+        whole |= np.arange(n_clips)
+        whole.partition(n_clips - n_near, axis=1)
+        whole = np.sort(whole[:, n_clips - n_near :], axis=1)
         clips, cosines = whole & 0x7FFF, whole >> 15
-        # Of equal cosines each counts from where they begin; those left out come first of all.
-        first = np.where(cosines[:, 1:] > cosines[:, :-1], np.arange(1, n_clips), 0)
+        # Of equal cosines each counts from where they begin. What the first is equal to may go on before it,
+        # or is left out.
+        first = np.where(cosines[:, 1:] > cosines[:, :-1], np.arange(1, n_near), 0)
         first = np.maximum.accumulate(np.pad(first, ((0, 0), (1, 0))), axis=1)
-        n_out = left_out.sum(axis=1, keepdims=True)
-        n_others[block] = n_clips - n_out[:, 0]
-        for row, at, value in zip(block, clips, first - n_out, strict=True):
-            farther[row, at] = np.maximum(value, -1)
+        farther[block[:, None], clips] = np.where(first, first + 1 + (n_others[block] - n_near)[:, None], 0)
+        near[block] = np.sort(clips, axis=1)
 
     in_threads(count, blocks(np.arange(n_clips), 64))
     neighbours, scores = np.empty((len(rows), top_n), np.int32), np.empty((len(rows), top_n), np.float32)
+    # Of other pairs one share is at most this; a little more for the rounding of products.
+    most = 1 - n_near / n_others.max() + 1e-12
 
-    def fill(places: np.ndarray) -> None:
-        own = farther[rows[places]]
-        product = np.multiply(own, farther[:, rows[places]].T, dtype=np.float64)
-        product /= np.maximum(n_others, 1)
-        product /= np.maximum(n_others[rows[places], None], 1)
-        product[own < 0] = -np.inf
-        for i, values in zip(places, product, strict=True):
-            least = np.partition(values, n_clips - top_n)[n_clips - top_n]
-            passing = np.flatnonzero(values >= least)
-            order = passing[np.lexsort((passing, -values[passing]))[:top_n]]
-            left_out = np.isneginf(values[order])
-            neighbours[i] = np.where(left_out, -1, order)
-            scores[i] = np.where(left_out, np.nan, values[order])
+    def fill(places: np.ndarray) -> bool:
+        at, clips = rows[places, None], near[rows[places]].astype(int)
+        forth, back = farther[at, clips], farther[clips, at]
+        values = (forth - 1.0) * (back - 1.0) / n_others[clips] / n_others[at]
+        values[(forth < 1) | (back < 1)] = -np.inf
+        order = np.argsort(-values, axis=1, kind="stable")[:, :top_n]
+        clips, values = np.take_along_axis(clips, order, axis=1), np.take_along_axis(values, order, axis=1)
+        left_out = np.isneginf(values)
+        neighbours[places] = np.where(left_out, -1, clips)
+        scores[places] = np.where(left_out, np.nan, values)
+        return n_near == n_clips or bool((values[:, -1] > most).all())
 
-    in_threads(fill, blocks(np.arange(len(rows)), 64))
-    return Ranking(neighbours, scores)
+    return Ranking(neighbours, scores) if all(in_threads(fill, blocks(np.arange(len(rows)), 64))) else None
 
 
 def _expanded(similarities: Similarities, rows: np.ndarray, k: int) -> np.ndarray:
