@@ -8,24 +8,24 @@ rounding. The other steps are single operations of float64, which IEEE 754 round
 are sums of directions, which are whole multiples too. Hence these rankings are equal everywhere; scores that
 rounding makes equal are in row order.
 
-All pairs are compared in float64, without the filter of the plain search. `mp` holds 4 bytes a pair of clips.
+For `csls` and `ls` the bounds of the filter are adjusted, too. `mp` multiplies all pairs in float64, and
+holds 2 bytes of each.
 """
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
 
 import numpy as np
 
 from sss_lib.search.exact import best, ranking_of
 from sss_lib.search.naming import Method
 from sss_lib.search.ranking import Ranking, blocks, in_threads
-from sss_lib.search.similarity import Similarities
+from sss_lib.search.similarity import BLOCKS, Keys, Similarities
 
-_Scores = Callable[[np.ndarray], np.ndarray]
-"""Scores of some clips to all, larger is better: rows to float64 [n_rows, n_clips]."""
 ONE = 2.0**40
 """Cosine 1, in the unit of rounded cosines."""
 MOST_CLIPS = 32768
-"""Of `mp`: all pairs take 4 GB then."""
+"""Of `mp`: all pairs take 2 GB then."""
 
 
 def rank(
@@ -76,89 +76,159 @@ def rank(
         return ranking_of(similarities, rows, top_n)
     if method.adjustment == "qe":
         return _by_expanded_queries(similarities, rows, top_n, method.k, groups)
-    score = {"csls": _csls, "ls": _local_scaling, "mp": _mutual_proximity}[method.adjustment]
-    scores_of = score(similarities, method.k)
-    neighbours, scores = np.empty((len(rows), top_n), np.int32), np.empty((len(rows), top_n), np.float32)
-
-    def fill(block: np.ndarray) -> None:
-        of_block = scores_of(rows[block])
-        for i, values in zip(block, of_block, strict=True):
-            least = np.partition(values, len(values) - top_n)[len(values) - top_n]
-            passing = np.flatnonzero(values >= least)
-            order = passing[np.lexsort((passing, -values[passing]))[:top_n]]
-            left_out = np.isneginf(values[order])
-            neighbours[i] = np.where(left_out, -1, order)
-            scores[i] = np.where(left_out, np.nan, values[order])
-
-    in_threads(fill, blocks(np.arange(len(rows))))
-    return Ranking(neighbours, scores)
+    if method.adjustment == "mp":
+        return _mutual_proximity(similarities, rows, top_n)
+    adjusted = {"csls": _Csls, "ls": _LocalScaling}[method.adjustment]
+    return ranking_of(adjusted(similarities, method.k), rows, top_n)
 
 
-def _cosines(similarities: Similarities, rows: np.ndarray) -> np.ndarray:
-    """Cosines to all clips as whole multiples of 2**-40, -inf where left out: float64 [n_rows, n_clips]."""
-    key, _ = similarities.all_keys(rows)
+def _cosines(similarities: Similarities, rows: np.ndarray, key: np.ndarray) -> np.ndarray:
+    """Cosines of exact keys as whole multiples of 2**-40, -inf where left out."""
     square = similarities.query_squares[rows, None]
-    return np.rint(key / np.sqrt(np.where(square > 0, square, 1)) * ONE)
+    cosines = key / np.sqrt(np.where(square > 0, square, 1))
+    cosines *= ONE
+    return np.rint(cosines, out=cosines)
 
 
-def _of_all_clips(similarities: Similarities, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """What a function gives for the cosines of some clips after the other, one value or row a clip."""
-    of_block = in_threads(
-        lambda rows: function(_cosines(similarities, rows)), blocks(np.arange(similarities.n_clips))
-    )
-    return np.concatenate(of_block)
+class _Adjusted(Similarities, ABC):
+    """Cosines adjusted by what each clip has near it: `best` of them are exact.
+
+    The filter's bounds are adjusted too, up to what is the same for all clips of a query.
+    """
+
+    def __init__(self, similarities: Similarities, k: int):
+        vars(self).update(vars(similarities))  # one corpus
+        # Of rounding: of bounds in float32, of the grid's lengths, and of scores in float64.
+        self.margin = 2.0**-20 + 2 * self.from_grid
+
+        def largest(rows: np.ndarray) -> np.ndarray:
+            return _cosines(similarities, rows, best(similarities, rows, k)[1][0])
+
+        of_blocks = in_threads(largest, blocks(np.arange(self.n_clips)))
+        self.near = self.of_nearest(np.concatenate(of_blocks))
+
+    @abstractmethod
+    def of_nearest(self, largest: np.ndarray) -> np.ndarray:
+        """What a clip's k largest cosines say of it: float64 [n_clips], of [n_clips, k], -inf if fewer."""
+
+    @abstractmethod
+    def adjust(self, rows: np.ndarray, columns: np.ndarray, upper: np.ndarray) -> None:
+        """Adjust upper bounds of cosines in place."""
+
+    @abstractmethod
+    def score(self, rows: np.ndarray, columns: np.ndarray, cosines: np.ndarray) -> np.ndarray:
+        """Scores of rounded cosines [n_rows, n]; columns [n_rows or 1, n]."""
+
+    def bands(
+        self, rows: np.ndarray, among: np.ndarray | None = None, width: int = BLOCKS[1]
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for columns, upper in super().bands(rows, among, width):
+            self.adjust(rows, columns, upper)
+            yield columns, upper
+
+    def keys(self, rows: np.ndarray, columns: np.ndarray) -> Keys:
+        key, rest = super().keys(rows, columns)
+        return self.score(rows, columns, _cosines(self, rows, key)), rest
+
+    def all_keys(self, rows: np.ndarray, among: np.ndarray | None = None) -> Keys:
+        key, rest = super().all_keys(rows, among)
+        columns = np.arange(self.n_clips) if among is None else among
+        return self.score(rows, columns[None], _cosines(self, rows, key)), rest
+
+    def to_scores(self, rows: np.ndarray, columns: np.ndarray, keys: Keys) -> np.ndarray:
+        return keys[0].astype(np.float32)
 
 
-def _largest(cosines: np.ndarray, k: int) -> np.ndarray:
-    """The k largest of each row, smallest first; -inf where there are fewer."""
-    k = min(k, cosines.shape[1])
-    return np.sort(np.partition(cosines, cosines.shape[1] - k, axis=1)[:, -k:], axis=1)
-
-
-def _csls(similarities: Similarities, k: int) -> _Scores:
-    def mean_of_largest(cosines: np.ndarray) -> np.ndarray:
-        largest = _largest(cosines, k)
+class _Csls(_Adjusted):
+    def of_nearest(self, largest: np.ndarray) -> np.ndarray:
         there = np.isfinite(largest)
         return np.where(there, largest, 0).sum(axis=1) / np.maximum(there.sum(axis=1), 1)
 
-    means = _of_all_clips(similarities, mean_of_largest)
-    return lambda rows: (2 * _cosines(similarities, rows) - means[rows, None] - means) / ONE
+    def adjust(self, rows: np.ndarray, columns: np.ndarray, upper: np.ndarray) -> None:
+        upper -= (self.near[columns] / ONE / 2 - self.margin).astype(np.float32)
+
+    def slack(self, rows: np.ndarray, columns: np.ndarray | None = None) -> np.ndarray:
+        return super().slack(rows, columns) + 4 * self.margin
+
+    def score(self, rows: np.ndarray, columns: np.ndarray, cosines: np.ndarray) -> np.ndarray:
+        return (2 * cosines - self.near[rows, None] - self.near[columns]) / ONE
 
 
-def _local_scaling(similarities: Similarities, k: int) -> _Scores:
-    def root_of_kth(cosines: np.ndarray) -> np.ndarray:
-        largest = _largest(cosines, k)  # of fewer than k the farthest
-        kth = np.where(np.isfinite(largest), largest, np.inf).min(axis=1)
+class _LocalScaling(_Adjusted):
+    def of_nearest(self, largest: np.ndarray) -> np.ndarray:
+        kth = np.where(np.isfinite(largest), largest, np.inf).min(axis=1)  # of fewer than k the farthest
         return np.sqrt(np.maximum(ONE - np.where(np.isfinite(kth), kth, 0), 1))  # of copies not 0
 
-    roots = _of_all_clips(similarities, root_of_kth)
+    def adjust(self, rows: np.ndarray, columns: np.ndarray, upper: np.ndarray) -> None:
+        upper += (self.offsets(rows) - 1 + self.margin).astype(np.float32)[:, None]
+        upper *= (1 / self.near[columns]).astype(np.float32)
 
-    def scores(rows: np.ndarray) -> np.ndarray:
-        return -np.maximum(ONE - _cosines(similarities, rows), 0) / roots[rows, None] / roots
+    def slack(self, rows: np.ndarray, columns: np.ndarray | None = None) -> np.ndarray:
+        least = self.near.min() if columns is None else self.near[columns]
+        return (super().slack(rows, columns) + 4 * self.margin) / least
 
-    return scores
+    def score(self, rows: np.ndarray, columns: np.ndarray, cosines: np.ndarray) -> np.ndarray:
+        return -np.maximum(ONE - cosines, 0) / self.near[rows, None] / self.near[columns]
 
 
-def _mutual_proximity(similarities: Similarities, _: int) -> _Scores:
-    if similarities.n_clips > MOST_CLIPS:
+def _mutual_proximity(similarities: Similarities, rows: np.ndarray, top_n: int) -> Ranking:
+    n_clips = similarities.n_clips
+    if n_clips > MOST_CLIPS:
         raise ValueError(
-            f"mcss-mp compares all pairs of {similarities.n_clips} clips at once, and takes at most "
-            f"{MOST_CLIPS}: use mcss-csls10 or mcss-ls10"
+            f"mcss-mp compares all pairs of {n_clips} clips at once, and takes at most {MOST_CLIPS}: "
+            "use mcss-csls10 or mcss-ls10"
         )
+    own = similarities.own
+    n_others = n_clips - (np.ones(n_clips, int) if own is None else np.bincount(own.group)[own.group])
+    n_near = min(4 * top_n, n_clips)
+    while (found := _mutually_near(similarities, rows, top_n, n_near, np.maximum(n_others, 1))) is None:
+        n_near = min(4 * n_near, n_clips)
+    return found
 
-    def n_farther(cosines: np.ndarray) -> np.ndarray:
-        counts = [np.searchsorted(np.sort(row), row) for row in cosines]  # those left out lie below all
-        n_out = np.isneginf(cosines).sum(axis=1, keepdims=True)
-        return np.where(np.isneginf(cosines), -1, counts - n_out).astype(np.int32)
 
-    farther = _of_all_clips(similarities, n_farther)
-    n_others = np.maximum((farther >= 0).sum(axis=1), 1)
+def _mutually_near(
+    similarities: Similarities, rows: np.ndarray, top_n: int, n_near: int, n_others: np.ndarray
+) -> Ranking | None:
+    """Ranking by mutual proximity of pairs among each other's `n_near`; None if it may lack others."""
+    n_clips = similarities.n_clips
+    near = np.empty((n_clips, n_near), np.int16)
+    farther = np.zeros(
+        (n_clips, n_clips), np.int16
+    )  # one more than are farther from a row's clip; 0 if unknown
 
-    def scores(rows: np.ndarray) -> np.ndarray:
-        product = farther[rows].astype(np.float64) * farther[:, rows].T
-        return np.where(farther[rows] < 0, -np.inf, product / n_others / n_others[rows, None])
+    def count(block: np.ndarray) -> None:
+        key, _ = similarities.all_keys(block)
+        whole = _cosines(similarities, block, np.maximum(key, -2, out=key)).astype(np.int64)
+        whole <<= 15  # sorts by cosine, and holds the clip: MOST_CLIPS are 2**15
+        whole |= np.arange(n_clips)
+        whole.partition(n_clips - n_near, axis=1)
+        whole = np.sort(whole[:, n_clips - n_near :], axis=1)
+        clips, cosines = whole & 0x7FFF, whole >> 15
+        # Of equal cosines each counts from where they begin. What the first is equal to may go on before it,
+        # or is left out.
+        first = np.where(cosines[:, 1:] > cosines[:, :-1], np.arange(1, n_near), 0)
+        first = np.maximum.accumulate(np.pad(first, ((0, 0), (1, 0))), axis=1)
+        farther[block[:, None], clips] = np.where(first, first + 1 + (n_others[block] - n_near)[:, None], 0)
+        near[block] = np.sort(clips, axis=1)
 
-    return scores
+    in_threads(count, blocks(np.arange(n_clips), 64))
+    neighbours, scores = np.empty((len(rows), top_n), np.int32), np.empty((len(rows), top_n), np.float32)
+    # Of other pairs one share is at most this; a little more for the rounding of products.
+    most = 1 - n_near / n_others.max() + 1e-12
+
+    def fill(places: np.ndarray) -> bool:
+        at, clips = rows[places, None], near[rows[places]].astype(int)
+        forth, back = farther[at, clips], farther[clips, at]
+        values = (forth - 1.0) * (back - 1.0) / n_others[clips] / n_others[at]
+        values[(forth < 1) | (back < 1)] = -np.inf
+        order = np.argsort(-values, axis=1, kind="stable")[:, :top_n]
+        clips, values = np.take_along_axis(clips, order, axis=1), np.take_along_axis(values, order, axis=1)
+        left_out = np.isneginf(values)
+        neighbours[places] = np.where(left_out, -1, clips)
+        scores[places] = np.where(left_out, np.nan, values)
+        return n_near == n_clips or bool((values[:, -1] > most).all())
+
+    return Ranking(neighbours, scores) if all(in_threads(fill, blocks(np.arange(len(rows)), 64))) else None
 
 
 def _expanded(similarities: Similarities, rows: np.ndarray, k: int) -> np.ndarray:

@@ -294,7 +294,7 @@ class Similarities:
         square = self.squares[columns]
         if self.search == "mcss":
             square = np.where(square > 0, square, 1)  # the products of silent clips are 0
-            return products / np.sqrt(square), np.zeros_like(products)
+            return products / np.sqrt(square), np.zeros(products.shape)
         # x.y - |y|^2 / 2 may need more than 53 bits: the rounded difference and its error hold all of it
         # (Knuth, TAOCP 2, section 4.2.2, theorem B).
         half = shifted(square, -1 - exponent)
@@ -310,15 +310,21 @@ class Similarities:
         """
         queries = self._queries(rows)
         columns = np.arange(self.n_clips) if among is None else among
-        key, rest = np.empty((len(rows), len(columns))), np.empty((len(rows), len(columns)))
-        for start in range(0, len(columns), 4096):
-            band = slice(start, start + 4096)
-            vectors = self.corpus[band] if among is None else self.corpus[columns[band]]
-            vectors = vectors.astype(np.float64, copy=False)
-            products = queries @ vectors.T + (queries[:, : self.dim] @ self.mean_direction)[:, None]
-            key[:, band], rest[:, band] = self._to_keys(
-                products, columns[None, band], self.exponents[rows, None]
-            )
+        key, rest = np.empty((len(rows), len(columns))), np.zeros((len(rows), len(columns)))
+        of_mean, buffer = (
+            (queries[:, : self.dim] @ self.mean_direction)[:, None],
+            np.empty((1024, queries.shape[1])),
+        )
+        for start in range(0, len(columns), len(buffer)):  # few enough for the cache
+            band = slice(start, start + len(buffer))
+            vectors = buffer[: len(columns[band])]
+            vectors[:] = self.corpus[band] if among is None else self.corpus[columns[band]]
+            products = queries @ vectors.T
+            if of_mean.any():
+                products += of_mean
+            key[:, band], of_band = self._to_keys(products, columns[None, band], self.exponents[rows, None])
+            if self.search == "nns":
+                rest[:, band] = of_band
         who, place = self._places_of_own(rows, columns)
         key[who, place], rest[who, place] = -np.inf, 0
         return key, rest

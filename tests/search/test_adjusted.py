@@ -12,6 +12,7 @@ from sss_lib.evaluation import relevance, ties
 from sss_lib.search import naming, timing
 from sss_lib.search.index import Index
 from sss_lib.search.ranking import Ranking
+from sss_lib.search.similarity import Similarities
 
 NAMES = ["mcss-csls3", "mcss-ls3", "mcss-mp", "mcss-qe3", "mcss-dba3"]
 
@@ -70,6 +71,57 @@ def test_an_adjusted_ranking_is_that_of_its_definition(name, seed, grouped):
         np.testing.assert_allclose(found.scores[i], of_found, atol=1e-5)
         if name not in ("mcss-mp", "mcss-dba3"):
             assert found.neighbours[i].tolist() == expected
+
+
+AWKWARD = ["made up", "uncentred", "copies", "near copies", "whole numbers and silence", "an outlier"]
+
+
+def awkward(kind):
+    rng = np.random.default_rng(7)
+    few = rng.normal(size=(15, 5))
+    return {
+        "made up": rng.normal(size=(300, 20)),
+        "uncentred": rng.normal(3, 1, (300, 20)),
+        "copies": few[np.arange(300) % 15],
+        "near copies": few[np.arange(300) % 15] + 1e-7 * rng.normal(size=(300, 5)),
+        "whole numbers and silence": rng.integers(-1, 2, (300, 3)).astype(float),
+        "an outlier": np.vstack([rng.normal(3, 0.1, (299, 20)), -np.ones((1, 20))]),
+    }[kind]
+
+
+def dense_scores(x, name, groups):
+    """Scores by the definitions from the exact cosines of all pairs, on their grid."""
+    similarities, one = Similarities(x, "mcss", groups), 2.0**40
+    square = np.where(similarities.query_squares > 0, similarities.query_squares, 1)[:, None]
+    c = np.rint(similarities.all_keys(np.arange(len(x)))[0] / np.sqrt(square) * one)
+    others = [row[np.isfinite(row)] for row in c]
+    largest = [np.sort(row)[-3:] for row in others]
+    if name == "mcss-csls3":
+        mean = np.array([row.sum() / len(row) for row in largest])
+        return (2 * c - mean[:, None] - mean) / one
+    if name == "mcss-ls3":
+        root = np.sqrt(np.maximum(one - np.array([row[0] for row in largest]), 1))
+        return -np.maximum(one - c, 0) / root[:, None] / root
+    farther = np.array([np.searchsorted(np.sort(o), row) for o, row in zip(others, c, strict=True)])
+    n = np.array([len(row) for row in others])
+    return np.where(np.isfinite(c), farther * farther.T / n / n[:, None], -np.inf)
+
+
+@pytest.mark.parametrize("top_n", [20, 299])
+@pytest.mark.parametrize("grouped", [False, True])
+@pytest.mark.parametrize("kind", AWKWARD)
+@pytest.mark.parametrize("name", NAMES[:3])
+def test_the_filter_changes_no_adjusted_ranking(name, kind, grouped, top_n):
+    x = awkward(kind)
+    groups = np.where(np.arange(300) < 290, np.arange(300) // 7, 50) if grouped else None
+    found, scores = search.rank(x, name, top_n, groups=groups), dense_scores(x, name, groups)
+    for i, row in enumerate(scores):
+        order = np.argsort(-row, kind="stable")[:top_n]
+        expected = np.where(np.isfinite(row[order]), order, -1)
+        np.testing.assert_array_equal(found.neighbours[i], expected)
+        np.testing.assert_array_equal(
+            found.scores[i], np.where(expected < 0, np.nan, row[order]).astype("f4")
+        )
 
 
 @pytest.mark.parametrize("name", NAMES)
