@@ -556,10 +556,11 @@ def test_the_page_imports_no_module_that_a_data_folder_names(board, tmp_path, mo
 class TestMap:
     def test_the_map_shows_every_embedded_clip_and_the_board(self, board):
         one = SoundMap(board)
-        rows = np.frombuffer(one.rows, "<i4")
+        (space,) = one.spaces
+        rows = space.rows
         assert len(rows) == 12
-        assert len(np.frombuffer(one.places, "<u2")) == 24
-        names = [one.legend[i][0] for i in np.frombuffer(one.families, np.uint8)]
+        assert space.places.shape == (12, 2)
+        names = [one.legend[i][0] for i in one.families[rows]]
         labels = board.study.collection.clips["labels"]
         families = {"Tone": "Tones", "Noise": "Noises", "Click": "no family"}
         assert names == [families[labels[row][0]] for row in rows]
@@ -581,9 +582,32 @@ class TestMap:
         one = SoundMap(board)
         one.send, one.sent = board.send, board.sent
         _, buffers = ask(one, ask="points")
-        assert buffers == [one.places, one.rows, one.families]
+        places, rows, groups = (
+            np.frombuffer(part, kind) for part, kind in zip(buffers, ("<u2", "<i4", "u1"), strict=True)
+        )
+        np.testing.assert_array_equal(places.reshape(-1, 2), one.spaces[0].places)
+        np.testing.assert_array_equal(rows, one.spaces[0].rows)
+        np.testing.assert_array_equal(groups, one.families[rows])
         for what in ("about", "play", "search"):
             assert "there is no clip '/etc'" in ask(one, ask=what, clip="/etc")[0]["problem"]
+
+    def test_a_second_system_has_a_map_of_its_own_in_the_same_colours(self, board):
+        one = SoundMap(board)
+        controls = MapControls(one, Controls(board))
+        other = next(name for _, name in one.study.offered if name != one.spaces[0].system)
+        controls.second.value = other
+        assert [space.system for space in one.spaces] == [controls.system.value, other]
+        assert one.titles[0].startswith("Log-mel statistics, ")
+        one.send, one.sent = board.send, board.sent
+        _, buffers = ask(one, ask="points")
+        rows, groups = (
+            [np.frombuffer(one, kind) for one in buffers[i::3]] for i, kind in ((1, "<i4"), (2, "u1"))
+        )
+        of_clip = [dict(zip(*pair, strict=True)) for pair in zip(rows, groups, strict=True)]
+        assert of_clip[0] == of_clip[1]
+        assert len({buffers[0], buffers[3]}) == 2
+        controls.second.value = controls.system.value  # the same twice is one
+        assert len(one.spaces) == 1
 
     def test_a_layout_is_kept_and_one_that_cannot_be_made_says_so(self, board, monkeypatch):
         controls = MapControls(SoundMap(board), Controls(board))

@@ -37,6 +37,7 @@ WAY_OVER_GAPS = (
 )
 PLAYS = "[...document.querySelectorAll('audio')].some(a => !a.paused && a.duration > 0 && a.currentTime > 0)"
 PLAYER = "[...document.querySelectorAll('*')].find(el => el.sssBoard).sssBoard.player"
+MAP = "[...document.querySelectorAll('*')].find(el => el.sssMap).sssMap.spaces[0]"
 CARDS = ".sss-board >> nth=0 >> .sss-card"
 
 
@@ -662,7 +663,7 @@ def test_the_map_plays_and_marks(board):
     page = board.page
     canvas = page.locator(".sss-map canvas[tabindex='0']")
     canvas.scroll_into_view_if_needed()
-    place = "[...document.querySelectorAll('*')].find(el => el.sssMap).sssMap.at(4)"
+    place = f"{MAP}.at(4)"
     x, y = page.evaluate(place)
     canvas.click(position={"x": x, "y": y})
     board.until(PLAYS)
@@ -695,9 +696,6 @@ def test_the_map_plays_and_marks(board):
     board.until(f"before => String({place}) !== before", f"{x},{y}")
 
 
-MAP = "[...document.querySelectorAll('*')].find(el => el.sssMap).sssMap"
-
-
 def test_the_map_has_one_scale_and_tells_what_is_under_the_pointer(board):
     page, canvas = board.page, board.page.locator(".sss-map canvas[tabindex='0']")
     page.get_by_label("Layout").select_option("principal components")
@@ -714,11 +712,11 @@ def test_the_map_has_one_scale_and_tells_what_is_under_the_pointer(board):
     tip.wait_for()
     box, at = tip.bounding_box(), canvas.bounding_box()
     assert abs(box["y"] - at["y"] - y) < 40
-    clip = page.evaluate(f"{MAP}.rows[{MAP}.hovered]")
+    clip = page.evaluate(f"{MAP}.view.hovered")
     canvas.dblclick(position={"x": x, "y": y})
     board.until("clip => document.querySelector('.sss-query .sss-card').dataset.clip === String(clip)", clip)
     canvas.click(position={"x": x, "y": y})
-    board.until(f"clip => {MAP}.heardClip === clip", clip)  # it plays, and is marked
+    board.until(f"clip => {MAP}.view.heardClip === clip", clip)  # it plays, and is marked
     for by, name in [
         ("class", "Noise"),
         ("uploader", "ann"),
@@ -734,6 +732,42 @@ def test_the_map_has_one_scale_and_tells_what_is_under_the_pointer(board):
     assert legend.get_attribute("aria-pressed") == "false"
     assert 0 < page.evaluate(n_shown) < before
     page.get_by_label("Colour by").select_option("family")
+
+
+def test_a_clip_under_the_pointer_is_ringed_on_the_maps_of_both_systems(board):
+    page, other = board.page, MAP.replace("[0]", "[1]")
+    page.get_by_label("Beside it").select_option(index=2)
+    board.until(f"{MAP}.view.spaces.length === 2 && {MAP}.rows.length === 12")
+    assert page.locator(".sss-map-legend").count() == 1
+    colours = (
+        "one => [...one.rows].map((row, i) => [row, one.families[i]]).sort((a, b) => a[0] - b[0]).flat()"
+    )
+    assert page.evaluate(f"({colours})({MAP})") == page.evaluate(f"({colours})({other})")
+    titles = page.locator(".sss-map-space p").all_inner_texts()
+    assert len({*titles}) == 2
+    # What is drawn on the other map around the clip, before and after the pointer rests on it on the first.
+    row = page.evaluate(f"{MAP}.rows[4]")
+    ink = f"""() => {{ const one = {other}, [x, y] = one.at(one.pointOf.get({row})), at = devicePixelRatio;
+        const part = one.canvas.getContext('2d').getImageData((x - 9) * at, (y - 9) * at, 18 * at, 18 * at);
+        return part.data.filter((value, i) => i % 4 === 3 && value > 0).length; }}"""
+    first, second = (page.locator(".sss-map canvas[tabindex='0']").nth(i) for i in (0, 1))
+    first.scroll_into_view_if_needed()
+    page.mouse.move(0, 0)
+    page.wait_for_timeout(200)
+    before = page.evaluate(ink)
+    x, y = page.evaluate(f"{MAP}.at(4)")
+    first.hover(position={"x": x, "y": y})
+    page.wait_for_timeout(200)
+    assert page.evaluate(ink) > before
+    first.click(position={"x": x, "y": y})
+    board.until(PLAYS)
+    second.focus()  # the keys go on from the clip that was chosen on the first
+    page.keyboard.press("m")
+    board.until(f"row => String({MAP}.view.model.get('marked')) === String(row)", row)
+    page.keyboard.press("Escape")
+    board.silence()
+    page.get_by_label("Beside it").select_option("no other")
+    board.until(f"{MAP}.view.spaces.length === 1")
 
 
 def test_two_fingers_zoom_the_map_and_one_leaves_the_page_to_scroll(phone):
@@ -752,8 +786,9 @@ def test_two_fingers_zoom_the_map_and_one_leaves_the_page_to_scroll(phone):
 def test_ten_thousand_points_stay_fluid(board):
     """In units of stamping as many bare squares on a canvas of that size, in the same run."""
     spent, unit = board.page.evaluate(
-        """() => {
-        const map = [...document.querySelectorAll('*')].find(el => el.sssMap).sssMap, n = 10231;
+        f"() => {{ const map = {MAP};"
+        """
+        const n = 10231;
         map.places = Uint16Array.from({length: 2 * n}, (_, i) => (i * 40503) % 65536);
         map.rows = Int32Array.from({length: n}, (_, i) => i);
         map.families = Uint8Array.from({length: n}, (_, i) => i % 3);
@@ -776,7 +811,7 @@ def test_ten_thousand_points_stay_fluid(board):
                 job();
                 times[i].push(performance.now() - began);
             });
-        map.load();
+        map.view.load();
         return times.map(some => some.sort((a, b) => a - b)[4]); }"""
     )
     assert spent < 5 * unit
