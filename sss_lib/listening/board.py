@@ -1,6 +1,7 @@
 """The board: a query and the results of some systems, and the answers to what its page asks the kernel."""
 
 import functools
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -85,19 +86,9 @@ class Board(AnsweringWidget):
         Which clips may be results.
     """
 
-    _esm = page_code(
-        *(
-            "dom.js",
-            "kernel.js",
-            "player.js",
-            "pictures.js",
-            "card.js",
-            "judging.js",
-            "upload.js",
-            "history.js",
-            "marks.js",
-            "board.js",
-        )
+    _esm = f"const FILTERS = {json.dumps(Filter.names())};\n" + page_code(
+        *("dom.js", "kernel.js", "player.js", "pictures.js", "card.js", "judging.js", "upload.js"),
+        *("history.js", "marks.js", "board.js"),
     )
     _css = page_file("board.css")
     view = traitlets.Dict().tag(sync=True)

@@ -12,6 +12,7 @@ import sys
 import time
 import urllib.request
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -391,8 +392,27 @@ def test_what_is_seen_is_also_named_and_of_enough_contrast(board):
     assert min(ratios) >= 4.5, ratios
 
 
-def test_axe_finds_nothing_serious(board, axe):
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_serious(board, axe, theme):
+    """In the colours of JupyterLab's themes, which are variables that the page's style refers to."""
+    (path,) = Path(sys.prefix).glob(f"share/jupyter/lab/themes/@jupyterlab/theme-{theme}-extension/index.css")
+    style = board.page.add_style_tag(content=path.read_text(encoding="utf-8"))
+    is_light = board.page.evaluate("document.body.dataset.jpThemeLight ?? 'true'")
+    board.page.evaluate(
+        """light => { document.body.dataset.jpThemeLight = light;
+        document.body.style.background = 'var(--jp-layout-color1)'; }""",
+        str(theme == "light").lower(),
+    )
+    board.page.get_by_text("Save", exact=True).first.click()
+    background = "getComputedStyle(document.querySelector('.sss-board')).backgroundColor"
+    assert (board.page.evaluate(background) == "rgb(255, 255, 255)") == (theme == "light")
     found = axe(board.page)
+    board.page.get_by_text("Save", exact=True).first.click()
+    board.page.evaluate(
+        """light => { document.body.dataset.jpThemeLight = light; document.body.style.background = ''; }""",
+        is_light,
+    )
+    style.evaluate("one => one.remove()")
     if found is None:
         pytest.skip("axe-core is not to be had: install npm")
     assert [one for one in found if one[1] in ("serious", "critical")] == []
@@ -540,6 +560,54 @@ def test_marks_are_kept_in_the_browser_and_saved(board):
     pin.click()
     assert board.page.evaluate("localStorage.getItem('sss-marks-tiny')") == "[]"
     board.page.get_by_text("Save", exact=True).first.click()
+
+
+def tab_to(board, what, arg=None, most=120):
+    """Press Tab until what has the focus fits: JavaScript of `one`, the element, and `arg`."""
+    for _ in range(most):
+        board.page.keyboard.press("Tab")
+        if board.page.evaluate(f"arg => (one => {what})(document.activeElement)", arg):
+            return
+    raise AssertionError(f"Tab never comes to {arg or what}")
+
+
+def test_the_keyboard_alone_filters_results_and_saves_them(board):
+    page, named = board.page, "one.labels?.[0]?.textContent.trim() === arg"
+    url = page.url
+    page.evaluate("document.activeElement.blur()")
+    tab_to(board, named, "Clip")
+    tab_to(board, "one.textContent.trim() === arg", "Filter and step")
+    for _ in range(2):  # folds and unfolds
+        page.keyboard.press("Space")
+    tab_to(board, named, "Licence")
+    page.keyboard.type("CC0")
+    tab_to(board, named, "Class")
+    page.keyboard.type("Noise")
+    tab_to(board, named, "Seconds")
+    page.keyboard.type("0.5 - 2.5")
+    page.keyboard.press("Tab")
+    board.until("location.search.includes('seconds=0.5-2.5')")
+    assert "has=Noise" in page.url
+    labels = page.locator(".sss-column .sss-labels").all_inner_texts()
+    assert labels
+    assert all("Noise" in label for label in labels)
+    assert page.evaluate("document.activeElement.type") == "checkbox"  # that with no uploader's other clips
+    page.keyboard.press("Space")
+    board.until("document.querySelector('.sss-column').textContent.includes('passes the filter')")
+    page.keyboard.press("Space")
+    tab_to(board, "one.matches('summary') && one.textContent === arg", "Save")
+    page.keyboard.press("Enter")
+    for name, ending in (("List (CSV)", "csv"), ("Page with sounds", "html"), ("Files (zip)", "zip")):
+        tab_to(board, "one.textContent === arg", name, most=3)
+        with page.expect_download() as download:
+            page.keyboard.press("Enter")
+        assert download.value.suggested_filename == f"tiny-tone1.{ending}"
+    for _ in range(3):
+        page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Enter")  # folds what is saved
+    page.goto(url)
+    page.wait_for_selector(".sss-card", timeout=PATIENCE_MS)
+    page.get_by_role("button", name="Filter and step").click()
 
 
 def test_the_address_of_a_finding_shows_it(chromium, voila):
