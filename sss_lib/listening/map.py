@@ -1,6 +1,9 @@
 """The map of a collection: a point for every clip, coloured by family, to listen to and to mark."""
 
+import asyncio
+import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +16,7 @@ from sss_lib.experiment.variant import Variant
 from sss_lib.listening import views
 from sss_lib.listening.board import AnsweringWidget, Board, page_code, page_file
 from sss_lib.listening.controls import Controls
+from sss_lib.listening.external_queries import describe_error
 from sss_lib.processing.projection import project
 
 LAYOUTS = {"pca": "principal components", "tsne": "t-SNE"}
@@ -46,6 +50,60 @@ def read_or_make(store: Store, dataset: str, variant: Variant, how: str) -> tupl
     found = project(to_matrix(stored["embedding"]), how)
     artefact.write({"fname": stored["fname"].to_pylist(), "place": found})
     return stored["fname"].to_pylist(), found
+
+
+class LayoutCancelledError(RuntimeError):
+    """A layout that nobody waits for any more."""
+
+
+class Layouts:
+    """Layouts that another process computes, so that the page answers meanwhile.
+
+    Attributes
+    ----------
+    most_here : int
+        Up to as many clips are laid out in this process, which takes less than to start another.
+    """
+
+    most_here = 1000
+
+    def __init__(self, store: Store, dataset: str):
+        self.store, self.dataset = store, dataset
+        self._pool: Any = None  # that is at work
+
+    async def make(self, variant: Variant, how: str, tell: Callable[[str], None]) -> None:
+        """Compute and store a layout that isn't stored yet, and tell how long it takes so far.
+
+        Raises
+        ------
+        LayoutCancelledError
+            If `cancel` was called.
+        """
+        artefact = self.store.layout(self.dataset, variant, how)
+        if variant.is_ranking or artefact.is_current():
+            return
+        stored = self.store.embeddings(self.dataset, variant).read()
+        if len(stored) <= self.most_here:
+            return
+        from joblib.externals.loky import ProcessPoolExecutor
+
+        began = time.monotonic()
+        pool = ProcessPoolExecutor(1)
+        self._pool = pool
+        try:
+            future = pool.submit(project, to_matrix(stored["embedding"]), how)
+            while not future.done() and self._pool is pool:
+                tell(f"Computing {LAYOUTS[how]} of {len(stored):,} clips: {time.monotonic() - began:.0f} s")
+                await asyncio.sleep(0.2)
+            if self._pool is not pool:
+                raise LayoutCancelledError("The layout was cancelled.")
+            artefact.write({"fname": stored["fname"].to_pylist(), "place": future.result()})
+        finally:
+            pool.shutdown(kill_workers=True)
+
+    def cancel(self) -> None:
+        """End what is computed."""
+        self._pool = None
 
 
 @dataclass(frozen=True)
@@ -270,21 +328,59 @@ class MapControls(widgets.HBox):
         self.layout_of = widgets.Dropdown(options=layouts_offered, description="Layout")
         groups = [(words, by) for by, words in GROUPS.items()]
         self.colour_by = widgets.Dropdown(options=groups, description="Colour by")
+        hidden = widgets.Layout(display="none", width="auto")
+        self.cancel = widgets.Button(description="Cancel", layout=hidden)
+        self._layouts = Layouts(sound_map.study.store, sound_map.study.name)
+        self.cancel.on_click(lambda _: self._layouts.cancel())
         super().__init__(
-            [self.system, self.second, self.layout_of, self.colour_by],
+            [self.system, self.second, self.layout_of, self.colour_by, self.cancel],
             layout=widgets.Layout(flex_flow="row wrap"),
         )
         self.add_class("sss-controls")
+        self._nth, self._shown = 1, self._wanted  # how often one has chosen; what is shown
         for one in (self.system, self.second, self.layout_of):
-            one.observe(lambda _: sound_map.board.attempt(self._lay_out), "value")
+            one.observe(lambda _: self._lay_out(), "value")
         self.colour_by.observe(
             lambda change: sound_map.board.attempt(lambda: sound_map.colour(change["new"])), "value"
         )
         sound_map.observe(lambda change: controls.restrict(change["new"]), "marked")
 
+    @property
+    def _wanted(self) -> tuple[str, str, str]:
+        return self.system.value, self.layout_of.value, self.second.value
+
     def _lay_out(self) -> None:
-        self.sound_map.status = "Computing the layout …"
+        """Lay out what is chosen, in the kernel's loop if one runs, so that the page answers meanwhile."""
+        if not self._nth:
+            return
+        self._nth += 1
+        self._layouts.cancel()
+        laying = self._lay_out_once(self._nth)
         try:
-            self.sound_map.lay_out(self.system.value, self.layout_of.value, self.second.value)
+            self._task = asyncio.get_running_loop().create_task(laying)
+        except RuntimeError:  # no loop runs
+            asyncio.run(laying)
+
+    async def _lay_out_once(self, nth: int) -> None:
+        """Lay out what is chosen, unless something else is chosen meanwhile; go back if it is cancelled."""
+        study, sound_map = self.sound_map.study, self.sound_map
+        system, layout, second = wanted = self._wanted
+        sound_map.status, self.cancel.layout.display = "Computing the layout …", None
+        try:
+            for name in filter(None, (system, second)):
+                await self._layouts.make(study.system(name).variant, layout, self._tell)
+            if nth == self._nth:
+                sound_map.lay_out(*wanted)
+                self._shown = wanted
+        except Exception as error:
+            if nth == self._nth:
+                sound_map.board.status = describe_error(error)
+                self._nth = 0  # what follows chooses nothing new
+                self.system.value, self.layout_of.value, self.second.value = self._shown
+                self._nth = nth
         finally:
-            self.sound_map.status = ""
+            if nth == self._nth:
+                sound_map.status, self.cancel.layout.display = "", "none"
+
+    def _tell(self, status: str) -> None:
+        self.sound_map.status = status

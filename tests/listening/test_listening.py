@@ -1,5 +1,6 @@
 """The listening interface without a page: what exists, what queries, what the page may ask for."""
 
+import asyncio
 import base64
 import csv
 import dataclasses
@@ -8,6 +9,7 @@ import io
 import json
 import os
 import shutil
+import time
 import zipfile
 
 import numpy as np
@@ -619,6 +621,36 @@ class TestMap:
         np.testing.assert_array_equal(first[1], again[1])
         controls.layout_of.value = "tsne"
         assert board.status == "division by zero"
+        assert controls.layout_of.value == "pca"  # as is shown
+
+    def test_a_long_layout_leaves_the_kernel_free_and_can_be_cancelled(self, board, monkeypatch):
+        def slow(x, how):
+            time.sleep(120)
+
+        monkeypatch.setattr(sound_maps.Layouts, "most_here", 0)
+        controls = MapControls(SoundMap(board), Controls(board))
+        before, told = controls.sound_map.laid_out, []
+        controls.sound_map.observe(lambda change: told.append(change["new"]), "status")
+
+        async def lay_out(cancel):
+            controls.layout_of.value = "tsne"
+            began = time.monotonic()
+            while not controls._task.done():
+                if cancel and told and told[-1].endswith(" 1 s"):
+                    assert controls.cancel.layout.display is None
+                    controls.cancel.click()
+                assert time.monotonic() - began < 60
+                await asyncio.sleep(0.05)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(sound_maps, "project", slow)
+            asyncio.run(lay_out(cancel=True))
+        assert "Computing t-SNE of 12 clips: 1 s" in told
+        assert board.status == "The layout was cancelled."
+        assert (controls.layout_of.value, controls.sound_map.laid_out) == ("pca", before)
+        assert (controls.sound_map.status, controls.cancel.layout.display) == ("", "none")
+        asyncio.run(lay_out(cancel=False))
+        assert controls.sound_map.laid_out != before
 
     def test_marked_clips_restrict_what_is_drawn(self, board):
         controls = Controls(board)
