@@ -11,6 +11,7 @@ import os
 import shutil
 import time
 import zipfile
+from concurrent.futures import Future
 
 import numpy as np
 import pytest
@@ -469,7 +470,9 @@ class TestExternalQueries:
         def die(spec):
             return os._exit(1) if spec.name == dying.variant.model else np.ones((1, spec.dim), np.float32)
 
-        found = external_queries._query(board.study, board.systems, die, 3)
+        found = external_queries._rank_all(
+            board.study, board.systems, external_queries._embed(board.systems, die), 3
+        )
         assert found[dying] == "The model's process has ended, perhaps for want of memory: search again."
         assert len(found[living]) == 3
         path = board.study.sounds.path(board.study.row("tone0"))
@@ -486,6 +489,43 @@ class TestExternalQueries:
             away.rename(fitted)
         assert len(found[study.system(PCA)]) == 3
         assert "run 02_processing" in found[study.system(FLOOR)]
+
+    def test_the_kernel_answers_while_models_listen_and_the_latest_sound_counts(
+        self, board, monkeypatch, tmp_path
+    ):
+        contents = [board.study.sounds.path(board.study.row(f"tone{i}")).read_bytes() for i in (0, 3)]
+        embedded = []
+
+        def embed(systems, path):
+            embedded.append({one.variant.model: Future() for one in systems})
+            return embedded[-1]
+
+        monkeypatch.setattr(external_queries, "embed_sound", embed)
+
+        async def send():
+            for name, content in zip(("first", "second"), contents, strict=True):
+                about = {"ask": "upload", "id": name, "name": name, "at": 0, "last": True}
+                board._receive(board, about, [content])
+                await asyncio.sleep(0.15)
+                board._receive(board, {"ask": "hello", "id": f"hello {name}"}, [])
+            for futures in embedded:
+                for model, future in futures.items():
+                    future.set_result(np.ones((1, models.spec(model).dim), np.float32))
+            await asyncio.sleep(1)
+
+        asyncio.run(send())
+        answers = [content["id"] for content, _ in board.sent if "id" in content]
+        assert sorted(answers) == ["first", "hello first", "hello second", "second"]
+        assert answers.index("hello second") < answers.index("second")
+        assert board.view["query"]["about"]["title"] == "second"
+        progress = [content["progress"] for content, _ in board.sent if "progress" in content]
+        assert progress[0] == "Listening to first: 2 of 2 models still do …"
+        assert board.study.sounds.own.read_bytes() == contents[1]
+
+    def test_models_are_loaded_before_a_sound_comes(self, board):
+        assert ask(board, ask="load") == ({}, [])
+        for future in external_queries.load_models(board.systems):
+            assert future.result(60) is None
 
 
 class Spoken:
