@@ -5,8 +5,10 @@ its own session, environment, folder and random states. Where there is no server
 """
 
 import ast
+import asyncio
 import contextlib
 import gc
+import importlib
 import importlib.util
 import json
 import os
@@ -17,9 +19,10 @@ import socket
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from jupyter_client.manager import KernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from traitlets import Unicode
 
@@ -30,16 +33,21 @@ from sss_lib.io.code import code_digest
 
 IMPORTED = ("02_processing", "03_search", "04_evaluation")
 """Notebooks whose imports the server has done: the others need as much, and more."""
-START = "import sys; del sys.path[0]; from sss_lib.experiment import warm; warm.main(int(sys.argv[1]))"
+START = "import sys; del sys.path[0]; from sss_lib.experiment import warm; warm.main(*sys.argv[1:])"
 MOST = 2**17
 """Bytes of a request: a command, an environment and a folder."""
 
 
 @contextlib.contextmanager
-def serving() -> Iterator[str | None]:
+def serving(imported: Sequence[str] = IMPORTED) -> Iterator[str | None]:
     """Address of a server of kernels, which ends with the block or this process; None where none can be had.
 
     Its numerical libraries have one thread, as threads don't survive a fork; see `_use_threads`.
+
+    Parameters
+    ----------
+    imported : sequence of str
+        Notebooks whose imports the server does, and modules that it imports besides.
     """
     if not _can_fork():
         yield None
@@ -53,7 +61,7 @@ def serving() -> Iterator[str | None]:
             listener.bind(address)
             listener.listen(64)
             process = subprocess.Popen(
-                [sys.executable, "-c", START, str(listener.fileno())],
+                [sys.executable, "-c", START, str(listener.fileno()), *imported],
                 stdin=subprocess.PIPE,  # open as long as this process lives
                 env=surroundings.environment() | ONE_THREAD,
                 pass_fds=[listener.fileno()],
@@ -87,10 +95,15 @@ class Kernel(surroundings.Kernel):
     async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
         """Start the kernel."""
         if self.server:
-            self.kernel_id = str(uuid.uuid4())
-            of_kernel = {"kernel_id": self.kernel_id, "kernel_spec": self.kernel_spec, "parent": self}
-            self.provisioner = Provisioner(self.server, **of_kernel)
+            provision(self, self.server, str(uuid.uuid4()))
         await super().start_kernel(**options)
+
+
+def provision(kernel: KernelManager, address: str, kernel_id: str) -> None:
+    """Have a kernel forked by the server at an address when it is started."""
+    kernel.kernel_id = kernel_id
+    of_kernel = {"kernel_id": kernel_id, "kernel_spec": kernel.kernel_spec, "parent": kernel}
+    kernel.provisioner = Provisioner(address, **of_kernel)
 
 
 class Provisioner(LocalProvisioner):
@@ -113,7 +126,7 @@ class Provisioner(LocalProvisioner):
         self.cwd = str(options.get("cwd") or os.getcwd())
         request = {"command": cmd, "environment": options["env"], "folder": self.cwd}
         try:
-            forked = Forked(self.address, request)
+            forked = await asyncio.to_thread(Forked, self.address, request)  # it may still import
         except OSError:
             return await super().launch_kernel(cmd, **options)
         self.process = forked  # type: ignore[assignment]
@@ -190,16 +203,16 @@ class Forked:
 # What follows is the server.
 
 
-def main(listener: int) -> None:
+def main(listener: str, *imported: str) -> None:
     """Serve kernels until the process that holds the other end of the standard input ends."""
-    _import()
-    request = _serve(socket.socket(fileno=listener))
+    _import(imported)
+    request = _serve(socket.socket(fileno=int(listener)))
     if request is not None:
         _be_kernel(**request)
 
 
-def _import() -> None:
-    """Import what notebooks import, and read the code that they note in artefacts.
+def _import(names: Sequence[str]) -> None:
+    """Import modules, and what notebooks import, and read the code that they note in artefacts.
 
     The code is read at the time it is imported, so that a kernel notes the code that it has, although a file
     may have changed meanwhile.
@@ -209,11 +222,15 @@ def _import() -> None:
     code_digest(("dataset", "extraction", "processing", "search", "evaluation"))
     import ipykernel.kernelapp  # noqa: F401
 
-    for notebook in IMPORTED:
-        cells = json.loads((NOTEBOOKS / f"{notebook}.ipynb").read_text(encoding="utf-8"))["cells"]
+    for name in names:
+        notebook = NOTEBOOKS / f"{name}.ipynb"
+        if not notebook.is_file():
+            importlib.import_module(name)
+            continue
+        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
         code = ast.parse("\n".join("".join(one["source"]) for one in cells if one["cell_type"] == "code"))
         code.body = [one for one in code.body if isinstance(one, ast.Import | ast.ImportFrom)]
-        exec(compile(code, notebook, "exec"), {})
+        exec(compile(code, name, "exec"), {})
     gc.collect()
     gc.freeze()  # so that no kernel's collection writes to, and thereby copies, what all share
 

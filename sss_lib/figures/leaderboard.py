@@ -9,20 +9,29 @@ import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from urllib.parse import urlencode
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from sss_lib.experiment.results import system_of
 from sss_lib.experiment.scores import SYSTEM, describe_system, of_exact, simplicity
 from sss_lib.experiment.store import DamagedArtefactError, Store, replacing
 from sss_lib.figures.text import number
 from sss_lib.io import sealed
+from sss_lib.io.csv_text import csv_text
 from sss_lib.models import registry as models
 from sss_lib.models.naming import HEAR
+from sss_lib.models.spec import ModelSpec
+from sss_lib.search.naming import parse
 
 TEMPLATE = Path(__file__).parent / "leaderboard.html"
 LEVELS = ("macro", "micro")
+BOUNDS = {"ceiling": "Upper bound", "chance": "Chance"}
+"""Columns of scores that say what the labels allow, and what a random order scores; see `bounds`."""
+LISTEN = "http://127.0.0.1:8866/?"
+"""Where `make listen` serves its page by default."""
 KEYS = ["dataset", "clips", *SYSTEM, "protocol", "level"]
 _TEXTS = ("digest", "dataset", "metric", "protocol", "level", "model", "aggregation", "search")
 _TYPES = [pa.field(name, pa.string(), nullable=False) for name in _TEXTS]
@@ -151,23 +160,31 @@ def ranked(scores: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        The columns that identify a row, then MAP@N and MR1 as numbers, each with `... low` and `... high`.
+        The columns that identify a row and `over`, what its intervals draw: uploaders, or queries where clips
+        have none. Then MAP@N and MR1 as numbers, each with `... low`, `... high`, `... chance` and
+        `... ceiling`.
     """
     own = scores[scores["relevance"] == "class"] if "relevance" in scores else scores
-    own = own[own["metric"].isin(["MAP", "MR1"])].reindex(columns=[*dict.fromkeys([*own, "transform"])])
-    missing = {"clips": "", "n_clips": 0, "transform": "none"}  # of older scores
+    optional = ["transform", "scale", "group_ci_low", "group_ci_high", *BOUNDS]
+    own = own[own["metric"].isin(["MAP", "MR1"])].reindex(columns=[*dict.fromkeys([*own, *optional])])
+    missing = {"clips": "", "n_clips": 0, "transform": "none", "scale": False}  # of older scores
     own = own.assign(**{key: own[key].fillna(fill) for key, fill in missing.items()})
+    own = own.astype(dict.fromkeys([*optional[2:]], float))
+    grouped = own["group_ci_low"].notna().groupby(own["digest"]).transform("any")
+    ends = {end: own[f"group_{end}"].where(grouped, own[end]) for end in ("ci_low", "ci_high")}
+    own = own.assign(over=np.where(grouped, "uploaders", "queries"), **ends)
     several = own.groupby("dataset")["clips"].transform("nunique") > 1
     n_clips = own["n_clips"].astype(int).astype(str).replace("0", "unknown")
     named = own["dataset"] + ", " + n_clips + " clips (" + own["clips"] + ")"
     own = own.assign(dataset=named.where(several, own["dataset"]))
     cutoff = own["n"].astype("Int64").astype("string").fillna("")
     own = own.assign(measure=own["metric"].where(own["n"].isna(), own["metric"] + "@" + cutoff))
-    keys = [*KEYS, "digest", "present"]
+    keys = [*KEYS, "digest", "present", "over"]
     own = own.drop_duplicates([*keys, "measure"], keep="last")
     parts = []
     for measure, rows in own.groupby("measure", sort=False):
         names = {"value": measure, "ci_low": f"{measure} low", "ci_high": f"{measure} high"}
+        names |= {bound: f"{measure} {bound}" for bound in BOUNDS}
         parts.append(rows.rename(columns=names)[[*keys, *names.values()]])
     wide = functools.reduce(lambda left, right: left.merge(right, on=keys, how="outer"), parts)
     by = ["dataset", "protocol", "level", "rounded", "simplicity"]
@@ -177,24 +194,65 @@ def ranked(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def page(table: pd.DataFrame) -> str:
-    """HTML page of `ranked` that sorts and filters without a network."""
+    """HTML page of `ranked` that sorts and filters without a network.
+
+    Each of its rows brings its line of the CSV that the page saves. Chance and the upper bound are rows of
+    their own, once for each dataset, protocol and level.
+    """
     measures = _measures(table)
-    columns = [[f"{name}{end}" for end in ("", " low", " high")] for name in measures]
-    rows = [
-        {name: row[name] for name in ("dataset", "protocol", "level")}
-        | {"system": display_name(row["model"]), "how": describe_system(row)}
-        | {"present": bool(row["present"]), "digest": row["digest"][:12]}
-        | {"measures": [[None if pd.isna(row[one]) else row[one] for one in names] for names in columns]}
-        for row in table.to_dict("records")
-    ]
-    content = json.dumps({"measures": measures, "rows": rows})
+    rows = [_row(one, measures) for one in table.to_dict("records")]
+    for _, own in table.groupby(["dataset", "protocol", "level"], sort=False):
+        for bound, name in BOUNDS.items():
+            of_bound = {measure: own[f"{measure} {bound}"].max() for measure in measures}
+            if not all(map(pd.isna, of_bound.values())):  # as in older scores
+                about = own.iloc[0][["dataset", "protocol", "level"]].to_dict()
+                rows.append(_row({**about, **of_bound, "bound": name}, measures))
+    head = ["Dataset", "Protocol", "Level", "System", "Processing and search"]
+    head += [f"{name}{end}" for name in measures for end in ("", " low", " high")]
+    head += ["Intervals over", "Dimension", "Bytes a clip", "Licence", "Digest"]
+    content = json.dumps({"measures": measures, "rows": rows, "head": csv_text([head])}, allow_nan=False)
     content = content.replace("<", "\\u003c")  # no name can close the script
     return TEMPLATE.read_text(encoding="utf-8").replace("{{content}}", content)
 
 
+def _row(about: dict, measures: list[str]) -> dict:
+    """What the page shows of a system, or of a bound, and its line of the CSV."""
+    row = {name: about[name] for name in ("dataset", "protocol", "level")}
+    values = [[_finite(about.get(f"{name}{end}")) for end in ("", " low", " high")] for name in measures]
+    if "bound" in about:
+        row |= {"system": about["bound"], "how": "", "bound": True, "present": True, "digest": "", "over": ""}
+        row |= {"dim": None, "bytes": None, "licence": "", "listen": ""}
+    else:
+        row |= {"system": display_name(about["model"]), "how": describe_system(about)}
+        row |= {"present": bool(about["present"]), "digest": about["digest"][:12], "over": about["over"]}
+        row |= _costs(about)
+    cells = [row[name] for name in ("dataset", "protocol", "level", "system", "how")]
+    cells += [value for of_measure in values for value in of_measure]
+    cells += [row[name] for name in ("over", "dim", "bytes", "licence", "digest")]
+    return row | {"measures": values, "csv": csv_text([cells])}
+
+
+def _costs(about: dict) -> dict:
+    """Dimension, bytes a clip of float32, licence and link of a system; of models that are gone none."""
+    found: dict = {"dim": None, "bytes": None, "licence": "", "listen": ""}
+    if (spec := _spec(about["model"])) is None:
+        return found
+    variant, search = system_of(pd.Series({key: about[key] for key in SYSTEM}, dtype=object))
+    if not variant.is_ranking:  # which has no space
+        is_exact = parse(search).is_exact  # an index holds other bytes
+        found |= {"dim": variant.dim, "bytes": 4 * variant.dim if is_exact else None}
+    if about["present"]:
+        found["listen"] = LISTEN + urlencode({"systems": f"{variant.name}/{search}"})
+    return found | {"licence": spec.terms}
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or not np.isfinite(value) else float(value)
+
+
 def _measures(table: pd.DataFrame) -> list[str]:
     """Return the columns of measures, without their intervals: MAP@N by N, then MR1."""
-    found = [c for c in table if c.startswith(("MAP@", "MR1")) and not c.endswith((" low", " high"))]
+    found = [name for name in table if name.startswith(("MAP@", "MR1")) and " " not in name]
     return sorted(found, key=lambda name: (name == "MR1", int(name[4:]) if "@" in name else 0))
 
 
@@ -206,18 +264,21 @@ def _printed(best: pd.DataFrame) -> str:
     return pd.DataFrame(columns).to_string(index=False)
 
 
-@functools.cache
 def display_name(model: str) -> str:
-    """Displayed name of a model; its catalogue name if it has left the catalogue.
+    """Displayed name of a model; its catalogue name if it has left the catalogue."""
+    spec = _spec(model)
+    return spec.display_name if spec else model
 
-    To read scores imports nobody's module.
-    """
+
+@functools.cache
+def _spec(model: str) -> ModelSpec | None:
+    """Row of a model, or None: it has left the catalogue, or is code of others, which reading imports not."""
     if model.startswith(HEAR):
-        return model
+        return None
     try:
-        return models.spec(model).display_name
+        return models.spec(model)
     except (ValueError, OSError):
-        return model
+        return None
 
 
 def publish(store: Store, path: Path | None = None) -> None:

@@ -10,7 +10,7 @@ Paths come in, arrays and tables go out. No notebook of its own: all stages read
 - `download`, `archives`, `split_zip`: files from the web, resumed and checked; unpacked whole or not at all.
 - `given_files`, `given_rankings`: embeddings and rankings of others by clip id, and those of the 2024 study.
 - `names`: refuses unknown names with the nearest known one, and names that no file can have.
-- `plain_yaml`: grids and studies as files: data alone.
+- `plain_yaml`: grids and studies as files: data alone; `csv_text`: tables as CSV without formulas.
 """
 
 import lazy_loader

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from sss_lib.io.csv_text import csv_text
 from sss_lib.io.names import require_known
 from sss_lib.listening.judgements import append, intact_lines, print_damaged, unsealed
 from sss_lib.listening.study_file import GRADE, PREFER, StudyFile, of_dict
@@ -143,7 +144,9 @@ class Answers:
     def write_csv(self, path: str | Path) -> int:
         """Write the table as CSV; return its number of rows."""
         table = self.table()
-        table.assign(systems=table["systems"].map(" ".join)).to_csv(path, index=False)
+        rows = table.assign(systems=table["systems"].map(" ".join)).to_dict("split")["data"]
+        with Path(path).open("w", encoding="utf-8", newline="") as file:
+            file.write(csv_text([table.columns, *rows]))
         return len(table)
 
     def add_webmushra(self, path: str | Path) -> tuple[int, int]:

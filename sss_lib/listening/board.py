@@ -1,7 +1,10 @@
 """The board: a query and the results of some systems, and the answers to what its page asks the kernel."""
 
+import asyncio
 import functools
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +39,11 @@ def page_file(name: str) -> str:
 class AnsweringWidget(anywidget.AnyWidget):
     """A widget that answers messages {"ask": what, "id": ...} of its page, if `_answers` has the word.
 
-    An answer takes the message and its buffers; it returns the reply, whose "buffers" are sent beside it.
+    An answer takes the message and its buffers; it returns the reply, whose "buffers" are sent beside it. One
+    that takes long is a coroutine: the kernel answers others meanwhile.
     """
 
-    _answers: Mapping[str, Callable[[dict, list], dict]] = {}
+    _answers: Mapping[str, Callable[[dict, list], dict | Coroutine[Any, Any, dict]]] = {}
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,16 +52,31 @@ class AnsweringWidget(anywidget.AnyWidget):
     def _receive(self, _: object, message: object, buffers: list) -> None:
         """Answer a message, with the problem if there is one: the page waits for an answer to each."""
         message = message if isinstance(message, dict) else {}
-        answer = self._answers.get(str(message.get("ask")))
-        reply: dict = {"problem": f"{message.get('ask')!r} can't be asked for"}
-        parts: list = []
-        if answer:
-            try:
-                reply = answer(message, buffers)
-                parts = reply.pop("buffers", [])
-            except Exception as error:  # of whatever kind: nobody but the listener would see it
-                reply = {"problem": describe_error(error)}
-        self.send({**reply, "id": message.get("id")}, parts)
+        asked = message.get("ask")
+        answer, answered = self._answers.get(str(asked)), functools.partial(self._reply, message.get("id"))
+        if answer is None:
+            return answered({"problem": f"{asked!r} can't be asked for"})
+        try:
+            reply = answer(message, buffers)
+        except Exception as error:  # of whatever kind: nobody but the listener would see it
+            reply = {"problem": describe_error(error)}
+        if isinstance(reply, dict):
+            return answered(reply)
+        waiting = self._await(reply, answered)
+        try:
+            self._task = asyncio.get_running_loop().create_task(waiting)
+        except RuntimeError:  # no loop runs
+            asyncio.run(waiting)
+
+    async def _await(self, reply: Coroutine[Any, Any, dict], answered: Callable[[dict], None]) -> None:
+        try:
+            answered(await reply)
+        except Exception as error:
+            answered({"problem": describe_error(error)})
+
+    def _reply(self, number: object, reply: dict) -> None:
+        buffers = reply.pop("buffers", [])
+        self.send({**reply, "id": number}, buffers)
 
 
 class Board(AnsweringWidget):
@@ -85,19 +104,9 @@ class Board(AnsweringWidget):
         Which clips may be results.
     """
 
-    _esm = page_code(
-        *(
-            "dom.js",
-            "kernel.js",
-            "player.js",
-            "pictures.js",
-            "card.js",
-            "judging.js",
-            "upload.js",
-            "history.js",
-            "marks.js",
-            "board.js",
-        )
+    _esm = f"const FILTERS = {json.dumps(Filter.names())};\n" + page_code(
+        *("dom.js", "kernel.js", "player.js", "pictures.js", "card.js", "judging.js", "upload.js"),
+        *("history.js", "marks.js", "board.js"),
     )
     _css = page_file("board.css")
     view = traitlets.Dict().tag(sync=True)
@@ -118,10 +127,11 @@ class Board(AnsweringWidget):
             "pictures": self._pictures,
             "search": self._search,
             "go": self._go,
+            "load": self._load,
             "upload": self._upload,
             "export": self._export,
         }
-        self._arriving = Upload()
+        self._arriving, self._latest = Upload(), Path()
 
     def choose(self, systems: Sequence[str]) -> None:
         """Show these systems, by name, for the same query."""
@@ -163,8 +173,12 @@ class Board(AnsweringWidget):
             If it can't be decoded, or is silent.
         """
         name = name or Path(path).name
-        length_s = external_queries.check_sound(path, name)
-        found = external_queries.query_sound(self.study, self.systems, path, self._n_asked)
+        self._show_sound(path, name, external_queries.check_sound(path, name))
+
+    def _show_sound(
+        self, path: str | Path, name: str, length_s: float, embedded: Mapping[str, Future] | None = None
+    ) -> None:
+        found = external_queries.query_sound(self.study, self.systems, path, self._n_asked, embedded)
         self.study.sounds.own = Path(path)
         self._again = functools.partial(self.show_sound, path, name)
         heard_s = min(length_s, MAX_DURATION_S)
@@ -273,12 +287,28 @@ class Board(AnsweringWidget):
         marked = [str(one) for one in message.get("marked", ())]
         return {"buffers": [exports.exported(self.study, self.view, marked, str(message.get("kind")))]}
 
-    def _upload(self, message: dict, buffers: list) -> dict:
+    def _load(self, message: dict, buffers: list) -> dict:
+        """Load the models before a sound comes, as the page sees one coming."""
+        external_queries.load_models(self.systems)
+        return {}
+
+    def _upload(self, message: dict, buffers: list) -> dict | Coroutine[Any, Any, dict]:
         path = self._arriving.add(bytes(buffers[0]), int(message["at"]), last=bool(message["last"]))
-        if path:
-            try:
-                self.show_sound(path, str(message["name"])[:120])
-            finally:
+        return self._search_sound(path, str(message["name"])[:120]) if path else {}
+
+    async def _search_sound(self, path: Path, name: str) -> dict:
+        """Search with a sound that has arrived, unless another arrives meanwhile."""
+        self._latest = path
+        try:
+            length_s = external_queries.check_sound(path, name)
+            embedded = external_queries.embed_sound(self.systems, path)
+            while self._latest == path and (n := sum(not one.done() for one in embedded.values())):
+                self.send({"progress": f"Listening to {name}: {n} of {len(embedded)} models still do …"})
+                await asyncio.sleep(0.1)
+            if self._latest == path:
+                self._show_sound(path, name, length_s, embedded)
+        finally:
+            if self._latest == path:
                 self._arriving.keep(self.study.sounds.own)
         return {}
 

@@ -11,7 +11,6 @@ from sss_lib.listening.selection import Filter, Steps, candidates
 from sss_lib.listening.views import licence_of
 from sss_lib.models import registry as models
 
-FILTERS = ("licence", "has", "seconds", "others")
 SEPARATOR = " · "
 """Between the title and the id of a suggested clip."""
 
@@ -104,7 +103,7 @@ class Controls(widgets.VBox):
             (self._resize, [self.n]),
             (self._unfold, [self.unfold]),
             (self._search, [self.words]),
-            (self._filter, [self.licence, self.has, self.seconds, self.others]),
+            (self._filter, [getattr(self, name) for name in Filter.names()]),
         ]
         for act, observed in acts:
             for one in observed:
@@ -206,16 +205,15 @@ class Controls(widgets.VBox):
         self.board.refresh()
 
     def _filter(self) -> None:
-        words = {name: getattr(self, name).value for name in FILTERS}
-        self.board.filter = Filter.of({**words, "seconds": words["seconds"].replace(" ", "")})
+        self.board.filter = Filter.of({name: getattr(self, name).value for name in Filter.names()})
         self.board.refresh()
 
     def _follow(self) -> None:
         """Show the current query, systems and filter, also when the board or the map has chosen them."""
         words = self.board.filter.words()
-        for name in FILTERS:
-            value = words.get(name, "")
-            self._silently(getattr(self, name), value=bool(value) if name == "others" else value)
+        for name in Filter.names():
+            control, value = getattr(self, name), words.get(name, "")
+            self._silently(control, value=type(control.value)(value))
         label_of = {name: label for label, name in self.system_of.items()}
         chosen = [label_of[one.name] for one in self.board.systems]
         if chosen != self.systems.value:

@@ -1,13 +1,13 @@
 """What a board shows and what is marked on it, to take away: a list, a page with its sounds, and files."""
 
 import base64
-import csv
 import html
 import io
 import zipfile
 from collections.abc import Mapping, Sequence
 
 from sss_lib.io.audio import AudioError
+from sss_lib.io.csv_text import csv_text
 from sss_lib.io.names import require_known
 from sss_lib.listening.study import Study
 from sss_lib.listening.views import about_clip
@@ -45,18 +45,6 @@ def exported(study: Study, view: Mapping, marked: Sequence[str], kind: str) -> b
     return kinds[kind](study, view, [one for one in marked if one in study.row_of])
 
 
-def harmless(text: object) -> str:
-    """Text of a cell that no spreadsheet takes for a formula: an apostrophe keeps it text.
-
-    Examples
-    --------
-    >>> harmless("=HYPERLINK(0)"), harmless("a = b"), harmless(-3)
-    ("'=HYPERLINK(0)", 'a = b', "'-3")
-    """
-    said = str(text)
-    return f"'{said}" if said.lstrip().startswith(("=", "+", "-", "@")) else said
-
-
 def as_csv(study: Study, view: Mapping, marked: Sequence[str]) -> bytes:
     """A row for each clip that is shown, by its best rank, and then for each other one that is marked."""
     query = view["query"]["about"]["id"]
@@ -67,17 +55,14 @@ def as_csv(study: Study, view: Mapping, marked: Sequence[str]) -> bytes:
             found.setdefault(clip, []).append((rank, name))
     ranked = sorted((min(one)[0], clip) for clip, one in found.items())
     others = [study.row_of[one] for one in marked if study.row_of[one] not in found]
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\r\n")
-    table.writerow(COLUMNS)
+    rows: list[Sequence[object]] = [COLUMNS]
     for rank, clip in [*ranked, *((0, clip) for clip in others)]:
         about = about_clip(study, clip)
         systems = "; ".join(f"{name} ({at})" for at, name in found.get(clip, ()))
         mark = "marked" if about["id"] in marked else ""
         of = query if rank else ""
-        cells = (of, about["id"], rank or "", systems, mark, about["licence"], about["uploader"])
-        table.writerow([harmless(one) for one in cells])
-    return text.getvalue().encode("utf-8-sig")  # spreadsheets tell by the mark that it is UTF-8
+        rows.append((of, about["id"], rank or "", systems, mark, about["licence"], about["uploader"]))
+    return csv_text(rows).encode("utf-8-sig")  # spreadsheets tell by the mark that it is UTF-8
 
 
 def as_page(study: Study, view: Mapping, marked: Sequence[str]) -> bytes:

@@ -7,7 +7,7 @@ import itertools
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
 from pathlib import Path
 
@@ -110,11 +110,29 @@ def check_sound(path: str | Path, name: str) -> float:
     return length_s
 
 
+def load_models(systems: Sequence[System]) -> list[Future]:
+    """Begin to load the models of some systems, each in its process, before a sound is to be embedded."""
+    specs = {system.variant.model: models.spec(system.variant.model) for system in systems}
+    return [_submit(name, _load, spec) for name, spec in specs.items() if not spec.is_given]
+
+
+def embed_sound(systems: Sequence[System], path: str | Path) -> dict[str, Future]:
+    """Begin to embed an audio file with the models of some systems: frame embeddings to be, by model."""
+    return _embed(systems, functools.partial(_embed_file, path=str(path)))
+
+
 def query_sound(
-    study: Study, systems: Sequence[System], path: str | Path, n: int
+    study: Study,
+    systems: Sequence[System],
+    path: str | Path,
+    n: int,
+    embedded: Mapping[str, Future] | None = None,
 ) -> dict[System, list[tuple[int, float]] | str]:
-    """First n results of each system for an audio file: rows with scores, or a message why there are none."""
-    return _query(study, systems, functools.partial(_embed_file, path=str(path)), n)
+    """First n results of each system for an audio file: rows with scores, or a message why there are none.
+
+    It waits for the embeddings, which may have been begun by `embed_sound`.
+    """
+    return _rank_all(study, systems, embedded or embed_sound(systems, path), n)
 
 
 def query_words(
@@ -122,13 +140,17 @@ def query_words(
 ) -> dict[System, list[tuple[int, float]] | str]:
     """First n results for words of each system whose model has a text tower here; see `query_sound`."""
     with_text = [system for system in systems if models.has_text(system.variant.model)]
-    found = _query(study, with_text, functools.partial(_embed_words, words=words), n)
+    embedded = _embed(with_text, functools.partial(_embed_words, words=words))
+    found = _rank_all(study, with_text, embedded, n)
     return {system: found.get(system, "This system's model has no text tower here.") for system in systems}
 
 
-def _query(study: Study, systems: Sequence[System], embed: Callable, n: int) -> dict:
+def _embed(systems: Sequence[System], embed: Callable) -> dict[str, Future]:
     specs = {system.variant.model: models.spec(system.variant.model) for system in systems}
-    futures = {name: _submit(name, embed, spec) for name, spec in specs.items()}
+    return {name: _submit(name, embed, spec) for name, spec in specs.items()}
+
+
+def _rank_all(study: Study, systems: Sequence[System], futures: Mapping[str, Future], n: int) -> dict:
     found: dict = {}
     for system in systems:
         try:
@@ -192,6 +214,11 @@ def _embed_words(spec: models.ModelSpec, words: str) -> np.ndarray:
     if embed is None:
         raise ValueError(f"{spec.name} has no text tower here")
     return np.atleast_2d(np.asarray(embed(words), np.float32))
+
+
+def _load(spec: models.ModelSpec) -> None:
+    """Load a model, and let it hear something: some build their network then."""
+    _extractor(spec)(np.zeros(spec.rate_hz, np.float32))
 
 
 _loaded: dict[str, models.Extractor] = {}

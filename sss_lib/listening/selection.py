@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from sss_lib.listening.views import licence_of
 
 @dataclass(frozen=True)
 class Filter:
-    """Which clips may be results.
+    """Which clips may be results. Its fields are the words that an address and the controls have for it.
 
     Attributes
     ----------
@@ -22,56 +22,59 @@ class Filter:
         Name of a licence, as cards show it; "" for any.
     has : str
         A class; "" for any.
-    shortest_s, longest_s : float
-        Bounds of the length, both included.
-    others : bool
-        Whether clips by the query's uploader are left out.
+    seconds : str
+        Bounds of the length, both included, such as "2-10", "-2" or "10-"; "" for any.
+    others : str
+        "1" if clips by the query's uploader are left out; else "".
+
+    Raises
+    ------
+    ValueError
+        If the lengths are no numbers.
     """
 
     licence: str = ""
     has: str = ""
-    shortest_s: float = 0.0
-    longest_s: float = math.inf
-    others: bool = False
+    seconds: str = ""
+    others: str = ""
+
+    def __post_init__(self) -> None:
+        self.bounds_s()
 
     @classmethod
     def of(cls, words: Mapping) -> "Filter":
-        """Filter from its words in an address; see `words`.
-
-        Raises
-        ------
-        ValueError
-            If the lengths are no numbers.
+        """Filter from its words among others, such as those of an address.
 
         Examples
         --------
-        >>> Filter.of({"seconds": "2-10", "others": "1"}).words()
+        >>> Filter.of({"seconds": "2 - 10", "others": True, "q": "dog1"}).words()
         {'seconds': '2-10', 'others': '1'}
-        >>> Filter.of({"seconds": "-2"}).longest_s, Filter.of({})
-        (2.0, Filter(licence='', has='', shortest_s=0.0, longest_s=inf, others=False))
+        >>> Filter.of({"seconds": "-2"}).bounds_s(), Filter.of({"others": False}) == Filter()
+        ((0.0, 2.0), True)
         """
-        given = str(words.get("seconds") or "-")
-        low, _, high = given.partition("-")
+        given = {name: words.get(name) or "" for name in cls.names()}
+        given |= {"seconds": str(given["seconds"]).replace(" ", ""), "others": "1" if given["others"] else ""}
+        return cls(**{name: str(one) for name, one in given.items()})
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """Its words."""
+        return [one.name for one in fields(cls)]
+
+    def words(self) -> dict[str, str]:
+        """What an address says of it, without what lets all pass."""
+        return {name: one for name, one in vars(self).items() if one}
+
+    def bounds_s(self) -> tuple[float, float]:
+        """Shortest and longest length that passes, in seconds."""
+        low, _, high = self.seconds.partition("-")
         try:
             ends = float(low or 0), float(high or "inf")
         except ValueError:
             ends = (math.inf, 0)
         if not 0 <= ends[0] <= ends[1]:
-            raise ValueError(f"seconds={given!r} are no lengths: write such as 2-10, -2 or 10-")
-        licence, has = (str(words.get(name) or "") for name in ("licence", "has"))
-        return cls(licence, has, *ends, others=bool(words.get("others")))
-
-    def words(self) -> dict[str, str]:
-        """What an address says of it, without what lets all pass."""
-        ends = [f"{one:g}" if 0 < one < math.inf else "" for one in (self.shortest_s, self.longest_s)]
-        seconds = "-".join(ends) if any(ends) else ""
-        said = {
-            "licence": self.licence,
-            "has": self.has,
-            "seconds": seconds,
-            "others": "1" if self.others else "",
-        }
-        return {name: one for name, one in said.items() if one}
+            raise ValueError(f"seconds={self.seconds!r} are no lengths: write such as 2-10, -2 or 10-")
+        return ends
 
     def passes(self, collection: Dataset, query: int = -1) -> np.ndarray:
         """Whether each clip may be a result of a query: bool [n_clips].
@@ -94,8 +97,8 @@ class Filter:
             fits &= (licences == self.licence).to_numpy()
         if self.has:
             fits[np.setdiff1d(np.arange(len(fits)), candidates(collection, [self.has]))] = False
-        if "seconds" in self.words():  # a clip of unknown length doesn't pass
-            fits &= clips["duration_s"].between(self.shortest_s, self.longest_s).to_numpy()
+        if self.seconds.strip("-"):  # a clip of unknown length doesn't pass
+            fits &= clips["duration_s"].between(*self.bounds_s()).to_numpy()
         if self.others and query >= 0 and clips["uploader"][query]:
             fits &= (clips["uploader"] != clips["uploader"][query]).to_numpy()
         return fits

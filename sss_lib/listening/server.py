@@ -10,17 +10,17 @@ import os
 import time
 from typing import Any
 
-from sss_lib.experiment import surroundings
+from sss_lib.experiment import surroundings, warm
 from sss_lib.listening.guards import Refusal, Unwanted
 from sss_lib.listening.serve import is_loopback
 
 with surroundings.light_imports():
     import tornado.web
     from jupyter_core.utils import ensure_async
-    from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
+    from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager, ServerKernelManager
     from tornado.iostream import StreamClosedError
     from tornado.routing import Rule
-    from traitlets import Float, Integer, default
+    from traitlets import Float, Integer, Unicode, default
     from voila.app import Voila
     from voila.tornado.handler import TornadoVoilaHandler
     from voila.tornado.kernel_websocket_handler import (
@@ -39,7 +39,25 @@ RENDERED_S = 300
 UNSENT = {"execute_input", "stream", "error"}
 """Messages that visitors don't get: code, and tracebacks with folders of this machine."""
 
+IMPORTED = (
+    *("06_listening", "pyarrow.dataset", "scipy.stats", "soundfile", "soxr"),
+    *(f"sss_lib.listening.{name}" for name in ("controls", "first_tasks", "judging", "map")),
+)
+"""What kernels have imported before a page is asked for: it takes two seconds of CPU."""
+
 _visit: contextvars.ContextVar["Page"] = contextvars.ContextVar("visit")
+
+
+class Kernel(ServerKernelManager):
+    """A kernel that the server at an address forks, if one is given; see `warm`."""
+
+    server = Unicode().tag(config=True)
+
+    async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
+        """Start the kernel."""
+        if self.server and not self.provisioner:
+            warm.provision(self, self.server, options["kernel_id"])
+        await super().start_kernel(**options)
 
 
 class Kernels(AsyncMappingKernelManager):
@@ -57,6 +75,10 @@ class Kernels(AsyncMappingKernelManager):
 
     most = Integer(8, config=True)
     left_s = Float(10, config=True)
+
+    @default("kernel_manager_class")
+    def _own_kernels(self) -> str:
+        return f"{__name__}.Kernel"
 
     def __init__(self, **options: Any):
         super().__init__(**options)
@@ -226,13 +248,14 @@ class Server(Voila):
 
     def start(self) -> None:
         """Serve until stopped, with the kernels' files in a folder that goes with the server."""
-        with surroundings.own_folder() as folder:
+        with surroundings.own_folder() as folder, warm.serving(IMPORTED) as address:
             self.connection_dir_root = folder
             os.environ.update(surroundings.of_folder(folder), TMPDIR=folder)
             self.config.KernelManager.update(
                 # A kernel that is started anew has no page.
                 {"transport": surroundings.transport(f"{folder}/kernel-"), "autorestart": False}
             )
+            self.config.Kernel.server = address or ""
             super().start()
 
     def init_handlers(self) -> list:

@@ -24,6 +24,9 @@ from sss_lib.models import registry as models
 from sss_lib.search.index import Index
 from sss_lib.search.naming import parse
 
+SCORED = ["metric", "n", "level", "protocol", "relevance", "value"]
+"""Columns of scores that tell which system is best."""
+
 
 @dataclass(frozen=True)
 class System:
@@ -251,22 +254,27 @@ class Study:
     @functools.cached_property
     def _scores(self) -> pd.DataFrame:
         """Macro MAP of each evaluated system with its name; empty without an evaluation."""
-        found = []
+        found, of_system = [], []
         for system in self.systems.values():
             if system.cutoffs:
                 of = (self.name, system.variant, system.search)
                 try:
-                    table = self.store.scores(*of, cutoffs=system.cutoffs).read()
+                    table = self.store.scores(*of, cutoffs=system.cutoffs).read(
+                        SCORED
+                    )  # the others take long
                 except (OSError, ValueError) as error:  # damaged, or of an earlier ranking
                     warnings.warn(f"the scores of {system.name} are left out: {error}", stacklevel=2)
                     continue
-                found.append(table.filter(pc.equal(table["level"], "macro")))
+                table = table.filter(pc.equal(table["level"], "macro"))
+                found.append(table.append_column("name", pa.array([system.name] * len(table))))
+                of_system.append(
+                    {**system.variant.parameters(), "search": system.search, "name": system.name}
+                )
         if not found:
             return pd.DataFrame({"name": [], "value": []})
         scores = pa.concat_tables(found, promote_options="default").to_pandas()
-        scores = select(scores, "MAP", int(scores["n"].min()))
-        rows = scores.replace({np.nan: None}).to_dict("records")
-        return scores.assign(name=[_system(row).name for row in rows])
+        systems = pd.DataFrame(of_system).astype({"n_components": "Int64"})
+        return select(scores, "MAP", int(scores["n"].min())).merge(systems, on="name")
 
     def disagreements(self, a: System, b: System) -> pd.DataFrame:
         """Queries of two systems by the difference of their AP, largest first: fname, a, b, gap (a - b)."""

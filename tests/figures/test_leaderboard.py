@@ -1,7 +1,10 @@
 """Every score ever computed stays in the leaderboard, and its page sorts and filters in a browser."""
 
+import csv
+import json
 import re
 import shutil
+from urllib.parse import parse_qs, urlsplit
 
 import pandas as pd
 import pytest
@@ -16,8 +19,8 @@ from sss_lib.models.catalogue import CATALOGUE
 NASTY = "<img src=x onerror=alert(1)>"
 
 
-def write_scores(store, dataset, variant, values, search="nns", **about):
-    """Write an artefact of scores: MAP@15 as given by level and protocol."""
+def write_scores(store, dataset, variant, values, search="nns", more=None, **about):
+    """Write an artefact of scores: MAP@15 as given by level and protocol, with `more` columns."""
     system = dict(zip(SYSTEM, [None] * len(SYSTEM), strict=True)) | variant.parameters() | {"search": search}
     rows = [
         {"dataset": dataset, **system, "protocol": protocol, "level": level, "name": "all"}
@@ -25,7 +28,7 @@ def write_scores(store, dataset, variant, values, search="nns", **about):
         for (protocol, level), value in values.items()
         for metric, n in (("MAP", 15), ("MR1", None))
     ]
-    frame = pd.DataFrame(rows).astype({"n": "Int64", "n_components": "Int64"})
+    frame = pd.DataFrame(rows).astype({"n": "Int64", "n_components": "Int64"}).assign(**more or {})
     artefact = store.scores(dataset, variant, search)
     bare = type(artefact)(artefact.path, artefact.parameters)
     bare.write(dict(frame.items()), **about)
@@ -41,7 +44,8 @@ def store(tmp_path):
     store = Store(tmp_path)
     models.register("gone-model", list, rate_hz=1, dim=200, hop_s=1.0)
     for model, value in (("aisfx", 0.3), ("gone-model", 0.5), ("logmel", 0.2)):
-        write_scores(store, "mini", Variant(model, "mean", 100), dict.fromkeys(BOTH, value))
+        more = {"chance": 0.04, "ceiling": 1.0}
+        write_scores(store, "mini", Variant(model, "mean", 100), dict.fromkeys(BOTH, value), more=more)
     write_scores(store, NASTY.replace("/", ""), Variant("duration", "none"), dict.fromkeys(BOTH, 0.1))
     del CATALOGUE["gone-model"]
     return store
@@ -112,7 +116,11 @@ def test_the_command_prints_each_models_best_with_dashes_for_missing_scores(stor
     html = store.leaderboard_path().with_suffix(".html").read_text()
     assert NASTY not in html
     assert "onerror" in html  # the name is there, as text
-    assert "http" not in html.replace("http-equiv", "")  # the page asks for nothing
+    addresses = set(re.findall(r"http[\w-]*:?/*[\w.:/]*", html))
+    assert addresses == {
+        "http-equiv",
+        "http://127.0.0.1:8866/",
+    }  # the page asks for nothing, and links to ours
 
 
 @pytest.mark.parametrize(
@@ -170,6 +178,65 @@ def test_scores_of_others_are_added_where_they_are_of_the_same_clips(tmp_path, c
     assert ours.leaderboard_path().read_bytes() == before
 
 
+def rows_of(store):
+    """Rows of the page's table that are by the standard protocol and macro."""
+    html = leaderboard.page(leaderboard.ranked(leaderboard.collect(store)))
+    rows = json.loads(re.search(r'<script id="content"[^>]*>(.*?)</script>', html, re.DOTALL)[1])["rows"]
+    return [row for row in rows if row["protocol"] == "standard" and row["level"] == "macro"]
+
+
+def test_chance_and_the_upper_bound_are_rows_of_each_collection_and_unranked(tmp_path):
+    store = Store(tmp_path)
+    for dataset, chance in (("one", 0.04), ("other", 0.07)):
+        more = {"chance": chance, "ceiling": 1.0}
+        for model in ("aisfx", "logmel"):
+            write_scores(store, dataset, Variant(model, "mean", 100), dict.fromkeys(BOTH, 0.3), more=more)
+    write_scores(store, "old", Variant("logmel", "mean"), dict.fromkeys(BOTH, 0.3))  # which has none
+    rows = rows_of(store)
+    assert "chance" not in set(leaderboard.ranked(leaderboard.collect(store))["model"])
+    found = [(row["dataset"], row["system"], row["measures"][0]) for row in rows if row.get("bound")]
+    assert found == [
+        *(("one", "Upper bound", [1.0, None, None]), ("one", "Chance", [0.04, None, None])),
+        *(("other", "Upper bound", [1.0, None, None]), ("other", "Chance", [0.07, None, None])),
+    ]
+
+
+def test_intervals_are_over_uploaders_where_clips_have_them(tmp_path):
+    store = Store(tmp_path)
+    values = dict.fromkeys(BOTH, 0.3)
+    write_scores(store, "a", Variant("logmel"), values, more={"group_ci_low": 0.1, "group_ci_high": 0.6})
+    write_scores(store, "b", Variant("logmel"), values, more={"group_ci_low": float("nan")})
+    write_scores(store, "c", Variant("logmel"), values)
+    found = [(row["over"], pytest.approx(row["measures"][0])) for row in rows_of(store)]
+    assert found == [("uploaders", [0.3, 0.1, 0.6]), *[("queries", [0.3, 0.29, 0.31])] * 2]
+
+
+def test_a_system_has_its_price_its_licence_and_a_link_to_listen(store):
+    systems = (
+        (Variant("aisfx", "meanstd"), "nns", 0.9),
+        (Variant("aisfx", transform="first-8"), "mips", 0.8),
+        (Variant("aisfx", n_components=16), "nns-HNSW16-efSearch=64", 0.7),
+    )
+    for variant, search, value in systems:
+        write_scores(store, "mini", variant, dict.fromkeys(BOTH, value), search)
+    found = [row for row in rows_of(store) if row["dataset"] == "mini" and not row.get("bound")]
+    costs = [(row["dim"], row["bytes"]) for row in found[:3]]
+    assert costs == [(2 * 512, 2 * 4 * 512), (8, 32), (16, None)]  # an index holds other bytes
+    first, (gone,) = found[0], [row for row in found if row["system"] == "gone-model"]
+    assert first["licence"] == models.spec("aisfx").terms
+    assert parse_qs(urlsplit(first["listen"]).query) == {"systems": [f"{systems[0][0].name}/nns"]}
+    assert [gone[key] for key in ("dim", "bytes", "licence", "listen")] == [None, None, "", ""]
+
+
+def test_no_cell_of_the_csv_is_a_formula(tmp_path):
+    store = Store(tmp_path)
+    names = ("=HYPERLINK(0)", "+1", " @SUM(1)", "-2+3", 'a "b", c', "a=b")
+    for name in names:
+        write_scores(store, name, Variant("logmel"), dict.fromkeys(BOTH, 0.3))
+    cells = {next(csv.reader([row["csv"]]))[0] for row in rows_of(store)}
+    assert cells == {*(f"'{name}" for name in names[:4]), *names[4:]}
+
+
 @pytest.fixture
 def page(store):
     """The page in Chromium, which fails the test if anything is complained of or asked for."""
@@ -195,7 +262,7 @@ def page(store):
 
 
 def shown(page):
-    return [row.split("\t")[0] for row in page.locator("tbody").inner_text().splitlines() if row]
+    return page.locator("tbody tr:not(.bound) td:first-child").all_inner_texts()
 
 
 @pytest.mark.browser
@@ -212,7 +279,7 @@ def test_the_page_sorts_by_click_and_keyboard_and_filters_in_a_browser(page):
     with page.expect_download() as download:
         page.get_by_role("button", name="Save as CSV").click()
     saved = pd.read_csv(download.value.path())
-    assert (saved["System"].tolist(), saved["MAP@15"].tolist()) == (["gone-model", "aiSFX"], [0.5, 0.3])
+    assert saved["System"].tolist()[2:] == ["gone-model", "aiSFX"]
     page.check("#gone")
     assert set(shown(page)) == {"gone-model", "aiSFX", "Log-mel statistics"}
     page.fill("#filter", "log-mel")
@@ -220,3 +287,40 @@ def test_the_page_sorts_by_click_and_keyboard_and_filters_in_a_browser(page):
     page.fill("#filter", "")
     page.select_option("#dataset", NASTY.replace("/", ""))
     assert shown(page) == ["Duration and level"]
+
+
+@pytest.mark.browser
+def test_the_keyboard_alone_chooses_sorts_filters_and_saves(page):
+    def tab_to(what):
+        for _ in range(40):
+            page.keyboard.press("Tab")
+            if page.evaluate("what => document.activeElement.matches(what)", what):
+                return
+        raise AssertionError(f"Tab never comes to {what}")
+
+    tab_to("#dataset")
+    page.keyboard.type("mini")
+    tab_to("#level")
+    page.keyboard.type("micro")
+    assert page.input_value("#level") == "micro"
+    tab_to("#filter")
+    page.keyboard.type("aisfx")
+    assert shown(page) == ["aiSFX"]
+    page.keyboard.press("Control+a")
+    page.keyboard.press("Delete")
+    tab_to("#gone")
+    page.keyboard.press("Space")
+    assert shown(page) == ["gone-model", "aiSFX", "Log-mel statistics"]
+    tab_to("#csv")
+    with page.expect_download() as download:
+        page.keyboard.press("Enter")
+    saved = pd.read_csv(download.value.path())
+    assert saved["System"].tolist() == ["Upper bound", "Chance", *shown(page)]
+    assert saved["MAP@15"].tolist() == [1.0, 0.04, 0.5, 0.3, 0.2]
+    tab_to("thead th:first-child button")
+    page.keyboard.press("Space")
+    assert shown(page) == ["aiSFX", "gone-model", "Log-mel statistics"]
+    bounds = page.locator("tbody tr.bound td:first-child")
+    assert page.locator("tbody td:first-child").all_inner_texts()[:2] == bounds.all_inner_texts()  # unranked
+    tab_to("tbody a")
+    assert page.evaluate("document.activeElement.ariaLabel") == "Listen to aiSFX, mean, PCA 100, L2, NNS"

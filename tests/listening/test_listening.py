@@ -1,5 +1,6 @@
 """The listening interface without a page: what exists, what queries, what the page may ask for."""
 
+import asyncio
 import base64
 import csv
 import dataclasses
@@ -8,7 +9,9 @@ import io
 import json
 import os
 import shutil
+import time
 import zipfile
+from concurrent.futures import Future
 
 import numpy as np
 import pytest
@@ -467,7 +470,9 @@ class TestExternalQueries:
         def die(spec):
             return os._exit(1) if spec.name == dying.variant.model else np.ones((1, spec.dim), np.float32)
 
-        found = external_queries._query(board.study, board.systems, die, 3)
+        found = external_queries._rank_all(
+            board.study, board.systems, external_queries._embed(board.systems, die), 3
+        )
         assert found[dying] == "The model's process has ended, perhaps for want of memory: search again."
         assert len(found[living]) == 3
         path = board.study.sounds.path(board.study.row("tone0"))
@@ -484,6 +489,43 @@ class TestExternalQueries:
             away.rename(fitted)
         assert len(found[study.system(PCA)]) == 3
         assert "run 02_processing" in found[study.system(FLOOR)]
+
+    def test_the_kernel_answers_while_models_listen_and_the_latest_sound_counts(
+        self, board, monkeypatch, tmp_path
+    ):
+        contents = [board.study.sounds.path(board.study.row(f"tone{i}")).read_bytes() for i in (0, 3)]
+        embedded = []
+
+        def embed(systems, path):
+            embedded.append({one.variant.model: Future() for one in systems})
+            return embedded[-1]
+
+        monkeypatch.setattr(external_queries, "embed_sound", embed)
+
+        async def send():
+            for name, content in zip(("first", "second"), contents, strict=True):
+                about = {"ask": "upload", "id": name, "name": name, "at": 0, "last": True}
+                board._receive(board, about, [content])
+                await asyncio.sleep(0.15)
+                board._receive(board, {"ask": "hello", "id": f"hello {name}"}, [])
+            for futures in embedded:
+                for model, future in futures.items():
+                    future.set_result(np.ones((1, models.spec(model).dim), np.float32))
+            await asyncio.sleep(1)
+
+        asyncio.run(send())
+        answers = [content["id"] for content, _ in board.sent if "id" in content]
+        assert sorted(answers) == ["first", "hello first", "hello second", "second"]
+        assert answers.index("hello second") < answers.index("second")
+        assert board.view["query"]["about"]["title"] == "second"
+        progress = [content["progress"] for content, _ in board.sent if "progress" in content]
+        assert progress[0] == "Listening to first: 2 of 2 models still do …"
+        assert board.study.sounds.own.read_bytes() == contents[1]
+
+    def test_models_are_loaded_before_a_sound_comes(self, board):
+        assert ask(board, ask="load") == ({}, [])
+        for future in external_queries.load_models(board.systems):
+            assert future.result(60) is None
 
 
 class Spoken:
@@ -556,10 +598,11 @@ def test_the_page_imports_no_module_that_a_data_folder_names(board, tmp_path, mo
 class TestMap:
     def test_the_map_shows_every_embedded_clip_and_the_board(self, board):
         one = SoundMap(board)
-        rows = np.frombuffer(one.rows, "<i4")
+        (space,) = one.spaces
+        rows = space.rows
         assert len(rows) == 12
-        assert len(np.frombuffer(one.places, "<u2")) == 24
-        names = [one.legend[i][0] for i in np.frombuffer(one.families, np.uint8)]
+        assert space.places.shape == (12, 2)
+        names = [one.legend[i][0] for i in one.families[rows]]
         labels = board.study.collection.clips["labels"]
         families = {"Tone": "Tones", "Noise": "Noises", "Click": "no family"}
         assert names == [families[labels[row][0]] for row in rows]
@@ -581,9 +624,32 @@ class TestMap:
         one = SoundMap(board)
         one.send, one.sent = board.send, board.sent
         _, buffers = ask(one, ask="points")
-        assert buffers == [one.places, one.rows, one.families]
+        places, rows, groups = (
+            np.frombuffer(part, kind) for part, kind in zip(buffers, ("<u2", "<i4", "u1"), strict=True)
+        )
+        np.testing.assert_array_equal(places.reshape(-1, 2), one.spaces[0].places)
+        np.testing.assert_array_equal(rows, one.spaces[0].rows)
+        np.testing.assert_array_equal(groups, one.families[rows])
         for what in ("about", "play", "search"):
             assert "there is no clip '/etc'" in ask(one, ask=what, clip="/etc")[0]["problem"]
+
+    def test_a_second_system_has_a_map_of_its_own_in_the_same_colours(self, board):
+        one = SoundMap(board)
+        controls = MapControls(one, Controls(board))
+        other = next(name for _, name in one.study.offered if name != one.spaces[0].system)
+        controls.second.value = other
+        assert [space.system for space in one.spaces] == [controls.system.value, other]
+        assert one.titles[0].startswith("Log-mel statistics, ")
+        one.send, one.sent = board.send, board.sent
+        _, buffers = ask(one, ask="points")
+        rows, groups = (
+            [np.frombuffer(one, kind) for one in buffers[i::3]] for i, kind in ((1, "<i4"), (2, "u1"))
+        )
+        of_clip = [dict(zip(*pair, strict=True)) for pair in zip(rows, groups, strict=True)]
+        assert of_clip[0] == of_clip[1]
+        assert len({buffers[0], buffers[3]}) == 2
+        controls.second.value = controls.system.value  # the same twice is one
+        assert len(one.spaces) == 1
 
     def test_a_layout_is_kept_and_one_that_cannot_be_made_says_so(self, board, monkeypatch):
         controls = MapControls(SoundMap(board), Controls(board))
@@ -595,6 +661,36 @@ class TestMap:
         np.testing.assert_array_equal(first[1], again[1])
         controls.layout_of.value = "tsne"
         assert board.status == "division by zero"
+        assert controls.layout_of.value == "pca"  # as is shown
+
+    def test_a_long_layout_leaves_the_kernel_free_and_can_be_cancelled(self, board, monkeypatch):
+        def slow(x, how):
+            time.sleep(120)
+
+        monkeypatch.setattr(sound_maps.Layouts, "most_here", 0)
+        controls = MapControls(SoundMap(board), Controls(board))
+        before, told = controls.sound_map.laid_out, []
+        controls.sound_map.observe(lambda change: told.append(change["new"]), "status")
+
+        async def lay_out(cancel):
+            controls.layout_of.value = "tsne"
+            began = time.monotonic()
+            while not controls._task.done():
+                if cancel and told and told[-1].endswith(" 1 s"):
+                    assert controls.cancel.layout.display is None
+                    controls.cancel.click()
+                assert time.monotonic() - began < 60
+                await asyncio.sleep(0.05)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(sound_maps, "project", slow)
+            asyncio.run(lay_out(cancel=True))
+        assert "Computing t-SNE of 12 clips: 1 s" in told
+        assert board.status == "The layout was cancelled."
+        assert (controls.layout_of.value, controls.sound_map.laid_out) == ("pca", before)
+        assert (controls.sound_map.status, controls.cancel.layout.display) == ("", "none")
+        asyncio.run(lay_out(cancel=False))
+        assert controls.sound_map.laid_out != before
 
     def test_marked_clips_restrict_what_is_drawn(self, board):
         controls = Controls(board)

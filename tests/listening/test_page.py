@@ -12,6 +12,7 @@ import sys
 import time
 import urllib.request
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -37,6 +38,7 @@ WAY_OVER_GAPS = (
 )
 PLAYS = "[...document.querySelectorAll('audio')].some(a => !a.paused && a.duration > 0 && a.currentTime > 0)"
 PLAYER = "[...document.querySelectorAll('*')].find(el => el.sssBoard).sssBoard.player"
+MAP = "[...document.querySelectorAll('*')].find(el => el.sssMap).sssMap.spaces[0]"
 CARDS = ".sss-board >> nth=0 >> .sss-card"
 
 
@@ -415,8 +417,27 @@ def test_what_is_seen_is_also_named_and_of_enough_contrast(board):
     assert min(ratios) >= 4.5, ratios
 
 
-def test_axe_finds_nothing_serious(board, axe):
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_serious(board, axe, theme):
+    """In the colours of JupyterLab's themes, which are variables that the page's style refers to."""
+    (path,) = Path(sys.prefix).glob(f"share/jupyter/lab/themes/@jupyterlab/theme-{theme}-extension/index.css")
+    style = board.page.add_style_tag(content=path.read_text(encoding="utf-8"))
+    is_light = board.page.evaluate("document.body.dataset.jpThemeLight ?? 'true'")
+    board.page.evaluate(
+        """light => { document.body.dataset.jpThemeLight = light;
+        document.body.style.background = 'var(--jp-layout-color1)'; }""",
+        str(theme == "light").lower(),
+    )
+    board.page.get_by_text("Save", exact=True).first.click()
+    background = "getComputedStyle(document.querySelector('.sss-board')).backgroundColor"
+    assert (board.page.evaluate(background) == "rgb(255, 255, 255)") == (theme == "light")
     found = axe(board.page)
+    board.page.get_by_text("Save", exact=True).first.click()
+    board.page.evaluate(
+        """light => { document.body.dataset.jpThemeLight = light; document.body.style.background = ''; }""",
+        is_light,
+    )
+    style.evaluate("one => one.remove()")
     if found is None:
         pytest.skip("axe-core is not to be had: install npm")
     assert [one for one in found if one[1] in ("serious", "critical")] == []
@@ -566,6 +587,54 @@ def test_marks_are_kept_in_the_browser_and_saved(board):
     board.page.get_by_text("Save", exact=True).first.click()
 
 
+def tab_to(board, what, arg=None, most=120):
+    """Press Tab until what has the focus fits: JavaScript of `one`, the element, and `arg`."""
+    for _ in range(most):
+        board.page.keyboard.press("Tab")
+        if board.page.evaluate(f"arg => (one => {what})(document.activeElement)", arg):
+            return
+    raise AssertionError(f"Tab never comes to {arg or what}")
+
+
+def test_the_keyboard_alone_filters_results_and_saves_them(board):
+    page, named = board.page, "one.labels?.[0]?.textContent.trim() === arg"
+    url = page.url
+    page.evaluate("document.activeElement.blur()")
+    tab_to(board, named, "Clip")
+    tab_to(board, "one.textContent.trim() === arg", "Filter and step")
+    for _ in range(2):  # folds and unfolds
+        page.keyboard.press("Space")
+    tab_to(board, named, "Licence")
+    page.keyboard.type("CC0")
+    tab_to(board, named, "Class")
+    page.keyboard.type("Noise")
+    tab_to(board, named, "Seconds")
+    page.keyboard.type("0.5 - 2.5")
+    page.keyboard.press("Tab")
+    board.until("location.search.includes('seconds=0.5-2.5')")
+    assert "has=Noise" in page.url
+    labels = page.locator(".sss-column .sss-labels").all_inner_texts()
+    assert labels
+    assert all("Noise" in label for label in labels)
+    assert page.evaluate("document.activeElement.type") == "checkbox"  # that with no uploader's other clips
+    page.keyboard.press("Space")
+    board.until("document.querySelector('.sss-column').textContent.includes('passes the filter')")
+    page.keyboard.press("Space")
+    tab_to(board, "one.matches('summary') && one.textContent === arg", "Save")
+    page.keyboard.press("Enter")
+    for name, ending in (("List (CSV)", "csv"), ("Page with sounds", "html"), ("Files (zip)", "zip")):
+        tab_to(board, "one.textContent === arg", name, most=3)
+        with page.expect_download() as download:
+            page.keyboard.press("Enter")
+        assert download.value.suggested_filename == f"tiny-tone1.{ending}"
+    for _ in range(3):
+        page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Enter")  # folds what is saved
+    page.goto(url)
+    page.wait_for_selector(".sss-card", timeout=PATIENCE_MS)
+    page.get_by_role("button", name="Filter and step").click()
+
+
 def test_the_address_of_a_finding_shows_it(chromium, voila):
     name = next(f"{variant.name}/{search}" for variant, search in small_study.SYSTEMS.items())
     with opened(chromium, f"{voila}?q=tone3&class=Music&systems={name}&has=Music&seconds=-2.5") as one:
@@ -687,7 +756,7 @@ def test_the_map_plays_and_marks(board):
     page = board.page
     canvas = page.locator(".sss-map canvas[tabindex='0']")
     canvas.scroll_into_view_if_needed()
-    place = "[...document.querySelectorAll('*')].find(el => el.sssMap).sssMap.at(4)"
+    place = f"{MAP}.at(4)"
     x, y = page.evaluate(place)
     canvas.click(position={"x": x, "y": y})
     board.until(PLAYS)
@@ -720,9 +789,6 @@ def test_the_map_plays_and_marks(board):
     board.until(f"before => String({place}) !== before", f"{x},{y}")
 
 
-MAP = "[...document.querySelectorAll('*')].find(el => el.sssMap).sssMap"
-
-
 def test_the_map_has_one_scale_and_tells_what_is_under_the_pointer(board):
     page, canvas = board.page, board.page.locator(".sss-map canvas[tabindex='0']")
     page.get_by_label("Layout").select_option("principal components")
@@ -739,11 +805,11 @@ def test_the_map_has_one_scale_and_tells_what_is_under_the_pointer(board):
     tip.wait_for()
     box, at = tip.bounding_box(), canvas.bounding_box()
     assert abs(box["y"] - at["y"] - y) < 40
-    clip = page.evaluate(f"{MAP}.rows[{MAP}.hovered]")
+    clip = page.evaluate(f"{MAP}.view.hovered")
     canvas.dblclick(position={"x": x, "y": y})
     board.until("clip => document.querySelector('.sss-query .sss-card').dataset.clip === String(clip)", clip)
     canvas.click(position={"x": x, "y": y})
-    board.until(f"clip => {MAP}.heardClip === clip", clip)  # it plays, and is marked
+    board.until(f"clip => {MAP}.view.heardClip === clip", clip)  # it plays, and is marked
     for by, name in [
         ("class", "Noise"),
         ("uploader", "ann"),
@@ -759,6 +825,42 @@ def test_the_map_has_one_scale_and_tells_what_is_under_the_pointer(board):
     assert legend.get_attribute("aria-pressed") == "false"
     assert 0 < page.evaluate(n_shown) < before
     page.get_by_label("Colour by").select_option("family")
+
+
+def test_a_clip_under_the_pointer_is_ringed_on_the_maps_of_both_systems(board):
+    page, other = board.page, MAP.replace("[0]", "[1]")
+    page.get_by_label("Beside it").select_option(index=2)
+    board.until(f"{MAP}.view.spaces.length === 2 && {MAP}.rows.length === 12")
+    assert page.locator(".sss-map-legend").count() == 1
+    colours = (
+        "one => [...one.rows].map((row, i) => [row, one.families[i]]).sort((a, b) => a[0] - b[0]).flat()"
+    )
+    assert page.evaluate(f"({colours})({MAP})") == page.evaluate(f"({colours})({other})")
+    titles = page.locator(".sss-map-space p").all_inner_texts()
+    assert len({*titles}) == 2
+    # What is drawn on the other map around the clip, before and after the pointer rests on it on the first.
+    row = page.evaluate(f"{MAP}.rows[4]")
+    ink = f"""() => {{ const one = {other}, [x, y] = one.at(one.pointOf.get({row})), at = devicePixelRatio;
+        const part = one.canvas.getContext('2d').getImageData((x - 9) * at, (y - 9) * at, 18 * at, 18 * at);
+        return part.data.filter((value, i) => i % 4 === 3 && value > 0).length; }}"""
+    first, second = (page.locator(".sss-map canvas[tabindex='0']").nth(i) for i in (0, 1))
+    first.scroll_into_view_if_needed()
+    page.mouse.move(0, 0)
+    page.wait_for_timeout(200)
+    before = page.evaluate(ink)
+    x, y = page.evaluate(f"{MAP}.at(4)")
+    first.hover(position={"x": x, "y": y})
+    page.wait_for_timeout(200)
+    assert page.evaluate(ink) > before
+    first.click(position={"x": x, "y": y})
+    board.until(PLAYS)
+    second.focus()  # the keys go on from the clip that was chosen on the first
+    page.keyboard.press("m")
+    board.until(f"row => String({MAP}.view.model.get('marked')) === String(row)", row)
+    page.keyboard.press("Escape")
+    board.silence()
+    page.get_by_label("Beside it").select_option("no other")
+    board.until(f"{MAP}.view.spaces.length === 1")
 
 
 def test_two_fingers_zoom_the_map_and_one_leaves_the_page_to_scroll(phone):
@@ -777,8 +879,9 @@ def test_two_fingers_zoom_the_map_and_one_leaves_the_page_to_scroll(phone):
 def test_ten_thousand_points_stay_fluid(board):
     """In units of stamping as many bare squares on a canvas of that size, in the same run."""
     spent, unit = board.page.evaluate(
-        """() => {
-        const map = [...document.querySelectorAll('*')].find(el => el.sssMap).sssMap, n = 10231;
+        f"() => {{ const map = {MAP};"
+        """
+        const n = 10231;
         map.places = Uint16Array.from({length: 2 * n}, (_, i) => (i * 40503) % 65536);
         map.rows = Int32Array.from({length: n}, (_, i) => i);
         map.families = Uint8Array.from({length: n}, (_, i) => i % 3);
@@ -801,7 +904,7 @@ def test_ten_thousand_points_stay_fluid(board):
                 job();
                 times[i].push(performance.now() - began);
             });
-        map.load();
+        map.view.load();
         return times.map(some => some.sort((a, b) => a - b)[4]); }"""
     )
     assert spent < 5 * unit

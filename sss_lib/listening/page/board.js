@@ -240,6 +240,7 @@ class BoardView {
 
   // The map has clips played that no card shows.
   playUnasked(content) {
+    if (content.progress) return this.say(content.progress, true);
     if (content.play === undefined) return;
     this.named = content;
     this.player.play(content.play);

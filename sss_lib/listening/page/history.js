@@ -1,7 +1,7 @@
 // Findings that were shown: the query, its class and the systems. On a page of our own they are its addresses, as in
 // ?q=dog1&class=Dog&systems=yamnet-mean-pcanone-l2/nns, and the browser goes back; in JupyterLab a button does.
 
-const FINDING = ["q", "class", "licence", "has", "seconds", "others"]; // the last four filter results
+const FINDING = ["q", "class", ...FILTERS]; // these filter results
 
 class Findings {
   constructor(board) {

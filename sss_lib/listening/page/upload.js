@@ -12,6 +12,8 @@ class Upload {
       } });
     this.element = node("label", { class: "sss-drop" },
       node("span", {}, "Search your own sound: drop a file here, or "), input);
+    // The models are loaded while one chooses a file: that takes seconds.
+    for (const kind of ["pointerenter", "focusin"]) this.element.addEventListener(kind, () => this.load());
     // Anywhere on the page: beside the board, the browser would replace the page by the file.
     for (const kind of ["dragover", "dragleave", "drop"]) document.addEventListener(kind, this);
   }
@@ -23,7 +25,15 @@ class Upload {
     root.classList.toggle("sss-dragged", Boolean(isOurs) && event.type === "dragover");
     if (!isOurs || event.type === "dragleave") return;
     event.preventDefault();
+    this.load();
     if (event.type === "drop" && event.dataTransfer.files.length) this.send(event.dataTransfer.files[0]);
+  }
+
+  load() {
+    const systems = String(this.board.view.finding?.systems ?? "");
+    if (this.loaded === systems) return;
+    this.loaded = systems;
+    this.board.kernel.ask({ ask: "load" }).catch(() => {}); // whoever sends a sound is told
   }
 
   close() {
