@@ -485,6 +485,7 @@ def test_evaluating_clips_without_labels_says_why_it_cannot(bare_run):
         in_process.run(experiment.NOTEBOOKS / "04_evaluation.ipynb", folder / "04.ipynb", parameters)
 
 
+@pytest.mark.slow
 def test_a_subset_goes_through_every_stage_under_its_own_name(small_run, capsys):
     folder, _, arguments = small_run
     grid = folder / "one.yaml"

@@ -96,21 +96,22 @@ def test_a_score_may_move_as_far_as_the_tolerance(written, committed, metric, wi
     assert reproduction.compare(written, committed).is_reproduced
 
 
-def numbers():
-    """Each column of numbers of each table but those that print numbers of another."""
-    for name in TABLES:
-        table = pd.read_csv(FIGURES / name)
-        for column in table.select_dtypes("number").columns:
-            if not column.startswith(reproduction.PRINTED) and table[column].notna().any():
-                yield name, column
-
-
-@pytest.mark.parametrize(("name", "column"), numbers())
-def test_a_number_of_another_size_is_found_in_any_column(written, name, column):
-    first = pd.read_csv(written / name)[column].first_valid_index()
-    change(written, name, column, lambda before: before + 3, f"index == {first}")
+@pytest.mark.parametrize("name", TABLES)
+def test_a_number_of_another_size_is_found_in_any_column(written, name):
+    """But in those that print numbers of another table."""
+    table = pd.read_csv(written / name)
+    columns = [
+        column
+        for column in table.select_dtypes("number").dropna(axis=1, how="all")
+        if not column.startswith(reproduction.PRINTED)
+    ]
+    for column in columns:
+        first = table[column].first_valid_index()
+        change(written, name, column, lambda before: before + 3, f"index == {first}")
     compared = reproduction.compare(written, FIGURES)
-    assert [(one.name, one.column) for one in compared.beyond] == [(name, column)]
+    assert sorted((one.name, one.column) for one in compared.beyond) == [
+        (name, one) for one in sorted(columns)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def test_of_equal_systems_the_simplest_is_named():
     scores = scores_of(("aisfx", 100, "nns", 0.4), ("aisfx", None, "mips", 0.4), ("aisfx", None, "nns", 0.4))
     ways = [scores.assign(scale=scale, pre_normalize=pre) for scale in (True, False) for pre in (True, False)]
     ways += [scores.assign(transform=transform) for transform in ("center", "remove-top-1")]
-    for order in itertools.permutations(ways):
+    for order in itertools.islice(itertools.permutations(ways), 0, None, 29):
         (best,) = tables.best_systems(pd.concat(order).sample(frac=1, random_state=0)).to_dict("records")
         assert (best["search"], best["scale"], best["pre_normalize"]) == ("nns", False, False)
         assert best["transform"] == "none"

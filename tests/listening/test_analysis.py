@@ -221,7 +221,7 @@ class TestMadeUpJudges:
         held = dict.fromkeys([*truth, ("rho", "grade")], 0)
         rhos = []
         for seed in range(self.N):
-            found = report(MadeAnswers(["good"] * n_judges, n_queries, seed, exclude={}), n_draws=150)
+            found = report(MadeAnswers(["good"] * n_judges, n_queries, seed, exclude={}), n_draws=80)
             for key, value in truth.items():
                 row = value_of(found, *key)
                 held[key] += row["ci_low"] <= value <= row["ci_high"]

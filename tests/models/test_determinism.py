@@ -22,7 +22,8 @@ TOLERANCE = 1e-5
 """Of the largest value of the embeddings."""
 WITHOUT_DOWNLOAD = [name for name in CATALOGUE if name not in stand_ins.DOWNLOADED]
 
-AUDITED = [pytest.param(n, marks=[pytest.mark.slow] * (n == "freesound")) for n in WITHOUT_DOWNLOAD]
+QUICK = ("duration", "logmel")
+AUDITED = [pytest.param(n, marks=[pytest.mark.network] * (n not in QUICK)) for n in WITHOUT_DOWNLOAD]
 
 
 def network_of(row):

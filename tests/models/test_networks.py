@@ -111,7 +111,10 @@ FITTING = [  # model; beginnings of names in the file and in the network; ends o
 ]
 
 
-@pytest.mark.parametrize(("name", "in_file", "in_network", "gone", "misshapen", "extra"), FITTING)
+@pytest.mark.parametrize(
+    ("name", "in_file", "in_network", "gone", "misshapen", "extra"),
+    [pytest.param(*one, marks=[pytest.mark.slow] * (one[0] in LARGE)) for one in FITTING],
+)
 def test_weights_that_do_not_fit_are_refused_by_name(
     tmp_path, monkeypatch, name, in_file, in_network, gone, misshapen, extra
 ):
