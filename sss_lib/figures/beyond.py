@@ -159,8 +159,12 @@ def said(table: pd.DataFrame) -> str:
         of_step = own.groupby("step", sort=False)["model"].agg(", ".join)
         kinds[kind] = len(own), "; ".join(f"{step} ({models})" for step, models in of_step.items())
     named = "; ".join(f"{kind} {steps}" for kind, (_, steps) in kinds.items() if steps)
-    n_apart = (table["ci_low"] > 0).sum(), (table["ci_high"] < 0).sum()
+    alone = [("Uncorrected", table["ci_low"] > 0, table["ci_high"] < 0)]
+    if OWN in table:
+        ends = [table[f"{OWN}, {end}"] for end in ("low", "high")]
+        alone.append((f"The same {OWN}", ends[0] > 0, ends[1] < 0))
     return (
         f"Of {len(table)} steps {kinds['helps'][0]} help and {kinds['hurts'][0]} hurt, corrected for their "
-        f"number{': ' * bool(named)}{named}. Uncorrected: {n_apart[0]} and {n_apart[1]}."
+        f"number{': ' * bool(named)}{named}."
+        + "".join(f" {what}: {above.sum()} and {below.sum()}." for what, above, below in alone)
     )
