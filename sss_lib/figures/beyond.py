@@ -127,7 +127,9 @@ def _compared(
     """Both macro scores of two systems, and their difference."""
     found = comparisons.compare(results_of(system, rule), results_of(beside, rule), labels, **of)
     macro = found[(found["metric"] == "MAP") & (found["n"] == n) & (found["level"] == "macro")]
-    kept = macro[["a", "b", "difference", "ci_low", "ci_high", "p"]].iloc[0].to_dict()
+    columns = ["a", "b", "difference", "ci_low", "ci_high", "p"]
+    # No row where no query has an answer, as where each class is by one uploader.
+    kept = macro[columns].iloc[0].to_dict() if len(macro) else dict.fromkeys(columns, np.nan)
     alike = lacking(system)[0][0].model == system[0].model
     what = "the plain system" if beside in lacking((Variant(beside[0].model), SEARCH)) else words(beside)
     return {"beside": what if alike else display_name(beside[0].model), **kept}
