@@ -127,7 +127,9 @@ def _compared(
     """Both macro scores of two systems, and their difference."""
     found = comparisons.compare(results_of(system, rule), results_of(beside, rule), labels, **of)
     macro = found[(found["metric"] == "MAP") & (found["n"] == n) & (found["level"] == "macro")]
-    kept = macro[["a", "b", "difference", "ci_low", "ci_high", "p"]].iloc[0].to_dict()
+    columns = ["a", "b", "difference", "ci_low", "ci_high", "p"]
+    # No row where no query has an answer, as where each class is by one uploader.
+    kept = macro[columns].iloc[0].to_dict() if len(macro) else dict.fromkeys(columns, np.nan)
     alike = lacking(system)[0][0].model == system[0].model
     what = "the plain system" if beside in lacking((Variant(beside[0].model), SEARCH)) else words(beside)
     return {"beside": what if alike else display_name(beside[0].model), **kept}
@@ -159,8 +161,12 @@ def said(table: pd.DataFrame) -> str:
         of_step = own.groupby("step", sort=False)["model"].agg(", ".join)
         kinds[kind] = len(own), "; ".join(f"{step} ({models})" for step, models in of_step.items())
     named = "; ".join(f"{kind} {steps}" for kind, (_, steps) in kinds.items() if steps)
-    n_apart = (table["ci_low"] > 0).sum(), (table["ci_high"] < 0).sum()
+    alone = [("Uncorrected", table["ci_low"] > 0, table["ci_high"] < 0)]
+    if OWN in table:
+        ends = [table[f"{OWN}, {end}"] for end in ("low", "high")]
+        alone.append((f"The same {OWN}", ends[0] > 0, ends[1] < 0))
     return (
         f"Of {len(table)} steps {kinds['helps'][0]} help and {kinds['hurts'][0]} hurt, corrected for their "
-        f"number{': ' * bool(named)}{named}. Uncorrected: {n_apart[0]} and {n_apart[1]}."
+        f"number{': ' * bool(named)}{named}."
+        + "".join(f" {what}: {above.sum()} and {below.sum()}." for what, above, below in alone)
     )

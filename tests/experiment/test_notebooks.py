@@ -30,8 +30,9 @@ from sss_lib import (
     tables,
     trec,
 )
-from sss_lib.experiment.store import Store, to_matrix
+from sss_lib.experiment.store import Frames, Store, to_matrix
 from sss_lib.models.catalogue import CATALOGUE
+from sss_lib.processing.aggregation import AGGREGATIONS
 
 NOTEBOOKS = sorted(experiment.NOTEBOOKS.glob("*.ipynb"))
 CLIPS = 12
@@ -361,6 +362,16 @@ def test_the_curve_of_variance_is_that_of_what_pca_is_given(small_run, pre_norma
         x /= np.linalg.norm(x, axis=1, keepdims=True)
     variances = np.linalg.eigvalsh(np.cov(x.T))[::-1][:CLIPS]
     np.testing.assert_allclose(names["curve"], np.cumsum(variances) / variances.sum(), atol=1e-4)
+
+
+@pytest.mark.parametrize("how", [how for how in AGGREGATIONS if how != "none"])
+def test_every_aggregation_of_frames_is_compared_with_one_by_hand(how):
+    cells = json.loads((experiment.NOTEBOOKS / "02_processing.ipynb").read_text())["cells"]
+    (source,) = (text for cell in cells if "by_hand = getattr" in (text := "".join(cell["source"])))
+    values = np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32)
+    frames = [Frames(["a", "b"], values, np.array([0, 4, 7]))]
+    variant = experiment.Variant("aisfx", how)
+    exec(source, {"np": np, "processing": processing, "frames": frames, "variant": variant})
 
 
 def test_the_written_scores_equal_an_evaluation_by_hand(small_run):

@@ -8,6 +8,7 @@ import pytest
 import scipy.sparse
 
 from sss_lib import experiment, metrics
+from sss_lib.evaluation import relevance
 from sss_lib.experiment import Variant
 from sss_lib.figures import beyond
 
@@ -21,11 +22,11 @@ FUSED = Variant("fusion:rrf:mcss:yamnet&aisfx", n_components=100), "given"
 CLASSES = np.repeat(np.arange(4), 10)
 
 
-def made(spread):
+def made(spread, rule=None):
     """Per-query results of embeddings that lie as far apart as said around the centres of four classes."""
     x = np.eye(4)[CLASSES] + np.random.default_rng(0).normal(scale=spread, size=(40, 4))
     labels = scipy.sparse.csr_array(np.eye(4, dtype=bool)[CLASSES])
-    return metrics.per_query(x, labels, search="mcss", cutoffs=(15,))
+    return metrics.per_query(x, labels, search="mcss", cutoffs=(15,), relevant=rule or relevance.Relevance())
 
 
 SPREAD = {PLAIN: 0.5, OTHER: 0.3, WHITE: 2.0, ELSEWHERE: 2.0, FUSED: 0.05}
@@ -58,6 +59,18 @@ def test_a_verdict_needs_the_interval_and_the_corrected_test(table):
         "Of 3 steps 1 help and 1 hurt, corrected for their number: helps fused (YAMNet + aiSFX (rrf)); "
         "hurts whitened (YAMNet). Uncorrected: 1 and 1."
     )
+
+
+def test_where_no_query_has_an_answer_without_the_own_uploader_nothing_is_told_of_it(table):
+    of_classes = relevance.define("class", exclude=pd.Series(CLASSES.astype(str), name="uploader"))
+    own = {system: {"class": made(spread)} for system, spread in SPREAD.items()}
+    for system, spread in SPREAD.items():
+        own[system][of_classes.name] = made(spread, of_classes)
+    rules = ["class", of_classes.name]
+    found = beyond.steps(list(SPREAD), lambda system, rule: own[system][rule], list("abcd"), 15, rules)
+    assert found[beyond.OWN].isna().all()
+    pd.testing.assert_frame_equal(found[list(table)], table)
+    assert beyond.said(found).endswith("Uncorrected: 1 and 1. The same without own uploader: 0 and 0.")
 
 
 def test_a_grid_without_such_a_step_has_no_table():

@@ -196,6 +196,33 @@ def test_the_tables_are_those_of_the_run(built):
         assert re.search(rf"{row.Index} \[\d+\] {row.map_at_15:.2f} {row.map_at_150:.2f} {row.mr1:.0f}", text)
 
 
+def test_the_steps_beyond_the_study_are_those_of_their_grid(built, tmp_path):
+    def signed(value):
+        return f"{round(value, 3) + 0.0:+.3f}".replace("-", "−")
+
+    text = built["paper"][0]
+    table = pd.read_csv(FIGURES.with_name("mini-beyond") / "beyond.csv")
+    alone, fused = table[table["step"] != "fused"], table[table["step"] == "fused"]
+    for step, own in alone.groupby("step"):
+        of_model = own.set_index("model")
+        cells = [
+            signed(of_model["difference"][name]) + "*" * (of_model["verdict"][name] != "open")
+            if name in of_model.index
+            else "–"
+            for name in alone["model"].unique()
+        ]
+        assert " ".join([step, *cells]) in text
+    for row in fused.itertuples():
+        assert f"{signed(row.difference)} [{signed(row.ci_low)}, {signed(row.ci_high)}] ({row.model})" in text
+    n_sure = [(table["verdict"] == kind).sum() for kind in ("helps", "hurts")]
+    assert f"Of {len(table)} steps by one model or several, {n_sure[0]} help and {n_sure[1]} hurt" in text
+    folder = copied(tmp_path / "alone")
+    (folder / "beyond.csv").unlink()  # the grid hasn't run there
+    paper.build(folder, tmp_path)
+    assert "Beyond the study" in text
+    assert "Beyond the study" not in read(tmp_path)["paper"][0]
+
+
 def test_processing_and_search_are_those_of_the_run(built):
     systems = pd.read_csv(FIGURES / "systems.csv")
     map_15 = systems[(systems["metric"] == "MAP") & (systems["n"] == 15)]
