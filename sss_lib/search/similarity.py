@@ -57,6 +57,9 @@ SQUARES = 60
 TINY = float(np.finfo(np.float32).tiny)
 """What a bound in float32 can lose where it is below the normal numbers, as for a silent query."""
 
+ONE = 2.0**40
+"""Cosine 1, in the unit of rounded cosines."""
+
 Keys = tuple[np.ndarray, np.ndarray]
 """Exact similarities, larger is better: their nearest float64, and what that lacks."""
 
@@ -311,11 +314,10 @@ class Similarities:
         queries = self._queries(rows)
         columns = np.arange(self.n_clips) if among is None else among
         key, rest = np.empty((len(rows), len(columns))), np.zeros((len(rows), len(columns)))
-        of_mean, buffer = (
-            (queries[:, : self.dim] @ self.mean_direction)[:, None],
-            np.empty((1024, queries.shape[1])),
-        )
-        for start in range(0, len(columns), len(buffer)):  # few enough for the cache
+        of_mean = (queries[:, : self.dim] @ self.mean_direction)[:, None]
+        width = queries.shape[1]
+        buffer = np.empty((max(64, 2**16 // width), width))  # in the cache
+        for start in range(0, len(columns), len(buffer)):
             band = slice(start, start + len(buffer))
             vectors = buffer[: len(columns[band])]
             vectors[:] = self.corpus[band] if among is None else self.corpus[columns[band]]
@@ -328,6 +330,13 @@ class Similarities:
         who, place = self._places_of_own(rows, columns)
         key[who, place], rest[who, place] = -np.inf, 0
         return key, rest
+
+    def cosines(self, rows: np.ndarray, key: np.ndarray) -> np.ndarray:
+        """Cosines of keys of mcss as whole multiples of 2**-40: sums of up to 8192 have no rounding."""
+        square = self.query_squares[rows, None]
+        cosines = key / np.sqrt(np.where(square > 0, square, 1))
+        cosines *= ONE
+        return np.rint(cosines, out=cosines)
 
     def compare(
         self, rows: np.ndarray, at: np.ndarray, keys: Keys, width: int = BLOCKS[1]

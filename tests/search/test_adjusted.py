@@ -315,6 +315,29 @@ def test_frames_are_compared_as_in_the_plain_loop(how, again):
         np.testing.assert_allclose(found.scores[i], [scores[j] for j in expected], atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", AWKWARD)
+@pytest.mark.parametrize("how", ["maxsim", "chamfer"])
+def test_the_filter_changes_no_ranking_of_frames(how, kind):
+    frames = awkward(kind)
+    offsets = np.concatenate([[0], np.cumsum(np.tile([1, 7, 2, 1, 19], 10))])
+    similarities = Similarities(frames, "mcss")
+    rows = np.arange(len(frames))
+    c = similarities.cosines(rows, similarities.all_keys(rows)[0])
+    clip = np.repeat(np.arange(50), np.diff(offsets))
+    groups = np.arange(50) % 17
+    found = search.rank_frames(frames, offsets, how, 12, groups=groups)
+    for q in range(50):
+        others, scores = np.flatnonzero(groups != groups[q]), []
+        for j in others:
+            part = c[clip == q][:, clip == j]
+            scores.append(part.max(axis=1).sum() / len(part))
+            if how == "chamfer":
+                scores[-1] = (scores[-1] + part.max(axis=0).sum() / part.shape[1]) / 2
+        order = np.argsort(-np.array(scores), kind="stable")[:12]
+        np.testing.assert_array_equal(found.neighbours[q], others[order])
+        np.testing.assert_array_equal(found.scores[q], (np.array(scores)[order] / 2**40).astype("f4"))
+
+
 def test_single_frames_are_ranked_as_by_cosine():
     x = clips(60)
     found, plain = search.rank_frames(x, np.arange(61), "chamfer", 20), search.rank(x, "mcss", 20)
