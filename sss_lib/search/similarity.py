@@ -208,6 +208,15 @@ class Similarities:
             queries[:, : self.dim] += self.mean_direction
         return queries
 
+    def filter_queries(self, rows: np.ndarray) -> np.ndarray:
+        """Queries whose product with the corpus are the upper bounds of `bands`: as `corpus` in type."""
+        # The last columns of the product add its error: gamma * |x| * reach, and gamma of the squared length.
+        queries = self._queries(rows).astype(self.corpus.dtype)
+        queries[:, self.dim] = round_up(self.gamma * np.sqrt(self.query_squares[rows]), queries.dtype)
+        if self.search == "nns":
+            queries[:, -1] = -np.ldexp(1 - self.gamma, -SQUARES - self.exponents[rows])
+        return queries
+
     def bands(
         self, rows: np.ndarray, among: np.ndarray | None = None, width: int = BLOCKS[1]
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -236,11 +245,7 @@ class Similarities:
             )
         if width < 1:
             raise ValueError(f"{width} clips at a time: take at least one")
-        # The last columns of the product add its error: gamma * |x| * reach, and gamma of the squared length.
-        queries = self._queries(rows).astype(self.corpus.dtype)
-        queries[:, self.dim] = round_up(self.gamma * np.sqrt(self.query_squares[rows]), queries.dtype)
-        if self.search == "nns":
-            queries[:, -1] = -np.ldexp(1 - self.gamma, -SQUARES - self.exponents[rows])
+        queries = self.filter_queries(rows)
         n_columns = self.n_clips if among is None else len(among)
         buffer = np.empty(len(rows) * min(width, n_columns), self.corpus.dtype)
         for start in range(0, n_columns, width):
