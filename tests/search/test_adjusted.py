@@ -138,6 +138,13 @@ def test_some_queries_find_what_they_find_among_all(name):
     np.testing.assert_array_equal(np.isnan(every.scores), every.neighbours < 0)
 
 
+def test_a_far_pair_of_larger_mutual_proximity_is_found():
+    x = np.random.default_rng(1).normal(size=(150, 5)) + 0.4
+    scores = dense_scores(x, "mcss-mp", None)
+    for i, row in enumerate(scores):  # alone, so that no other query asks for more neighbours
+        assert search.rank(x, "mcss-mp", 1, [i]).neighbours[0, 0] == np.argmax(row)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_copies_and_silence_are_ranked_in_row_order(name):
     x = np.vstack([np.tile([[1.0, 2.0]], (5, 1)), np.zeros((2, 2)), [[-1.0, 0.5]]])
