@@ -76,20 +76,27 @@ def rank_members(
     top_n: int = 150,
     *,
     client: "distributed.Client | None" = None,
+    device: str = "cpu",
 ) -> tuple[Index | None, Ranking, timing.Cost]:
-    """`timing.rank_members`, whose exact search the workers of a cluster share; see `rank`."""
+    """`timing.rank_members`, whose exact search a cluster shares, or a device filters; see `rank`."""
     if client is None:
-        return timing.rank_members(fnames, x, search, top_n)
+        exactly = None if device == "cpu" else functools.partial(rank_here, device=device)
+        return timing.rank_members(fnames, x, search, top_n, exactly=exactly)
     exactly = functools.partial(rank, client=client)
     return timing.rank_members(fnames, x, search, top_n, exactly=exactly, n_threads=n_threads(client))
 
 
 def rank_all(
-    fnames: Sequence[str], x: np.ndarray, searches: Sequence[str], top_n: int, cluster: str | None = None
+    fnames: Sequence[str],
+    x: np.ndarray,
+    searches: Sequence[str],
+    top_n: int,
+    cluster: str | None = None,
+    device: str = "cpu",
 ) -> tuple[dict[str, Index | None], dict[str, Ranking], dict[str, timing.Cost]]:
     """Indexes, rankings and costs of several searches, by their names; see `rank_members`, `connected`."""
     with connected(cluster) as client:
-        found = {one: rank_members(fnames, x, one, top_n, client=client) for one in searches}
+        found = {one: rank_members(fnames, x, one, top_n, client=client, device=device) for one in searches}
     return (
         {search: index for search, (index, _, _) in found.items()},
         {search: ranking for search, (_, ranking, _) in found.items()},

@@ -20,10 +20,8 @@ import numpy as np
 from sss_lib.search.exact import best, ranking_of
 from sss_lib.search.naming import Method
 from sss_lib.search.ranking import Ranking, blocks, in_threads
-from sss_lib.search.similarity import BLOCKS, Keys, Similarities
+from sss_lib.search.similarity import BLOCKS, ONE, Keys, Similarities
 
-ONE = 2.0**40
-"""Cosine 1, in the unit of rounded cosines."""
 MOST_CLIPS = 32768
 """Of `mp`: all pairs take 2 GB then."""
 
@@ -82,14 +80,6 @@ def rank(
     return ranking_of(adjusted(similarities, method.k), rows, top_n)
 
 
-def _cosines(similarities: Similarities, rows: np.ndarray, key: np.ndarray) -> np.ndarray:
-    """Cosines of exact keys as whole multiples of 2**-40, -inf where left out."""
-    square = similarities.query_squares[rows, None]
-    cosines = key / np.sqrt(np.where(square > 0, square, 1))
-    cosines *= ONE
-    return np.rint(cosines, out=cosines)
-
-
 class _Adjusted(Similarities, ABC):
     """Cosines adjusted by what each clip has near it: `best` of them are exact.
 
@@ -102,7 +92,7 @@ class _Adjusted(Similarities, ABC):
         self.margin = 2.0**-20 + 2 * self.from_grid
 
         def largest(rows: np.ndarray) -> np.ndarray:
-            return _cosines(similarities, rows, best(similarities, rows, k)[1][0])
+            return similarities.cosines(rows, best(similarities, rows, k)[1][0])
 
         of_blocks = in_threads(largest, blocks(np.arange(self.n_clips)))
         self.near = self.of_nearest(np.concatenate(of_blocks))
@@ -128,12 +118,12 @@ class _Adjusted(Similarities, ABC):
 
     def keys(self, rows: np.ndarray, columns: np.ndarray) -> Keys:
         key, rest = super().keys(rows, columns)
-        return self.score(rows, columns, _cosines(self, rows, key)), rest
+        return self.score(rows, columns, self.cosines(rows, key)), rest
 
     def all_keys(self, rows: np.ndarray, among: np.ndarray | None = None) -> Keys:
         key, rest = super().all_keys(rows, among)
         columns = np.arange(self.n_clips) if among is None else among
-        return self.score(rows, columns[None], _cosines(self, rows, key)), rest
+        return self.score(rows, columns[None], self.cosines(rows, key)), rest
 
     def to_scores(self, rows: np.ndarray, columns: np.ndarray, keys: Keys) -> np.ndarray:
         return keys[0].astype(np.float32)
@@ -198,7 +188,7 @@ def _mutually_near(
 
     def count(block: np.ndarray) -> None:
         key, _ = similarities.all_keys(block)
-        whole = _cosines(similarities, block, np.maximum(key, -2, out=key)).astype(np.int64)
+        whole = similarities.cosines(block, np.maximum(key, -2, out=key)).astype(np.int64)
         whole <<= 15  # sorts by cosine, and holds the clip: MOST_CLIPS are 2**15
         whole |= np.arange(n_clips)
         whole.partition(n_clips - n_near, axis=1)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from sss_lib.search.device import OnDevice
 from sss_lib.search.ranking import Ranking, blocks, in_threads, query_rows
 from sss_lib.search.similarity import BLOCKS, Keys, Similarities
 from sss_lib.search.whole_numbers import round_down
@@ -106,7 +107,10 @@ def best(
     n, n_kept = min(n, n_clips), min(n + SPARE, n_clips)
     if not len(rows):
         return np.empty((0, n), np.int32), (np.empty((0, n)), np.empty((0, n)))
-    columns, upper = top(similarities.bands(rows, among, width), len(rows), n_kept)
+    if isinstance(similarities, OnDevice) and among is None:
+        columns, upper = similarities.top(rows, n_kept)
+    else:
+        columns, upper = top(similarities.bands(rows, among, width), len(rows), n_kept)
     lower = upper - similarities.slack(rows, columns)
     # n clips are at least as similar as this: one whose upper bound is less is not among the n best.
     least = np.partition(lower, n_kept - n, axis=1)[:, n_kept - n, None]

@@ -3,12 +3,12 @@
 import numpy as np
 
 from sss_lib.io.names import require_known
-from sss_lib.search.ranking import Ranking, in_threads, query_rows
-from sss_lib.search.similarity import Similarities
+from sss_lib.search.ranking import Ranking, blocks, in_threads, query_rows
+from sss_lib.search.similarity import ONE, Similarities
 
 COMPARISONS = ("maxsim", "chamfer")
-ONE = 2.0**40
-"""Cosine 1, in the unit of rounded cosines."""
+ROUNDING = 2.0**-20
+"""What rounding a bound in float32, and a cosine, moves it by, and more."""
 
 
 def rank_frames(
@@ -28,13 +28,14 @@ def rank_frames(
     - `chamfer`: mean of that and of the same from the clip to the query.
 
     Products are exact, cosines rounded to whole multiples of 2**-40, so that sums of up to 8192 of them are
-    exact too. Hence the ranking is the same on every processor. Every frame meets every frame: the time grows
-    with the square of their number. `candidates` are much faster, and leave out what the first search misses.
+    exact too. Hence the ranking is the same on every processor. Every frame meets every frame in float32, and
+    few clips are then compared exactly: the time grows with the square of the number of frames.
+    `candidates` are faster, and leave out what the first search misses.
 
     Parameters
     ----------
     frames : np.ndarray [shape=(n_total, dim)]
-        Held in float64 meanwhile.
+        Two copies are made in float32.
     offsets : np.ndarray [shape=(n_clips + 1,), dtype=int]
         Clip i owns `frames[offsets[i]:offsets[i + 1]]`.
     how : str
@@ -72,30 +73,85 @@ def rank_frames(
     rows = query_rows(queries, n_clips)
     if candidates is not None and len(candidates.neighbours) != len(rows):
         raise ValueError(f"candidates of {len(candidates.neighbours)} queries don't serve {len(rows)}")
-    prepared = Similarities(frames, "mcss")
-    directions = prepared.corpus[:, : prepared.dim].astype(np.float64) + prepared.mean_direction
-    lengths = np.sqrt(np.where(prepared.query_squares > 0, prepared.query_squares, 1))
+    corpus = _Frames(frames, offsets, how)
     group = np.arange(n_clips) if groups is None else np.asarray(groups)
     n_results = min(top_n, n_clips - 1 if candidates is None else candidates.neighbours.shape[1])
     neighbours = np.full((len(rows), n_results), -1, np.int32)
     scores = np.full((len(rows), n_results), np.nan, np.float32)
 
-    def fill(i: int) -> None:
-        clips = np.arange(n_clips) if candidates is None else np.sort(candidates.neighbours[i])
-        clips = clips[(clips >= 0) & (group[clips] != group[rows[i]])]
-        if not len(clips):
-            return
-        sizes = n_frames[clips]
-        starts = np.cumsum(sizes) - sizes
-        of_clips = np.repeat(offsets[clips] - starts, sizes) + np.arange(sizes.sum())
-        own = slice(offsets[rows[i]], offsets[rows[i] + 1])
-        products = directions[own] @ directions[of_clips].T
-        cosines = np.rint(products / lengths[own, None] / lengths[of_clips] * ONE)
-        values = np.maximum.reduceat(cosines, starts, axis=1).sum(axis=0) / len(cosines)
-        if how == "chamfer":
-            values = (values + np.add.reduceat(cosines.max(axis=0), starts) / sizes) / 2
-        order = np.argsort(-values, kind="stable")[:n_results]
-        neighbours[i, : len(order)], scores[i, : len(order)] = clips[order], values[order] / ONE
+    def fill(block: np.ndarray) -> None:
+        bounds = corpus.bounds(rows[block]) if candidates is None else [None] * len(block)
+        for i, bound in zip(block, bounds, strict=True):
+            clips = np.arange(n_clips) if candidates is None else np.sort(candidates.neighbours[i])
+            clips = clips[(clips >= 0) & (group[clips] != group[rows[i]])]
+            if bound is not None and 0 < n_results < len(clips):
+                upper, slack = bound[0][clips], bound[1]
+                clips = clips[upper >= np.partition(upper, -n_results)[-n_results] - slack]
+            if len(clips):
+                values = corpus.scores(rows[i], clips)
+                order = np.argsort(-values, kind="stable")[:n_results]
+                neighbours[i, : len(order)], scores[i, : len(order)] = clips[order], values[order] / ONE
 
-    in_threads(fill, range(len(rows)))
+    in_threads(fill, blocks(np.arange(len(rows)), max(1, 256 * n_clips // len(frames))))
     return Ranking(neighbours, scores)
+
+
+class _Frames:
+    """Frames of clips, to be compared: every clip's first one, then every second one, of long clips first.
+
+    So what has to be done to the frames of one place is done to all clips that have it, side by side.
+    """
+
+    def __init__(self, frames: np.ndarray, offsets: np.ndarray, how: str):
+        self.offsets, self.n_frames, self.how = offsets, np.diff(offsets), how
+        place = np.arange(len(frames)) - np.repeat(offsets[:-1], self.n_frames)
+        self.by_length = np.argsort(-self.n_frames, kind="stable")
+        self.rank = np.argsort(self.by_length)  # of each clip
+        order = np.lexsort((np.repeat(self.rank, self.n_frames), place))
+        self.row = np.argsort(order)  # of each frame
+        self.edges = np.concatenate([[0], np.cumsum(np.bincount(place))])  # of places
+        self.similarities = Similarities(frames[order], "mcss")
+
+    def _rows(self, clips: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Rows of the frames of some clips after the other, where each clip begins, and its number."""
+        sizes = self.n_frames[clips]
+        starts = np.cumsum(sizes) - sizes
+        return (
+            self.row[np.repeat(self.offsets[clips] - starts, sizes) + np.arange(sizes.sum())],
+            starts,
+            sizes,
+        )
+
+    def scores(self, query: int, clips: np.ndarray) -> np.ndarray:
+        """Exact scores of some clips, none of them the query: float64 [n]."""
+        own, (of_clips, starts, sizes) = self._rows(np.array([query]))[0], self._rows(clips)
+        cosines = self.similarities.cosines(own, self.similarities.all_keys(own, of_clips)[0])
+        values = np.maximum.reduceat(cosines, starts, axis=1).sum(axis=0) / len(cosines)
+        if self.how == "chamfer":
+            values = (values + np.add.reduceat(cosines.max(axis=0), starts) / sizes) / 2
+        return values
+
+    def bounds(self, queries: np.ndarray) -> list[tuple[np.ndarray, float]]:
+        """Upper bounds of the scores of all clips [n_clips], and how far they may be above, a query."""
+        own, starts, sizes = self._rows(queries)
+        offset = self.similarities.offsets(own).astype(np.float32)[:, None]
+        largest = np.full((len(own), len(self.n_frames)), -np.inf, np.float32)
+        back = np.zeros((len(queries), len(self.n_frames)))
+        for columns, upper in self.similarities.bands(own, width=max(1024, 2**20 // len(own))):
+            if self.how == "chamfer":  # its way back compares frames of the query
+                upper += offset
+            begin, end = columns[0], columns[-1] + 1
+            first, last = np.searchsorted(self.edges, [begin, end - 1], "right")
+            for place in range(first - 1, last):
+                here = slice(max(begin, self.edges[place]), min(end, self.edges[place + 1]))
+                part = upper[:, here.start - begin : here.stop - begin]
+                clips = slice(here.start - self.edges[place], here.stop - self.edges[place])
+                np.maximum(largest[:, clips], part, out=largest[:, clips])
+                if self.how == "chamfer":
+                    back[:, clips] += np.maximum.reduceat(part, starts, axis=0)
+        values = np.add.reduceat(largest, starts, axis=0, dtype=np.float64) / sizes[:, None]
+        if self.how == "chamfer":
+            values = (values + back / self.n_frames[self.by_length]) / 2
+        slack = np.maximum.reduceat(self.similarities.slack(own)[:, 0], starts)
+        slack += ROUNDING + 2 * self.similarities.from_grid
+        return list(zip(values[:, self.rank], slack, strict=True))

@@ -1,8 +1,11 @@
 """The ranking of a corpus by whichever search is named, exact or approximate."""
 
+import contextlib
+
 import numpy as np
 
 from sss_lib.search import adjusted, approximate, given
+from sss_lib.search.device import OnDevice, highest_precision, on
 from sss_lib.search.exact import ranking_of
 from sss_lib.search.naming import GIVEN, parse
 from sss_lib.search.ranking import Ranking, query_rows
@@ -18,6 +21,7 @@ def rank(
     groups: np.ndarray | None = None,
     among: np.ndarray | None = None,
     at_a_time: tuple[int, int] = BLOCKS,
+    device: str = "cpu",
 ) -> Ranking:
     """Ranking of the corpus for each query, without the query itself (by row).
 
@@ -47,6 +51,9 @@ def rank(
         "mips" and "mcss".
     at_a_time : tuple of int
         Queries and clips that are compared at a time. They bound the memory and change no result.
+    device : str
+        Where "nns", "mips" and "mcss" filter: "cpu", "cuda", "mps", or "auto" for a graphics card if there is
+        one, the work is worth it and its memory holds the corpus. It changes no result.
 
     Returns
     -------
@@ -76,4 +83,6 @@ def rank(
     if not method.is_plain:
         by = adjusted if method.adjustment else approximate
         return by.rank(x, method, rows, min(top_n, len(x) - 1), groups)
-    return ranking_of(Similarities(x, search, groups), rows, min(top_n, len(x) - 1), at_a_time, among)
+    similarities = on(Similarities(x, search, groups), device, len(rows))
+    with highest_precision() if isinstance(similarities, OnDevice) else contextlib.nullcontext():
+        return ranking_of(similarities, rows, min(top_n, len(x) - 1), at_a_time, among)

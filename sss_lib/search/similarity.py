@@ -57,6 +57,9 @@ SQUARES = 60
 TINY = float(np.finfo(np.float32).tiny)
 """What a bound in float32 can lose where it is below the normal numbers, as for a silent query."""
 
+ONE = 2.0**40
+"""Cosine 1, in the unit of rounded cosines."""
+
 Keys = tuple[np.ndarray, np.ndarray]
 """Exact similarities, larger is better: their nearest float64, and what that lacks."""
 
@@ -205,6 +208,15 @@ class Similarities:
             queries[:, : self.dim] += self.mean_direction
         return queries
 
+    def filter_queries(self, rows: np.ndarray) -> np.ndarray:
+        """Queries whose product with the corpus are the upper bounds of `bands`: as `corpus` in type."""
+        # The last columns of the product add its error: gamma * |x| * reach, and gamma of the squared length.
+        queries = self._queries(rows).astype(self.corpus.dtype)
+        queries[:, self.dim] = round_up(self.gamma * np.sqrt(self.query_squares[rows]), queries.dtype)
+        if self.search == "nns":
+            queries[:, -1] = -np.ldexp(1 - self.gamma, -SQUARES - self.exponents[rows])
+        return queries
+
     def bands(
         self, rows: np.ndarray, among: np.ndarray | None = None, width: int = BLOCKS[1]
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -233,11 +245,7 @@ class Similarities:
             )
         if width < 1:
             raise ValueError(f"{width} clips at a time: take at least one")
-        # The last columns of the product add its error: gamma * |x| * reach, and gamma of the squared length.
-        queries = self._queries(rows).astype(self.corpus.dtype)
-        queries[:, self.dim] = round_up(self.gamma * np.sqrt(self.query_squares[rows]), queries.dtype)
-        if self.search == "nns":
-            queries[:, -1] = -np.ldexp(1 - self.gamma, -SQUARES - self.exponents[rows])
+        queries = self.filter_queries(rows)
         n_columns = self.n_clips if among is None else len(among)
         buffer = np.empty(len(rows) * min(width, n_columns), self.corpus.dtype)
         for start in range(0, n_columns, width):
@@ -311,11 +319,10 @@ class Similarities:
         queries = self._queries(rows)
         columns = np.arange(self.n_clips) if among is None else among
         key, rest = np.empty((len(rows), len(columns))), np.zeros((len(rows), len(columns)))
-        of_mean, buffer = (
-            (queries[:, : self.dim] @ self.mean_direction)[:, None],
-            np.empty((1024, queries.shape[1])),
-        )
-        for start in range(0, len(columns), len(buffer)):  # few enough for the cache
+        of_mean = (queries[:, : self.dim] @ self.mean_direction)[:, None]
+        width = queries.shape[1]
+        buffer = np.empty((max(64, 2**16 // width), width))  # in the cache
+        for start in range(0, len(columns), len(buffer)):
             band = slice(start, start + len(buffer))
             vectors = buffer[: len(columns[band])]
             vectors[:] = self.corpus[band] if among is None else self.corpus[columns[band]]
@@ -328,6 +335,13 @@ class Similarities:
         who, place = self._places_of_own(rows, columns)
         key[who, place], rest[who, place] = -np.inf, 0
         return key, rest
+
+    def cosines(self, rows: np.ndarray, key: np.ndarray) -> np.ndarray:
+        """Cosines of keys of mcss as whole multiples of 2**-40: sums of up to 8192 have no rounding."""
+        square = self.query_squares[rows, None]
+        cosines = key / np.sqrt(np.where(square > 0, square, 1))
+        cosines *= ONE
+        return np.rint(cosines, out=cosines)
 
     def compare(
         self, rows: np.ndarray, at: np.ndarray, keys: Keys, width: int = BLOCKS[1]

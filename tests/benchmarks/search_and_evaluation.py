@@ -6,6 +6,7 @@ the machine's speed cancels out. FSD50K eval's size: 10,231 clips x 100 dimensio
 sizes below each other as in its ontology. The embeddings are random: first hits are as far away as they get.
 """
 
+import functools
 import os
 import platform
 import statistics
@@ -70,6 +71,7 @@ def both_protocols(x, label_matrix, labels, families, ranking=None) -> list:
 def workloads() -> dict[str, tuple[Callable[[], object], float | None]]:
     """Return what is timed, by name, and the most units that it may take."""
     import faiss
+    import torch
 
     x = embeddings()
     about = fsd50k_labels()
@@ -86,12 +88,20 @@ def workloads() -> dict[str, tuple[Callable[[], object], float | None]]:
         return metrics.per_query(x, about[0], cutoffs=CUTOFFS, ranking=ranking, relevant=rule)
 
     alone = relevance.Relevance(groups=uploaders, excluded="uploader")
+    cards = ["cuda"] * torch.cuda.is_available() + ["mps"] * torch.backends.mps.is_available()
     return {
         "U: all inner products, blocked": (unit, None),
         "faiss IndexFlatIP, top 151": (lambda: faiss.knn(x, x, 151, metric=faiss.METRIC_INNER_PRODUCT), None),
         "search.rank nns, exact top 150": (lambda: search.rank(x, "nns", top_n=150), 4),
         "search.rank mips, exact top 150": (lambda: search.rank(x, "mips", top_n=150), 4),
         "search.rank mcss, exact top 150": (lambda: search.rank(x, "mcss", top_n=150), 4),
+        **{
+            f"search.rank mcss, exact top 150, on {card}": (
+                functools.partial(search.rank, x, "mcss", device=card),
+                None,
+            )
+            for card in cards
+        },
         "evaluate, both protocols, given the ranking": (lambda: both_protocols(x, *about, ranking), None),
         "evaluate, both protocols, search included": (lambda: both_protocols(x, *about), 12),
         "graded relevance, given the ranking": (

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sss_lib import projection
+from sss_lib import projection, search
 
 RNG = np.random.default_rng(0)
 BLOBS = np.concatenate([RNG.normal(centre, 0.1, (20, 8)) for centre in (-3, 0, 3)])
@@ -41,3 +41,16 @@ def test_one_dimension_and_equal_clips_make_a_map():
 def test_what_makes_no_map_is_refused(x, how, message):
     with pytest.raises(ValueError, match=message):
         projection.project(x, how)
+
+
+def test_a_map_of_many_clips_is_the_same_each_time_and_keeps_groups(monkeypatch):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(600, 10)) + 20 * np.repeat(np.eye(10)[:6], 100, axis=0)
+    slow = projection.project(x)
+    monkeypatch.setattr(projection, "MANY", 500)
+    first, again = projection.project(x), projection.project(x)
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, slow)
+    group = np.arange(600) // 100
+    nearest = search.rank(first, "nns", 10).neighbours
+    assert (group[nearest] == group[:, None]).mean() > 0.99

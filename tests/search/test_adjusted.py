@@ -138,6 +138,13 @@ def test_some_queries_find_what_they_find_among_all(name):
     np.testing.assert_array_equal(np.isnan(every.scores), every.neighbours < 0)
 
 
+def test_a_far_pair_of_larger_mutual_proximity_is_found():
+    x = np.random.default_rng(1).normal(size=(150, 5)) + 0.4
+    scores = dense_scores(x, "mcss-mp", None)
+    for i, row in enumerate(scores):  # alone, so that no other query asks for more neighbours
+        assert search.rank(x, "mcss-mp", 1, [i]).neighbours[0, 0] == np.argmax(row)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_copies_and_silence_are_ranked_in_row_order(name):
     x = np.vstack([np.tile([[1.0, 2.0]], (5, 1)), np.zeros((2, 2)), [[-1.0, 0.5]]])
@@ -314,6 +321,29 @@ def test_frames_are_compared_as_in_the_plain_loop(how, again):
         expected = sorted(scores, key=lambda j: -scores[j])[:6]
         assert found.neighbours[i].tolist() == expected
         np.testing.assert_allclose(found.scores[i], [scores[j] for j in expected], atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", AWKWARD)
+@pytest.mark.parametrize("how", ["maxsim", "chamfer"])
+def test_the_filter_changes_no_ranking_of_frames(how, kind):
+    frames = awkward(kind)
+    offsets = np.concatenate([[0], np.cumsum(np.tile([1, 7, 2, 1, 19], 10))])
+    similarities = Similarities(frames, "mcss")
+    rows = np.arange(len(frames))
+    c = similarities.cosines(rows, similarities.all_keys(rows)[0])
+    clip = np.repeat(np.arange(50), np.diff(offsets))
+    groups = np.arange(50) % 17
+    found = search.rank_frames(frames, offsets, how, 12, groups=groups)
+    for q in range(50):
+        others, scores = np.flatnonzero(groups != groups[q]), []
+        for j in others:
+            part = c[clip == q][:, clip == j]
+            scores.append(part.max(axis=1).sum() / len(part))
+            if how == "chamfer":
+                scores[-1] = (scores[-1] + part.max(axis=0).sum() / part.shape[1]) / 2
+        order = np.argsort(-np.array(scores), kind="stable")[:12]
+        np.testing.assert_array_equal(found.neighbours[q], others[order])
+        np.testing.assert_array_equal(found.scores[q], (np.array(scores)[order] / 2**40).astype("f4"))
 
 
 def test_single_frames_are_ranked_as_by_cosine():

@@ -1,0 +1,73 @@
+"""Exact search filtered by PyTorch equals that of NumPy; PyTorch's processor stands in for a card."""
+
+import numpy as np
+import pytest
+
+from sss_lib import search
+from sss_lib.search import device
+from sss_lib.search.similarity import Similarities
+
+torch = pytest.importorskip("torch")
+DEVICES = ["cpu:0"]  # a device of PyTorch, where "cpu" is NumPy
+DEVICES += ["cuda"] * torch.cuda.is_available() + ["mps"] * torch.backends.mps.is_available()
+
+
+def made_up(kind):
+    rng = np.random.default_rng(3)
+    few = rng.normal(size=(20, 12))
+    return {
+        "made up": rng.normal(size=(700, 64)),
+        "uncentred": rng.normal(5, 1, (700, 64)),
+        "copies": few[np.arange(700) % 20],
+        "near copies": few[np.arange(700) % 20] + 1e-7 * rng.normal(size=(700, 12)),
+        "faint and loud": rng.normal(size=(700, 12)) * 2.0 ** rng.integers(-90, 1, (700, 1)),
+        "silence": np.vstack([np.zeros((350, 12)), rng.normal(size=(350, 12))]),
+        "few dimensions": rng.normal(size=(700, 3)),
+    }[kind]
+
+
+KINDS = ["made up", "uncentred", "copies", "near copies", "faint and loud", "silence", "few dimensions"]
+
+
+@pytest.mark.parametrize("where", DEVICES)
+@pytest.mark.parametrize("grouped", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["nns", "mips", "mcss"])
+def test_a_device_changes_no_ranking(name, kind, grouped, where):
+    x, rows = made_up(kind), np.arange(0, 700, 3)
+    groups = np.arange(700) // 9 if grouped else None
+    for top_n in (15, 699):
+        here, there = (search.rank(x, name, top_n, rows, groups=groups, device=d) for d in ("cpu", where))
+        np.testing.assert_array_equal(there.neighbours, here.neighbours)
+        np.testing.assert_array_equal(there.scores, here.scores)
+
+
+@pytest.mark.parametrize("where", DEVICES)
+@pytest.mark.parametrize("before", ["medium", "highest"])
+def test_precision_is_the_highest_meanwhile_and_as_before_then(monkeypatch, before, where):
+    own, meanwhile = torch.get_float32_matmul_precision(), []
+
+    def top(self, rows, n, plain=device.OnDevice.top):
+        meanwhile.append(torch.get_float32_matmul_precision())
+        return plain(self, rows, n)
+
+    monkeypatch.setattr(device.OnDevice, "top", top)
+    try:
+        torch.set_float32_matmul_precision(before)
+        search.rank(made_up("made up"), "mcss", 5, device=where)
+        assert set(meanwhile) == {"highest"}
+        assert torch.get_float32_matmul_precision() == before
+    finally:
+        torch.set_float32_matmul_precision(own)
+
+
+@pytest.mark.parametrize(
+    ("n_queries", "card", "chosen"), [(2**25, True, True), (8, True, False), (2**25, False, False)]
+)
+def test_a_card_is_chosen_by_size(monkeypatch, n_queries, card, chosen):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: card)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (2**40, 2**40))
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    monkeypatch.setattr(device, "OnDevice", lambda similarities, where: where)
+    similarities = Similarities(made_up("made up"), "mcss")
+    assert device.on(similarities, "auto", n_queries) == ("cuda" if chosen else similarities)
