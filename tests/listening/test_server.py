@@ -11,9 +11,11 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import nbformat
 import psutil
@@ -99,10 +101,12 @@ class Site:
             return answer.status, answer.read().decode(), answer.headers
 
     def kernels(self):
+        """Children of the process that forks kernels."""
         found = []
-        for one in self.process.children():
-            with contextlib.suppress(psutil.NoSuchProcess):  # a zombie among them
-                found += [one] * ("ipykernel_launcher" in " ".join(one.cmdline()))
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for one in (kernel for forking in self.process.children() for kernel in forking.children()):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    found += [one] * (one.status() != psutil.STATUS_ZOMBIE)
         return found
 
     def wait_for_kernels(self, n, seconds=30):
@@ -348,10 +352,9 @@ def test_only_messages_with_true_offsets_and_of_widgets_reach_a_kernel(site, tmp
 
 def test_a_kernel_has_sockets_in_place_of_ports_that_others_may_take(site):
     visit = Visit(site)
-    (kernel,) = site.wait_for_kernels(1)
-    with open(kernel.cmdline()[-1]) as file:
-        connection = json.load(file)
-    assert visit.kernel in file.name
+    site.wait_for_kernels(1)
+    (path,) = Path(tempfile.gettempdir()).glob(f"sss-*/**/kernel-{visit.kernel}.json")
+    connection = json.loads(path.read_text())
     assert connection["transport"] == "ipc"
     assert os.stat(connection["ip"] + f"-{connection['shell_port']}")
     site.wait_for_kernels(0)
