@@ -90,6 +90,10 @@ def prepare(store: Store, dataset: str, *, freesound: bool = False) -> Path:
     }
     cells.insert(own + 1, given)
     notebook["metadata"]["title"] = f"{dataset} · listening"
+    folders = [store.data_dir / name / dataset for name in ("similarity_rankings", "evaluation_results")]
+    judged = [store.judgements(name) for name in (dataset, f"study-{dataset}")]
+    read = [store.dataset(dataset).path, *judged, *folders]
+    notebook["metadata"]["reads"] = [str(path.absolute()) for path in read]  # see `server.Kernels`
     with replacing(prepared) as path:
         path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return prepared

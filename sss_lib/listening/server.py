@@ -6,8 +6,13 @@
 import asyncio
 import contextlib
 import contextvars
+import json
 import os
+import secrets
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sss_lib.experiment import surroundings, warm
@@ -18,6 +23,7 @@ with surroundings.light_imports():
     import tornado.web
     from jupyter_core.utils import ensure_async
     from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager, ServerKernelManager
+    from tornado.httpclient import AsyncHTTPClient
     from tornado.iostream import StreamClosedError
     from tornado.routing import Rule
     from traitlets import Float, Integer, Unicode, default
@@ -45,6 +51,9 @@ IMPORTED = (
 )
 """What kernels have imported before a page is asked for: it takes two seconds of CPU."""
 
+SETTLED_S = 5
+"""Time in which a page has loaded: what is made in advance comes after it."""
+
 _visit: contextvars.ContextVar["Page"] = contextvars.ContextVar("visit")
 
 
@@ -71,6 +80,11 @@ class Kernels(AsyncMappingKernelManager):
         Time without a visitor after which a kernel ends.
     visits : set of Page
         Pages that are being rendered.
+    url : str
+        Where the page is served, and `headers` with which it is given out.
+    reads : sequence of str
+        Files and folders that the notebook reads. If any are given, a page is made in advance for the next
+        visitor, and made anew once one of them has changed.
     """
 
     most = Integer(8, config=True)
@@ -83,6 +97,10 @@ class Kernels(AsyncMappingKernelManager):
     def __init__(self, **options: Any):
         super().__init__(**options)
         self.visits: set[Page] = set()
+        self.url, self.headers = "", {"Spare": secrets.token_hex(16)}
+        self.reads: Sequence[str] = ()
+        self._spare: Spare | None = None
+        self._preparing: asyncio.Task | None = None
         self._used: dict[str, float] = {}
 
     @property
@@ -104,7 +122,7 @@ class Kernels(AsyncMappingKernelManager):
         """End the kernels that have died, and those that nobody has used for a while, as long as we serve."""
         while True:
             await asyncio.sleep(1)
-            rendered = {one.kernel_id for one in self.visits}
+            rendered = {one.kernel_id for one in self.visits} | {self._spare and self._spare.kernel_id}
             for kernel_id in self.list_kernel_ids():
                 now = time.monotonic()
                 is_alive = await self.is_alive(kernel_id)
@@ -113,12 +131,59 @@ class Kernels(AsyncMappingKernelManager):
                 if now - used > self.left_s or not is_alive:
                     await self.end(kernel_id, now=not is_alive)
 
+    def prepare(self, after_s: float = 0) -> None:
+        """Begin to make a page for the next visitor."""
+        if self.reads and not self._preparing and not self._spare:
+            self._preparing = asyncio.get_event_loop().create_task(self._prepare(after_s))
+
+    async def _prepare(self, after_s: float) -> None:
+        await asyncio.sleep(after_s)
+        try:
+            state = state_of(self.reads)
+            if not self.is_full:
+                asked = AsyncHTTPClient().fetch(self.url, headers=self.headers, request_timeout=RENDERED_S)
+                answer = await asked
+                self._spare = Spare(answer.headers["Kernel"], answer.body, state)
+        except Exception as error:  # of whatever kind: the visitor's own page tells it
+            self.log.info("no page could be made in advance: %s", error)
+        finally:
+            self._preparing = None
+
+    async def take(self) -> bytes | None:
+        """Page that was made in advance, or is just being made, if it is what a new one would be."""
+        if self._preparing:
+            await asyncio.wait([self._preparing])
+        spare, self._spare = self._spare, None
+        if not spare:
+            return None
+        if await self.is_alive(spare.kernel_id) and state_of(self.reads) == spare.state:
+            self._used[spare.kernel_id] = time.monotonic()
+            return spare.html
+        await self.end(spare.kernel_id)
+        return None
+
     async def end(self, kernel_id: str, *, now: bool = False) -> None:
         """End a kernel; unless `now`, it may end its own processes first."""
         self._used.pop(kernel_id, None)
         if kernel_id in self:
             with contextlib.suppress(Exception):  # it may end by itself meanwhile
                 await self.shutdown_kernel(kernel_id, now=now)
+
+
+@dataclass(frozen=True)
+class Spare:
+    """A page that was made in advance, its kernel, and the state of what the notebook has read."""
+
+    kernel_id: str
+    html: bytes
+    state: dict[str, int]
+
+
+def state_of(paths: Sequence[str]) -> dict[str, int]:
+    """When files, folders, and the folders in these were last changed; files are replaced by renaming."""
+    found = [Path(one) for one in paths]
+    found += [child for one in found if one.is_dir() for child in one.iterdir() if child.is_dir()]
+    return {str(one): one.stat().st_mtime_ns for one in found if one.exists()}
 
 
 class Page(TornadoVoilaHandler):
@@ -132,6 +197,13 @@ class Page(TornadoVoilaHandler):
         kernels = self.kernel_manager
         if path:
             raise tornado.web.HTTPError(404)
+        is_spare = self.request.headers.get("Spare") == kernels.headers["Spare"]
+        if not is_spare:
+            html = await kernels.take()
+            kernels.prepare(SETTLED_S)
+            if html:
+                self.finish(html)
+                return
         if kernels.is_full:
             self.set_status(503)
             self.set_header("Retry-After", "30")
@@ -155,6 +227,8 @@ class Page(TornadoVoilaHandler):
     async def _render_notebook(self) -> None:
         async with contextlib.aclosing(self.get_generator()) as parts:
             async for html in parts:
+                if not self._headers_written:
+                    self.set_header("Kernel", self.kernel_id)
                 self.write(html)
                 await self.flush()
                 if self.kernel_id and not await self.kernel_manager.is_alive(self.kernel_id):
@@ -270,11 +344,22 @@ class Server(Voila):
 
     def listen(self) -> None:
         """Listen with limits, and sweep the kernels meanwhile."""
-        listen = self.app.listen
+        listen, kernels = self.app.listen, self.kernel_manager
         limits = {"max_body_size": MOST_BYTES}
         limits |= dict.fromkeys(("idle_connection_timeout", "body_timeout"), self.slow_s)
-        self.app.listen = lambda port, address: listen(port, address, **limits)
-        sweeping = asyncio.get_event_loop().create_task(self.kernel_manager.sweep())
+
+        def listen_and_prepare(port: int, address: str) -> Any:
+            server = listen(port, address, **limits)
+            own = "127.0.0.1" if address in ("0.0.0.0", "::") else address
+            kernels.url = f"http://{f'[{own}]' if ':' in own else own}:{port}{self.base_url}"
+            kernels.headers |= {"Authorization": f"token {self.token}"} if self.token else {}
+            notebook = json.loads(Path(self.notebook_path).read_text(encoding="utf-8"))
+            kernels.reads = notebook["metadata"].get("reads", ())
+            kernels.prepare()
+            return server
+
+        self.app.listen = listen_and_prepare
+        sweeping = asyncio.get_event_loop().create_task(kernels.sweep())
         try:
             super().listen()
         finally:

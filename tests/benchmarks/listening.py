@@ -83,7 +83,8 @@ def wait_for(port: int) -> None:
 def search(one: test_page.Page, path: Path) -> None:
     """Search with a sound of one's own."""
     one.page.locator(".sss-drop input >> nth=0").set_input_files(path)
-    one.until("name => document.querySelector('.sss-query').textContent.includes(name)", path.name)
+    shown = "name => document.querySelector('.sss-query').textContent.includes(name)"
+    one.page.wait_for_function(shown, arg=path.name, timeout=300_000)
     one.until("document.querySelector('.sss-status').textContent === ''")
 
 
@@ -99,11 +100,12 @@ def main() -> int:
             late.append(watch.stop("served"))
             others = set(watch.process.children(recursive=True))
             for visit in ("first", "next"):
+                before = set(watch.process.children(recursive=True)) - others
                 one = test_page.Page(browser, f"http://127.0.0.1:{port}/")
                 late.append(watch.stop(f"board seen, {visit} visit", one.opened_s))
                 if visit == "first":
                     one.context.close()
-                    time.sleep(5)  # what is to be warm at the next visit is
+                    time.sleep(20)  # the next page is made in advance, and the kernel of this one ends
                     watch.start()
             one.page.wait_for_timeout(3000)  # cards on the screen are fetched beforehand
             watch.start()
@@ -118,10 +120,9 @@ def main() -> int:
             for which, path in (("first", first), ("next", second)):
                 search(one, path)
                 late.append(watch.stop(f"{which} sound of one's own"))
-            kernels = set(watch.process.children(recursive=True)) - others
             one.context.close()
             watch.start()
-            while kernels & set(watch.process.children(recursive=True)):
+            while before & set(watch.process.children(recursive=True)):
                 time.sleep(0.1)
             late.append(watch.stop("kernel gone after the page"))
         except Error:

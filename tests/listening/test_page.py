@@ -96,8 +96,10 @@ def voila(server):
 
 
 def kernels(process):
-    """Process ids of a server's kernels."""
-    found = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=False)
+    """Process ids of a server's kernels: children of the process that forks them."""
+    forking = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=False)
+    parents = ",".join(forking.stdout.split())
+    found = subprocess.run(["pgrep", "-P", parents], capture_output=True, text=True, check=False)
     return [int(pid) for pid in found.stdout.split()]
 
 

@@ -11,9 +11,11 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import nbformat
 import psutil
@@ -99,10 +101,12 @@ class Site:
             return answer.status, answer.read().decode(), answer.headers
 
     def kernels(self):
+        """Children of the process that forks kernels."""
         found = []
-        for one in self.process.children():
-            with contextlib.suppress(psutil.NoSuchProcess):  # a zombie among them
-                found += [one] * ("ipykernel_launcher" in " ".join(one.cmdline()))
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for one in (kernel for forking in self.process.children() for kernel in forking.children()):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    found += [one] * (one.status() != psutil.STATUS_ZOMBIE)
         return found
 
     def wait_for_kernels(self, n, seconds=30):
@@ -115,9 +119,11 @@ class Site:
 
 
 @contextlib.contextmanager
-def serving(folder, *more, host="127.0.0.1", token=""):
+def serving(folder, *more, host="127.0.0.1", token="", reads=()):
     cell = "from ipywidgets import Text; print('it ' + 'runs'); Text()"
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)], metadata=KERNEL)
+    cell += "".join(f"; print(open({str(path)!r}).read())" for path in reads)
+    about = KERNEL | ({"reads": [str(path) for path in reads]} if reads else {})
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)], metadata=about)
     nbformat.write(notebook, folder / "one.ipynb")
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
@@ -245,6 +251,40 @@ def test_visitors_beyond_the_limit_are_told_and_kernels_of_those_who_leave_end(s
     site.wait_for_kernels(0)
 
 
+@pytest.mark.parametrize(("host", "token"), [("127.0.0.1", ""), ("0.0.0.0", "secret")])
+def test_a_page_is_made_in_advance_for_one_visitor_and_anew_once_its_data_change(tmp_path, host, token):
+    (tmp_path / "data").write_text("read 1")
+    limits = ("--Kernels.most=3", f"--Kernels.left_s={LEFT_S}")
+    with serving(tmp_path, *limits, host=host, token=token, reads=[tmp_path / "data"]) as site:
+
+        def visit():
+            text = site.get(f"/?token={token}")[1]
+            assert "it runs" in text
+            return re.search(r'"kernelId":\s*"([0-9a-f-]{36})"', text)[1], re.search(r"read \d", text)[0]
+
+        def made():
+            folder = Path(tempfile.gettempdir())
+            return {path.stem.removeprefix("kernel-") for path in folder.glob("sss-*/**/kernel-*.json")}
+
+        (spare,) = site.wait_for_kernels(1)  # before anybody has come
+        known = made()
+        kernel, said = visit()
+        assert (kernel in known, said) == (True, "read 1")
+        with contextlib.suppress(psutil.TimeoutExpired):
+            spare.wait(LEFT_S + 20)  # the visitor has left
+        assert not spare.is_running()
+        (spare,) = site.wait_for_kernels(1)  # for the next one
+        time.sleep(2 * LEFT_S)
+        assert spare.is_running()
+        with ThreadPoolExecutor(2) as pool:
+            both = list(pool.map(lambda _: visit()[0], range(2)))
+        assert len({kernel, *both}) == 3
+        site.wait_for_kernels(1)
+        time.sleep(1)
+        (tmp_path / "data").write_text("read 2")
+        assert visit()[1] == "read 2"
+
+
 def test_a_visit_that_is_broken_off_leaves_no_kernel(site):
     with socket.create_connection(("127.0.0.1", site.port)) as one:
         one.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
@@ -348,10 +388,9 @@ def test_only_messages_with_true_offsets_and_of_widgets_reach_a_kernel(site, tmp
 
 def test_a_kernel_has_sockets_in_place_of_ports_that_others_may_take(site):
     visit = Visit(site)
-    (kernel,) = site.wait_for_kernels(1)
-    with open(kernel.cmdline()[-1]) as file:
-        connection = json.load(file)
-    assert visit.kernel in file.name
+    site.wait_for_kernels(1)
+    (path,) = Path(tempfile.gettempdir()).glob(f"sss-*/**/kernel-{visit.kernel}.json")
+    connection = json.loads(path.read_text())
     assert connection["transport"] == "ipc"
     assert os.stat(connection["ip"] + f"-{connection['shell_port']}")
     site.wait_for_kernels(0)
