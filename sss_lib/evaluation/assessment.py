@@ -71,17 +71,20 @@ def assess(
         for protocol in protocols.PROTOCOLS:
             of = of_all | {"protocol": protocol, "relevant": rule}
             ends[rule.name, protocol] = bounds.chance(*labelled, **of), bounds.upper_bound(*labelled, **of)
-    found = {}
-    for search, ranking in rankings.items():
-        results, scores = {}, []
-        for rule in rules:
+    results: dict[str, dict[str, tuple[Scored, Scored]]] = {search: {} for search in rankings}
+    scores: dict[str, list[pd.DataFrame]] = {search: [] for search in rankings}
+    for rule in rules:  # one after the other, so that searches share what follows from its queries
+        for search, ranking in rankings.items():
             of = of_all | {"search": search, "ranking": None if rule.excluded else ranking, "relevant": rule}
-            results[rule.name] = score(x, label_matrix, **of)
+            results[search][rule.name] = score(x, label_matrix, **of)
             for protocol in protocols.PROTOCOLS:
                 of = {"protocol": protocol, "groups": groups}
-                table = intervals.summary(*results[rule.name], labels, families, **of)
-                scores.append(bounds.add_bounds(table, *ends[rule.name, protocol]))
-        queries = [queries_table(*results[one.name], fnames, labels) for one in rules if one.kind == "class"]
-        tidy, of_queries = (pd.concat(parts, ignore_index=True) for parts in (scores, queries))
-        found[search] = Assessment(tidy, of_queries, results)
+                table = intervals.summary(*results[search][rule.name], labels, families, **of)
+                scores[search].append(bounds.add_bounds(table, *ends[rule.name, protocol]))
+    found = {}
+    for search in rankings:
+        kept = [one.name for one in rules if one.kind == "class"]
+        queries = [queries_table(*results[search][name], fnames, labels) for name in kept]
+        tidy, of_queries = (pd.concat(parts, ignore_index=True) for parts in (scores[search], queries))
+        found[search] = Assessment(tidy, of_queries, results[search])
     return found
