@@ -527,7 +527,7 @@ from IPython.core.interactiveshell import InteractiveShell
 shell, drawn, draw = InteractiveShell.instance(), [], matplotlib.figure.Figure.draw
 matplotlib.figure.Figure.draw = lambda *of: (drawn.append(1), draw(*of))[1]
 shell.run_cell("from sss_lib import plots; plots.use_style()")
-shell.run_cell("import matplotlib.pyplot as plt; figure = plt.figure()")
+shell.run_cell("import matplotlib.pyplot as plt; figure, ax = plt.subplots()")
 print(f"drawn {len(drawn)} times")
 """
     backend = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
