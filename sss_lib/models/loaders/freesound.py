@@ -18,6 +18,8 @@ STATISTICS = ("dmean", "dmean2", "dvar", "dvar2", "mean", "var")
 FRAME = freesound_frames.FRAME
 LONGEST_S = 300
 """Of what is described by frames at once: they take twice the memory of the sound."""
+MOST_GAIN_DB = 18
+"""Of what the extractor surely takes: it refuses sounds with a replay gain above 20 dB."""
 LIMIT_DB = -45
 """About where `level_db` of a clip is whose replay gain is 40 dB: Essentia takes it for silence."""
 
@@ -64,11 +66,12 @@ class Quick:
 
     def __call__(self, wave: np.ndarray) -> np.ndarray | None:
         """Row of a wave as `describe` has it; None if it is short, long or quiet, or has few frames."""
-        if not self.rate_hz / 4 <= len(wave) <= LONGEST_S * self.rate_hz or self.gain(wave) > 39:
+        if not self.rate_hz / 4 <= len(wave) <= LONGEST_S * self.rate_hz or self.gain(wave) > MOST_GAIN_DB:
             return None
         with written(wave, self.rate_hz) as path:
             pool = freesound_frames.described(path)
-        if len(frames := pool["frame"]) < 8:  # so few that the extractor may refuse them
+        frames: Any = pool["frame"] if pool.containsKey("frame") else []
+        if len(frames) < 8:  # so few that the extractor may refuse them
             return None
         pool.remove("frame")
         for pitch, confidence in freesound_frames.pitches(frames, self.detectors):
