@@ -127,14 +127,14 @@ def summarise(
     means = levels(labels, families, clip_sets(class_wise, len(labels)))
     means = [one for one in means if len(one[2])]
     members, sizes = (
-        np.concatenate([one[2] for one in means] or [[]]).astype(int),
+        np.concatenate([np.zeros(0, int), *(one[2] for one in means)]),
         [len(one[2]) for one in means],
     )
     starts = np.cumsum([0, *sizes[:-1]], dtype=int)[: len(means)]
     several = np.flatnonzero(np.array(sizes) > 1)
     columns = ["value", "n_queries", "n_skipped", "n_short"]
     parts: dict[str, list[np.ndarray]] = {name: [] for name in ("key", "mean", *columns)}
-    about = []
+    about: list[tuple] = []
     for (metric, n), scores in class_wise.scores(protocol).items():
         of_micro = micro_scores[metric, n]
         valid, valid_micro = np.isfinite(scores), np.isfinite(of_micro)
@@ -158,7 +158,7 @@ def summarise(
         parts["mean"].append(np.concatenate([found, [len(means)] * has_micro]).astype(int))
         parts["key"].append(np.repeat([len(about), len(about) + 1], [len(found), has_micro]))
         about += [(metric, n, *one[metric, n]) for one in (conventions, micro_conventions)]
-    column = {name: np.concatenate(own or [[]]) for name, own in parts.items()}
+    column = {name: np.concatenate([*own, np.zeros(0, int)]) for name, own in parts.items()}
     key, mean = column.pop("key").astype(int), column.pop("mean").astype(int)
     # A string is made once, and taken as often as it is needed.
     metrics, ns, denominators, rank_bases = zip(*about, strict=True) if about else [()] * 4
