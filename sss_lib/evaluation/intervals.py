@@ -7,7 +7,6 @@ alike, and drawing them one by one would give intervals that are too narrow.
 
 import functools
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -84,19 +83,45 @@ def bootstrap_intervals(
     ----------
     Efron and Tibshirani (1993), An Introduction to the Bootstrap, section 13.3.
     """
-    require_options(n_draws, confidence)
-    design = Design(class_wise, micro, labels, families, groups)
-    weights = design.drawn_weights(n_draws, seed)
-    lowest = {"MR1": protocols.named(protocol).rank_base}
-    rows = []
-    for key, scores in scores_of_both(class_wise, micro, protocol).items():
-        means = Means(design, scores)
-        ends = means.ends(weights, confidence)
-        ends = np.clip(ends, lowest.get(key[0], 0), np.inf if key[0] == "MR1" else 1)
-        found = zip(design.levels, means.observed, *ends, strict=True)
-        rows += [(*key, *level, *interval) for level, value, *interval in found if np.isfinite(value)]
+    keys, design, values, ends = _ends(
+        class_wise, micro, labels, families, protocol, groups, n_draws, confidence, seed
+    )
+    rows = [
+        (*key, *level, *interval)
+        for key, own, of_key in zip(keys, values, ends, strict=True)
+        for level, value, *interval in zip(design.levels, own, *of_key, strict=True)
+        if np.isfinite(value)
+    ]
     columns = ["metric", "n", "level", "name", "ci_low", "ci_high"]
     return pd.DataFrame(rows, columns=columns).astype({"n": "Int64"})
+
+
+def _ends(
+    class_wise: Scored,
+    micro: Scored,
+    labels: list[str],
+    families: Mapping[str, str] | None,
+    protocol: str | Protocol,
+    groups: np.ndarray | None,
+    n_draws: int,
+    confidence: float,
+    seed: int,
+) -> tuple[list[Key], "Design", np.ndarray, np.ndarray]:
+    """Metrics and their design; means [n_metrics, n_levels], and ends [n_metrics, 2, n_levels]."""
+    require_options(n_draws, confidence)
+    design = _design(class_wise, micro, labels, families, groups)
+    weights = design.drawn_weights(n_draws, seed)
+    lowest = {"MR1": protocols.named(protocol).rank_base}
+    scores = scores_of_both(class_wise, micro, protocol)
+    values, ends = np.empty((len(scores), len(design.levels))), np.empty((len(scores), 2, len(design.levels)))
+    for i, (key, own) in enumerate(scores.items()):
+        means = Means(design, own)
+        most = np.inf if key[0] == "MR1" else 1
+        values[i], ends[i] = (
+            means.observed,
+            np.clip(means.ends(weights, confidence), lowest.get(key[0], 0), most),
+        )
+    return list(scores), design, values, ends
 
 
 def summary(
@@ -124,13 +149,14 @@ def summary(
         and group_ci_high over groups (nan if not).
     """
     of = (class_wise, micro, labels, families)
-    options: dict[str, Any] = {"protocol": protocol, "n_draws": n_draws, "seed": seed}
     table = summarise(*of, protocol=protocol)
     for prefix, given in {"": None, **({} if groups is None else {"group_": groups})}.items():
-        found = bootstrap_intervals(*of, **options, groups=given)
-        keys = ["metric", "n", "level", "name"]  # both are in the order of the metrics and levels
-        assert found[keys].equals(table[keys]), "the intervals are of other means"
-        table = table.assign(**{f"{prefix}{end}": found[end] for end in ("ci_low", "ci_high")})
+        _, _, values, ends = _ends(*of, protocol, given, n_draws, 0.95, seed)
+        found = np.isfinite(values)  # both are in the order of the metrics and levels
+        assert np.allclose(values[found], table["value"]), "the intervals are of other means"
+        table = table.assign(
+            **{f"{prefix}{end}": ends[:, i][found] for i, end in enumerate(("ci_low", "ci_high"))}
+        )
     return table if groups is not None else table.assign(group_ci_low=np.nan, group_ci_high=np.nan)
 
 
@@ -219,6 +245,30 @@ class Design:
             rng = np.random.default_rng(seed)
             turned = rng.integers(2, size=(self.n_units, n_draws), dtype=np.int8)
         return 1 - 2 * turned.astype(np.float32)
+
+
+_designs: dict[tuple, Design] = {}
+
+
+def _design(
+    class_wise: Queries,
+    micro: Queries,
+    labels: list[str],
+    families: Mapping[str, str] | None,
+    groups: np.ndarray | None,
+) -> Design:
+    """Design of these queries; the last two are kept, as searches and protocols share them."""
+    arrays = (
+        *(getattr(one, name) for one in (class_wise, micro) for name in ("query", "label", "n_relevant")),
+        *(() if groups is None else (np.asarray(groups),)),
+    )
+    of_arrays = tuple((one.dtype.str, one.tobytes()) for one in arrays)
+    key = (tuple(labels), tuple((families or {}).items()), *of_arrays)
+    if key not in _designs:
+        for old in list(_designs)[:-1]:
+            _designs.pop(old, None)
+        _designs[key] = Design(class_wise, micro, labels, families, groups)
+    return _designs[key]
 
 
 class _Answered:

@@ -4,8 +4,8 @@ A grid in YAML comes in; executed notebooks and a tree of artefacts go out. It r
 
 - `grid`: grids of systems; `variant`: how clip embeddings are made; `store`: where each artefact lives.
 - `stages`: which runs of notebooks a grid needs; `runner`: does those that are not current; `task`: one run
-  of one notebook, through papermill; `surroundings`: the environment of its kernel; `warm`: forks kernels
-  from a process that has done their imports.
+  of one notebook, through papermill and an `engine` that saves it once; `surroundings`: the environment of
+  its kernel; `warm`: forks kernels from a process that has done their imports.
 - `results`: reads scores and embeddings back; `scores`: picks those of a metric or of the best systems.
 - `reproduction`: whether a run gives the committed results again; `pages`: its notebooks as Markdown.
 - `distributed`: searches and scores shared out on a Dask cluster.

@@ -368,10 +368,16 @@ def results_of(
     relevance: str = "class",
 ) -> "tuple[PerQuery, PerQuery]":
     """Per-query results, class-wise and micro, of one system on the clips of a collection (`scores_on`)."""
+    import pyarrow.compute as pc
+
     from sss_lib.evaluation.queries import read_queries
 
     scores = scores_on(store, dataset, variant, search, cutoffs, collection)
-    table = queries_of(scores).read().to_pandas()
+    table = queries_of(scores).read()
+    own = table.filter(
+        pc.field("relevance") == relevance
+    )  # a few of the rows, whose strings take long to read
+    table = (own or table).to_pandas()
     return read_queries(table, collection.clips["fname"].tolist(), collection.labels, relevance=relevance)
 
 
@@ -396,6 +402,7 @@ def class_scores(store: Store, dataset: str, grid: Grid, collection: "Dataset", 
     n : int
     """
 
+    @functools.cache  # a system may be in many pairs
     def scores_of(system: tuple[Variant, str]) -> "np.ndarray":
         class_wise, _ = results_of(store, dataset, *system, grid.cutoffs, collection)
         return class_wise.scores(grid.protocol)["MAP", n]

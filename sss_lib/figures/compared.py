@@ -335,7 +335,7 @@ class Compared:
 
     # Files.
 
-    @property
+    @functools.cached_property
     def caption(self) -> str:
         """End of each figure's caption."""
         on = (self.collection, self.protocol, self.n, self.on)
