@@ -202,7 +202,8 @@ class Compared:
     def claims(self) -> Shown:
         """The study's claims, tested on the systems that differ in one thing only."""
         available, _ = experiment.split_by_availability(self.store, self.dataset, self.grid)
-        systems = [one for one in available if one[1] in set(self.scores["search"])]
+        searches = set(self.scores["search"].unique())
+        systems = [one for one in available if one[1] in searches]
         rows = (row for _, row in self.best.iterrows() if not models.spec(row.model).is_baseline)
         of_best = [experiment.system_of(row) for row in rows]
         scores_of = experiment.class_scores(self.store, self.dataset, self.grid, self.collection, self.n)
