@@ -57,7 +57,7 @@ def main() -> None:
     print(f"mcss, 512 dimensions: {plain:.2f} s")
     product = seconds(lambda: frames[:256] @ frames.T) * len(frames) / 256
     show("product of all frames", product / plain)
-    few, more = (np.arange(n) for n in (32, 160))
+    few, more = (np.arange(n) for n in (32, 1056))
     for how in COMPARISONS:
         for what, candidates in (("150 candidates", True), ("all clips", False))[: 1 + ("--all" in sys.argv)]:
 
