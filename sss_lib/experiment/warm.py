@@ -5,7 +5,6 @@ its own session, environment, folder and random states. Where there is no server
 """
 
 import ast
-import asyncio
 import contextlib
 import gc
 import importlib
@@ -132,7 +131,7 @@ class Provisioner(LocalProvisioner):
         self.cwd = str(options.get("cwd") or os.getcwd())
         request = {"command": cmd, "environment": options["env"], "folder": self.cwd}
         try:
-            forked = await asyncio.to_thread(Forked, self.address, request)  # it may still import
+            forked = Forked(self.address, request)
         except OSError:
             return await super().launch_kernel(cmd, **options)
         self.process = forked  # type: ignore[assignment]
