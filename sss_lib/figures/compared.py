@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from sss_lib.dataset import table as datasets
 from sss_lib.evaluation import bounds, comparisons, confusion, examples, relevance
-from sss_lib.experiment import reproduction
+from sss_lib.experiment import common_clips, reproduction
 from sss_lib.experiment import results as experiment
 from sss_lib.experiment.grid import read_grid
 from sss_lib.experiment.scores import SYSTEM, best_systems, of_exact, of_systems, over_groups, select
@@ -71,11 +71,11 @@ class Compared:
         self.store, self.dataset, self.grid_path = store, dataset, Path(grid)
         self.whole, self.left_out = read_grid(grid).available()
         self.everything = datasets.read(store.dataset(dataset))
-        found = experiment.comparable(store, dataset, self.whole, self.everything)
+        found = common_clips.comparable(store, dataset, self.whole, self.everything)
         self.grid, self.collection, self.on = found.grid, found.collection, dataset + found.words
         self.available, self.missing = experiment.split_by_availability(store, dataset, self.whole)
         self.protocol, self.n = self.grid.protocol, self.grid.cutoffs[0]
-        self.every = experiment.read_scores(store, dataset, self.grid, self.collection)
+        self.every = common_clips.read_scores(store, dataset, self.grid, self.collection)
         self.searched = self.every[self.every["protocol"] == self.protocol]
         self.scores = of_exact(self.searched)
         self.pictured = over_groups(self.scores)
@@ -236,7 +236,7 @@ class Compared:
     @functools.cached_property
     def published(self) -> pd.DataFrame:
         """Scores to hold against the published ones: of FSD50K's eval set, each system on all its clips."""
-        alone = experiment.read_scores(self.store, self.dataset, self.whole)
+        alone = common_clips.read_scores(self.store, self.dataset, self.whole)
         return alone if self.dataset == "fsd50k" else alone.iloc[:0]
 
     # What the best systems find, clip by clip.
