@@ -167,7 +167,7 @@ def by_marks(
     --------
     >>> x, labels = np.array([[1.0, 1], [0, 1], [1, 0], [1, 0.1]]), np.array([[1, 0], [1, 0], [0, 1], [0, 1]])
     >>> len(by_marks(x, labels == 1, n_marks=(1,)))
-    3
+    4
     """
     require_known(ask, ("first", "uncertain"), "the clips to ask about")
     labels, rows = as_label_matrix(label_matrix), []
