@@ -6,12 +6,13 @@ different heads have embedded can be compared: rank these numbers by cosine in p
 
 import itertools
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 import scipy.sparse
 
+from sss_lib.evaluation import contrastive
 from sss_lib.evaluation.examples import asked_classes
 from sss_lib.evaluation.measures import average_precision
 from sss_lib.evaluation.paired import macro_difference
@@ -19,7 +20,7 @@ from sss_lib.evaluation.relevance import as_label_matrix
 from sss_lib.io.names import require_known
 from sss_lib.search.feedback import WAYS, most_uncertain, refine
 
-HEADS = ("linear", "lda", "knn")
+HEADS = ("linear", "lda", "knn", "supcon")
 N_NEIGHBOURS = 10
 """Of the head `knn`."""
 
@@ -28,13 +29,14 @@ Head = Callable[[np.ndarray], np.ndarray]
 
 
 def fit_head(x: np.ndarray, label_matrix: scipy.sparse.csr_array, how: str = "linear") -> Head:
-    """Head as fitted on labelled clips, by scikit-learn.
+    """Head as fitted on labelled clips, by scikit-learn or PyTorch.
 
     - `linear`: ridge regression of every label on the standardised embedding, its penalty chosen by
       leave-one-out errors.
     - `lda`: posterior probabilities of linear discriminant analysis, its covariance shrunk after Ledoit and
       Wolf. A clip of several classes counts once in each.
     - `knn`: mean labels of the 10 nearest clips by cosine.
+    - `supcon`: a linear map by supervised contrastive learning; see `contrastive`. It needs PyTorch.
 
     Numbers are those of float64, and may differ between processors in the last bits.
 
@@ -76,6 +78,8 @@ def fit_head(x: np.ndarray, label_matrix: scipy.sparse.csr_array, how: str = "li
         nearest = NearestNeighbors(n_neighbors=min(N_NEIGHBOURS, len(x)), metric="cosine").fit(x)
         dense = labels.toarray().astype(float)
         return lambda asked: dense[nearest.kneighbors(asked, return_distance=False)].mean(axis=1)
+    if how == "supcon":
+        return contrastive.fit(x, labels.toarray().astype(float))
     row, label = labels.nonzero()
     fitted = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto") if np.ptp(label) else None
     with warnings.catch_warnings():
@@ -116,15 +120,21 @@ def out_of_fold(
     -------
     np.ndarray [shape=(n_clips, n_labels), dtype=float64]
     """
-    from sklearn.model_selection import GroupKFold
-
-    labels, n_groups = as_label_matrix(label_matrix), len(np.unique(groups))
-    if not 2 <= n_folds <= n_groups:
-        raise ValueError(f"n_folds={n_folds} of {n_groups} groups: give 2 to {n_groups}")
+    labels = as_label_matrix(label_matrix)
     found = np.empty(labels.shape)
-    for others, own in GroupKFold(n_folds).split(x, groups=groups):
+    for others, own in _folds(groups, n_folds):
         found[own] = fit_head(x[others], labels[others], how)(x[own])
     return found
+
+
+def _folds(groups: np.ndarray, n_folds: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Rows of the other folds and of each fold, whole groups in one."""
+    from sklearn.model_selection import GroupKFold
+
+    n_groups = len(np.unique(groups))
+    if not 2 <= n_folds <= n_groups:
+        raise ValueError(f"n_folds={n_folds} of {n_groups} groups: give 2 to {n_groups}")
+    yield from GroupKFold(n_folds).split(groups, groups=groups)
 
 
 def by_marks(
