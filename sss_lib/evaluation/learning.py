@@ -13,12 +13,16 @@ import pandas as pd
 import scipy.sparse
 
 from sss_lib.evaluation import contrastive
+from sss_lib.evaluation.counts import class_pairs
 from sss_lib.evaluation.examples import asked_classes
+from sss_lib.evaluation.hits import relevant_results
 from sss_lib.evaluation.measures import average_precision
 from sss_lib.evaluation.paired import macro_difference
 from sss_lib.evaluation.relevance import as_label_matrix
 from sss_lib.io.names import require_known
 from sss_lib.search.feedback import WAYS, most_uncertain, refine
+from sss_lib.search.fusion import fuse
+from sss_lib.search.ranking import Ranking
 
 HEADS = ("linear", "lda", "knn", "supcon")
 N_NEIGHBOURS = 10
@@ -135,6 +139,76 @@ def _folds(groups: np.ndarray, n_folds: int) -> Iterator[tuple[np.ndarray, np.nd
     if not 2 <= n_folds <= n_groups:
         raise ValueError(f"n_folds={n_folds} of {n_groups} groups: give 2 to {n_groups}")
     yield from GroupKFold(n_folds).split(groups, groups=groups)
+
+
+def fuse_out_of_fold(
+    rankings: Sequence[Ranking],
+    label_matrix: scipy.sparse.csr_array,
+    groups: np.ndarray,
+    how: str = "rrf",
+    *,
+    n_parts: int = 4,
+    n: int = 15,
+    n_folds: int = 5,
+    top_n: int = 150,
+    excluded: np.ndarray | None = None,
+) -> tuple[Ranking, np.ndarray]:
+    """Fusion whose weights were chosen for each query by the queries of other groups' clips alone.
+
+    Equal weights are tried first, then those that share `n_parts` equal parts among the rankings, among them
+    each ranking alone. The first of largest macro MAP@N is taken. All clips are among the results of all
+    queries, so labels of a query's own group tell what is right for the others.
+
+    Parameters
+    ----------
+    rankings, how, top_n
+        As in `fusion.fuse`: of all clips.
+    label_matrix : scipy.sparse.csr_array [shape=(n_clips, n_labels), dtype=bool]
+    groups, n_folds
+        As in `out_of_fold`.
+    n_parts : int
+        There are (n_parts + m - 1)! / n_parts! / (m - 1)! such weights of m rankings.
+    n : int
+        Cutoff.
+    excluded : np.ndarray [shape=(n_clips,), dtype=int], optional
+        The groups that the rankings leave out, if they do.
+
+    Returns
+    -------
+    ranking : Ranking
+    weights : np.ndarray [shape=(n_clips, n_rankings)]
+        Of each query; their sum is 1.
+
+    Examples
+    --------
+    The first ranking finds the partner of each clip, the other one does not.
+
+    >>> labels, scores = np.array([[1, 0], [1, 0], [0, 1], [0, 1]]), np.array([[0.9, 0.5]] * 4)
+    >>> good = Ranking(np.array([[1, 2], [0, 3], [3, 0], [2, 1]]), scores)
+    >>> bad = Ranking(np.array([[2, 1], [3, 0], [0, 3], [1, 2]]), scores)
+    >>> fuse_out_of_fold([good, bad], labels, np.arange(4), n_parts=1, n=1, n_folds=2)[0].neighbours[:, 0]
+    array([1, 0, 3, 2], dtype=int32)
+    """
+    labels, n_rankings = as_label_matrix(label_matrix), len(rankings)
+    parted = itertools.product(range(n_parts + 1), repeat=n_rankings)
+    tried = [[1 / n_rankings] * n_rankings]
+    tried += [[part / n_parts for part in parts] for parts in parted if sum(parts) == n_parts]
+    pairs = class_pairs(labels, excluded)
+    divisor = np.where(pairs.n_relevant > 0, np.minimum(pairs.n_relevant, n), np.nan)
+    scores = []
+    for weights in tried:
+        neighbours = fuse(rankings, how, weights=weights, top_n=n).neighbours
+        hits = relevant_results(labels, neighbours, pairs.query, pairs.label)
+        scores.append(average_precision(hits, divisor, n))
+    table, chosen = pd.DataFrame(scores).T, np.zeros(len(groups), int)
+    for others, own in _folds(groups, n_folds):
+        asked = np.isin(pairs.query, others)
+        chosen[own] = table[asked].groupby(pairs.label[asked]).mean().mean().fillna(0).to_numpy().argmax()
+    found = {choice: fuse(rankings, how, weights=tried[choice], top_n=top_n) for choice in np.unique(chosen)}
+    of_query = [
+        (found[choice].neighbours[row], found[choice].scores[row]) for row, choice in enumerate(chosen)
+    ]
+    return Ranking(*map(np.stack, zip(*of_query, strict=True))), np.array(tried)[chosen]
 
 
 def by_marks(

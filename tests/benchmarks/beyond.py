@@ -164,14 +164,22 @@ def fusions(own, plain_of):
     order = sorted(value, key=lambda name: -value[name])
     for names in (order[:2], order[:3], order):
         for how in FUSIONS:
-            fused = {}
+            fused, of_folds = {}, {}
             for rule, one in own.rules.items():
                 rankings = [by(plain_of[name])(one.groups) for name in names]
                 ranked = search.fuse(rankings, how, top_n=len(own.sounds) - 1)
                 best = own.scored(plain_of[order[0]], by(plain_of[order[0]]), one)
                 x = plain_of[order[0]]
                 fused[rule] = own.difference(own.scored(x, lambda _, found=ranked: found, one), best)
+                weighted, weights = learning.fuse_out_of_fold(
+                    rankings, own.matrix, own.groups, how, top_n=len(x) - 1, excluded=one.groups
+                )
+                scored = own.scored(x, lambda _, found=weighted: found, one)
+                plain = own.scored(x, lambda _, found=ranked: found, one)
+                of_folds[rule] = f"{own.difference(scored, best)} | {own.difference(scored, plain)}"
+                mean = weights.mean(axis=0).round(2).tolist()
             print(f" | {how} of {', '.join(names)} | {' | '.join(fused.values())} |", flush=True)
+            print(f" | weighted by folds, mean {mean} | {' | '.join(of_folds.values())} |", flush=True)
 
 
 def drawn(own, plain_of, metric, seed):

@@ -85,6 +85,47 @@ def test_the_contrastive_head_is_the_same_again_and_leaves_threads_and_seeds_as_
     assert (np.abs(found.sum(axis=1) - 1) < 1e-12).all()
 
 
+def plain_weights(rankings, labels, groups, folds, how, n, excluded):
+    """Weights of each query, from macro MAP of the other folds' queries, clip by clip."""
+    tried = [[0.5, 0.5], [0, 1], [1 / 3, 2 / 3], [2 / 3, 1 / 3], [1, 0]]
+    chosen = np.empty((len(labels), 2))
+    for fold in folds:
+        macro = []
+        for weights in tried:
+            ranked = search.fuse(rankings, how, weights=weights, top_n=n).neighbours
+            of_class = {}
+            for query, label in zip(*np.nonzero(labels), strict=True):
+                relevant = {j for j in np.flatnonzero(labels[:, label]) if excluded[j] != excluded[query]}
+                if relevant and query not in fold:
+                    hits = [j in relevant for j in ranked[query]]
+                    precisions = [sum(hits[: k + 1]) / (k + 1) for k in range(n) if hits[k]]
+                    of_class.setdefault(label, []).append(sum(precisions) / min(n, len(relevant)))
+            macro.append(np.mean([np.mean(one) for one in of_class.values()]))
+        chosen[list(fold)] = tried[max(range(5), key=lambda i: macro[i])]
+    return chosen
+
+
+@pytest.mark.parametrize("how", ["rrf", "zscore"])
+@pytest.mark.parametrize("alone", [True, False])
+def test_weights_are_those_that_a_plain_loop_finds_best_for_others(how, alone):
+    rng = np.random.default_rng(11)
+    labels, groups = rng.random((48, 4)) < 0.3, np.arange(48) // 4
+    labels[:, 3] = np.arange(48) == 5  # without another clip
+    excluded = np.arange(48) if alone else groups
+    x = [labels @ rng.normal(size=(4, 6)) + rng.normal(0, noise, (48, 6)) for noise in (1.1, 1.8)]
+    rankings = [search.rank(one, "mcss", 47, groups=None if alone else groups) for one in x]
+    found, weights = learning.fuse_out_of_fold(
+        rankings, labels, groups, how, n_parts=3, n=5, n_folds=12, top_n=20, excluded=excluded
+    )
+    folds = [set(np.flatnonzero(groups == group)) for group in range(12)]
+    np.testing.assert_array_equal(weights, plain_weights(rankings, labels, groups, folds, how, 5, excluded))
+    assert len(np.unique(weights, axis=0)) > 1
+    for query in range(48):
+        expected = search.fuse(rankings, how, weights=weights[query], top_n=20)
+        np.testing.assert_array_equal(found.neighbours[query], expected.neighbours[query])
+        np.testing.assert_array_equal(found.scores[query], expected.scores[query])
+
+
 @pytest.mark.parametrize("how", learning.HEADS)
 def test_a_class_without_a_clip_is_unlikely_for_all(how):
     x, labels, _ = two_kinds()
