@@ -205,10 +205,9 @@ def fuse_out_of_fold(
         asked = np.isin(pairs.query, others)
         chosen[own] = table[asked].groupby(pairs.label[asked]).mean().mean().fillna(0).to_numpy().argmax()
     found = {choice: fuse(rankings, how, weights=tried[choice], top_n=top_n) for choice in np.unique(chosen)}
-    of_query = [
-        (found[choice].neighbours[row], found[choice].scores[row]) for row, choice in enumerate(chosen)
-    ]
-    return Ranking(*map(np.stack, zip(*of_query, strict=True))), np.array(tried)[chosen]
+    neighbours = np.stack([found[choice].neighbours[row] for row, choice in enumerate(chosen)])
+    scores_of = np.stack([found[choice].scores[row] for row, choice in enumerate(chosen)])
+    return Ranking(neighbours, scores_of), np.array(tried)[chosen]
 
 
 def by_marks(
