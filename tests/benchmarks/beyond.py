@@ -127,12 +127,14 @@ def of_frames(own, name):
         of = (values, frames.offsets, how, len(own.sounds) - 1)
         yield f"{how} of frames", lambda groups, of=of: search.rank_frames(*of, groups=groups)
 
-    def again(groups):
+    def again(groups, how, band=None):
         found = first(groups)
         best = search.Ranking(found.neighbours[:, :150], found.scores[:, :150])
-        return search.rank_frames(values, frames.offsets, "chamfer", groups=groups, candidates=best)
+        return search.rank_frames(values, frames.offsets, how, groups=groups, candidates=best, band=band)
 
-    yield "chamfer of the first 150", again
+    yield "chamfer of the first 150", functools.partial(again, how="chamfer")
+    yield "dtw of the first 150", functools.partial(again, how="dtw")
+    yield "dtw in a band of 2 frames of the first 150", functools.partial(again, how="dtw", band=2)
 
 
 def steps(own, other):
