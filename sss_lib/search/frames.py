@@ -33,8 +33,8 @@ def rank_frames(
 
     Products are exact, cosines rounded to whole multiples of 2**-40, so that sums of up to 8192 of them are
     exact too. Hence the ranking is the same on every processor. Every frame meets every frame in float32, and
-    few clips are then compared exactly: the time grows with the square of the number of frames. There is no
-    such filter for `dtw`. `candidates` are faster, and leave out what the first search misses.
+    few clips, of `dtw` more, are then compared exactly: the time grows with the square of their number.
+    `candidates` are faster, and leave out what the first search misses.
 
     Parameters
     ----------
@@ -87,20 +87,23 @@ def rank_frames(
         raise ValueError(f"candidates of {len(candidates.neighbours)} queries don't serve {len(rows)}")
     if band is not None and (how != "dtw" or band < 0):
         raise ValueError(f"band={band} of {how}: give dtw a number of frames from 0, and the others none")
-    corpus, is_filtered = _Frames(frames, offsets, how, band), candidates is None and how != "dtw"
+    corpus = _Frames(frames, offsets, how, band)
     group = np.arange(n_clips) if groups is None else np.asarray(groups)
     n_results = min(top_n, n_clips - 1 if candidates is None else candidates.neighbours.shape[1])
     neighbours = np.full((len(rows), n_results), -1, np.int32)
     scores = np.full((len(rows), n_results), np.nan, np.float32)
 
     def fill(block: np.ndarray) -> None:
-        bounds = corpus.bounds(rows[block]) if is_filtered else [None] * len(block)
+        bounds = corpus.bounds(rows[block]) if candidates is None else [None] * len(block)
         for i, bound in zip(block, bounds, strict=True):
             clips = np.arange(n_clips) if candidates is None else np.sort(candidates.neighbours[i])
             clips = clips[(clips >= 0) & (group[clips] != group[rows[i]])]
             if bound is not None and 0 < n_results < len(clips):
                 upper, slack = bound[0][clips], bound[1]
-                clips = clips[upper >= np.partition(upper, -n_results)[-n_results] - slack]
+                least = np.partition(upper, -n_results)[-n_results]
+                if how == "dtw":  # which may be far below its bound
+                    least = corpus.scores(rows[i], clips[upper >= least]).min() / ONE
+                clips = clips[upper >= least - slack]
             if len(clips):
                 values = corpus.scores(rows[i], clips)
                 order = np.argsort(-values, kind="stable")[:n_results]
@@ -154,7 +157,7 @@ class _Frames:
         largest = np.full((len(own), len(self.n_frames)), -np.inf, np.float32)
         back = np.zeros((len(queries), len(self.n_frames)))
         for columns, upper in self.similarities.bands(own, width=max(1024, 2**20 // len(own))):
-            if self.how == "chamfer":  # its way back compares frames of the query
+            if self.how != "maxsim":  # the way back compares frames of the query
                 upper += offset
             begin, end = columns[0], columns[-1] + 1
             first, last = np.searchsorted(self.edges, [begin, end - 1], "right")
@@ -163,11 +166,14 @@ class _Frames:
                 part = upper[:, here.start - begin : here.stop - begin]
                 clips = slice(here.start - self.edges[place], here.stop - self.edges[place])
                 np.maximum(largest[:, clips], part, out=largest[:, clips])
-                if self.how == "chamfer":
+                if self.how != "maxsim":
                     back[:, clips] += np.maximum.reduceat(part, starts, axis=0)
         values = np.add.reduceat(largest, starts, axis=0, dtype=np.float64) / sizes[:, None]
         if self.how == "chamfer":
             values = (values + back / self.n_frames[self.by_length]) / 2
+        if self.how == "dtw":  # a path is in every row and every column of the table
+            n_both = sizes[:, None] + self.n_frames[self.by_length]
+            values = (values * sizes[:, None] + back) / n_both
         slack = np.maximum.reduceat(self.similarities.slack(own)[:, 0], starts)
         slack += ROUNDING + 2 * self.similarities.from_grid
         return list(zip(values[:, self.rank], slack, strict=True))

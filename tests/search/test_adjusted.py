@@ -296,20 +296,25 @@ def test_rankings_that_cannot_be_fused_are_refused():
         search.fuse([one], "z-score")
 
 
-def plain_path(a, b, band=None):
-    """Mean cosine along the best path, its cells in order, by the recursion as it is written."""
-    least, most = min(0, len(b) - len(a)), max(0, len(b) - len(a))
+def plain_path(table, band=None):
+    """Mean cosine along the best path of a table, by the recursion as it is written."""
+    n, m = len(table), len(table[0])
+    least, most = min(0, m - n), max(0, m - n)
 
     @functools.cache
     def total(i, j):
         if min(i, j) < 0 or (band is not None and not least - band <= j - i <= most + band):
             return -math.inf
-        here = cosine(a[i], b[j])
+        here = table[i][j]
         if i == j == 0:
             return 2 * here
         return max(total(i - 1, j) + here, total(i, j - 1) + here, total(i - 1, j - 1) + 2 * here)
 
-    return total(len(a) - 1, len(b) - 1) / (len(a) + len(b))
+    return total(n - 1, m - 1) / (n + m)
+
+
+def cosines(a, b):
+    return [[cosine(p, r) for r in b] for p in a]
 
 
 def plain_frames(parts, how, q, others):
@@ -319,7 +324,7 @@ def plain_frames(parts, how, q, others):
     scores = {}
     for j in others:
         if how == "dtw":
-            scores[j] = plain_path(parts[q], parts[j])
+            scores[j] = plain_path(cosines(parts[q], parts[j]))
             continue
         scores[j] = one_way(parts[q], parts[j])
         if how == "chamfer":
@@ -345,7 +350,7 @@ def test_frames_are_compared_as_in_the_plain_loop(how, again):
 
 
 @pytest.mark.parametrize("kind", AWKWARD)
-@pytest.mark.parametrize("how", ["maxsim", "chamfer"])
+@pytest.mark.parametrize("how", COMPARISONS)
 def test_the_filter_changes_no_ranking_of_frames(how, kind):
     frames = awkward(kind)
     offsets = np.concatenate([[0], np.cumsum(np.tile([1, 7, 2, 1, 19], 10))])
@@ -362,21 +367,24 @@ def test_the_filter_changes_no_ranking_of_frames(how, kind):
             scores.append(part.max(axis=1).sum() / len(part))
             if how == "chamfer":
                 scores[-1] = (scores[-1] + part.max(axis=0).sum() / part.shape[1]) / 2
+            if how == "dtw":
+                scores[-1] = plain_path(part.tolist())
         order = np.argsort(-np.array(scores), kind="stable")[:12]
         np.testing.assert_array_equal(found.neighbours[q], others[order])
         np.testing.assert_array_equal(found.scores[q], (np.array(scores)[order] / 2**40).astype("f4"))
 
 
+@pytest.mark.parametrize("n", [2, 6])
 @pytest.mark.parametrize("band", [None, 0, 1, 3])
-def test_warped_clips_are_compared_as_in_the_plain_recursion(band):
+def test_warped_clips_are_compared_as_in_the_plain_recursion(band, n):
     rng = np.random.default_rng(6)
     sizes = np.array([1, 9, 4, 2, 13, 6, 6])
     frames, offsets = rng.normal(0.2, 1, (sizes.sum(), 4)), np.concatenate([[0], np.cumsum(sizes)])
     parts = [frames[a:b].tolist() for a, b in itertools.pairwise(offsets)]
-    found = search.rank_frames(frames, offsets, "dtw", band=band)
+    found = search.rank_frames(frames, offsets, "dtw", n, band=band)
     for q in range(7):
-        scores = {j: plain_path(parts[q], parts[j], band) for j in range(7) if j != q}
-        expected = sorted(scores, key=lambda j: -scores[j])
+        scores = {j: plain_path(cosines(parts[q], parts[j]), band) for j in range(7) if j != q}
+        expected = sorted(scores, key=lambda j: -scores[j])[:n]
         assert found.neighbours[q].tolist() == expected
         np.testing.assert_allclose(found.scores[q], [scores[j] for j in expected], atol=1e-6)
 
