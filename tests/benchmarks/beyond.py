@@ -178,10 +178,10 @@ def fusions(own, plain_of):
                 )
                 scored = own.scored(x, lambda _, found=weighted: found, one)
                 plain = own.scored(x, lambda _, found=ranked: found, one)
-                of_folds[rule] = f"{own.difference(scored, best)} | {own.difference(scored, plain)}"
                 mean = weights.mean(axis=0).round(2).tolist()
+                of_folds[rule] = f"{mean} | {own.difference(scored, best)} | {own.difference(scored, plain)}"
             print(f" | {how} of {', '.join(names)} | {' | '.join(fused.values())} |", flush=True)
-            print(f" | weighted by folds, mean {mean} | {' | '.join(of_folds.values())} |", flush=True)
+            print(f" | weights of folds, mean | {' | '.join(of_folds.values())} |", flush=True)
 
 
 def drawn(own, plain_of, metric, seed):
