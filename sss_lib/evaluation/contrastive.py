@@ -70,9 +70,12 @@ def fit(x: np.ndarray, labels: np.ndarray) -> Callable[[np.ndarray], np.ndarray]
     labels : np.ndarray [shape=(n_clips, n_labels), dtype=float]
         0 or 1.
     """
-    import torch
     from sklearn.preprocessing import StandardScaler
 
+    try:
+        import torch
+    except ImportError as error:
+        raise ImportError("the head supcon needs torch: install it with pip install -e .[torch]") from error
     scaler = StandardScaler().fit(x)
     clips, classes = torch.tensor(scaler.transform(x)).float(), torch.tensor(labels).float()
     n_threads = torch.get_num_threads()

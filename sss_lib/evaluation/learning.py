@@ -190,6 +190,12 @@ def fuse_out_of_fold(
     array([1, 0, 3, 2], dtype=int32)
     """
     labels, n_rankings = as_label_matrix(label_matrix), len(rankings)
+    sizes = {len(groups), *(len(one.neighbours) for one in rankings)}
+    if sizes != {labels.shape[0]} or n_parts < 1:
+        raise ValueError(
+            f"n_parts={n_parts}, groups and rankings of {sorted(sizes)} clips, and labels of "
+            f"{labels.shape[0]}: give each clip its own, and at least one part"
+        )
     parted = itertools.product(range(n_parts + 1), repeat=n_rankings)
     tried = [[1 / n_rankings] * n_rankings]
     tried += [[part / n_parts for part in parts] for parts in parted if sum(parts) == n_parts]

@@ -1,6 +1,7 @@
 """Heads, queries of another collection, and changed sounds, against plain loops."""
 
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -85,6 +86,12 @@ def test_the_contrastive_head_is_the_same_again_and_leaves_threads_and_seeds_as_
     assert (np.abs(found.sum(axis=1) - 1) < 1e-12).all()
 
 
+def test_the_contrastive_head_says_what_it_needs(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ImportError, match=r"supcon needs torch: install it with pip install -e .\[torch\]"):
+        learning.fit_head(np.eye(2), np.eye(2), "supcon")
+
+
 def plain_weights(rankings, labels, groups, folds, how, n, excluded):
     """Weights of each query, from macro MAP of the other folds' queries, clip by clip."""
     tried = [[0.5, 0.5], [0, 1], [1 / 3, 2 / 3], [2 / 3, 1 / 3], [1, 0]]
@@ -108,17 +115,18 @@ def plain_weights(rankings, labels, groups, folds, how, n, excluded):
 @pytest.mark.parametrize("how", ["rrf", "zscore"])
 @pytest.mark.parametrize("alone", [True, False])
 def test_weights_are_those_that_a_plain_loop_finds_best_for_others(how, alone):
-    rng = np.random.default_rng(11)
-    labels, groups = rng.random((48, 4)) < 0.3, np.arange(48) // 4
+    rng, groups = np.random.default_rng(20), np.arange(48) // 4
+    labels = (groups[:, None] % 4 == np.arange(4)) & (rng.random((48, 4)) < 0.7)  # mostly of its group
+    labels |= rng.random((48, 4)) < 0.1
     labels[:, 3] = np.arange(48) == 5  # without another clip
     excluded = np.arange(48) if alone else groups
     x = [labels @ rng.normal(size=(4, 6)) + rng.normal(0, noise, (48, 6)) for noise in (1.1, 1.8)]
     rankings = [search.rank(one, "mcss", 47, groups=None if alone else groups) for one in x]
     found, weights = learning.fuse_out_of_fold(
-        rankings, labels, groups, how, n_parts=3, n=5, n_folds=12, top_n=20, excluded=excluded
+        rankings, labels, groups, how, n_parts=3, n=9, n_folds=12, top_n=20, excluded=excluded
     )
     folds = [set(np.flatnonzero(groups == group)) for group in range(12)]
-    np.testing.assert_array_equal(weights, plain_weights(rankings, labels, groups, folds, how, 5, excluded))
+    np.testing.assert_array_equal(weights, plain_weights(rankings, labels, groups, folds, how, 9, excluded))
     assert len(np.unique(weights, axis=0)) > 1
     for query in range(48):
         expected = search.fuse(rankings, how, weights=weights[query], top_n=20)
@@ -148,6 +156,16 @@ def test_heads_that_cannot_be_are_refused(change, message):
     x, labels, groups = two_kinds()
     with pytest.raises(ValueError, match=message):
         learning.out_of_fold(x, labels, groups, **change)
+
+
+def test_weights_that_cannot_be_chosen_are_refused():
+    x, labels, groups = two_kinds()
+    of = [search.rank(x, "mcss", 5)] * 2
+    for change in ({"groups": groups[1:]}, {"rankings": [of[0], search.rank(x, "mcss", 5, np.arange(9))]}):
+        with pytest.raises(ValueError, match=r"rankings of \[\d+, 60\] clips, and labels of 60"):
+            learning.fuse_out_of_fold(**{"rankings": of, "label_matrix": labels, "groups": groups, **change})
+    with pytest.raises(ValueError, match=r"n_parts=0.* at least one part"):
+        learning.fuse_out_of_fold(of, labels, groups, n_parts=0)
 
 
 def test_clips_without_labels_teach_nothing():
