@@ -133,6 +133,8 @@ bench: $(READY)-all
 	@$(BIN)/python tests/benchmarks/search_and_evaluation.py
 	@$(BIN)/python tests/benchmarks/scale.py $(if $(call yes,SAVE),--save)
 	@$(BIN)/python tests/benchmarks/approximate.py $(if $(call yes,SAVE),--save)
+	@$(BIN)/python tests/benchmarks/adjusted.py
+	@$(BIN)/python tests/benchmarks/projection.py
 	@$(BIN)/python tests/benchmarks/extraction.py
 	@$(BIN)/python tests/benchmarks/notebooks.py
 	@$(BIN)/python tests/benchmarks/listening.py

@@ -9,8 +9,8 @@ Rankings or embeddings, and labels, come in; tables of AP@N, R1 and NDCG@N go ou
 - `queries`: records of what each query scored; `summary`: their means by class, family, macro and micro.
 - `bounds`: chance, and the upper bound that labels allow.
 - `assessment`: the scores of one system by every rule and protocol; `examples`: one query to look at.
-- `intervals`: bootstrap intervals of a system's scores; `paired`: tests of two systems on the same queries;
-  `comparisons`: differences, losses, rank stability and agreement.
+- `resampling`: queries drawn anew; `intervals`: bootstrap intervals of a system's scores; `paired`: tests of
+  two systems on the same queries; `comparisons`: differences, losses, rank stability and agreement.
 - `ties`, `confusion`: what equal scores could change, near duplicates; which classes are taken for which.
 - `words`: class names and captions search, for models that embed words.
 - `learning`: heads trained on labels, weights of fusions, marks that refine a query; `contrastive`: a head by

@@ -1,5 +1,6 @@
 """Everything that is scored of one system: by every rule and protocol, with intervals and bounds."""
 
+import pickle
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -71,17 +72,28 @@ def assess(
         for protocol in protocols.PROTOCOLS:
             of = of_all | {"protocol": protocol, "relevant": rule}
             ends[rule.name, protocol] = bounds.chance(*labelled, **of), bounds.upper_bound(*labelled, **of)
-    found = {}
-    for search, ranking in rankings.items():
-        results, scores = {}, []
-        for rule in rules:
+    results: dict[str, dict[str, tuple[Scored, Scored]]] = {search: {} for search in rankings}
+    scores: dict[str, list[pd.DataFrame]] = {search: [] for search in rankings}
+    for rule in rules:  # one after the other, so that searches share what follows from its queries
+        summaries: dict[
+            bytes, list[pd.DataFrame]
+        ] = {}  # searches that rank alike, as of unit length, share them
+        for search, ranking in rankings.items():
             of = of_all | {"search": search, "ranking": None if rule.excluded else ranking, "relevant": rule}
-            results[rule.name] = score(x, label_matrix, **of)
-            for protocol in protocols.PROTOCOLS:
-                of = {"protocol": protocol, "groups": groups}
-                table = intervals.summary(*results[rule.name], labels, families, **of)
-                scores.append(bounds.add_bounds(table, *ends[rule.name, protocol]))
-        queries = [queries_table(*results[one.name], fnames, labels) for one in rules if one.kind == "class"]
-        tidy, of_queries = (pd.concat(parts, ignore_index=True) for parts in (scores, queries))
-        found[search] = Assessment(tidy, of_queries, results)
+            results[search][rule.name] = own = score(x, label_matrix, **of)
+            if (key := pickle.dumps(own)) not in summaries:
+                summaries[key] = [
+                    bounds.add_bounds(
+                        intervals.summary(*own, labels, families, protocol=protocol, groups=groups),
+                        *ends[rule.name, protocol],
+                    )
+                    for protocol in protocols.PROTOCOLS
+                ]
+            scores[search] += summaries[key]
+    found = {}
+    for search in rankings:
+        kept = [one.name for one in rules if one.kind == "class"]
+        queries = [queries_table(*results[search][name], fnames, labels) for name in kept]
+        tidy, of_queries = (pd.concat(parts, ignore_index=True) for parts in (scores[search], queries))
+        found[search] = Assessment(tidy, of_queries, results[search])
     return found

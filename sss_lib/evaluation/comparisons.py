@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sss_lib.evaluation.intervals import Design, Means, require_options, scores_of_both, tails
 from sss_lib.evaluation.paired import holm
 from sss_lib.evaluation.protocols import Protocol
 from sss_lib.evaluation.queries import Scored
+from sss_lib.evaluation.resampling import Design, Means, require_options, scores_of_both, tails
 
 Results = tuple[Scored, Scored]
 """Class-wise and micro per-query results, from `scoring.per_query` or `queries.read_queries`."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sss_lib.evaluation.intervals import Design, Means, require_options
 from sss_lib.evaluation.queries import Queries
+from sss_lib.evaluation.resampling import Design, Means, require_options
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ out of every mean, and counted in `n_skipped`; by protocol "paper" its AP is 0.
 """
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -125,39 +125,65 @@ def summarise(
     conventions, micro_conventions = class_wise.conventions(protocol), micro.conventions(protocol)
     micro_scores = micro.scores(protocol)
     means = levels(labels, families, clip_sets(class_wise, len(labels)))
-    rows = []
+    means = [one for one in means if len(one[2])]
+    members, sizes = (
+        np.concatenate([np.zeros(0, int), *(one[2] for one in means)]),
+        [len(one[2]) for one in means],
+    )
+    starts = np.cumsum([0, *sizes[:-1]], dtype=int)[: len(means)]
+    several = np.flatnonzero(np.array(sizes) > 1)
+    columns = ["value", "n_queries", "n_skipped", "n_short"]
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in ("key", "mean", *columns)}
+    about: list[tuple] = []
     for (metric, n), scores in class_wise.scores(protocol).items():
-        valid = np.isfinite(scores)
-        n_queries = np.bincount(class_wise.label[valid], minlength=len(labels))
-        n_skipped = np.bincount(class_wise.label[~valid], minlength=len(labels))
-        n_short = np.bincount(class_wise.label[valid & class_wise.is_short(n)], minlength=len(labels))
-        sums = np.bincount(class_wise.label[valid], scores[valid], len(labels))
-        queried = n_queries > 0
-        values = np.divide(sums, n_queries, out=np.full(len(labels), np.nan), where=queried)
-        found = [
-            (
-                level,
-                name,
-                # Most levels are one class, which nanmean takes long for.
-                values[members[0]] if len(members) == 1 else np.nanmean(values[members]),
-                *(counts[members].sum() for counts in (n_queries, n_skipped, n_short)),
-            )
-            for level, name, members in means
-            if queried[members].any()
-        ]
-        rows += [(metric, n, *row, *conventions[metric, n]) for row in found]
         of_micro = micro_scores[metric, n]
-        valid = np.isfinite(of_micro)
-        if valid.any():
-            n_short_micro = (valid & micro.is_short(n)).sum()
-            row = ("micro", "all", of_micro[valid].mean(), valid.sum(), (~valid).sum(), n_short_micro)
-            rows.append((metric, n, *row, *micro_conventions[metric, n]))
-    columns = ["metric", "n", "level", "name", "value", "n_queries", "n_skipped", "n_short"]
-    table = pd.DataFrame(rows, columns=[*columns, "denominator", "rank_base"])
-    if class_wise.n_results is None and micro.n_results is None:
-        table = table.drop(columns="n_short")
-    table = table.astype({"n": "Int64", "value": float, "rank_base": "Int64"})
-    return table.assign(protocol=protocol.name, relevance=class_wise.relevance)
+        valid, valid_micro = np.isfinite(scores), np.isfinite(of_micro)
+        chosen = (valid, ~valid, valid & class_wise.is_short(n))
+        counts = [np.bincount(class_wise.label[one], minlength=len(labels)) for one in chosen]
+        sums = np.bincount(class_wise.label[valid], scores[valid], len(labels))
+        values = np.divide(sums, counts[0], out=np.zeros(len(labels)), where=counts[0] > 0)
+        n_queried, *of_level = (
+            np.add.reduceat(one[members], starts) if len(starts) else one[:0]
+            for one in ((counts[0] > 0).astype(int), *counts)
+        )
+        sums = values[members[starts]]
+        for i in several:
+            sums[i] = values[means[i][2]].sum()
+        found, has_micro = np.flatnonzero(n_queried), bool(valid_micro.any())
+        n_micro = [one.sum() for one in (valid_micro, ~valid_micro, valid_micro & micro.is_short(n))]
+        last = [[of_micro[valid_micro].mean()] if has_micro else [], *([one] * has_micro for one in n_micro)]
+        every = (sums[found] / n_queried[found], *(one[found] for one in of_level))
+        for name, own, more in zip(columns, every, last, strict=True):
+            parts[name].append(np.concatenate([own, more]).astype(own.dtype))
+        parts["mean"].append(np.concatenate([found, [len(means)] * has_micro]).astype(int))
+        parts["key"].append(np.repeat([len(about), len(about) + 1], [len(found), has_micro]))
+        about += [(metric, n, *one[metric, n]) for one in (conventions, micro_conventions)]
+    column = {name: np.concatenate([*own, np.zeros(0, int)]) for name, own in parts.items()}
+    key, mean = column.pop("key").astype(int), column.pop("mean").astype(int)
+    # A string is made once, and taken as often as it is needed.
+    metrics, ns, denominators, rank_bases = zip(*about, strict=True) if about else [()] * 4
+    names = [*(one[:2] for one in means), ("micro", "all")]
+    table = pd.DataFrame(
+        {
+            "metric": _texts(metrics).take(key),
+            "n": pd.array(ns, dtype="Int64").take(key),
+            "level": _texts([level for level, _ in names]).take(mean),
+            "name": _texts([name for _, name in names]).take(mean),
+            **column,
+            "denominator": _texts(denominators).take(key),
+            "rank_base": pd.array(rank_bases, dtype="Int64").take(key),
+            "protocol": _texts([protocol.name]).take(np.zeros(len(key), int)),
+            "relevance": _texts([class_wise.relevance]).take(np.zeros(len(key), int)),
+        }
+    )
+    return (
+        table.drop(columns="n_short") if class_wise.n_results is None and micro.n_results is None else table
+    )
+
+
+def _texts(values: Sequence[str]) -> "pd.api.extensions.ExtensionArray":
+    """Strings, as a column has them."""
+    return pd.Series(values, dtype=None if values else str).array
 
 
 def clip_sets(queries: Queries, n_labels: int) -> np.ndarray:

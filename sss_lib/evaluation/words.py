@@ -14,9 +14,9 @@ import scipy.sparse
 from sss_lib.dataset.ground_truth import DatasetError, read_csv
 from sss_lib.evaluation.across import per_query_across
 from sss_lib.evaluation.comparisons import Agreement, rank_agreement
-from sss_lib.evaluation.intervals import require_options
 from sss_lib.evaluation.measures import average_precision
 from sss_lib.evaluation.relevance import as_label_matrix
+from sss_lib.evaluation.resampling import require_options
 from sss_lib.search.exact import rank_outside
 
 CUTOFFS = (1, 5, 10)

@@ -4,9 +4,10 @@ A grid in YAML comes in; executed notebooks and a tree of artefacts go out. It r
 
 - `grid`: grids of systems; `variant`: how clip embeddings are made; `store`: where each artefact lives.
 - `stages`: which runs of notebooks a grid needs; `runner`: does those that are not current; `task`: one run
-  of one notebook, through papermill; `surroundings`: the environment of its kernel; `warm`: forks kernels
-  from a process that has done their imports.
-- `results`: reads scores and embeddings back; `scores`: picks those of a metric or of the best systems.
+  of one notebook, through papermill and an `engine` that saves it once; `surroundings`: the environment of
+  its kernel; `warm`: forks kernels from a process that has done their imports.
+- `results`: reads scores and embeddings back; `common_clips`: scores of systems on the clips that all have;
+  `scores`: picks those of a metric or of the best systems.
 - `reproduction`: whether a run gives the committed results again; `pages`: its notebooks as Markdown.
 - `distributed`: searches and scores shared out on a Dask cluster.
 """
@@ -17,9 +18,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "grid": ["NOTEBOOKS", "Grid", "read_grid"],
+        "common_clips": ["comparable", "read_scores"],
         "results": [
             "class_scores",
-            "comparable",
             "comparison_artefact",
             "extract_to",
             "failures",
@@ -27,7 +28,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "n_clips",
             "n_cores",
             "read_results",
-            "read_scores",
             "results_of",
             "split_by_availability",
             "system_of",

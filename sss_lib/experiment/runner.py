@@ -24,8 +24,8 @@ from sss_lib.models.weights.file import path_of
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-PARALLEL = ("02_processing", "03_search", "04_evaluation")
-"""Notebooks that run several at a time; each of the others uses all cores by itself."""
+PARALLEL = ("02_processing", "03_search", "04_evaluation", "05_figures")
+"""Notebooks that run several at a time; 01 does if there are few clips. Each of the others uses all cores."""
 
 
 def _serving() -> contextlib.AbstractContextManager[str | None]:
@@ -141,11 +141,19 @@ class Runner:
                 if stage == "05_figures" and todo and self.stages.is_committed:
                     shutil.rmtree(self.stages.written_dir, ignore_errors=True)  # of an earlier run
                     todo = self._not_current(tasks_of())
-                self._run_tasks(todo, bar, parallel=stage in PARALLEL)
+                # 05 comes last: see `stages.FIGURES`.
+                for some in (todo[:-1], todo[-1:]) if stage == "05_figures" else (todo,):
+                    self._run_tasks(some, bar, at_a_time=self._at_a_time(stage))
                 if stage in self.stages.failed:
                     break  # without the dataset there is nothing to do
         print(f"{self.n_run} notebooks run in {time.monotonic() - begin:.0f} s; they are in {self.runs_dir}")
         return not self.failures
+
+    def _at_a_time(self, stage: str) -> int:
+        """How many notebooks of a stage run at a time."""
+        if stage in PARALLEL:
+            return self.stages.n_jobs + 1  # a kernel that starts leaves a core idle
+        return self.stages.n_jobs if stage == "01_extraction" and self.stages.extracts_abreast() else 1
 
     def _not_current(self, tasks: list[Task]) -> list[Task]:
         return [one for one in tasks if not one.is_current(self.runs_dir)]
@@ -183,11 +191,12 @@ class Runner:
             self.stages.cluster, self.stages.n_jobs = client.scheduler.address, clusters.n_threads(client)
             yield
 
-    def _run_tasks(self, todo: list[Task], bar: "tqdm", *, parallel: bool) -> None:
+    def _run_tasks(self, todo: list[Task], bar: "tqdm", *, at_a_time: int) -> None:
         import joblib
 
-        if parallel:
-            n_jobs = min(self.stages.n_jobs + 1, len(todo))  # a kernel that starts leaves a core idle
+        if at_a_time > 1:
+            todo = sorted(todo, key=self._seems_short)
+            n_jobs = min(at_a_time, len(todo))
             of: dict[str, Any] = {"alone": n_jobs == 1, "server": self._server}
             work = (joblib.delayed(task.attempt)(one, self.runs_dir, **of) for one in todo)
             ended = joblib.Parallel(n_jobs, return_as="generator_unordered")(work) if todo else ()
@@ -202,7 +211,11 @@ class Runner:
                 bar.update()
         except BrokenProcessPool as error:
             bar.write(f"a worker was killed; the rest of the stage runs one by one ({error})", sys.stderr)
-            self._run_tasks([one for one in todo if one.key not in done], bar, parallel=False)
+            self._run_tasks([one for one in todo if one.key not in done], bar, at_a_time=1)
+
+    def _seems_short(self, one: Task) -> bool:
+        """Whether others are to begin before it: in 01 those that compute descriptors without a network."""
+        return one.notebook == "01_extraction" and bool(models.spec(str(one.parameters["model"])).weights)
 
     def _note(self, one: Task, seconds: float, error: str) -> None:
         """Keep how long a task took, and what went wrong."""
@@ -236,7 +249,7 @@ class Runner:
         total_s, n_unknown = 0.0, 0
         for stage, tasks in todo.items():
             seconds = [self.log.expected_s(one) for one in tasks]
-            at_a_time = self.stages.n_jobs if stage in PARALLEL else 1
+            at_a_time = min(self._at_a_time(stage), self.stages.n_jobs)
             total_s += sum(one for one in seconds if one is not None) / at_a_time
             n_unknown += seconds.count(None)
         known = f"about {total_s / 60:.0f} min" if total_s > 90 else f"about {total_s:.0f} s"

@@ -23,6 +23,10 @@ FIGURES: dict[str, dict] = {"05b_confidence": {}, "05c_study": {}, "05_figures":
 """Notebooks of the last stage, and what a run gives them. 05 comes last: its run.json says all is there."""
 
 
+FEW_CLIPS = 1000
+"""Of a collection whose models are run several at a time."""
+
+
 @dataclass
 class Stages:
     """The tasks of a grid on one dataset. Those of a stage are known once the stages before have run.
@@ -99,9 +103,19 @@ class Stages:
         parameters = {"data_dir": self._data_dir, "dataset": given, **choice}
         return [Task("00_dataset", self.name, parameters, (self.store.dataset(self.name, source=source),))]
 
+    def extracts_abreast(self) -> bool:
+        """Whether several models run at a time, in a process each: workers take long to start.
+
+        With many clips, each model has all workers, lest one be alone with the slowest in the end.
+        """
+        table = self.store.dataset(self.name)
+        is_small = table.is_intact() and table.metadata()["n_clips"] <= FEW_CLIPS
+        return is_small and self.n_jobs > 1 and not self.cluster
+
     def of_extraction(self) -> list[Task]:
         """A task for each model."""
-        base = {"data_dir": self._data_dir, "dataset": self.name, "n_jobs": self.n_jobs}
+        n_jobs = 1 if self.extracts_abreast() else self.n_jobs
+        base = {"data_dir": self._data_dir, "dataset": self.name, "n_jobs": n_jobs}
         base |= {"cluster": self.cluster} if self.cluster else {}
         tasks = []
         for model in self.grid.models:

@@ -229,6 +229,8 @@ def run_notebook(
 
     with surroundings.light_imports():
         import papermill
+
+        from sss_lib.experiment import engine
     import traitlets.config
 
     failed: Exception | None = None
@@ -240,6 +242,7 @@ def run_notebook(
             papermill.execute_notebook(
                 *(str(path).translate(_BRACES) for path in (notebook, temporary)),
                 dict(parameters),
+                engine_name=engine.NAME,
                 cwd=NOTEBOOKS,
                 progress_bar=False,
                 stderr_file=sys.stderr if show_progress else None,

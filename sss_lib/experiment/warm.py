@@ -5,7 +5,6 @@ its own session, environment, folder and random states. Where there is no server
 """
 
 import ast
-import asyncio
 import contextlib
 import gc
 import importlib
@@ -33,6 +32,12 @@ from sss_lib.io.code import code_digest
 
 IMPORTED = ("02_processing", "03_search", "04_evaluation")
 """Notebooks whose imports the server has done: the others need as much, and more."""
+ALSO = (
+    *("IPython.core.completerlib", "IPython.core.logger", "IPython.core.oinspect", "IPython.core.pylabtools"),
+    *("PIL.GifImagePlugin", "PIL.JpegImagePlugin", "PIL.PpmImagePlugin", "matplotlib.backends.backend_agg"),
+    *("pandas.io.formats.html", "pyarrow.dataset", "pyarrow.pandas_compat", "soundfile", "soxr", "sqlite3"),
+)
+"""Modules that libraries import in every kernel once it is at work."""
 START = "import sys; del sys.path[0]; from sss_lib.experiment import warm; warm.main(*sys.argv[1:])"
 MOST = 2**17
 """Bytes of a request: a command, an environment and a folder."""
@@ -126,7 +131,7 @@ class Provisioner(LocalProvisioner):
         self.cwd = str(options.get("cwd") or os.getcwd())
         request = {"command": cmd, "environment": options["env"], "folder": self.cwd}
         try:
-            forked = await asyncio.to_thread(Forked, self.address, request)  # it may still import
+            forked = Forked(self.address, request)
         except OSError:
             return await super().launch_kernel(cmd, **options)
         self.process = forked  # type: ignore[assignment]
@@ -222,6 +227,9 @@ def _import(names: Sequence[str]) -> None:
     code_digest(("dataset", "extraction", "processing", "search", "evaluation"))
     import ipykernel.kernelapp  # noqa: F401
 
+    for module in ALSO:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(module)
     for name in names:
         notebook = NOTEBOOKS / f"{name}.ipynb"
         if not notebook.is_file():
@@ -229,8 +237,13 @@ def _import(names: Sequence[str]) -> None:
             continue
         cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
         code = ast.parse("\n".join("".join(one["source"]) for one in cells if one["cell_type"] == "code"))
+        used = [one for one in ast.walk(code) if isinstance(one, ast.Attribute)]
         code.body = [one for one in code.body if isinstance(one, ast.Import | ast.ImportFrom)]
-        exec(compile(code, name, "exec"), {})
+        found: dict[str, Any] = {}
+        exec(compile(code, name, "exec"), found)
+        for one in used:  # packages import a file once a name of it is used
+            if isinstance(one.value, ast.Name):
+                getattr(found.get(one.value.id), one.attr, None)
     gc.collect()
     gc.freeze()  # so that no kernel's collection writes to, and thereby copies, what all share
 

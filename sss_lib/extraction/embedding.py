@@ -1,10 +1,12 @@
 """Clips through a model, in groups: in this process, in workers of this machine, or on a Dask cluster."""
 
 import contextlib
+import itertools
 import json
 import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,8 @@ from sss_lib.models import registry as models
 
 GROUP_CLIPS = 16
 """Clips of a part that are embedded together: always the same ones, whoever embeds them."""
+WINDOW = 32
+"""Groups among which the largest begins first, lest a worker be alone with it in the end."""
 
 Results = Generator[list[Result], None, None]
 """Those of one group after the other."""
@@ -72,7 +76,18 @@ def _in_workers(groups: Iterable, spec: models.ModelSpec, device: str, n_jobs: i
         def submit(group: list[Clip]) -> Future:
             return threads.submit(own.call, _embed, group, spec, device)
 
-        yield from workers.in_order(submit, groups, 2 * n_jobs)
+        def submitted() -> Iterator[Future]:
+            rest = iter(groups)
+            while window := list(itertools.islice(rest, WINDOW)):
+                places = sorted(range(len(window)), key=lambda place: -_n_bytes(window[place]))
+                futures = {place: submit(window[place]) for place in places}
+                yield from (futures[place] for place in range(len(window)))
+
+        yield from workers.in_order(lambda future: future, submitted(), 2 * n_jobs)
+
+
+def _n_bytes(group: list[Clip]) -> int:
+    return sum(path.stat().st_size for _, name in group if (path := Path(name)).is_file())
 
 
 def _on_cluster(groups: Iterable, spec: models.ModelSpec, device: str, cluster: str) -> Results:

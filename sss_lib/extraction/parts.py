@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 PART_CLIPS = 64
 """Clips in one part file, which a killed run keeps once it is written. A million clips are 15,625 files."""
 
+SMALL_BYTES = 32_000_000
+"""Of parts that are kept once they are read."""
+
 Clip = tuple[str, str]
 """fname and path."""
 Result = tuple[str, np.ndarray | str]
@@ -117,12 +120,17 @@ def read(artefact: Artefact) -> Frames:
 
 @dataclass(frozen=True)
 class Parts:
-    """Frame embeddings as `read` gives them, a part at a time: each iteration reads the files once more."""
+    """Frame embeddings as `read` gives them, a part at a time; large ones are read at each iteration anew."""
 
     artefact: Artefact
 
     def __iter__(self) -> Iterator[Frames]:
-        return map(to_frames, _tables(self.artefact))
+        return map(to_frames, _tables(self.artefact)) if self._small is None else iter(self._small)
+
+    @functools.cached_property
+    def _small(self) -> list[Frames] | None:
+        n_bytes = sum(path.stat().st_size for path in part_files(self.artefact) if path.is_file())
+        return list(map(to_frames, _tables(self.artefact))) if n_bytes <= SMALL_BYTES else None
 
 
 def _tables(artefact: Artefact) -> Iterator:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from sss_lib.dataset import table as datasets
 from sss_lib.evaluation import bounds, comparisons, confusion, examples, relevance
-from sss_lib.experiment import reproduction
+from sss_lib.experiment import common_clips, reproduction
 from sss_lib.experiment import results as experiment
 from sss_lib.experiment.grid import read_grid
 from sss_lib.experiment.scores import SYSTEM, best_systems, of_exact, of_systems, over_groups, select
@@ -71,11 +71,11 @@ class Compared:
         self.store, self.dataset, self.grid_path = store, dataset, Path(grid)
         self.whole, self.left_out = read_grid(grid).available()
         self.everything = datasets.read(store.dataset(dataset))
-        found = experiment.comparable(store, dataset, self.whole, self.everything)
+        found = common_clips.comparable(store, dataset, self.whole, self.everything)
         self.grid, self.collection, self.on = found.grid, found.collection, dataset + found.words
         self.available, self.missing = experiment.split_by_availability(store, dataset, self.whole)
         self.protocol, self.n = self.grid.protocol, self.grid.cutoffs[0]
-        self.every = experiment.read_scores(store, dataset, self.grid, self.collection)
+        self.every = common_clips.read_scores(store, dataset, self.grid, self.collection)
         self.searched = self.every[self.every["protocol"] == self.protocol]
         self.scores = of_exact(self.searched)
         self.pictured = over_groups(self.scores)
@@ -202,7 +202,8 @@ class Compared:
     def claims(self) -> Shown:
         """The study's claims, tested on the systems that differ in one thing only."""
         available, _ = experiment.split_by_availability(self.store, self.dataset, self.grid)
-        systems = [one for one in available if one[1] in set(self.scores["search"])]
+        searches = set(self.scores["search"].unique())
+        systems = [one for one in available if one[1] in searches]
         rows = (row for _, row in self.best.iterrows() if not models.spec(row.model).is_baseline)
         of_best = [experiment.system_of(row) for row in rows]
         scores_of = experiment.class_scores(self.store, self.dataset, self.grid, self.collection, self.n)
@@ -235,7 +236,7 @@ class Compared:
     @functools.cached_property
     def published(self) -> pd.DataFrame:
         """Scores to hold against the published ones: of FSD50K's eval set, each system on all its clips."""
-        alone = experiment.read_scores(self.store, self.dataset, self.whole)
+        alone = common_clips.read_scores(self.store, self.dataset, self.whole)
         return alone if self.dataset == "fsd50k" else alone.iloc[:0]
 
     # What the best systems find, clip by clip.
@@ -335,7 +336,7 @@ class Compared:
 
     # Files.
 
-    @property
+    @functools.cached_property
     def caption(self) -> str:
         """End of each figure's caption."""
         on = (self.collection, self.protocol, self.n, self.on)

@@ -104,7 +104,7 @@ def display_names(scores: pd.DataFrame) -> dict[str, str]:
     own = {name: [has] if has else [] for name, has in _first(scores, "covers").items()}
     for name, rank in _first(scores, "ends").items():
         own[name] = [*own.get(name, []), *([] if pd.isna(rank) else [f"ends at rank {int(rank)}"])]
-    shown = {name: f" ({', '.join(own[name])})" if own.get(name) else "" for name in scores["model"]}
+    shown = {name: f" ({', '.join(own[name])})" if own.get(name) else "" for name in scores["model"].unique()}
     return {name: display_name(name) + words for name, words in shown.items()}
 
 
@@ -156,7 +156,7 @@ def figure_caption(
     known = f"{on or collection.name}: {len(collection)} clips, {n_classes} classes queried, N = {n}"
     by = conventions("class", protocol)
     ends = ending(scores)
-    return f"{known}, {by}; 95 % intervals over {unit}{ends}. {seen(scores['model'])}".rstrip()
+    return f"{known}, {by}; 95 % intervals over {unit}{ends}. {seen(scores['model'].unique())}".rstrip()
 
 
 def dims(systems: pd.DataFrame) -> list[int]:

@@ -3,8 +3,11 @@
 Clips, and seconds of audio, per second of wall time, start of the workers and loading included; and for
 networks the share of one worker's wall time that is spent inside them: of all, and of what is left when the
 model is loaded, where the rest is decoding and the front end that the network waits for. Models that need no
-download: all clips, with one worker and with two. The others: every 12th clip with one worker, and weights
-that are stand-ins of the published form and size. With names of models as arguments, only those.
+download: with one worker and with two. The others: with one worker, and weights that are stand-ins of the
+published form and size.
+
+Without arguments a model of each kind that is fast enough, and every 12th clip. With names of models those,
+with --all every model; then all clips, where no download is needed, and else every 12th.
 """
 
 import os
@@ -25,7 +28,9 @@ from sss_lib.models.frontends import batches  # noqa: E402
 from sss_lib.models.loaders import essentia_graphs, essentia_import, openl3  # noqa: E402
 
 STEP = 12
-"""Of how many clips one is embedded by models with stand-ins."""
+"""Of how many clips one is embedded by models with stand-ins, and by all where few are measured."""
+SOME = ["duration", "logmel", "aisfx", "msd-musicnn", "yamnet", "vggish", "fsd-sinet-vgg42-tlpf_aps"]
+SOME += ["openl3-music-mel256-emb512", "wav2clip", "clap-2023", "laion-clap-htsat-unfused"]
 
 
 class Profile:
@@ -85,13 +90,13 @@ def main(names: list[str]) -> None:
     profile = Profile()
     print("| model | clips/s | audio s/s | in the network: of all, but loading | two workers |")
     print("|---|---|---|---|---|")
-    for name in names or list(CATALOGUE):
+    for name in list(CATALOGUE) if names == ["--all"] else names or SOME:
         row = models.spec(name)
         if row.missing():
             print(f"| `{name}` | needs {row.missing()} | | | |")
             continue
         stands_in = name in stand_ins.DOWNLOADED
-        chosen = few if stands_in else sounds
+        chosen = few if stands_in or not names else sounds
         one = with_stand_in(chosen, row) if stands_in else seconds_of(chosen, name, 1)
         inside = profile.shares_of(one)
         two = "" if stands_in else f"{one / seconds_of(chosen, name, 2):.2f}x"

@@ -27,7 +27,7 @@ import reference
 from sss_lib import metrics, relevance, search
 from sss_lib import statistics as intervals
 
-N_CLIPS, DIM, BLOCK, ROUNDS, SAMPLE = 10_231, 100, 1024, 9, 200
+N_CLIPS, DIM, BLOCK, ROUNDS, SAMPLE = 10_231, 100, 1024, 5, 200
 CUTOFFS = (15, 150)
 
 
@@ -179,7 +179,7 @@ def seconds_of_intervals() -> dict[str, float]:
     }
 
 
-def _seconds(job: Callable[[], object], rounds: int = 5) -> float:
+def _seconds(job: Callable[[], object], rounds: int = 3) -> float:
     times = []
     for _ in range(rounds):
         begin = time.perf_counter()

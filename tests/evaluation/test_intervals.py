@@ -6,6 +6,7 @@ import reference
 import scipy.sparse
 
 from sss_lib import intervals, metrics
+from sss_lib.evaluation import resampling
 
 
 def per_query_of(scores, labels):
@@ -132,13 +133,13 @@ def test_a_class_by_one_uploader_borrows_the_spread_of_the_others_by_hand():
     """Classes 0 and 1 by uploaders who are 0.1 off: variance 0.02 each; classes 2 and 3 by one uploader."""
     scores, labels = [0.4, 0.6, 0.4, 0.6, 0.5, 0.5], [0, 0, 1, 1, 2, 3]
     class_wise, micro = per_query_of(scores, labels)
-    design = intervals.Design(class_wise, micro, list("abcd"), None, np.array([0, 1, 2, 3, 4, 4]))
-    means = intervals.Means(design, np.array(scores * 2))
+    design = resampling.Design(class_wise, micro, list("abcd"), None, np.array([0, 1, 2, 3, 4, 4]))
+    means = resampling.Means(design, np.array(scores * 2))
     borrowed = dict(zip(design.levels, means.borrowed, strict=True))
     assert borrowed["macro", "all"] == pytest.approx(0.02 * (2 / 4) ** 2)
     assert borrowed["class", "a"] == borrowed["micro", "all"] == 0
     drawn = means.drawn(design.drawn_weights(2000, 0))[design.levels.index(("macro", "all"))]
-    own = intervals.Means(design, np.array(scores[:4] + [np.nan, np.nan] + scores))  # classes 0 and 1 alone
+    own = resampling.Means(design, np.array(scores[:4] + [np.nan, np.nan] + scores))  # classes 0 and 1 alone
     of_own = own.drawn(design.drawn_weights(2000, 0))[design.levels.index(("macro", "all"))]
     assert drawn.var() == pytest.approx(of_own.var() / 4 + 0.02 * (2 / 4) ** 2, rel=1e-3)
 

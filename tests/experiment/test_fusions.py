@@ -173,6 +173,6 @@ def test_the_notebooks_run_both_and_05_compares_them(store, tmp_path):
     variant = dataclasses.replace(ELSEWHERE, n_components=2)
     x = experiment.store.to_matrix(made.embeddings(small_study.NAME, variant).read()["embedding"])
     np.testing.assert_allclose(x @ x.T, unit @ unit.T, atol=1e-4)  # whatever the directions' signs
-    scores = results.read_scores(made, small_study.NAME, experiment.read_grid(grid))
+    scores = experiment.read_scores(made, small_study.NAME, experiment.read_grid(grid))
     assert set(scores["model"]) == {"logmel", "duration", "fusion:zscore:mcss:logmel&duration"}
     assert set(scores["transform"]) == {"none", "none@other"}

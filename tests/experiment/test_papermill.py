@@ -4,12 +4,15 @@ import json
 from pathlib import Path
 
 import in_process
+import nbclient
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
 
 from sss_lib import __main__ as command
 from sss_lib import experiment
+from sss_lib.experiment import task
 from sss_lib.experiment.store import Store, to_matrix
 
 
@@ -50,3 +53,21 @@ def test_papermill_gives_what_the_code_gives_and_names_what_fails(tmp_path, caps
     error = capsys.readouterr().err
     assert str(Path("03_search") / "duration-none-pcanone-l2.ipynb") in error
     assert f"ValueError: 1 of {len(table)} embeddings are not finite" in error
+
+
+def test_a_notebook_whose_kernel_is_killed_is_kept_as_far_as_it_came(tmp_path):
+    kernel = {"name": "python3", "display_name": "Python", "language": "python"}
+    book = nbformat.v4.new_notebook(metadata={"kernelspec": kernel})
+    for code in (
+        "times = 1",
+        "print('so far' * times)",
+        "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+    ):
+        book.cells.append(nbformat.v4.new_code_cell(code))
+    book.cells[0].metadata["tags"] = ["parameters"]
+    nbformat.write(book, tmp_path / "deadly.ipynb")
+    with pytest.raises(nbclient.exceptions.DeadKernelError):
+        task.run_notebook(tmp_path / "deadly.ipynb", tmp_path / "executed.ipynb", {"times": 2})
+    kept = nbformat.read(tmp_path / "executed.ipynb", as_version=4)
+    assert [cell.outputs[0].text for cell in kept.cells if cell.outputs] == ["so farso far\n"]
+    assert kept.cells[-1].execution_count is None

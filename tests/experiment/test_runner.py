@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from sss_lib import models
+from sss_lib import dataset, models
 from sss_lib.__main__ import main
-from sss_lib.experiment import NOTEBOOKS
+from sss_lib.experiment import NOTEBOOKS, stages
 from sss_lib.experiment.runner import Runner
 from sss_lib.experiment.store import Artefact, Store
 from sss_lib.experiment.task import Log, Task, run_notebook
@@ -283,3 +283,16 @@ def test_an_unknown_notebook_parameter_is_refused(tmp_path):
     with pytest.raises(ValueError, match=message):
         run_notebook(NOTEBOOKS / "02_processing.ipynb", tmp_path / "out.ipynb", {"n_component": 10})
     assert not (tmp_path / "out.ipynb").exists()
+
+
+@pytest.mark.parametrize(("few", "n_jobs", "at_a_time"), [(5, 1, 2), (4, 2, 1)])
+def test_models_embed_few_clips_side_by_side_and_many_with_all_workers(
+    collection, tmp_path, monkeypatch, few, n_jobs, at_a_time
+):
+    monkeypatch.setattr(stages, "FEW_CLIPS", few)
+    grid, tiny = tmp_path / "grid.yaml", dataset.load(collection)
+    grid.write_text("models: [duration, logmel]\n")
+    dataset.write(Store(tmp_path).dataset(tiny.name), tiny, dataset.verify(tiny))
+    runner = Runner(grid, str(collection), Store(tmp_path), tmp_path / "figures", 2)
+    assert [one.parameters["n_jobs"] for one in runner.stages.of_extraction()] == [n_jobs] * 2
+    assert runner._at_a_time("01_extraction") == at_a_time

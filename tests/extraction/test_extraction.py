@@ -292,6 +292,20 @@ def test_parts_that_are_no_longer_needed_are_removed(collection, out_dir, monkey
     assert (out_dir / "notes.txt").exists()
 
 
+@pytest.mark.parametrize(("most_bytes", "n_read"), [(0, 2), (10**6, 1)])
+def test_small_parts_are_read_once_and_large_ones_each_time(
+    collection, out_dir, monkeypatch, most_bytes, n_read
+):
+    extraction.extract(dataset.load(collection), "duration", out_dir)
+    tables, begun = parts._tables, []
+    monkeypatch.setattr(parts, "SMALL_BYTES", most_bytes)
+    monkeypatch.setattr(parts, "_tables", lambda artefact: begun.append(1) or tables(artefact))
+    frames = parts.Parts(Artefact(out_dir / "parts.parquet", {}))
+    for _ in range(2):
+        assert [name for part in frames for name in part.fnames] == ORDER
+    assert len(begun) == n_read
+
+
 def test_extraction_into_a_store_is_current_until_the_dataset_changes(collection, tmp_path):
     store = Store(tmp_path / "data")
     frames = store.frames("tiny", "duration")

@@ -8,7 +8,8 @@ import sys
 import psutil
 import pytest
 
-from sss_lib.extraction import workers
+from sss_lib import models
+from sss_lib.extraction import embedding, workers
 from sss_lib.extraction.workers import WorkerEndedError, Workers
 
 
@@ -104,3 +105,21 @@ def test_a_process_ends_with_a_starter_that_is_killed():
         of_starter = psutil.Process(int(starter.stdout.readline()))
         starter.kill()
     assert psutil.wait_procs([of_starter], timeout=30)[1] == []
+
+
+def test_the_largest_group_begins_first_and_results_keep_their_order(tmp_path, monkeypatch):
+    """Lest a worker be alone with it in the end, while the others idle."""
+    groups, begun = [], []
+    for name, n_bytes in (("short", 10), ("long", 3000), ("middle", 200)):
+        (tmp_path / name).write_bytes(bytes(n_bytes))
+        groups.append([(name, str(tmp_path / name))])
+
+    def call(self, function, group, *of_model):
+        begun.append(group[0][0])
+        return [(group[0][0], "result")]
+
+    monkeypatch.setattr(Workers, "call", call)
+    spec = models.spec("duration")
+    found = [fname for fname, _ in embedding.embed_all([[*one] for one in groups], spec, "cpu", 2, None)]
+    assert begun[0] == "long"
+    assert found == ["short", "long", "middle"]

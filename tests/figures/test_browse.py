@@ -46,6 +46,19 @@ def test_a_player_has_the_first_seconds_in_a_few_kilobytes(tiny, ranking, mini):
     assert max(len(players.player(path)) for path in longest) < 60_000
 
 
+def test_a_short_and_small_file_is_played_as_it_is_and_others_are_compressed(tmp_path):
+    tone = 0.3 * np.sin(np.arange(32000) / 20)
+    cases = (("short.ogg", tone, True), ("long.ogg", np.tile(tone, 5), False), ("short.wav", tone, False))
+    for name, wave, is_kept in cases:
+        soundfile.write(tmp_path / name, wave, 32000)
+        data = re.search('data:audio/ogg;base64,([^"]+)"', players.player(str(tmp_path / name)))[1]
+        content = base64.b64decode(data)
+        assert (content == (tmp_path / name).read_bytes()) == is_kept, name
+        assert soundfile.info(io.BytesIO(content)).duration == pytest.approx(
+            min(len(wave) / 32000, 4), abs=0.01
+        )
+
+
 def test_names_are_shown_as_text_and_a_sound_that_is_gone_is_told(tiny, ranking):
     tiny.clips.loc[0, "fname"] = "<script>"
     tiny.clips.loc[1, "path"] = "nowhere.wav"

@@ -1,6 +1,9 @@
 """Figures show the values of their tables, for every grid and whatever names and gaps the scores have."""
 
 import itertools
+import os
+import subprocess
+import sys
 
 import matplotlib as mpl
 import numpy as np
@@ -514,3 +517,22 @@ def test_a_large_similarity_matrix_stays_small(ax, tmp_path):
     assert ax.images[0].get_array().shape == (120, 120)
     ax.figure.savefig(tmp_path / "large.png", dpi=110)
     assert (tmp_path / "large.png").stat().st_size < 100_000
+
+
+def test_a_notebook_draws_a_figure_to_measure_and_to_show_it_and_no_third_time():
+    code = """
+import matplotlib.figure
+from IPython.core.interactiveshell import InteractiveShell
+
+shell, drawn, draw = InteractiveShell.instance(), [], matplotlib.figure.Figure.draw
+matplotlib.figure.Figure.draw = lambda *of: (drawn.append(1), draw(*of))[1]
+shell.run_cell("from sss_lib import plots; plots.use_style()")
+shell.run_cell("import matplotlib.pyplot as plt; figure, ax = plt.subplots()")
+print(f"drawn {len(drawn)} times")
+"""
+    backend = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | backend, capture_output=True, text=True, check=True
+    )
+    assert "<Figure size" in done.stdout
+    assert "drawn 2 times" in done.stdout

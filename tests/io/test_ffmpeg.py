@@ -35,7 +35,13 @@ EXACT = ("alac.m4a", "streamed.flac", "flac within.oga")
 ERRORS = {"u8": 2**-6, "s8": 2**-6, "s16": 2**-14, "mulaw": 0.02, "alaw": 0.02, "adpcm": 0.1}
 
 
-@pytest.fixture(params=PROGRAMS, scope="module")
+BOTH = [
+    pytest.param(name, marks=[pytest.mark.slow] * (name == "imageio" and bool(PROGRAMS["system"])))
+    for name in PROGRAMS
+]
+
+
+@pytest.fixture(params=BOTH, scope="module")
 def program(request):
     """Path of one ffmpeg; the other tests take the first that there is."""
     if PROGRAMS[request.param] is None:

@@ -17,6 +17,8 @@ from sss_lib.models.catalogue import CATALOGUE  # noqa: E402
 from sss_lib.models.loaders import beats  # noqa: E402
 from sss_lib.models.weights import checkpoint  # noqa: E402
 
+pytestmark = pytest.mark.network
+
 NAME = "beats-iter3"
 NOISE = np.random.default_rng(0).normal(0, 0.1, 20 * 16000).astype(np.float32)
 

@@ -14,6 +14,8 @@ from sss_lib import audio, models  # noqa: E402
 from sss_lib.models.catalogue import CATALOGUE  # noqa: E402
 from sss_lib.models.frontends import kaldi  # noqa: E402
 
+pytestmark = pytest.mark.network
+
 FINETUNED, PRETRAINED = "cav-mae-as-46.6", "cav-mae-pretrained"
 NOISE = np.random.default_rng(0).normal(0, 0.1, 30 * 16000).astype(np.float32)
 

@@ -299,6 +299,26 @@ class TestFreesound:
         wave = audio.decode(path, 44100)
         np.testing.assert_array_equal(extractor(wave), extractor(wave))
 
+    @pytest.mark.parametrize("kind", ["noise", "tone", "too loud", "silent frames"])
+    def test_a_row_is_that_of_the_whole_extractor_to_the_last_bit(self, extractor, kind):
+        """Beats, chords and harmonics aren't computed, and the pitch is computed otherwise."""
+        seconds = np.arange(30000) / 44100
+        wave = {
+            "noise": sound(30000),
+            "tone": 0.3 * np.sin(2 * np.pi * 220 * seconds) + 0.1 * np.sin(2 * np.pi * 660 * seconds),
+            "too loud": 4 * sound(30000),
+            "silent frames": sound(30000) * (np.arange(30000) // 8000 % 2),
+        }[kind].astype(np.float32)
+        quick = freesound.Quick(essentia_import.essentia_standard("freesound"), 44100)
+        expected = freesound.describe([self.extractor_that("drop")], wave, rate_hz=44100)
+        np.testing.assert_array_equal(quick(wave), expected)
+        np.testing.assert_array_equal(extractor(wave), expected)
+
+    @pytest.mark.parametrize("n_samples", [5000, 44100 * 301])
+    def test_of_a_short_or_long_wave_the_whole_extractor_decides(self, n_samples):
+        quick = freesound.Quick(essentia_import.essentia_standard("freesound"), 44100)
+        assert quick(np.ones(n_samples, np.float32)) is None
+
     def test_every_band_and_statistic_is_there_once(self, extractor):
         """264 series, bands apart: 45 single ones and bands of 27, 18, 13, 40, 96, 13, 6 and 6."""
         assert 6 * (45 + 27 + 18 + 13 + 40 + 96 + 13 + 6 + 6) == extractor.spec.dim == 1584

@@ -19,6 +19,8 @@ from published_clap import KEYS  # noqa: E402
 from sss_lib import audio, models  # noqa: E402
 from sss_lib.models.loaders import htsat  # noqa: E402
 
+pytestmark = pytest.mark.network
+
 RECORDED = np.load(Path(__file__).parent.parent / "data" / "clap_reference.npz")
 TOLERANCE = 1e-5
 """Of the largest value of an embedding; the largest difference seen was 1.2e-6."""

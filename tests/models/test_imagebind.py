@@ -12,6 +12,8 @@ from published_vit import imagebind as published  # noqa: E402
 from sss_lib import audio, models  # noqa: E402
 from sss_lib.models.frontends import kaldi  # noqa: E402
 
+pytestmark = pytest.mark.network
+
 NAME = "imagebind-huge"
 NOISE = np.random.default_rng(0).normal(0, 0.1, 30 * 16000).astype(np.float32)
 

@@ -16,6 +16,8 @@ from sss_lib import audio, models  # noqa: E402
 from sss_lib.models.catalogue import CATALOGUE  # noqa: E402
 from sss_lib.models.loaders import spectrogram_transformer  # noqa: E402
 
+pytestmark = pytest.mark.network
+
 NOISE = np.random.default_rng(0).normal(0, 0.1, 30 * 16000).astype(np.float32)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sss_lib import search
+from sss_lib import clusters, search
 from sss_lib.search import device
 from sss_lib.search.similarity import Similarities
 
@@ -71,3 +71,14 @@ def test_a_card_is_chosen_by_size(monkeypatch, n_queries, card, chosen):
     monkeypatch.setattr(device, "OnDevice", lambda similarities, where: where)
     similarities = Similarities(made_up("made up"), "mcss")
     assert device.on(similarities, "auto", n_queries) == ("cuda" if chosen else similarities)
+
+
+def test_the_device_of_notebook_03_changes_no_ranking():
+    x, fnames = made_up("made up")[:60], [str(i) for i in range(60)]
+    found = [
+        clusters.rank_all(fnames, x, ["nns", "mcss-ls3"], 9, None, where)[1] for where in ("cpu", "cpu:0")
+    ]
+    for name in ("nns", "mcss-ls3"):
+        here, there = (one[name] for one in found)
+        np.testing.assert_array_equal(there.neighbours, here.neighbours)
+        np.testing.assert_array_equal(there.scores, here.scores)

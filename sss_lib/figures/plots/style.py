@@ -82,6 +82,7 @@ def use_style(
         "en", or a key of `WORDS`.
     """
     require_known(language, ("en", *WORDS), "the languages of figures")
+    _draw_once()
     mpl.rcdefaults()  # in place of what the user's matplotlibrc says
     mpl.rcParams.update(STYLE | {"font.size": size, "axes.titlesize": size})
     if font:
@@ -90,6 +91,16 @@ def use_style(
         sys.modules[module].__dict__.update(COLUMN=column, PAGE=page)
     _words.clear()
     _words.update(WORDS.get(language, {}))
+
+
+def _draw_once() -> None:
+    """Keep pyplot from drawing each figure of a notebook's cell before the notebook draws it to show it."""
+    backend = mpl.get_backend(auto_select=False)
+    if backend and backend.endswith(("inline", "backend_inline")):
+        from matplotlib import pyplot as plt
+
+        plt.switch_backend(backend)  # else its first figure would, and install the hook again
+        plt.uninstall_repl_displayhook()
 
 
 def save(figure: Figure, folder: str | Path, name: str, caption: str = "") -> list[Path]:

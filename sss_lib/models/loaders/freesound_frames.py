@@ -1,0 +1,181 @@
+"""The low-level descriptors of Essentia's FreesoundExtractor alone, frame by frame, equal to the last bit.
+
+The extractor also tracks beats, chords and harmonics, and its pitch takes most of its time. Here is the part
+of its network that is selected, and YIN for many frames at once.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+FRAME, HOP, RATE_HZ = 2048, 1024, 44100
+AT_ONCE = 32
+"""Frames whose differences fit into a processor's cache."""
+SILENCES_DB = (20, 30, 60, 90)
+BANDS = {"melbands": 40, "erbbands": 18, "barkbands": 27}
+SHAPE = ("kurtosis", "spread", "skewness")
+OF_SPECTRUM: dict[str, tuple[str, dict[str, Any], str, str]] = {
+    "spectral_rolloff": ("RollOff", {}, "spectrum", "rollOff"),
+    "spectral_energy": ("Energy", {}, "array", "energy"),
+    "spectral_rms": ("RMS", {}, "array", "rms"),
+    "hfc": ("HFC", {}, "spectrum", "hfc"),
+    "spectral_flux": ("Flux", {}, "spectrum", "flux"),
+    "spectral_strongpeak": ("StrongPeak", {}, "spectrum", "strongPeak"),
+    "spectral_complexity": (
+        "SpectralComplexity",
+        {"magnitudeThreshold": 0.005},
+        "spectrum",
+        "spectralComplexity",
+    ),
+    "pitch_salience": ("PitchSalience", {}, "spectrum", "pitchSalience"),
+    "spectral_entropy": ("Entropy", {}, "array", "entropy"),
+    "melbands96": ("MelBands", {"numberBands": 96}, "spectrum", "bands"),
+    **{
+        f"spectral_energyband_{name}": (
+            "EnergyBand",
+            {"startCutoffFrequency": low, "stopCutoffFrequency": high},
+            "spectrum",
+            "energyBand",
+        )
+        for name, low, high in (
+            ("low", 20, 150),
+            ("middle_low", 150, 800),
+            ("middle_high", 800, 4000),
+            ("high", 4000, 20000),
+        )
+    },
+}
+"""Descriptors of the spectrum: algorithm, its options, its input and its output."""
+
+
+def described(path: str) -> Any:
+    """Pool of a file's low-level descriptors, by the extractor's names, of each frame that isn't silent.
+
+    Beside them are the frames themselves, under the name "frame", for the pitch.
+    """
+    import essentia
+    import essentia.streaming as es
+
+    pool, source = essentia.Pool(), es.EasyLoader(filename=path)
+
+    def keep(output: Any, name: str) -> None:
+        output >> (pool, f"lowlevel.{name}")
+
+    def keep_shape(array: Any, name: str, width: float) -> None:
+        moments, shape = es.CentralMoments(range=width), es.DistributionShape()
+        array >> moments.array
+        moments.centralMoments >> shape.centralMoments
+        for one in SHAPE:
+            keep(getattr(shape, one), f"{name}_{one}")
+
+    def keep_form(bands: Any, name: str) -> None:
+        flatness, crest = es.FlatnessDB(), es.Crest()
+        bands >> flatness.array
+        bands >> crest.array
+        keep(flatness.flatnessDB, f"{name}_flatness_db")
+        keep(crest.crest, f"{name}_crest")
+
+    cutter, spectrum = es.FrameCutter(frameSize=FRAME, hopSize=HOP, silentFrames="drop"), es.Spectrum()
+    window = es.Windowing(type="blackmanharris62")
+    source.audio >> cutter.signal
+    cutter.frame >> window.frame
+    window.frame >> spectrum.frame
+    cutter.frame >> (pool, "frame")
+
+    silence = es.SilenceRate(thresholds=[10 ** (-db / 20) for db in SILENCES_DB])
+    cutter.frame >> silence.frame
+    for place, db in enumerate(SILENCES_DB):
+        keep(getattr(silence, f"threshold_{place}"), f"silence_rate_{db}dB")
+    crossings = es.ZeroCrossingRate()
+    cutter.frame >> crossings.signal
+    keep(crossings.zeroCrossingRate, "zerocrossingrate")
+
+    for name, (algorithm, options, entry, output) in OF_SPECTRUM.items():
+        one = getattr(es, algorithm)(**options)
+        spectrum.spectrum >> getattr(one, entry)
+        keep(getattr(one, output), name)
+    mfcc, barks = es.MFCC(), es.BarkBands(numberBands=BANDS["barkbands"])
+    gfcc = es.GFCC(highFrequencyBound=9795, lowFrequencyBound=26, numberBands=BANDS["erbbands"])
+    for name, one in zip(BANDS, (mfcc, gfcc, barks), strict=True):
+        spectrum.spectrum >> one.spectrum
+        keep(one.bands, name)
+        keep_shape(one.bands, name, BANDS[name] - 1)
+        keep_form(one.bands, name)
+    keep(mfcc.mfcc, "mfcc")
+    keep(gfcc.gfcc, "gfcc")
+    keep_form(barks.bands, "spectral")
+    keep_shape(spectrum.spectrum, "spectral", RATE_HZ / 2)
+    for name, one in (
+        ("decrease", es.Decrease(range=RATE_HZ / 2)),
+        ("centroid", es.Centroid(range=RATE_HZ / 2)),
+    ):
+        square = es.UnaryOperator(type="square")
+        spectrum.spectrum >> square.array
+        square.array >> one.array
+        keep(getattr(one, name), f"spectral_{name}")
+    peaks, dissonance = es.SpectralPeaks(orderBy="frequency"), es.Dissonance()
+    spectrum.spectrum >> peaks.spectrum
+    peaks.frequencies >> dissonance.frequencies
+    peaks.magnitudes >> dissonance.magnitudes
+    keep(dissonance.dissonance, "dissonance")
+    contrast = es.SpectralContrast(frameSize=FRAME, sampleRate=RATE_HZ, highFrequencyBound=11000)
+    spectrum.spectrum >> contrast.spectrum
+    keep(contrast.spectralContrast, "spectral_contrast_coeffs")
+    keep(contrast.spectralValley, "spectral_contrast_valleys")
+    essentia.run(source)
+    return pool
+
+
+def pitches(frames: np.ndarray, detectors: tuple[Any, Any]) -> Iterator[tuple[float, float]]:
+    """Pitch in Hz and its confidence of each frame by YIN, as Essentia's PitchYin has them.
+
+    Parameters
+    ----------
+    frames : np.ndarray [shape=(n_frames, FRAME), dtype=float32]
+    detectors : pair of callable
+        From `detectors`.
+
+    References
+    ----------
+    de Cheveigné and Kawahara (2002), YIN, a fundamental frequency estimator for speech and music, JASA 111.
+    """
+    lags = np.arange(1, FRAME // 2 + 1, dtype=np.float32)
+    for start in range(0, len(frames), AT_ONCE):
+        difference = differences(frames[start : start + AT_ONCE])
+        with np.errstate(invalid="ignore"):  # 0 / 0, of frames that repeat to the bit
+            normalized = difference * lags / np.cumsum(difference, axis=1, dtype=np.float32)
+        normalized[np.isnan(normalized)] = 1
+        for dips in -np.insert(normalized, 0, 1, axis=1):
+            first, best = detectors
+            lag, height = first(dips)
+            if not len(lag):
+                lag, height = best(dips)
+            yield (RATE_HZ / lag[0], max(1 + height[0], 0)) if len(lag) and lag[0] else (0.0, 0.0)
+
+
+def differences(frames: np.ndarray) -> np.ndarray:
+    """Sum of (x[j] - x[j + lag])^2 over the first half of each frame, by lag: float32 [n_frames, FRAME // 2].
+
+    Essentia adds one j after the other to a float32 number, each square as a float64 one. So is it done here,
+    for all lags and frames at once. Another order would give other last bits, and now and then another pitch.
+    """
+    half = frames.shape[1] // 2
+    frames, sums = np.ascontiguousarray(frames), np.zeros((len(frames), half), np.float32)
+    difference, square = np.empty_like(sums), np.empty(sums.shape)
+    for j in range(half):
+        np.subtract(frames[:, j : j + 1], frames[:, j + 1 : j + 1 + half], out=difference)
+        square[...] = difference
+        np.multiply(square, square, out=square)
+        np.add(square, sums, out=square)
+        sums[...] = square
+    return sums
+
+
+def detectors() -> tuple[Any, Any]:
+    """Essentia's detectors of the first dip that is deep enough, and of the deepest."""
+    import essentia.standard
+
+    of_lags = {"range": FRAME // 2 + 1, "maxPeaks": 1, "minPosition": 2, "maxPosition": FRAME // 2}
+    detector = essentia.standard.PeakDetection
+    return detector(**of_lags, orderBy="position", threshold=-0.15), detector(**of_lags, orderBy="amplitude")
