@@ -6,20 +6,25 @@ different heads have embedded can be compared: rank these numbers by cosine in p
 
 import itertools
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 import scipy.sparse
 
+from sss_lib.evaluation import contrastive
+from sss_lib.evaluation.counts import class_pairs
 from sss_lib.evaluation.examples import asked_classes
+from sss_lib.evaluation.hits import relevant_results
 from sss_lib.evaluation.measures import average_precision
 from sss_lib.evaluation.paired import macro_difference
 from sss_lib.evaluation.relevance import as_label_matrix
 from sss_lib.io.names import require_known
 from sss_lib.search.feedback import WAYS, most_uncertain, refine
+from sss_lib.search.fusion import fuse
+from sss_lib.search.ranking import Ranking
 
-HEADS = ("linear", "lda", "knn")
+HEADS = ("linear", "lda", "knn", "supcon")
 N_NEIGHBOURS = 10
 """Of the head `knn`."""
 
@@ -28,13 +33,14 @@ Head = Callable[[np.ndarray], np.ndarray]
 
 
 def fit_head(x: np.ndarray, label_matrix: scipy.sparse.csr_array, how: str = "linear") -> Head:
-    """Head as fitted on labelled clips, by scikit-learn.
+    """Head as fitted on labelled clips, by scikit-learn or PyTorch.
 
     - `linear`: ridge regression of every label on the standardised embedding, its penalty chosen by
       leave-one-out errors.
     - `lda`: posterior probabilities of linear discriminant analysis, its covariance shrunk after Ledoit and
       Wolf. A clip of several classes counts once in each.
     - `knn`: mean labels of the 10 nearest clips by cosine.
+    - `supcon`: a linear map by supervised contrastive learning; see `contrastive`. It needs PyTorch.
 
     Numbers are those of float64, and may differ between processors in the last bits.
 
@@ -76,6 +82,8 @@ def fit_head(x: np.ndarray, label_matrix: scipy.sparse.csr_array, how: str = "li
         nearest = NearestNeighbors(n_neighbors=min(N_NEIGHBOURS, len(x)), metric="cosine").fit(x)
         dense = labels.toarray().astype(float)
         return lambda asked: dense[nearest.kneighbors(asked, return_distance=False)].mean(axis=1)
+    if how == "supcon":
+        return contrastive.fit(x, labels.toarray().astype(float))
     row, label = labels.nonzero()
     fitted = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto") if np.ptp(label) else None
     with warnings.catch_warnings():
@@ -116,15 +124,96 @@ def out_of_fold(
     -------
     np.ndarray [shape=(n_clips, n_labels), dtype=float64]
     """
-    from sklearn.model_selection import GroupKFold
-
-    labels, n_groups = as_label_matrix(label_matrix), len(np.unique(groups))
-    if not 2 <= n_folds <= n_groups:
-        raise ValueError(f"n_folds={n_folds} of {n_groups} groups: give 2 to {n_groups}")
+    labels = as_label_matrix(label_matrix)
     found = np.empty(labels.shape)
-    for others, own in GroupKFold(n_folds).split(x, groups=groups):
+    for others, own in _folds(groups, n_folds):
         found[own] = fit_head(x[others], labels[others], how)(x[own])
     return found
+
+
+def _folds(groups: np.ndarray, n_folds: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Rows of the other folds and of each fold, whole groups in one."""
+    from sklearn.model_selection import GroupKFold
+
+    n_groups = len(np.unique(groups))
+    if not 2 <= n_folds <= n_groups:
+        raise ValueError(f"n_folds={n_folds} of {n_groups} groups: give 2 to {n_groups}")
+    yield from GroupKFold(n_folds).split(groups, groups=groups)
+
+
+def fuse_out_of_fold(
+    rankings: Sequence[Ranking],
+    label_matrix: scipy.sparse.csr_array,
+    groups: np.ndarray,
+    how: str = "rrf",
+    *,
+    n_parts: int = 4,
+    n: int = 15,
+    n_folds: int = 5,
+    top_n: int = 150,
+    excluded: np.ndarray | None = None,
+) -> tuple[Ranking, np.ndarray]:
+    """Fusion whose weights were chosen for each query by the queries of other groups' clips alone.
+
+    Equal weights are tried first, then those that share `n_parts` equal parts among the rankings, among them
+    each ranking alone. The first of largest macro MAP@N is taken. All clips are among the results of all
+    queries, so labels of a query's own group tell what is right for the others.
+
+    Parameters
+    ----------
+    rankings, how, top_n
+        As in `fusion.fuse`: of all clips.
+    label_matrix : scipy.sparse.csr_array [shape=(n_clips, n_labels), dtype=bool]
+    groups, n_folds
+        As in `out_of_fold`.
+    n_parts : int
+        There are (n_parts + m - 1)! / n_parts! / (m - 1)! such weights of m rankings.
+    n : int
+        Cutoff.
+    excluded : np.ndarray [shape=(n_clips,), dtype=int], optional
+        The groups that the rankings leave out, if they do.
+
+    Returns
+    -------
+    ranking : Ranking
+    weights : np.ndarray [shape=(n_clips, n_rankings)]
+        Of each query; their sum is 1.
+
+    Examples
+    --------
+    The first ranking finds the partner of each clip, the other one does not.
+
+    >>> labels, scores = np.array([[1, 0], [1, 0], [0, 1], [0, 1]]), np.array([[0.9, 0.5]] * 4)
+    >>> good = Ranking(np.array([[1, 2], [0, 3], [3, 0], [2, 1]]), scores)
+    >>> bad = Ranking(np.array([[2, 1], [3, 0], [0, 3], [1, 2]]), scores)
+    >>> fuse_out_of_fold([good, bad], labels, np.arange(4), n_parts=1, n=1, n_folds=2)[0].neighbours[:, 0]
+    array([1, 0, 3, 2], dtype=int32)
+    """
+    labels, n_rankings = as_label_matrix(label_matrix), len(rankings)
+    sizes = {len(groups), *(len(one.neighbours) for one in rankings)}
+    if sizes != {labels.shape[0]} or n_parts < 1:
+        raise ValueError(
+            f"n_parts={n_parts}, groups and rankings of {sorted(sizes)} clips, and labels of "
+            f"{labels.shape[0]}: give each clip its own, and at least one part"
+        )
+    parted = itertools.product(range(n_parts + 1), repeat=n_rankings)
+    tried = [[1 / n_rankings] * n_rankings]
+    tried += [[part / n_parts for part in parts] for parts in parted if sum(parts) == n_parts]
+    pairs = class_pairs(labels, excluded)
+    divisor = np.where(pairs.n_relevant > 0, np.minimum(pairs.n_relevant, n), np.nan)
+    scores = []
+    for weights in tried:
+        neighbours = fuse(rankings, how, weights=weights, top_n=n).neighbours
+        hits = relevant_results(labels, neighbours, pairs.query, pairs.label)
+        scores.append(average_precision(hits, divisor, n))
+    table, chosen = pd.DataFrame(scores).T, np.zeros(len(groups), int)
+    for others, own in _folds(groups, n_folds):
+        asked = np.isin(pairs.query, others)
+        chosen[own] = table[asked].groupby(pairs.label[asked]).mean().mean().fillna(0).to_numpy().argmax()
+    found = {choice: fuse(rankings, how, weights=tried[choice], top_n=top_n) for choice in np.unique(chosen)}
+    neighbours = np.stack([found[choice].neighbours[row] for row, choice in enumerate(chosen)])
+    scores_of = np.stack([found[choice].scores[row] for row, choice in enumerate(chosen)])
+    return Ranking(neighbours, scores_of), np.array(tried)[chosen]
 
 
 def by_marks(
@@ -167,7 +256,7 @@ def by_marks(
     --------
     >>> x, labels = np.array([[1.0, 1], [0, 1], [1, 0], [1, 0.1]]), np.array([[1, 0], [1, 0], [0, 1], [0, 1]])
     >>> len(by_marks(x, labels == 1, n_marks=(1,)))
-    3
+    4
     """
     require_known(ask, ("first", "uncertain"), "the clips to ask about")
     labels, rows = as_label_matrix(label_matrix), []

@@ -6,9 +6,9 @@ import numpy as np
 
 from sss_lib.io.names import require_known
 
-WAYS = ("mean", "rocchio", "linear")
+WAYS = ("mean", "max", "rocchio", "linear")
 MISS_WEIGHT = 0.25
-"""Of the misses' mean beside the hits' mean, in `rocchio`."""
+"""Of the misses beside the hits, in `max` and `rocchio`."""
 
 
 def refine(
@@ -20,7 +20,10 @@ def refine(
 ) -> np.ndarray:
     """Score of every clip after marks on some results, larger is better; without a hit or miss, the cosine.
 
+    Several queries at once are one of them and the others as hits; what they must not sound like are misses.
+
     - `mean`: cosine to the mean direction of the query and the hits.
+    - `max`: the largest cosine to any of these, less a quarter of the largest to a miss.
     - `rocchio`: the same, less a quarter of the mean direction of the misses (Rocchio 1971).
     - `linear`: what scikit-learn's logistic regression says of each direction. The query and the hits are on
       one side; the misses, or without any all clips that are not marked, on the other. Both weigh the same.
@@ -52,6 +55,8 @@ def refine(
 
     >>> refine(np.array([[1.0, 1.0], [0.0, 2.0], [3.0, 0.0]]), 0, [1], [], "mean").round(2)
     array([0.92, 0.92, 0.38])
+    >>> refine(np.array([[1.0, 1.0], [0.0, 2.0], [3.0, 0.0]]), 0, [1], [], "max").round(2)
+    array([1.  , 1.  , 0.71])
 
     References
     ----------
@@ -70,6 +75,9 @@ def refine(
     right, wrong = [query_row, *hits], list(misses)
     if way == "linear" and len(marked) > 1:
         return _linear(directions, right, wrong)
+    if way == "max":
+        nearest = (directions @ directions[right].T).max(axis=1)
+        return nearest - MISS_WEIGHT * (directions @ directions[wrong].T).max(axis=1) if wrong else nearest
     wanted = directions[right].mean(axis=0)
     if way == "rocchio" and wrong:
         wanted -= MISS_WEIGHT * directions[wrong].mean(axis=0)

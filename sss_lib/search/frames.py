@@ -6,7 +6,7 @@ from sss_lib.io.names import require_known
 from sss_lib.search.ranking import Ranking, blocks, in_threads, query_rows
 from sss_lib.search.similarity import ONE, Similarities
 
-COMPARISONS = ("maxsim", "chamfer")
+COMPARISONS = ("maxsim", "chamfer", "dtw")
 ROUNDING = 2.0**-20
 """What rounding a bound in float32, and a cosine, moves it by, and more."""
 
@@ -20,16 +20,20 @@ def rank_frames(
     queries: np.ndarray | None = None,
     groups: np.ndarray | None = None,
     candidates: Ranking | None = None,
+    band: int | None = None,
 ) -> Ranking:
     """Ranking of clips by the cosines of their frames; without the query, equal scores in row order.
 
     - `maxsim`: mean over the query's frames of the largest cosine to a frame of the clip (Khattab and Zaharia
       2020).
     - `chamfer`: mean of that and of the same from the clip to the query.
+    - `dtw`: mean of the cosines along the best path from the first frames of both to the last ones, by
+      dynamic time warping. A step that goes on in both clips counts twice, so that all paths are equally
+      long (Sakoe and Chiba 1978, symmetric form without a slope constraint).
 
     Products are exact, cosines rounded to whole multiples of 2**-40, so that sums of up to 8192 of them are
     exact too. Hence the ranking is the same on every processor. Every frame meets every frame in float32, and
-    few clips are then compared exactly: the time grows with the square of the number of frames.
+    few clips, of `dtw` more, are then compared exactly: the time grows with the square of their number.
     `candidates` are faster, and leave out what the first search misses.
 
     Parameters
@@ -45,6 +49,8 @@ def rank_frames(
         As in `rank.rank`.
     candidates : Ranking, optional
         Of the queries, such as the first 150 by clip embeddings: they alone are ranked anew.
+    band : int, optional
+        Of `dtw`: by how many frames more than the clips' lengths differ the path may go ahead in one of them.
 
     Returns
     -------
@@ -59,9 +65,15 @@ def rank_frames(
     >>> found.neighbours, found.scores.round(3)
     (array([[1, 2]], dtype=int32), array([[1.   , 0.707]], dtype=float32))
 
+    Clip 1 has them in the other order.
+
+    >>> rank_frames(frames, np.array([0, 2, 4, 5]), "dtw", queries=[0]).neighbours
+    array([[2, 1]], dtype=int32)
+
     References
     ----------
-    Khattab and Zaharia (2020), ColBERT, SIGIR, eq. 3.
+    Khattab and Zaharia (2020), ColBERT, SIGIR, eq. 3; Sakoe and Chiba (1978), Dynamic programming algorithm
+    optimization for spoken word recognition, IEEE Trans. ASSP 26.
     """
     require_known(how, COMPARISONS, "the comparisons of frames")
     n_frames, n_clips = np.diff(offsets), len(offsets) - 1
@@ -73,7 +85,9 @@ def rank_frames(
     rows = query_rows(queries, n_clips)
     if candidates is not None and len(candidates.neighbours) != len(rows):
         raise ValueError(f"candidates of {len(candidates.neighbours)} queries don't serve {len(rows)}")
-    corpus = _Frames(frames, offsets, how)
+    if band is not None and (how != "dtw" or band < 0):
+        raise ValueError(f"band={band} of {how}: give dtw a number of frames from 0, and the others none")
+    corpus = _Frames(frames, offsets, how, band)
     group = np.arange(n_clips) if groups is None else np.asarray(groups)
     n_results = min(top_n, n_clips - 1 if candidates is None else candidates.neighbours.shape[1])
     neighbours = np.full((len(rows), n_results), -1, np.int32)
@@ -86,7 +100,10 @@ def rank_frames(
             clips = clips[(clips >= 0) & (group[clips] != group[rows[i]])]
             if bound is not None and 0 < n_results < len(clips):
                 upper, slack = bound[0][clips], bound[1]
-                clips = clips[upper >= np.partition(upper, -n_results)[-n_results] - slack]
+                least = np.partition(upper, -n_results)[-n_results]
+                if how == "dtw":  # which may be far below its bound
+                    least = corpus.scores(rows[i], clips[upper >= least]).min() / ONE
+                clips = clips[upper >= least - slack]
             if len(clips):
                 values = corpus.scores(rows[i], clips)
                 order = np.argsort(-values, kind="stable")[:n_results]
@@ -102,8 +119,8 @@ class _Frames:
     So what has to be done to the frames of one place is done to all clips that have it, side by side.
     """
 
-    def __init__(self, frames: np.ndarray, offsets: np.ndarray, how: str):
-        self.offsets, self.n_frames, self.how = offsets, np.diff(offsets), how
+    def __init__(self, frames: np.ndarray, offsets: np.ndarray, how: str, band: int | None):
+        self.offsets, self.n_frames, self.how, self.band = offsets, np.diff(offsets), how, band
         place = np.arange(len(frames)) - np.repeat(offsets[:-1], self.n_frames)
         self.by_length = np.argsort(-self.n_frames, kind="stable")
         self.rank = np.argsort(self.by_length)  # of each clip
@@ -126,6 +143,8 @@ class _Frames:
         """Exact scores of some clips, none of them the query: float64 [n]."""
         own, (of_clips, starts, sizes) = self._rows(np.array([query]))[0], self._rows(clips)
         cosines = self.similarities.cosines(own, self.similarities.all_keys(own, of_clips)[0])
+        if self.how == "dtw":
+            return along_best_path(cosines, starts, sizes, self.band) / (len(cosines) + sizes)
         values = np.maximum.reduceat(cosines, starts, axis=1).sum(axis=0) / len(cosines)
         if self.how == "chamfer":
             values = (values + np.add.reduceat(cosines.max(axis=0), starts) / sizes) / 2
@@ -138,7 +157,7 @@ class _Frames:
         largest = np.full((len(own), len(self.n_frames)), -np.inf, np.float32)
         back = np.zeros((len(queries), len(self.n_frames)))
         for columns, upper in self.similarities.bands(own, width=max(1024, 2**20 // len(own))):
-            if self.how == "chamfer":  # its way back compares frames of the query
+            if self.how != "maxsim":  # the way back compares frames of the query
                 upper += offset
             begin, end = columns[0], columns[-1] + 1
             first, last = np.searchsorted(self.edges, [begin, end - 1], "right")
@@ -147,11 +166,58 @@ class _Frames:
                 part = upper[:, here.start - begin : here.stop - begin]
                 clips = slice(here.start - self.edges[place], here.stop - self.edges[place])
                 np.maximum(largest[:, clips], part, out=largest[:, clips])
-                if self.how == "chamfer":
+                if self.how != "maxsim":
                     back[:, clips] += np.maximum.reduceat(part, starts, axis=0)
         values = np.add.reduceat(largest, starts, axis=0, dtype=np.float64) / sizes[:, None]
         if self.how == "chamfer":
             values = (values + back / self.n_frames[self.by_length]) / 2
+        if self.how == "dtw":  # a path is in every row and every column of the table
+            n_both = sizes[:, None] + self.n_frames[self.by_length]
+            values = (values * sizes[:, None] + back) / n_both
         slack = np.maximum.reduceat(self.similarities.slack(own)[:, 0], starts)
         slack += ROUNDING + 2 * self.similarities.from_grid
         return list(zip(values[:, self.rank], slack, strict=True))
+
+
+def along_best_path(
+    cosines: np.ndarray, starts: np.ndarray, sizes: np.ndarray, band: int | None = None
+) -> np.ndarray:
+    """Largest sum of cosines along a path through a query and each of some clips, diagonal steps twice.
+
+    All clips go on side by side, one diagonal of their tables after the other.
+
+    Parameters
+    ----------
+    cosines : np.ndarray [shape=(n_frames, n_total)]
+        Of the query's frames to those of the clips, one clip after the other.
+    starts, sizes : np.ndarray [shape=(n_clips,), dtype=int]
+        Where each clip begins, and its number of frames.
+    band : int, optional
+        See `rank_frames`.
+
+    Returns
+    -------
+    np.ndarray [shape=(n_clips,), dtype=float64]
+
+    Examples
+    --------
+    >>> along_best_path(np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5]]), np.array([0, 2]), np.array([2, 1]))
+    array([4. , 1.5])
+    """
+    n, found = len(cosines), np.empty(len(sizes))
+    before, last = np.full((2, n + 1, len(sizes)), -np.inf)  # frame i of the query is in row i + 1
+    before[0] = 0  # where each path begins
+    for k in range(n + sizes.max() - 1):
+        frame = np.arange(max(0, k - sizes.max() + 1), min(n, k + 1))
+        place = (k - frame)[:, None]
+        here = cosines[frame[:, None], starts + np.minimum(place, sizes - 1)]
+        if band is not None:
+            ahead = place - frame[:, None]
+            outside = (ahead > np.maximum(sizes - n, 0) + band) | (ahead < np.minimum(sizes - n, 0) - band)
+            here = np.where(outside, -np.inf, here)
+        now = np.full_like(last, -np.inf)
+        now[frame + 1] = np.maximum(np.maximum(last[frame], last[frame + 1]) + here, before[frame] + 2 * here)
+        ends = k == n + sizes - 2
+        found[ends] = now[n, ends]
+        before, last = last, now
+    return found

@@ -127,12 +127,14 @@ def of_frames(own, name):
         of = (values, frames.offsets, how, len(own.sounds) - 1)
         yield f"{how} of frames", lambda groups, of=of: search.rank_frames(*of, groups=groups)
 
-    def again(groups):
+    def again(groups, how, band=None):
         found = first(groups)
         best = search.Ranking(found.neighbours[:, :150], found.scores[:, :150])
-        return search.rank_frames(values, frames.offsets, "chamfer", groups=groups, candidates=best)
+        return search.rank_frames(values, frames.offsets, how, groups=groups, candidates=best, band=band)
 
-    yield "chamfer of the first 150", again
+    yield "chamfer of the first 150", functools.partial(again, how="chamfer")
+    yield "dtw of the first 150", functools.partial(again, how="dtw")
+    yield "dtw in a band of 2 frames of the first 150", functools.partial(again, how="dtw", band=2)
 
 
 def steps(own, other):
@@ -164,14 +166,22 @@ def fusions(own, plain_of):
     order = sorted(value, key=lambda name: -value[name])
     for names in (order[:2], order[:3], order):
         for how in FUSIONS:
-            fused = {}
+            fused, of_folds = {}, {}
             for rule, one in own.rules.items():
                 rankings = [by(plain_of[name])(one.groups) for name in names]
                 ranked = search.fuse(rankings, how, top_n=len(own.sounds) - 1)
                 best = own.scored(plain_of[order[0]], by(plain_of[order[0]]), one)
                 x = plain_of[order[0]]
                 fused[rule] = own.difference(own.scored(x, lambda _, found=ranked: found, one), best)
+                weighted, weights = learning.fuse_out_of_fold(
+                    rankings, own.matrix, own.groups, how, top_n=len(x) - 1, excluded=one.groups
+                )
+                scored = own.scored(x, lambda _, found=weighted: found, one)
+                plain = own.scored(x, lambda _, found=ranked: found, one)
+                mean = weights.mean(axis=0).round(2).tolist()
+                of_folds[rule] = f"{mean} | {own.difference(scored, best)} | {own.difference(scored, plain)}"
             print(f" | {how} of {', '.join(names)} | {' | '.join(fused.values())} |", flush=True)
+            print(f" | weights of folds, mean | {' | '.join(of_folds.values())} |", flush=True)
 
 
 def drawn(own, plain_of, metric, seed):

@@ -1,11 +1,15 @@
 """Heads, queries of another collection, and changed sounds, against plain loops."""
 
+import math
+import sys
+
 import numpy as np
 import pytest
 import scipy.sparse
+import torch
 
 from sss_lib import metrics, search
-from sss_lib.evaluation import across, learning, measures
+from sss_lib.evaluation import across, contrastive, learning, measures
 from sss_lib.evaluation.perturbation import PERTURBATIONS, perturb
 from sss_lib.search.feedback import most_uncertain
 
@@ -22,19 +26,20 @@ def two_kinds(n=60, seed=0):
 @pytest.mark.parametrize("how", learning.HEADS)
 def test_a_clip_is_embedded_by_a_head_that_has_seen_no_clip_of_its_group(how):
     x, labels, groups = two_kinds()
-    found = learning.out_of_fold(x, labels, groups, how, n_folds=12)
-    for group in range(12):
+    groups %= 3
+    found = learning.out_of_fold(x, labels, groups, how, n_folds=3)
+    for group in range(3):
         own = groups == group
         expected = learning.fit_head(x[~own], labels[~own], how)(x[own])
         np.testing.assert_allclose(found[own], expected)
         others = labels.copy()
         others[own] = ~others[own]  # its own labels change nothing
         np.testing.assert_array_equal(
-            learning.out_of_fold(x, others, groups, how, n_folds=12)[own], found[own]
+            learning.out_of_fold(x, others, groups, how, n_folds=3)[own], found[own]
         )
 
 
-@pytest.mark.parametrize("how", ["linear", "lda"])
+@pytest.mark.parametrize("how", ["linear", "lda", "supcon"])
 def test_a_head_finds_the_direction_that_parts_the_classes(how):
     x, labels, groups = two_kinds(200)
     score = []
@@ -50,6 +55,83 @@ def test_the_head_of_neighbours_is_the_mean_of_their_labels():
     unit = x / np.linalg.norm(x, axis=1, keepdims=True)
     nearest = [sorted(range(50), key=lambda j: -(unit[i] @ unit[j]))[:10] for i in range(50, 60)]
     np.testing.assert_allclose(found, [labels[rows].mean(axis=0) for rows in nearest])
+
+
+def test_the_contrastive_loss_is_the_sum_of_equation_2():
+    rng = np.random.default_rng(5)
+    z, kind = rng.normal(size=(9, 4)), np.array([0, 0, 0, 1, 1, 2, 2, 2, 3])  # the last is alone
+    z /= np.linalg.norm(z, axis=1, keepdims=True)
+    of_clip = []
+    for i in range(8):
+        positive = [p for p in range(9) if p != i and kind[p] == kind[i]]
+        total = sum(math.exp(z[i] @ z[a] / 0.3) for a in range(9) if a != i)
+        logs = [math.log(math.exp(z[i] @ z[p] / 0.3) / total) for p in positive]
+        of_clip.append(-sum(logs) / len(positive))
+    found = contrastive.loss(torch.tensor(z), torch.tensor(kind[:, None] == kind), 0.3)
+    assert found.item() == pytest.approx(sum(of_clip) / 8)
+    assert contrastive.loss(torch.tensor(z[:1]), torch.ones(1, 1, dtype=torch.bool)).item() == 0
+
+
+def test_the_contrastive_head_is_the_same_again_and_leaves_threads_and_seeds_as_they_are():
+    x, labels, _ = two_kinds()
+    torch.manual_seed(1)
+    expected = torch.rand(1)
+    for n_threads in (1, 2):
+        torch.manual_seed(1)
+        torch.set_num_threads(n_threads)
+        found = learning.fit_head(x, labels, "supcon")(x)
+        assert torch.get_num_threads() == n_threads
+        assert torch.rand(1) == expected
+        np.testing.assert_array_equal(found, learning.fit_head(x, labels, "supcon")(x))
+    assert (np.abs(found.sum(axis=1) - 1) < 1e-12).all()
+
+
+def test_the_contrastive_head_says_what_it_needs(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ImportError, match=r"supcon needs torch: install it with pip install -e .\[torch\]"):
+        learning.fit_head(np.eye(2), np.eye(2), "supcon")
+
+
+def plain_weights(rankings, labels, groups, folds, how, n, excluded):
+    """Weights of each query, from macro MAP of the other folds' queries, clip by clip."""
+    tried = [[0.5, 0.5], [0, 1], [1 / 3, 2 / 3], [2 / 3, 1 / 3], [1, 0]]
+    chosen = np.empty((len(labels), 2))
+    for fold in folds:
+        macro = []
+        for weights in tried:
+            ranked = search.fuse(rankings, how, weights=weights, top_n=n).neighbours
+            of_class = {}
+            for query, label in zip(*np.nonzero(labels), strict=True):
+                relevant = {j for j in np.flatnonzero(labels[:, label]) if excluded[j] != excluded[query]}
+                if relevant and query not in fold:
+                    hits = [j in relevant for j in ranked[query]]
+                    precisions = [sum(hits[: k + 1]) / (k + 1) for k in range(n) if hits[k]]
+                    of_class.setdefault(label, []).append(sum(precisions) / min(n, len(relevant)))
+            macro.append(np.mean([np.mean(one) for one in of_class.values()]))
+        chosen[list(fold)] = tried[max(range(5), key=lambda i: macro[i])]
+    return chosen
+
+
+@pytest.mark.parametrize("how", ["rrf", "zscore"])
+@pytest.mark.parametrize("alone", [True, False])
+def test_weights_are_those_that_a_plain_loop_finds_best_for_others(how, alone):
+    rng, groups = np.random.default_rng(20), np.arange(48) // 4
+    labels = (groups[:, None] % 4 == np.arange(4)) & (rng.random((48, 4)) < 0.7)  # mostly of its group
+    labels |= rng.random((48, 4)) < 0.1
+    labels[:, 3] = np.arange(48) == 5  # without another clip
+    excluded = np.arange(48) if alone else groups
+    x = [labels @ rng.normal(size=(4, 6)) + rng.normal(0, noise, (48, 6)) for noise in (1.1, 1.8)]
+    rankings = [search.rank(one, "mcss", 47, groups=None if alone else groups) for one in x]
+    found, weights = learning.fuse_out_of_fold(
+        rankings, labels, groups, how, n_parts=3, n=9, n_folds=12, top_n=20, excluded=excluded
+    )
+    folds = [set(np.flatnonzero(groups == group)) for group in range(12)]
+    np.testing.assert_array_equal(weights, plain_weights(rankings, labels, groups, folds, how, 9, excluded))
+    assert len(np.unique(weights, axis=0)) > 1
+    for query in range(48):
+        expected = search.fuse(rankings, how, weights=weights[query], top_n=20)
+        np.testing.assert_array_equal(found.neighbours[query], expected.neighbours[query])
+        np.testing.assert_array_equal(found.scores[query], expected.scores[query])
 
 
 @pytest.mark.parametrize("how", learning.HEADS)
@@ -74,6 +156,16 @@ def test_heads_that_cannot_be_are_refused(change, message):
     x, labels, groups = two_kinds()
     with pytest.raises(ValueError, match=message):
         learning.out_of_fold(x, labels, groups, **change)
+
+
+def test_weights_that_cannot_be_chosen_are_refused():
+    x, labels, groups = two_kinds()
+    of = [search.rank(x, "mcss", 5)] * 2
+    for change in ({"groups": groups[1:]}, {"rankings": [of[0], search.rank(x, "mcss", 5, np.arange(9))]}):
+        with pytest.raises(ValueError, match=r"rankings of \[\d+, 60\] clips, and labels of 60"):
+            learning.fuse_out_of_fold(**{"rankings": of, "label_matrix": labels, "groups": groups, **change})
+    with pytest.raises(ValueError, match=r"n_parts=0.* at least one part"):
+        learning.fuse_out_of_fold(of, labels, groups, n_parts=0)
 
 
 def test_clips_without_labels_teach_nothing():

@@ -1,5 +1,6 @@
 """Adjusted searches, fusion and frame by frame comparison against plain loops."""
 
+import functools
 import itertools
 import math
 
@@ -10,6 +11,7 @@ import scipy.sparse
 from sss_lib import metrics, search
 from sss_lib.evaluation import relevance, ties
 from sss_lib.search import naming, timing
+from sss_lib.search.frames import COMPARISONS
 from sss_lib.search.index import Index
 from sss_lib.search.ranking import Ranking
 from sss_lib.search.similarity import Similarities
@@ -294,12 +296,36 @@ def test_rankings_that_cannot_be_fused_are_refused():
         search.fuse([one], "z-score")
 
 
+def plain_path(table, band=None):
+    """Mean cosine along the best path of a table, by the recursion as it is written."""
+    n, m = len(table), len(table[0])
+    least, most = min(0, m - n), max(0, m - n)
+
+    @functools.cache
+    def total(i, j):
+        if min(i, j) < 0 or (band is not None and not least - band <= j - i <= most + band):
+            return -math.inf
+        here = table[i][j]
+        if i == j == 0:
+            return 2 * here
+        return max(total(i - 1, j) + here, total(i, j - 1) + here, total(i - 1, j - 1) + 2 * here)
+
+    return total(n - 1, m - 1) / (n + m)
+
+
+def cosines(a, b):
+    return [[cosine(p, r) for r in b] for p in a]
+
+
 def plain_frames(parts, how, q, others):
     def one_way(a, b):
         return sum(max(cosine(p, r) for r in b) for p in a) / len(a)
 
     scores = {}
     for j in others:
+        if how == "dtw":
+            scores[j] = plain_path(cosines(parts[q], parts[j]))
+            continue
         scores[j] = one_way(parts[q], parts[j])
         if how == "chamfer":
             scores[j] = (scores[j] + one_way(parts[j], parts[q])) / 2
@@ -307,7 +333,7 @@ def plain_frames(parts, how, q, others):
 
 
 @pytest.mark.parametrize("again", [False, True])
-@pytest.mark.parametrize("how", ["maxsim", "chamfer"])
+@pytest.mark.parametrize("how", COMPARISONS)
 def test_frames_are_compared_as_in_the_plain_loop(how, again):
     rng = np.random.default_rng(4)
     offsets = np.concatenate([[0], np.cumsum(rng.integers(1, 5, 25))])
@@ -324,7 +350,7 @@ def test_frames_are_compared_as_in_the_plain_loop(how, again):
 
 
 @pytest.mark.parametrize("kind", AWKWARD)
-@pytest.mark.parametrize("how", ["maxsim", "chamfer"])
+@pytest.mark.parametrize("how", COMPARISONS)
 def test_the_filter_changes_no_ranking_of_frames(how, kind):
     frames = awkward(kind)
     offsets = np.concatenate([[0], np.cumsum(np.tile([1, 7, 2, 1, 19], 10))])
@@ -341,14 +367,40 @@ def test_the_filter_changes_no_ranking_of_frames(how, kind):
             scores.append(part.max(axis=1).sum() / len(part))
             if how == "chamfer":
                 scores[-1] = (scores[-1] + part.max(axis=0).sum() / part.shape[1]) / 2
+            if how == "dtw":
+                scores[-1] = plain_path(part.tolist())
         order = np.argsort(-np.array(scores), kind="stable")[:12]
         np.testing.assert_array_equal(found.neighbours[q], others[order])
         np.testing.assert_array_equal(found.scores[q], (np.array(scores)[order] / 2**40).astype("f4"))
 
 
-def test_single_frames_are_ranked_as_by_cosine():
+@pytest.mark.parametrize("n", [2, 6])
+@pytest.mark.parametrize("band", [None, 0, 1, 3])
+def test_warped_clips_are_compared_as_in_the_plain_recursion(band, n):
+    rng = np.random.default_rng(6)
+    sizes = np.array([1, 9, 4, 2, 13, 6, 6])
+    frames, offsets = rng.normal(0.2, 1, (sizes.sum(), 4)), np.concatenate([[0], np.cumsum(sizes)])
+    parts = [frames[a:b].tolist() for a, b in itertools.pairwise(offsets)]
+    found = search.rank_frames(frames, offsets, "dtw", n, band=band)
+    for q in range(7):
+        scores = {j: plain_path(cosines(parts[q], parts[j]), band) for j in range(7) if j != q}
+        expected = sorted(scores, key=lambda j: -scores[j])[:n]
+        assert found.neighbours[q].tolist() == expected
+        np.testing.assert_allclose(found.scores[q], [scores[j] for j in expected], atol=1e-6)
+
+
+def test_a_slower_clip_is_warped_onto_the_query_and_one_backwards_is_not():
+    x = np.random.default_rng(0).normal(size=(6, 8))
+    frames = np.concatenate([x, np.repeat(x, 3, axis=0), x[::-1]])
+    found = search.rank_frames(frames, np.array([0, 6, 24, 30]), "dtw", queries=[0])
+    assert found.neighbours.tolist() == [[1, 2]]
+    assert found.scores[0, 0] == 1 > found.scores[0, 1] + 0.3
+
+
+@pytest.mark.parametrize("how", COMPARISONS)
+def test_single_frames_are_ranked_as_by_cosine(how):
     x = clips(60)
-    found, plain = search.rank_frames(x, np.arange(61), "chamfer", 20), search.rank(x, "mcss", 20)
+    found, plain = search.rank_frames(x, np.arange(61), how, 20), search.rank(x, "mcss", 20)
     np.testing.assert_array_equal(found.neighbours, plain.neighbours)
     np.testing.assert_allclose(found.scores, plain.scores, atol=1e-6)
 
@@ -359,3 +411,7 @@ def test_frames_that_do_not_fit_are_refused():
     few = Ranking(np.array([[1]]), np.array([[1.0]]))
     with pytest.raises(ValueError, match="candidates of 1 queries don't serve 2"):
         search.rank_frames(np.ones((2, 2)), np.arange(3), candidates=few)
+    with pytest.raises(ValueError, match="band=-1 of dtw: give dtw a number of frames from 0"):
+        search.rank_frames(np.ones((2, 2)), np.arange(3), "dtw", band=-1)
+    with pytest.raises(ValueError, match="band=2 of maxsim"):
+        search.rank_frames(np.ones((2, 2)), np.arange(3), band=2)

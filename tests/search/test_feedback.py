@@ -20,13 +20,16 @@ def plain(x, query, hits, misses, miss_weight):
 @pytest.mark.parametrize(("hits", "misses"), [([], []), ([3], []), ([], [4]), ([3, 5], [4, 9, 2])])
 def test_a_refined_query_is_as_by_a_plain_loop(hits, misses):
     x = np.random.default_rng(0).normal(size=(12, 5))
-    found = {way: search.refine(x, 1, hits, misses, way) for way in ("mean", "rocchio", "linear")}
+    found = {way: search.refine(x, 1, hits, misses, way) for way in feedback.WAYS}
     np.testing.assert_allclose(found["mean"], plain(x, 1, hits, misses, 0), atol=1e-12)
     np.testing.assert_allclose(found["rocchio"], plain(x, 1, hits, misses, 0.25), atol=1e-12)
+    unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+    for row, score in zip(unit, found["max"], strict=True):
+        minus = 0.25 * max(unit[i] @ row for i in misses) if misses else 0
+        assert score == pytest.approx(max(unit[i] @ row for i in [1, *hits]) - minus)
     if not hits and not misses:
         np.testing.assert_allclose(found["linear"], plain(x, 1, [], [], 0), atol=1e-12)
         return
-    unit = x / np.linalg.norm(x, axis=1, keepdims=True)
     others = misses or [i for i in range(12) if i not in (1, *hits)]
     head = LogisticRegression(class_weight="balanced", max_iter=1000)
     head.fit(unit[[1, *hits, *others]], [True] * (1 + len(hits)) + [False] * len(others))
