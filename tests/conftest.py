@@ -58,6 +58,13 @@ def mini():
 
 
 @pytest.fixture
+def ranx(monkeypatch):
+    """The library ranx, without numba's compiler, which takes longer than these tests compute."""
+    monkeypatch.setattr(pytest.importorskip("numba").config, "DISABLE_JIT", 1)
+    return pytest.importorskip("ranx")
+
+
+@pytest.fixture
 def collection(tmp_path):
     """Folder of five clips, 0.1 s to 0.5 s long, whose order is neither alphabetical nor by length."""
     folder = tmp_path / "tiny"

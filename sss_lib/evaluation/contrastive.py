@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sss_lib.processing.scaling import l2_normalize
+
 if TYPE_CHECKING:
     import torch
 
@@ -95,10 +97,10 @@ def fit(x: np.ndarray, labels: np.ndarray) -> Callable[[np.ndarray], np.ndarray]
     learnt = weight.detach().numpy().astype(np.float64)
 
     def directions_of(asked: np.ndarray) -> np.ndarray:
-        return _unit(scaler.transform(asked) @ learnt)
+        return l2_normalize(scaler.transform(asked) @ learnt)
 
     there = labels.any(axis=0)
-    centres = _unit(labels[:, there].T @ directions_of(x))
+    centres = l2_normalize(labels[:, there].T @ directions_of(x))
 
     def shares(asked: np.ndarray) -> np.ndarray:
         found = np.zeros((len(asked), labels.shape[1]))
@@ -107,8 +109,3 @@ def fit(x: np.ndarray, labels: np.ndarray) -> Callable[[np.ndarray], np.ndarray]
         return found
 
     return shares
-
-
-def _unit(x: np.ndarray) -> np.ndarray:
-    length = np.linalg.norm(x, axis=1, keepdims=True)
-    return x / np.where(length > 0, length, 1)

@@ -191,10 +191,10 @@ def fuse_out_of_fold(
     """
     labels, n_rankings = as_label_matrix(label_matrix), len(rankings)
     sizes = {len(groups), *(len(one.neighbours) for one in rankings)}
-    if sizes != {labels.shape[0]} or n_parts < 1:
+    if sizes != {labels.shape[0]} or n_parts < 1 or not rankings:
         raise ValueError(
-            f"n_parts={n_parts}, groups and rankings of {sorted(sizes)} clips, and labels of "
-            f"{labels.shape[0]}: give each clip its own, and at least one part"
+            f"n_parts={n_parts}, {n_rankings} rankings, groups and rankings of {sorted(sizes)} clips, and "
+            f"labels of {labels.shape[0]}: give each clip its own, and at least one ranking and one part"
         )
     parted = itertools.product(range(n_parts + 1), repeat=n_rankings)
     tried = [[1 / n_rankings] * n_rankings]

@@ -133,7 +133,7 @@ def design_of(
     """Design of these queries; the last two are kept, as searches and protocols share them."""
     arrays = (
         *(getattr(one, name) for one in (class_wise, micro) for name in ("query", "label", "n_relevant")),
-        *(() if groups is None else (np.asarray(groups),)),
+        *(() if groups is None else np.unique(groups, return_inverse=True)[1:]),  # of names, bytes are places
     )
     of_arrays = tuple((one.dtype.str, one.tobytes()) for one in arrays)
     key = (tuple(labels), tuple((families or {}).items()), *of_arrays)
@@ -145,7 +145,7 @@ def design_of(
 
 
 class _Answered:
-    """Those queries of a design that have a score, before it is known which; see `Means`."""
+    """What follows from which queries of a design have a score, whatever the scores are; see `Means`."""
 
     def __init__(self, design: Design, where: np.ndarray):
         self.counts = design.matrix(np.ones(len(where)), where)

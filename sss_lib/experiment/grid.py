@@ -126,6 +126,8 @@ class Grid:
                 require_known(word, ("how", "models", "search"), "the words of a fusion of the grid")
             require_known(fusion.get("how"), FUSIONS, "the fusions")
             require_known(fusion.get("search", self.searches[0]), self.searches, "the searches of the grid")
+            if odd := [one for one in fusion["models"] if "&" in str(one)]:
+                raise ValueError(f"a fusion can't have {odd[0]!r}, as & parts its models: rename its folder")
         _ = self.fused  # refuses what is no fusion
         for rule in (*self.include, *self.exclude):
             if not isinstance(rule, Mapping) or not rule:
@@ -176,7 +178,7 @@ class Grid:
 
     def available(self) -> tuple["Grid", list[str]]:
         """Grid of the searches that can run, and of the models as prepared, and what is left out why."""
-        prepared: dict[str, None] = {}
+        prepared: dict[tuple[str, ...], str] = {}  # by name and the words of a way
         left_out: dict[str, None] = {}
         ways = list(itertools.product(self.long_audio, self.short_audio, self.preprocessing))
         for name, way in itertools.product(self.models, ways):
@@ -190,7 +192,7 @@ class Grid:
             if library := row.missing():
                 left_out[f"{name} needs {library}, which is not installed"] = None
             else:
-                prepared[models.canonical(way_name)] = None
+                prepared[name, *words] = models.canonical(way_name)
         if not prepared:
             raise ValueError(f"no model of the grid can run: {'; '.join(left_out)}")
         lacking = approximate.missing()
@@ -199,9 +201,17 @@ class Grid:
             left_out[f"{len(self.searches) - len(searches)} approximate searches need {lacking}"] = None
         if not searches:
             raise ValueError(f"no search of the grid can run: {'; '.join(left_out)}")
+        fusions = []
+        for one, way in itertools.product(self.fusions, ways):
+            words = [word for word in way if word not in ("default", "standard")]
+            names = [prepared.get((name, *words), prepared.get((name,), name)) for name in one["models"]]
+            search = one.get("search", self.searches[0])
+            if search in searches:
+                fusions.append({**one, "search": search, "models": names})
         runnable = replace(
             self,
-            models=tuple(prepared),
+            fusions=tuple(fusions),
+            models=tuple(dict.fromkeys(prepared.values())),
             searches=tuple(searches),
             long_audio=("default",),  # the names of the models say it all now
             short_audio=("default",),
@@ -247,7 +257,8 @@ class Grid:
                 wanted = n_first(transform) or pca or (dim if transform == "whiten" else 1)
                 what = "PCA" if transform == "none" else f"{transform}, PCA"
                 if other and n_clips is not None and not n_fit:
-                    left_out.setdefault(f"to fit on, 00 and 01 have no {other} of", {})[name] = None
+                    why = f"fitted on {other}, which is searched itself or has no 00 and 01 of"
+                    left_out.setdefault(why, {})[name] = None
                 elif n_first(transform) and pca:
                     left_out.setdefault(f"{name}, {transform}, is cut already: no PCA", {})[pca] = None
                 elif wanted > dim - n_removed(transform):
@@ -258,14 +269,14 @@ class Grid:
                 else:
                     chosen.update(dict.fromkeys((variant, s) for s in variant.searches(searches)))
         kept = [system for system in chosen if self._keeps(*system)]
-        for name in self.fused:
+        for name in dict.fromkeys(self.fused):
             found = [(variant, methods.GIVEN) for variant in self._of_fusion(name, set(kept))]
             if not found:
-                left_out[f"{name}: no system of each of its models is alike, as"] = {"the grid runs": None}
+                left_out[f"{name}, as no two of its models are processed alike here"] = {}
             chosen.update(dict.fromkeys(found))
             kept += [system for system in found if self._keeps(*system)]
         sentences = [
-            f"{why} {', '.join('none' if value is None else str(value) for value in values)}"
+            f"{why} {', '.join('none' if value is None else str(value) for value in values)}".rstrip()
             for why, values in left_out.items()
         ]
         if len(kept) < len(chosen):

@@ -15,9 +15,6 @@ from sss_lib.io.artefact import Artefact
 from sss_lib.models import registry as models
 from sss_lib.models.naming import fused
 
-MOST_FUSED = 1000
-"""Results that are kept of a fusion: of a larger collection R1 beyond them is not known."""
-
 if TYPE_CHECKING:
     import distributed
     import numpy as np
@@ -173,8 +170,7 @@ def _fuse(store: Store, dataset: str, variant: Variant) -> None:
     """Rank the clips that all parts of a fusion have embedded by each, and write what comes of it."""
     import numpy as np
 
-    from sss_lib.search import fusion, given, ranking
-    from sss_lib.search.rank import rank
+    from sss_lib.search.fusion import fuse_embeddings
 
     how, search, _ = fused(variant.model)
     tables = [store.embeddings(dataset, part).read() for part in variant.parts]
@@ -182,12 +178,9 @@ def _fuse(store: Store, dataset: str, variant: Variant) -> None:
     common = set(names[0]).intersection(*names)
     kept = [np.array([fname in common for fname in of_part]) for of_part in names]
     parts = [to_matrix(table["embedding"])[rows] for table, rows in zip(tables, kept, strict=True)]
-    rows_of = []
-    for rows in ranking.blocks(np.arange(len(common)), 1024):  # a whole ranking of all takes 8 bytes a pair
-        of_parts = [rank(x, search, max(len(x) - 1, 1), rows) for x in parts]
-        rows_of.append(given.carried(fusion.fuse(of_parts, how, top_n=MOST_FUSED), rows))
     fnames = [fname for fname in names[0] if fname in common]
-    store.embeddings(dataset, variant).write({"fname": fnames, "embedding": np.vstack(rows_of)})
+    carried = fuse_embeddings(parts, how, search)
+    store.embeddings(dataset, variant).write({"fname": fnames, "embedding": carried})
 
 
 def read_rankings(

@@ -224,7 +224,7 @@ def _import(names: Sequence[str]) -> None:
     """
     # ipykernel sets this before matplotlib is imported.
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
-    code_digest(("dataset", "extraction", "processing", "search", "evaluation"))
+    code_digest(("dataset", "extraction", "processing", "search", "evaluation", "figures"))
     import ipykernel.kernelapp  # noqa: F401
 
     for module in ALSO:

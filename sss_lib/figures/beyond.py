@@ -79,7 +79,7 @@ def steps(
 ) -> pd.DataFrame:
     """Each system of unit length beside what it is compared with; nothing if none takes a step beyond.
 
-    Of a fusion that is the best of its parts, which is chosen on the same queries.
+    Of a fusion that is the best of its parts by the first rule, which is chosen on the same queries.
 
     Parameters
     ----------
@@ -106,10 +106,10 @@ def steps(
         beside = [one for one in lacking(system) if one in available]
         if not beside or beside == [system] or not system[0].normalize:
             continue
-        found = [
-            max((_compared(results_of, system, one, rule, labels, n, of) for one in beside), key=_of_other)
-            for rule in rules
-        ]
+        first, *others = rules
+        by_part = {one: _compared(results_of, system, one, first, labels, n, of) for one in beside}
+        best = max(beside, key=lambda one: by_part[one]["b"])
+        found = [by_part[best], *(_compared(results_of, system, best, one, labels, n, of) for one in others)]
         row = {"model": display_name(system[0].model), "step": words(system), **found[0]}
         row["system"] = f"{system[0].name}/{system[1]}"
         ends = {"difference": OWN, "ci_low": f"{OWN}, low", "ci_high": f"{OWN}, high"}
@@ -133,10 +133,6 @@ def _compared(
     alike = lacking(system)[0][0].model == system[0].model
     what = "the plain system" if beside in lacking((Variant(beside[0].model), SEARCH)) else words(beside)
     return {"beside": what if alike else display_name(beside[0].model), **kept}
-
-
-def _of_other(row: dict) -> float:
-    return row["b"]
 
 
 def _verdicts(table: pd.DataFrame) -> np.ndarray:

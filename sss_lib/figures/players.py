@@ -51,7 +51,8 @@ def _compressed(path: str, wave: np.ndarray, length_s: float) -> bytes:
     """Sound as Ogg Vorbis; a file that is as short and as small already is taken as it is."""
     import soundfile
 
-    content = Path(path).read_bytes() if Path(path).stat().st_size <= MOST_BYTES else b""
+    file = Path(path)  # a span of a file is none
+    content = file.read_bytes() if file.is_file() and file.stat().st_size <= MOST_BYTES else b""
     if content[28:35] == b"\x01vorbis" and len(wave) < length_s * RATE_HZ:
         return content
     encoded = io.BytesIO()

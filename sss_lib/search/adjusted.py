@@ -182,9 +182,8 @@ def _mutually_near(
     """Ranking by mutual proximity of pairs among each other's `n_near`; None if it may lack others."""
     n_clips = similarities.n_clips
     near = np.empty((n_clips, n_near), np.int16)
-    farther = np.zeros(
-        (n_clips, n_clips), np.int16
-    )  # one more than are farther from a row's clip; 0 if unknown
+    # One more than the number of clips that are farther from the row's clip; 0 if it is unknown.
+    farther = np.zeros((n_clips, n_clips), np.int16)
 
     def count(block: np.ndarray) -> None:
         key, _ = similarities.all_keys(block)

@@ -15,6 +15,7 @@ import numpy as np
 
 from sss_lib.search.similarity import BLOCKS, Similarities
 
+DEVICES = ("cpu", "cuda", "mps", "auto")
 LEAST_PRODUCTS = 2**36
 """Multiplications below which `auto` stays on the processor: starting a card takes about as long."""
 _one_at_a_time = threading.Lock()
@@ -27,10 +28,14 @@ class OnDevice(Similarities):
         import torch
 
         vars(self).update(vars(similarities))
-        self.device, self.on_device = device, torch.from_numpy(self.corpus).to(device)
+        try:
+            self.device, self.on_device = device, torch.from_numpy(self.corpus).to(device)
+        except (AssertionError, RuntimeError) as error:  # AssertionError: a PyTorch without CUDA
+            reason = str(error).partition("\n")[0]
+            raise ValueError(f"device={device!r} can't be used ({reason}): use 'cpu', or 'auto'") from error
 
     def top(self, rows: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-        """As `exact.top` of all bands; of equal bounds at the end any."""
+        """As `exact.top` of all bands; among equal bounds at the end, which are kept is left open."""
         import torch
 
         with torch.inference_mode():

@@ -76,6 +76,7 @@ def rank_frames(
     optimization for spoken word recognition, IEEE Trans. ASSP 26.
     """
     require_known(how, COMPARISONS, "the comparisons of frames")
+    offsets = np.asarray(offsets)
     n_frames, n_clips = np.diff(offsets), len(offsets) - 1
     if offsets[0] != 0 or offsets[-1] != len(frames) or (n_frames < 1).any() or top_n < 1:
         raise ValueError(
@@ -85,10 +86,12 @@ def rank_frames(
     rows = query_rows(queries, n_clips)
     if candidates is not None and len(candidates.neighbours) != len(rows):
         raise ValueError(f"candidates of {len(candidates.neighbours)} queries don't serve {len(rows)}")
-    if band is not None and (how != "dtw" or band < 0):
+    if band is not None and (how != "dtw" or band < 0 or band != int(band)):
         raise ValueError(f"band={band} of {how}: give dtw a number of frames from 0, and the others none")
     corpus = _Frames(frames, offsets, how, band)
     group = np.arange(n_clips) if groups is None else np.asarray(groups)
+    if len(group) != n_clips:
+        raise ValueError(f"{len(group)} groups of {n_clips} clips: give each clip its group")
     n_results = min(top_n, n_clips - 1 if candidates is None else candidates.neighbours.shape[1])
     neighbours = np.full((len(rows), n_results), -1, np.int32)
     scores = np.full((len(rows), n_results), np.nan, np.float32)

@@ -5,11 +5,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from sss_lib.io.names import require_known
+from sss_lib.search import given
+from sss_lib.search.rank import rank
 from sss_lib.search.ranking import Ranking, blocks
 
 FUSIONS = ("rrf", "zscore", "minmax")
 RRF_K = 60
 """What is added to a rank, as in Cormack et al."""
+MOST_FUSED = 1000
+"""Results that `fuse_embeddings` keeps: of a larger collection R1 beyond them is not known."""
 
 
 def fuse(
@@ -47,7 +51,8 @@ def fuse(
     Raises
     ------
     ValueError
-        If there are no rankings, they are of different numbers of queries, or the weights don't match.
+        If there are no rankings, they are of different numbers of queries, or the weights don't match them or
+        aren't finite.
 
     Examples
     --------
@@ -69,6 +74,8 @@ def fuse(
             f"{len(rankings)} rankings of {sorted(sizes)} queries with {len(shares)} weights: give at least "
             "one ranking, each of the same queries and with its weight"
         )
+    if not np.isfinite(shares).all():
+        raise ValueError(f"weights={shares} of a fusion: give finite numbers")
     n_queries, n_clips = sizes.pop(), 1 + max(int(one.neighbours.max(initial=0)) for one in rankings)
     top_n = min(top_n, n_clips)
     neighbours, scores = np.full((n_queries, top_n), -1, np.int32), np.full((n_queries, top_n), np.nan)
@@ -88,6 +95,34 @@ def fuse(
         scores[rows] = np.where(there, np.take_along_axis(total, order, axis=1), np.nan)
     n_most = int((neighbours >= 0).sum(axis=1).max(initial=0))
     return Ranking(neighbours[:, :n_most], scores[:, :n_most].astype(np.float32))
+
+
+def fuse_embeddings(embeddings: Sequence[np.ndarray], how: str, search: str) -> np.ndarray:
+    """Fusion of rankings of all clips by several embeddings of them, as rows that `given` ranks by.
+
+    Parameters
+    ----------
+    embeddings : sequence of np.ndarray [shape=(n_clips, dim of each)]
+    how, search : str
+        As in `fuse`, and in `rank.rank`.
+
+    Returns
+    -------
+    np.ndarray [shape=(n_clips, 1 + 2 * n_results), dtype=float32]
+
+    Examples
+    --------
+    >>> x = np.array([[0.0], [1.0], [3.0]])
+    >>> fuse_embeddings([x, x], "rrf", "nns")[:, 1:3]
+    array([[1., 2.],
+           [0., 2.],
+           [1., 0.]], dtype=float32)
+    """
+    n_clips, carried = len(embeddings[0]), []
+    for rows in blocks(np.arange(n_clips), 1024):  # a whole ranking of all takes 8 bytes a pair
+        of_each = [rank(x, search, max(n_clips - 1, 1), rows) for x in embeddings]
+        carried.append(given.carried(fuse(of_each, how, top_n=MOST_FUSED), rows))
+    return np.vstack(carried)
 
 
 def _given(ranking: Ranking, how: str) -> tuple[np.ndarray, np.ndarray]:

@@ -4,8 +4,9 @@ import contextlib
 
 import numpy as np
 
+from sss_lib.io.names import require_known
 from sss_lib.search import adjusted, approximate, given
-from sss_lib.search.device import OnDevice, highest_precision, on
+from sss_lib.search.device import DEVICES, OnDevice, highest_precision, on
 from sss_lib.search.exact import ranking_of
 from sss_lib.search.naming import GIVEN, parse
 from sss_lib.search.ranking import Ranking, query_rows
@@ -63,7 +64,8 @@ def rank(
     ------
     ValueError
         If the search is unknown, `top_n` < 1, there are fewer than two clips, a value isn't finite, a query
-        is no row of the corpus, or a score is beyond what float32 can hold.
+        is no row of the corpus, a score is beyond what float32 can hold, or the device is unknown or not
+        there.
 
     Examples
     --------
@@ -74,6 +76,7 @@ def rank(
     """
     if top_n < 1:
         raise ValueError(f"top_n={top_n} is below 1: ask for at least one result")
+    require_known(device.partition(":")[0], DEVICES, "the devices of a search")
     rows = query_rows(queries, len(x))
     method = parse(search)
     if among is not None and (search == GIVEN or not method.is_plain):

@@ -93,11 +93,8 @@ def test_trec_eval_agrees_where_nothing_is_cut_off(corpus, tmp_path):
         assert ap == pytest.approx(found[name, "MAP", N_CLIPS - 1]), name
 
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::numba.core.errors.NumbaTypeSafetyWarning")
 @pytest.mark.parametrize("kind", ["class", "graded"])
-def test_ranx_agrees_on_every_query(corpus, tmp_path, kind):
-    ranx = pytest.importorskip("ranx", reason="ranx needs numba, which has no wheel for some machines")
+def test_ranx_agrees_on_every_query(ranx, corpus, tmp_path, kind):
     paths = files(corpus, tmp_path, kind)
     run, qrels = (
         ranx.Run.from_file(str(paths[0]), kind="trec"),

@@ -131,7 +131,7 @@ def test_a_collection_to_fit_on_that_nobody_knows_is_refused(store, tmp_path):
     stages = Stages(grid, str(tmp_path / small_study.NAME), store, tmp_path, 1, {})
     found, left_out = stages.systems()
     assert [variant for variant, _ in found] == [ELSEWHERE]
-    assert left_out == ["to fit on, 00 and 01 have no esc10 of logmel"]
+    assert left_out == ["fitted on esc10, which is searched itself or has no 00 and 01 of logmel"]
 
 
 def test_a_collection_is_not_fitted_on_itself_as_on_another(store):

@@ -430,9 +430,23 @@ def test_a_fusion_is_run_where_each_of_its_models_is():
         grid, n_components=(50,), fusions=({"how": "rrf", "models": ["aisfx", "duration"]},)
     )
     assert (
-        "fusion:rrf:nns:aisfx&duration: no system of each of its models is alike, as the grid runs"
+        "fusion:rrf:nns:aisfx&duration, as no two of its models are processed alike here"
         in (with_duration.systems()[1])
     )
+
+
+def test_a_fusion_is_prepared_as_its_models_are_and_left_out_with_its_search(monkeypatch):
+    both, searches = ["clap-2022", "clap-2023"], ("nns", "nns-HNSW16-efSearch=64")
+    fusions = tuple({"how": "rrf", "models": both, "search": one} for one in searches)
+    grid = Grid(tuple(both), long_audio=("truncate",), searches=searches, fusions=fusions)
+    monkeypatch.setattr("sss_lib.search.approximate.missing", lambda: "faiss")
+    available, _ = grid.available()
+    assert available.fused == ("fusion:rrf:nns:clap-2022+truncate&clap-2023+truncate",)
+
+
+def test_a_model_whose_name_would_part_a_fusion_is_refused():
+    with pytest.raises(ValueError, match="can't have '/a/R&B', as & parts its models"):
+        Grid(("yamnet",), fusions=({"how": "rrf", "models": ["yamnet", "/a/R&B"]},))
 
 
 def test_what_is_fitted_on_a_collection_needs_that_it_is_embedded():
@@ -443,5 +457,5 @@ def test_what_is_fitted_on_a_collection_needs_that_it_is_embedded():
     assert left_out == ["logmel has embedded 99 clips of esc10: no PCA 100"]
     found, left_out = grid.systems({"aisfx": 231, "logmel": 231, "aisfx@esc10": 400})
     assert [one.name for one, _ in found if one.fit_on] == fitted
-    assert left_out == ["to fit on, 00 and 01 have no esc10 of logmel"]
+    assert left_out == ["fitted on esc10, which is searched itself or has no 00 and 01 of logmel"]
     assert len([one for one, _ in grid.systems()[0] if one.fit_on]) == 2

@@ -53,6 +53,22 @@ def test_a_step_is_beside_what_lacks_it_and_a_fusion_beside_its_best_part(table)
     assert table["system"].tolist() == [f"{one.name}/{search}" for (one, search), _ in pairs]
 
 
+def test_the_best_part_of_a_fusion_is_chosen_once_for_all_rules():
+    spread = {
+        PLAIN: (0.3, 2.0),
+        OTHER: (0.5, 0.3),
+        FUSED: (0.05, 0.5),
+    }  # by the first rule, and by the second
+    of = {
+        system: dict(zip(("class", "own"), map(made, both), strict=True)) for system, both in spread.items()
+    }
+    found = beyond.steps(
+        list(spread), lambda system, rule: of[system][rule], list("abcd"), 15, ["class", "own"]
+    )
+    assert found["beside"].tolist() == ["YAMNet"]
+    assert found[beyond.OWN].item() > 0
+
+
 def test_a_verdict_needs_the_interval_and_the_corrected_test(table):
     assert table["verdict"].tolist() == ["hurts", "open", "helps"]
     assert beyond.said(table) == (

@@ -621,6 +621,7 @@ def test_the_keyboard_alone_filters_results_and_saves_them(other):
     page.keyboard.press("Tab")
     board.until("location.search.includes('seconds=0.5-2.5')")
     assert "has=Noise" in page.url
+    board.until("document.querySelector('.sss-column .sss-labels')")
     labels = page.locator(".sss-column .sss-labels").all_inner_texts()
     assert labels
     assert all("Noise" in label for label in labels)

@@ -17,6 +17,7 @@ import published_clap  # noqa: E402
 from published_clap import KEYS  # noqa: E402
 
 from sss_lib import audio, models  # noqa: E402
+from sss_lib.io import windowing  # noqa: E402
 from sss_lib.models.loaders import htsat  # noqa: E402
 
 pytestmark = pytest.mark.network
@@ -88,7 +89,7 @@ def test_as_in_the_paper_a_long_clip_is_fused_as_by_the_published_package(load, 
     wave = wave_of(fname, 48000)
     drawn = extractor(wave)
     np.testing.assert_array_equal(extractor(wave), drawn)
-    monkeypatch.setattr(audio, "draws", lambda wave: Middle())
+    monkeypatch.setattr(windowing, "draws", lambda wave: Middle())
     expected = RECORDED[f"laion-fusion/{fname}"][None]
     assert_close(extractor(wave), expected)
     assert np.abs(drawn - expected).max() > 10 * TOLERANCE

@@ -264,11 +264,8 @@ def test_fusion_equals_the_plain_loop(how, weights, sizes):
     assert found.neighbours.tolist() == plain_fusion(rankings, how, weights, 10)
 
 
-@pytest.mark.slow  # the first to be compiled
-@pytest.mark.filterwarnings("ignore::Warning")  # numba's, of types
 @pytest.mark.parametrize(("how", "norm", "method"), [("rrf", None, "rrf"), ("minmax", "min-max", "sum")])
-def test_fusion_equals_that_of_ranx(how, norm, method):
-    ranx = pytest.importorskip("ranx")
+def test_fusion_equals_that_of_ranx(ranx, how, norm, method):
     rankings = [search.rank(clips(seed=seed), "mcss", 39) for seed in range(3)]
     runs = [
         ranx.Run(
@@ -415,3 +412,9 @@ def test_frames_that_do_not_fit_are_refused():
         search.rank_frames(np.ones((2, 2)), np.arange(3), "dtw", band=-1)
     with pytest.raises(ValueError, match="band=2 of maxsim"):
         search.rank_frames(np.ones((2, 2)), np.arange(3), band=2)
+
+
+def test_what_no_fusion_can_weigh_is_refused():
+    one = search.rank(clips(20), "nns", 3)
+    with pytest.raises(ValueError, match="give finite numbers"):
+        search.fuse([one, one], weights=[1, np.nan])

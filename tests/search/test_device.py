@@ -82,3 +82,14 @@ def test_the_device_of_notebook_03_changes_no_ranking():
         here, there = (one[name] for one in found)
         np.testing.assert_array_equal(there.neighbours, here.neighbours)
         np.testing.assert_array_equal(there.scores, here.scores)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("gpu", "'gpu' is not among the devices of a search"), ("mps", "device='mps' can't be used")],
+)
+def test_a_device_that_is_not_there_is_told(name, message):
+    if name == "mps" and torch.backends.mps.is_available():
+        pytest.skip("this machine has one")
+    with pytest.raises(ValueError, match=message):
+        search.rank(np.eye(9), "nns", 3, device=name)
