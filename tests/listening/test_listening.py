@@ -522,6 +522,38 @@ class TestExternalQueries:
         assert progress[0] == "Listening to first: 2 of 2 models still do …"
         assert board.study.sounds.own.read_bytes() == contents[1]
 
+    @pytest.mark.parametrize(
+        ("act", "shown"),
+        [
+            (lambda board: ask(board, ask="search", clip=board.study.row("tone3")), "tone3"),
+            (lambda board: ask(board, ask="go", q="tone3"), "tone3"),
+            (lambda board: board.show("tone3"), "tone3"),
+            (lambda board: board.show_words("a tone"), "your words"),
+            (lambda board: ask(board, ask="search", clip=10**6), "your sound"),
+            (lambda board: ask(board, ask="go", others="1"), "your sound"),
+            (lambda board: board.refresh(), "your sound"),
+        ],
+    )
+    def test_what_is_asked_for_while_models_listen_stays(self, board, monkeypatch, act, shown):
+        content = board.study.sounds.path(board.study.row("tone0")).read_bytes()
+        embedded = {one.variant.model: Future() for one in board.systems}
+        monkeypatch.setattr(external_queries, "embed_sound", lambda systems, path: embedded)
+
+        async def send():
+            about = {"ask": "upload", "id": "first", "name": "own", "at": 0, "last": True}
+            board._receive(board, about, [content])
+            await asyncio.sleep(0.05)
+            act(board)
+            for model, future in embedded.items():
+                future.set_result(np.ones((1, models.spec(model).dim), np.float32))
+            await board._task
+
+        asyncio.run(send())
+        assert board.view["query"]["about"]["id"] == shown
+        files = list(board._arriving._folder.iterdir())
+        assert files == [board.study.sounds.own] * (shown == "your sound")
+        assert "first" in [message.get("id") for message, _ in board.sent]
+
     def test_models_are_loaded_before_a_sound_comes(self, board):
         assert ask(board, ask="load") == ({}, [])
         for future in external_queries.load_models(board.systems):
