@@ -310,12 +310,16 @@ class Board(AnsweringWidget):
         self._arrived, request = path, self._latest
         try:
             length_s = external_queries.check_sound(path, name)
-            embedded = external_queries.embed_sound(self.systems, path)
-            while self._latest == request and (n := sum(not one.done() for one in embedded.values())):
-                self.send({"progress": f"Listening to {name}: {n} of {len(embedded)} models still do …"})
+            embedded: dict[str, Future] = {}
+            while self._latest == request:
+                others = [one for one in self.systems if one.variant.model not in embedded]
+                embedded |= external_queries.embed_sound(others, path)  # also for systems chosen meanwhile
+                listening = {one.variant.model for one in self.systems}
+                if not (n := sum(not embedded[one].done() for one in listening)):
+                    self._show_sound(path, name, length_s, embedded)
+                    break
+                self.send({"progress": f"Listening to {name}: {n} of {len(listening)} models still do …"})
                 await asyncio.sleep(0.1)
-            if self._latest == request:
-                self._show_sound(path, name, length_s, embedded)
         finally:
             if self._arrived == path:
                 self._arriving.keep(self.study.sounds.own)

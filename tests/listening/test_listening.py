@@ -554,6 +554,35 @@ class TestExternalQueries:
         assert files == [board.study.sounds.own] * (shown == "your sound")
         assert "first" in [message.get("id") for message, _ in board.sent]
 
+    def test_systems_chosen_while_models_listen_embed_the_sound_too(self, board, monkeypatch):
+        content = board.study.sounds.path(board.study.row("tone0")).read_bytes()
+        embedded = {}
+
+        def embed(systems, path):
+            begun = {one.variant.model: Future() for one in systems}
+            assert not begun.keys() & embedded.keys()  # each model listens once
+            embedded.update(begun)
+            return begun
+
+        def answer(model):
+            embedded[model].set_result(np.ones((1, models.spec(model).dim), np.float32))
+
+        monkeypatch.setattr(external_queries, "embed_sound", embed)
+        board.choose([FLOOR])
+
+        async def send():
+            about = {"ask": "upload", "id": "first", "name": "own", "at": 0, "last": True}
+            board._receive(board, about, [content])
+            await asyncio.sleep(0.05)
+            board.choose([PCA])
+            await asyncio.sleep(0.25)
+            answer(board.systems[0].variant.model)  # that of the other system is no longer waited for
+            await asyncio.wait_for(board._task, 5)
+
+        asyncio.run(send())
+        assert board.view["query"]["about"]["title"] == "own"
+        assert [len(column["results"]) for column in board.view["columns"]] == [5]
+
     def test_models_are_loaded_before_a_sound_comes(self, board):
         assert ask(board, ask="load") == ({}, [])
         for future in external_queries.load_models(board.systems):
