@@ -384,6 +384,21 @@ class TestExports:
         assert [line.split(":")[0] for line in lines] == ["tone0.wav", "tone3.wav", "click0.wav"]
         assert [line.endswith("(NOT IN THIS ARCHIVE)") for line in lines] == [False, True, False]
 
+    def test_the_file_of_several_windows_is_in_an_archive_once(self, board):
+        sounds, names = board.study.sounds, ["tone0", "tone3", "click0"]
+        rows = [board.study.row(one) for one in names]
+        file, other = sounds.path(rows[0]), sounds.path(rows[2])
+        for row, path in zip(rows, (f"{file}#t=0,0.5", f"{file}#t=0.5,1", f"{other}#t=0,1"), strict=True):
+            sounds._paths[row] = path
+        _, [content] = ask(board, ask="export", kind="zip", marked=names)
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            assert archive.namelist() == ["tone0.wav", "click0.wav", "LICENCES.txt"]
+            assert archive.read("tone0.wav") == file.read_bytes()
+            lines = archive.read("LICENCES.txt").decode().splitlines()
+        found = [line.split(":")[0] for line in lines]
+        assert found == ["tone0.wav#t=0,0.5", "tone0.wav#t=0.5,1", "click0.wav#t=0,1"]
+        assert "NOT IN" not in "".join(lines)
+
     def test_another_kind_is_refused(self, board):
         assert "csv, html, zip" in ask(board, ask="export", kind="exe")[0]["problem"]
 
