@@ -100,6 +100,7 @@ class Kernels(AsyncMappingKernelManager):
         self.url, self.headers = "", {"Spare": secrets.token_hex(16)}
         self.reads: Sequence[str] = ()
         self._spare: Spare | None = None
+        self._settling: asyncio.TimerHandle | None = None
         self._preparing: asyncio.Task | None = None
         self._used: dict[str, float] = {}
 
@@ -132,12 +133,16 @@ class Kernels(AsyncMappingKernelManager):
                     await self.end(kernel_id, now=not is_alive)
 
     def prepare(self, after_s: float = 0) -> None:
-        """Begin to make a page for the next visitor."""
+        """Make a page for the next visitor after some seconds, counted anew if another comes meanwhile."""
         if self.reads and not self._preparing and not self._spare:
-            self._preparing = asyncio.get_event_loop().create_task(self._prepare(after_s))
+            if self._settling:
+                self._settling.cancel()
+            self._settling = asyncio.get_event_loop().call_later(after_s, self._begin)
 
-    async def _prepare(self, after_s: float) -> None:
-        await asyncio.sleep(after_s)
+    def _begin(self) -> None:
+        self._preparing = asyncio.get_event_loop().create_task(self._prepare())
+
+    async def _prepare(self) -> None:
         try:
             state = state_of(self.reads)
             if not self.is_full:

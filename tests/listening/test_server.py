@@ -30,7 +30,7 @@ from jupyter_server.services.kernels.connection.base import (
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
-from sss_lib.listening import serve
+from sss_lib.listening import serve, server
 
 PROTOCOL = "v1.kernel.websocket.jupyter.org"
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
@@ -249,6 +249,17 @@ def test_visitors_beyond_the_limit_are_told_and_kernels_of_those_who_leave_end(s
     assert time.monotonic() - began < LEFT_S + 15
     assert "it runs" in site.get()[1]
     site.wait_for_kernels(0)
+
+
+def test_a_visitor_waits_for_no_page_that_is_not_yet_begun(tmp_path):
+    async def come():
+        kernels = server.Kernels()
+        kernels.reads = [str(tmp_path)]
+        for _ in range(2):
+            assert await asyncio.wait_for(kernels.take(), 1) is None
+            kernels.prepare(60)
+
+    asyncio.run(come())
 
 
 @pytest.mark.parametrize(("host", "token"), [("127.0.0.1", ""), ("0.0.0.0", "secret")])
