@@ -51,6 +51,9 @@ IMPORTED = (
 )
 """What kernels have imported before a page is asked for: it takes two seconds of CPU."""
 
+NOT_KEPT = {"Cache-Control": "no-cache, no-store, must-revalidate", "Pragma": "no-cache", "Expires": "0"}
+"""Headers as Voila sends them with a page that it renders: a page has its visitor's own kernel."""
+
 SETTLED_S = 5
 """Time in which a page has loaded: what is made in advance comes after it."""
 
@@ -207,6 +210,8 @@ class Page(TornadoVoilaHandler):
             html = await kernels.take()
             kernels.prepare(SETTLED_S)
             if html:
+                for name, value in NOT_KEPT.items():
+                    self.set_header(name, value)
                 self.finish(html)
                 return
         if kernels.is_full:

@@ -269,8 +269,10 @@ def test_a_page_is_made_in_advance_for_one_visitor_and_anew_once_its_data_change
     with serving(tmp_path, *limits, host=host, token=token, reads=[tmp_path / "data"]) as site:
 
         def visit():
-            text = site.get(f"/?token={token}")[1]
+            _, text, headers = site.get(f"/?token={token}")
             assert "it runs" in text
+            kept = [headers[name] for name in ("Cache-Control", "Pragma", "Expires")]
+            assert kept == ["no-cache, no-store, must-revalidate", "no-cache", "0"]
             return re.search(r'"kernelId":\s*"([0-9a-f-]{36})"', text)[1], re.search(r"read \d", text)[0]
 
         def made():
