@@ -4,6 +4,7 @@
 and writes the page.
 """
 
+import contextlib
 import functools
 import json
 import sys
@@ -20,6 +21,7 @@ from sss_lib.experiment.scores import SYSTEM, describe_system, of_exact, simplic
 from sss_lib.experiment.store import DamagedArtefactError, Store, replacing
 from sss_lib.figures.text import number
 from sss_lib.io import sealed
+from sss_lib.io.artefact import locked
 from sss_lib.io.csv_text import csv_text
 from sss_lib.models import registry as models
 from sss_lib.models.naming import HEAR
@@ -55,6 +57,17 @@ def collect(store: Store) -> pd.DataFrame:
         Tidy macro and micro scores, each with the `digest` of its evaluation result, the `version` and `code`
         that computed it, and whether the result still exists (`present`).
     """
+    with _locked(store):
+        return _collect(store)
+
+
+def _locked(store: Store) -> contextlib.AbstractContextManager:
+    """Lock that keeps the scores of another run from being lost; a folder that is missing is not made."""
+    path = store.leaderboard_path()
+    return locked(path) if path.parent.is_dir() else contextlib.nullcontext()
+
+
+def _collect(store: Store) -> pd.DataFrame:
     path = store.leaderboard_path()
     known = _known(path)
     found, present, collected = [known], set(), set(known["digest"])
@@ -97,7 +110,13 @@ def merge(store: Store, others: Iterable[Path]) -> None:
         If a file is missing, damaged or has other columns or values than scores have; or if it has scores of
         a dataset of the same name but of other clips: those don't compare. Nothing is added then.
     """
-    own = collect(store)
+    with _locked(store):
+        own = _merged(store, others)
+        sealed.write(store.leaderboard_path(), pa.Table.from_pandas(own, preserve_index=False), {})
+
+
+def _merged(store: Store, others: Iterable[Path]) -> pd.DataFrame:
+    own = _collect(store)
     for path in others:
         if not path.is_file():
             raise ValueError(f"{path} does not exist: give the leaderboard.parquet of another data folder")
@@ -114,7 +133,7 @@ def merge(store: Store, others: Iterable[Path]) -> None:
                     f"here it has {known or 'none'}: score the same clips, or give one another name by --name"
                 )
         own = pd.concat([own, theirs.assign(present=False)], ignore_index=True)
-    sealed.write(store.leaderboard_path(), pa.Table.from_pandas(own, preserve_index=False), {})
+    return own
 
 
 def _known(path: Path) -> pd.DataFrame:
