@@ -123,7 +123,8 @@ def _merged(store: Store, others: Iterable[Path]) -> pd.DataFrame:
         theirs = _known(path)
         _require_scores(theirs, path)
         theirs = theirs[~theirs["digest"].isin(own["digest"])]
-        of_clips = theirs.reindex(columns=["dataset", "clips", "n_clips"]).fillna("").drop_duplicates()
+        of_clips = theirs.reindex(columns=["dataset", "clips", "n_clips"]).astype(object)
+        of_clips = of_clips.fillna("").drop_duplicates()
         for dataset, clips, n in of_clips.itertuples(index=False):
             here = own.loc[own["dataset"] == dataset, ["clips", "n_clips"]].drop_duplicates()
             if not clips or (len(here) and clips not in set(here["clips"])):
@@ -187,7 +188,7 @@ def ranked(scores: pd.DataFrame) -> pd.DataFrame:
     optional = ["transform", "scale", "group_ci_low", "group_ci_high", *BOUNDS]
     own = own[own["metric"].isin(["MAP", "MR1"])].reindex(columns=[*dict.fromkeys([*own, *optional])])
     missing = {"clips": "", "n_clips": 0, "transform": "none", "scale": False}  # of older scores
-    own = own.assign(**{key: own[key].fillna(fill) for key, fill in missing.items()})
+    own = own.assign(**{key: own[key].astype(object).fillna(fill) for key, fill in missing.items()})
     own = own.astype(dict.fromkeys([*optional[2:]], float))
     grouped = own["group_ci_low"].notna().groupby(own["digest"]).transform("any")
     ends = {end: own[f"group_{end}"].where(grouped, own[end]) for end in ("ci_low", "ci_high")}

@@ -182,6 +182,25 @@ def test_scores_of_others_are_added_where_they_are_of_the_same_clips(tmp_path, c
     assert ours.leaderboard_path().read_bytes() == before
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("missing", [["n_clips"], ["clips", "n_clips"], ["transform"], ["scale"]])
+def test_older_scores_that_lack_values_are_told_of_or_added_without_a_warning(tmp_path, missing):
+    clips = {"n": 231, "digest": "ab"}
+    ours, theirs = Store(tmp_path / "ours"), Store(tmp_path / "theirs")
+    write_scores(ours, "mini", Variant("aisfx", "mean", 100), dict.fromkeys(BOTH, 0.3), clips=clips)
+    write_scores(theirs, "mini", Variant("logmel"), dict.fromkeys(BOTH, 0.4), clips=clips)
+    path = theirs.leaderboard_path()
+    leaderboard.collect(theirs).assign(**dict.fromkeys(missing, float("nan"))).to_parquet(path)
+    if "clips" in missing:
+        with pytest.raises(ValueError, match=r"unknown clips \(no digest\) of mini"):
+            leaderboard.merge(ours, [path])
+    else:
+        leaderboard.merge(ours, [path])
+        table = leaderboard.ranked(leaderboard.collect(ours))
+        assert table["model"].tolist() == ["logmel", "aisfx"] * 4
+    assert leaderboard.ranked(leaderboard.collect(theirs))["MAP@15"].tolist() == [0.4] * 4
+
+
 def test_scores_that_are_merged_and_collected_at_once_all_stay(tmp_path, monkeypatch):
     clips = {"n": 231, "digest": "ab"}
     ours, theirs = Store(tmp_path / "ours"), Store(tmp_path / "theirs")
