@@ -4,6 +4,7 @@
 and writes the page.
 """
 
+import contextlib
 import functools
 import json
 import sys
@@ -20,6 +21,7 @@ from sss_lib.experiment.scores import SYSTEM, describe_system, of_exact, simplic
 from sss_lib.experiment.store import DamagedArtefactError, Store, replacing
 from sss_lib.figures.text import number
 from sss_lib.io import sealed
+from sss_lib.io.artefact import locked
 from sss_lib.io.csv_text import csv_text
 from sss_lib.models import registry as models
 from sss_lib.models.naming import HEAR
@@ -55,6 +57,17 @@ def collect(store: Store) -> pd.DataFrame:
         Tidy macro and micro scores, each with the `digest` of its evaluation result, the `version` and `code`
         that computed it, and whether the result still exists (`present`).
     """
+    with _locked(store):
+        return _collect(store)
+
+
+def _locked(store: Store) -> contextlib.AbstractContextManager:
+    """Lock that keeps the scores of another run from being lost; a folder that is missing is not made."""
+    path = store.leaderboard_path()
+    return locked(path) if path.parent.is_dir() else contextlib.nullcontext()
+
+
+def _collect(store: Store) -> pd.DataFrame:
     path = store.leaderboard_path()
     known = _known(path)
     found, present, collected = [known], set(), set(known["digest"])
@@ -97,14 +110,21 @@ def merge(store: Store, others: Iterable[Path]) -> None:
         If a file is missing, damaged or has other columns or values than scores have; or if it has scores of
         a dataset of the same name but of other clips: those don't compare. Nothing is added then.
     """
-    own = collect(store)
+    with _locked(store):
+        own = _merged(store, others)
+        sealed.write(store.leaderboard_path(), pa.Table.from_pandas(own, preserve_index=False), {})
+
+
+def _merged(store: Store, others: Iterable[Path]) -> pd.DataFrame:
+    own = _collect(store)
     for path in others:
         if not path.is_file():
             raise ValueError(f"{path} does not exist: give the leaderboard.parquet of another data folder")
         theirs = _known(path)
         _require_scores(theirs, path)
         theirs = theirs[~theirs["digest"].isin(own["digest"])]
-        of_clips = theirs.reindex(columns=["dataset", "clips", "n_clips"]).fillna("").drop_duplicates()
+        of_clips = theirs.reindex(columns=["dataset", "clips", "n_clips"]).astype(object)
+        of_clips = of_clips.fillna("").drop_duplicates()
         for dataset, clips, n in of_clips.itertuples(index=False):
             here = own.loc[own["dataset"] == dataset, ["clips", "n_clips"]].drop_duplicates()
             if not clips or (len(here) and clips not in set(here["clips"])):
@@ -114,7 +134,7 @@ def merge(store: Store, others: Iterable[Path]) -> None:
                     f"here it has {known or 'none'}: score the same clips, or give one another name by --name"
                 )
         own = pd.concat([own, theirs.assign(present=False)], ignore_index=True)
-    sealed.write(store.leaderboard_path(), pa.Table.from_pandas(own, preserve_index=False), {})
+    return own
 
 
 def _known(path: Path) -> pd.DataFrame:
@@ -168,7 +188,7 @@ def ranked(scores: pd.DataFrame) -> pd.DataFrame:
     optional = ["transform", "scale", "group_ci_low", "group_ci_high", *BOUNDS]
     own = own[own["metric"].isin(["MAP", "MR1"])].reindex(columns=[*dict.fromkeys([*own, *optional])])
     missing = {"clips": "", "n_clips": 0, "transform": "none", "scale": False}  # of older scores
-    own = own.assign(**{key: own[key].fillna(fill) for key, fill in missing.items()})
+    own = own.assign(**{key: own[key].astype(object).fillna(fill) for key, fill in missing.items()})
     own = own.astype(dict.fromkeys([*optional[2:]], float))
     grouped = own["group_ci_low"].notna().groupby(own["digest"]).transform("any")
     ends = {end: own[f"group_{end}"].where(grouped, own[end]) for end in ("ci_low", "ci_high")}

@@ -131,7 +131,8 @@ class Board(AnsweringWidget):
             "upload": self._upload,
             "export": self._export,
         }
-        self._arriving, self._latest = Upload(), Path()
+        self._arriving, self._arrived = Upload(), Path()
+        self._latest = 0  # number of the latest request for another query
 
     def choose(self, systems: Sequence[str]) -> None:
         """Show these systems, by name, for the same query."""
@@ -155,7 +156,8 @@ class Board(AnsweringWidget):
         row = self.study.row(clip) if isinstance(clip, str) else clip
         labels = self.study.collection.clips["labels"][row]
         self.label = label or next(iter(labels), "")
-        self._again = functools.partial(self.show, row, self.label)
+        self._latest += 1
+        self._again = functools.partial(self._render, row)
         self._render(row)
 
     def show_sound(self, path: str | Path, name: str = "") -> None:
@@ -173,14 +175,16 @@ class Board(AnsweringWidget):
             If it can't be decoded, or is silent.
         """
         name = name or Path(path).name
-        self._show_sound(path, name, external_queries.check_sound(path, name))
+        length_s = external_queries.check_sound(path, name)
+        self._latest += 1
+        self._show_sound(path, name, length_s)
 
     def _show_sound(
         self, path: str | Path, name: str, length_s: float, embedded: Mapping[str, Future] | None = None
     ) -> None:
         found = external_queries.query_sound(self.study, self.systems, path, self._n_asked, embedded)
         self.study.sounds.own = Path(path)
-        self._again = functools.partial(self.show_sound, path, name)
+        self._again = functools.partial(self._show_sound, path, name, length_s)
         heard_s = min(length_s, MAX_DURATION_S)
         if length_s > heard_s:
             name = f"{name} (the first {heard_s:g} s of {length_s:.0f} s are searched)"
@@ -190,8 +194,12 @@ class Board(AnsweringWidget):
         """Query with words, in the systems whose model has a text tower here."""
         if not words.strip():
             raise ValueError("there are no words: type what the sound should be")
+        self._latest += 1
+        self._show_words(words)
+
+    def _show_words(self, words: str) -> None:
         found = external_queries.query_words(self.study, self.systems, words, self._n_asked)
-        self._again = functools.partial(self.show_words, words)
+        self._again = functools.partial(self._show_words, words)
         self._show_external({"id": "your words", "title": words, "seconds": 0.0}, found)
 
     def refresh(self) -> None:
@@ -297,18 +305,23 @@ class Board(AnsweringWidget):
         return self._search_sound(path, str(message["name"])[:120]) if path else {}
 
     async def _search_sound(self, path: Path, name: str) -> dict:
-        """Search with a sound that has arrived, unless another arrives meanwhile."""
-        self._latest = path
+        """Search with a sound that has arrived, unless another query is asked for meanwhile."""
+        self._latest += 1
+        self._arrived, request = path, self._latest
         try:
             length_s = external_queries.check_sound(path, name)
-            embedded = external_queries.embed_sound(self.systems, path)
-            while self._latest == path and (n := sum(not one.done() for one in embedded.values())):
-                self.send({"progress": f"Listening to {name}: {n} of {len(embedded)} models still do …"})
+            embedded: dict[str, Future] = {}
+            while self._latest == request:
+                others = [one for one in self.systems if one.variant.model not in embedded]
+                embedded |= external_queries.embed_sound(others, path)  # also for systems chosen meanwhile
+                listening = {one.variant.model for one in self.systems}
+                if not (n := sum(not embedded[one].done() for one in listening)):
+                    self._show_sound(path, name, length_s, embedded)
+                    break
+                self.send({"progress": f"Listening to {name}: {n} of {len(listening)} models still do …"})
                 await asyncio.sleep(0.1)
-            if self._latest == path:
-                self._show_sound(path, name, length_s, embedded)
         finally:
-            if self._latest == path:
+            if self._arrived == path:
                 self._arriving.keep(self.study.sounds.own)
         return {}
 

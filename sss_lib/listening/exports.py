@@ -5,8 +5,9 @@ import html
 import io
 import zipfile
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from sss_lib.io.audio import AudioError
+from sss_lib.io import audio
 from sss_lib.io.csv_text import csv_text
 from sss_lib.io.names import require_known
 from sss_lib.listening.study import Study
@@ -88,19 +89,26 @@ def as_page(study: Study, view: Mapping, marked: Sequence[str]) -> bytes:
 
 
 def as_zip(study: Study, view: Mapping, marked: Sequence[str]) -> bytes:
-    """The files of the marked clips, or without any of all that are shown, with a list of whose they are."""
+    """The files of the marked clips, or without any of all that are shown, with a list of whose they are.
+
+    Of clips that are windows of a longer file, this is in it, once.
+    """
     rows = [study.row_of[one] for one in marked] or sorted(map(int, view["clips"]))
     archive, lines, n_bytes = io.BytesIO(), [], 0
+    names: dict[Path, str] = {}
     with zipfile.ZipFile(archive, "w") as file:  # sounds hardly get smaller
         for row in rows:
-            path, about = study.sounds.path(row), about_clip(study, row)
+            clip, about = study.sounds.path(row), about_clip(study, row)
+            path = audio.span(clip)[0]
             size = path.stat().st_size if path.is_file() else 0
-            is_in = 0 < size <= MOST_BYTES - n_bytes
             name = f"{row}-{path.name}" if path.name in file.namelist() else path.name
-            if is_in:
+            if path not in names and 0 < size <= MOST_BYTES - n_bytes:
                 file.write(path, name)
                 n_bytes += size
-            lines.append(f"{name}: {attribution(about)}" + ("" if is_in else " (NOT IN THIS ARCHIVE)"))
+                names[path] = name
+            window = str(clip).removeprefix(str(path))
+            is_in = "" if path in names else " (NOT IN THIS ARCHIVE)"
+            lines.append(f"{names.get(path, name)}{window}: {attribution(about)}{is_in}")
         file.writestr("LICENCES.txt", "\n".join(lines) + "\n")
     return archive.getvalue()
 
@@ -125,7 +133,7 @@ class _Sounds:
         if clip not in self.urls:
             try:
                 sound = self.study.sounds.sound(clip)
-            except (AudioError, ValueError) as error:
+            except (audio.AudioError, ValueError) as error:
                 return f"<p>{_safe(error)}</p>"
             if len(sound.content) > self.left:
                 return "<p>Too large for this page.</p>"

@@ -51,6 +51,9 @@ IMPORTED = (
 )
 """What kernels have imported before a page is asked for: it takes two seconds of CPU."""
 
+NOT_KEPT = {"Cache-Control": "no-cache, no-store, must-revalidate", "Pragma": "no-cache", "Expires": "0"}
+"""Headers as Voila sends them with a page that it renders: a page has its visitor's own kernel."""
+
 SETTLED_S = 5
 """Time in which a page has loaded: what is made in advance comes after it."""
 
@@ -100,6 +103,7 @@ class Kernels(AsyncMappingKernelManager):
         self.url, self.headers = "", {"Spare": secrets.token_hex(16)}
         self.reads: Sequence[str] = ()
         self._spare: Spare | None = None
+        self._settling: asyncio.TimerHandle | None = None
         self._preparing: asyncio.Task | None = None
         self._used: dict[str, float] = {}
 
@@ -132,12 +136,16 @@ class Kernels(AsyncMappingKernelManager):
                     await self.end(kernel_id, now=not is_alive)
 
     def prepare(self, after_s: float = 0) -> None:
-        """Begin to make a page for the next visitor."""
+        """Make a page for the next visitor after some seconds, counted anew if another comes meanwhile."""
         if self.reads and not self._preparing and not self._spare:
-            self._preparing = asyncio.get_event_loop().create_task(self._prepare(after_s))
+            if self._settling:
+                self._settling.cancel()
+            self._settling = asyncio.get_event_loop().call_later(after_s, self._begin)
 
-    async def _prepare(self, after_s: float) -> None:
-        await asyncio.sleep(after_s)
+    def _begin(self) -> None:
+        self._preparing = asyncio.get_event_loop().create_task(self._prepare())
+
+    async def _prepare(self) -> None:
         try:
             state = state_of(self.reads)
             if not self.is_full:
@@ -202,6 +210,8 @@ class Page(TornadoVoilaHandler):
             html = await kernels.take()
             kernels.prepare(SETTLED_S)
             if html:
+                for name, value in NOT_KEPT.items():
+                    self.set_header(name, value)
                 self.finish(html)
                 return
         if kernels.is_full:

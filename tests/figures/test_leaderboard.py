@@ -4,6 +4,9 @@ import csv
 import json
 import re
 import shutil
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs, urlsplit
 
 import pandas as pd
@@ -99,6 +102,7 @@ def test_damage_is_named_with_its_remedy_and_left_as_it_is(store, capsys):
         assert path.read_bytes() == content
     assert main(["leaderboard", "--data-dir", str(store.data_dir / "empty")]) == 2
     assert "run a grid first" in capsys.readouterr().err
+    assert not (store.data_dir / "empty").exists()
 
 
 def test_the_command_prints_each_models_best_with_dashes_for_missing_scores(store, capsys):
@@ -176,6 +180,49 @@ def test_scores_of_others_are_added_where_they_are_of_the_same_clips(tmp_path, c
     assert main([*merge[:3], "--merge", str(tmp_path / "none")]) == 2
     assert "none does not exist: give the leaderboard.parquet" in capsys.readouterr().err
     assert ours.leaderboard_path().read_bytes() == before
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("missing", [["n_clips"], ["clips", "n_clips"], ["transform"], ["scale"]])
+def test_older_scores_that_lack_values_are_told_of_or_added_without_a_warning(tmp_path, missing):
+    clips = {"n": 231, "digest": "ab"}
+    ours, theirs = Store(tmp_path / "ours"), Store(tmp_path / "theirs")
+    write_scores(ours, "mini", Variant("aisfx", "mean", 100), dict.fromkeys(BOTH, 0.3), clips=clips)
+    write_scores(theirs, "mini", Variant("logmel"), dict.fromkeys(BOTH, 0.4), clips=clips)
+    path = theirs.leaderboard_path()
+    leaderboard.collect(theirs).assign(**dict.fromkeys(missing, float("nan"))).to_parquet(path)
+    if "clips" in missing:
+        with pytest.raises(ValueError, match=r"unknown clips \(no digest\) of mini"):
+            leaderboard.merge(ours, [path])
+    else:
+        leaderboard.merge(ours, [path])
+        table = leaderboard.ranked(leaderboard.collect(ours))
+        assert table["model"].tolist() == ["logmel", "aisfx"] * 4
+    assert leaderboard.ranked(leaderboard.collect(theirs))["MAP@15"].tolist() == [0.4] * 4
+
+
+def test_scores_that_are_merged_and_collected_at_once_all_stay(tmp_path, monkeypatch):
+    clips = {"n": 231, "digest": "ab"}
+    ours, theirs = Store(tmp_path / "ours"), Store(tmp_path / "theirs")
+    write_scores(ours, "mini", Variant("aisfx", "mean", 100), dict.fromkeys(BOTH, 0.3), clips=clips)
+    write_scores(theirs, "mini", Variant("logmel"), dict.fromkeys(BOTH, 0.4), clips=clips)
+    leaderboard.collect(theirs)
+    is_read, known = threading.Event(), leaderboard._known
+
+    def read_slowly(path):
+        found = known(path)
+        is_read.set()
+        time.sleep(0.5)
+        return found
+
+    monkeypatch.setattr(leaderboard, "_known", read_slowly)
+    with ThreadPoolExecutor(1) as pool:
+        collecting = pool.submit(leaderboard.collect, ours)
+        assert is_read.wait(10)
+        monkeypatch.setattr(leaderboard, "_known", known)
+        leaderboard.merge(ours, [theirs.leaderboard_path()])
+        collecting.result(20)
+    assert set(leaderboard.collect(ours)["model"]) == {"aisfx", "logmel"}
 
 
 def rows_of(store):

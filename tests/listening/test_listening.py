@@ -384,6 +384,21 @@ class TestExports:
         assert [line.split(":")[0] for line in lines] == ["tone0.wav", "tone3.wav", "click0.wav"]
         assert [line.endswith("(NOT IN THIS ARCHIVE)") for line in lines] == [False, True, False]
 
+    def test_the_file_of_several_windows_is_in_an_archive_once(self, board):
+        sounds, names = board.study.sounds, ["tone0", "tone3", "click0"]
+        rows = [board.study.row(one) for one in names]
+        file, other = sounds.path(rows[0]), sounds.path(rows[2])
+        for row, path in zip(rows, (f"{file}#t=0,0.5", f"{file}#t=0.5,1", f"{other}#t=0,1"), strict=True):
+            sounds._paths[row] = path
+        _, [content] = ask(board, ask="export", kind="zip", marked=names)
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            assert archive.namelist() == ["tone0.wav", "click0.wav", "LICENCES.txt"]
+            assert archive.read("tone0.wav") == file.read_bytes()
+            lines = archive.read("LICENCES.txt").decode().splitlines()
+        found = [line.split(":")[0] for line in lines]
+        assert found == ["tone0.wav#t=0,0.5", "tone0.wav#t=0.5,1", "click0.wav#t=0,1"]
+        assert "NOT IN" not in "".join(lines)
+
     def test_another_kind_is_refused(self, board):
         assert "csv, html, zip" in ask(board, ask="export", kind="exe")[0]["problem"]
 
@@ -521,6 +536,67 @@ class TestExternalQueries:
         progress = [content["progress"] for content, _ in board.sent if "progress" in content]
         assert progress[0] == "Listening to first: 2 of 2 models still do …"
         assert board.study.sounds.own.read_bytes() == contents[1]
+
+    @pytest.mark.parametrize(
+        ("act", "shown"),
+        [
+            (lambda board: ask(board, ask="search", clip=board.study.row("tone3")), "tone3"),
+            (lambda board: ask(board, ask="go", q="tone3"), "tone3"),
+            (lambda board: board.show("tone3"), "tone3"),
+            (lambda board: board.show_words("a tone"), "your words"),
+            (lambda board: ask(board, ask="search", clip=10**6), "your sound"),
+            (lambda board: ask(board, ask="go", others="1"), "your sound"),
+            (lambda board: board.refresh(), "your sound"),
+        ],
+    )
+    def test_what_is_asked_for_while_models_listen_stays(self, board, monkeypatch, act, shown):
+        content = board.study.sounds.path(board.study.row("tone0")).read_bytes()
+        embedded = {one.variant.model: Future() for one in board.systems}
+        monkeypatch.setattr(external_queries, "embed_sound", lambda systems, path: embedded)
+
+        async def send():
+            about = {"ask": "upload", "id": "first", "name": "own", "at": 0, "last": True}
+            board._receive(board, about, [content])
+            await asyncio.sleep(0.05)
+            act(board)
+            for model, future in embedded.items():
+                future.set_result(np.ones((1, models.spec(model).dim), np.float32))
+            await board._task
+
+        asyncio.run(send())
+        assert board.view["query"]["about"]["id"] == shown
+        files = list(board._arriving._folder.iterdir())
+        assert files == [board.study.sounds.own] * (shown == "your sound")
+        assert "first" in [message.get("id") for message, _ in board.sent]
+
+    def test_systems_chosen_while_models_listen_embed_the_sound_too(self, board, monkeypatch):
+        content = board.study.sounds.path(board.study.row("tone0")).read_bytes()
+        embedded = {}
+
+        def embed(systems, path):
+            begun = {one.variant.model: Future() for one in systems}
+            assert not begun.keys() & embedded.keys()  # each model listens once
+            embedded.update(begun)
+            return begun
+
+        def answer(model):
+            embedded[model].set_result(np.ones((1, models.spec(model).dim), np.float32))
+
+        monkeypatch.setattr(external_queries, "embed_sound", embed)
+        board.choose([FLOOR])
+
+        async def send():
+            about = {"ask": "upload", "id": "first", "name": "own", "at": 0, "last": True}
+            board._receive(board, about, [content])
+            await asyncio.sleep(0.05)
+            board.choose([PCA])
+            await asyncio.sleep(0.25)
+            answer(board.systems[0].variant.model)  # that of the other system is no longer waited for
+            await asyncio.wait_for(board._task, 5)
+
+        asyncio.run(send())
+        assert board.view["query"]["about"]["title"] == "own"
+        assert [len(column["results"]) for column in board.view["columns"]] == [5]
 
     def test_models_are_loaded_before_a_sound_comes(self, board):
         assert ask(board, ask="load") == ({}, [])

@@ -30,7 +30,7 @@ from jupyter_server.services.kernels.connection.base import (
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
-from sss_lib.listening import serve
+from sss_lib.listening import serve, server
 
 PROTOCOL = "v1.kernel.websocket.jupyter.org"
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
@@ -251,6 +251,17 @@ def test_visitors_beyond_the_limit_are_told_and_kernels_of_those_who_leave_end(s
     site.wait_for_kernels(0)
 
 
+def test_a_visitor_waits_for_no_page_that_is_not_yet_begun(tmp_path):
+    async def come():
+        kernels = server.Kernels()
+        kernels.reads = [str(tmp_path)]
+        for _ in range(2):
+            assert await asyncio.wait_for(kernels.take(), 1) is None
+            kernels.prepare(60)
+
+    asyncio.run(come())
+
+
 @pytest.mark.parametrize(("host", "token"), [("127.0.0.1", ""), ("0.0.0.0", "secret")])
 def test_a_page_is_made_in_advance_for_one_visitor_and_anew_once_its_data_change(tmp_path, host, token):
     (tmp_path / "data").write_text("read 1")
@@ -258,8 +269,10 @@ def test_a_page_is_made_in_advance_for_one_visitor_and_anew_once_its_data_change
     with serving(tmp_path, *limits, host=host, token=token, reads=[tmp_path / "data"]) as site:
 
         def visit():
-            text = site.get(f"/?token={token}")[1]
+            _, text, headers = site.get(f"/?token={token}")
             assert "it runs" in text
+            kept = [headers[name] for name in ("Cache-Control", "Pragma", "Expires")]
+            assert kept == ["no-cache, no-store, must-revalidate", "no-cache", "0"]
             return re.search(r'"kernelId":\s*"([0-9a-f-]{36})"', text)[1], re.search(r"read \d", text)[0]
 
         def made():
