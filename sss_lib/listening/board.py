@@ -130,6 +130,7 @@ class Board(AnsweringWidget):
             "load": self._load,
             "upload": self._upload,
             "export": self._export,
+            "refine": self._refine,
         }
         self._arriving, self._arrived = Upload(), Path()
         self._latest = 0  # number of the latest request for another query
@@ -201,6 +202,27 @@ class Board(AnsweringWidget):
         found = external_queries.query_words(self.study, self.systems, words, self._n_asked)
         self._again = functools.partial(self._show_words, words)
         self._show_external({"id": "your words", "title": words, "seconds": 0.0}, found)
+
+    def show_marked(self, hits: Sequence[int], misses: Sequence[int] = ()) -> None:
+        """Query with several clips, by their rows, and away from others.
+
+        Raises
+        ------
+        ValueError
+            If there is no hit.
+        """
+        if not hits:
+            raise ValueError("no clip is marked: mark what the results should sound like")
+        self._latest += 1
+        self._show_marked(hits, misses)
+
+    def _show_marked(self, hits: Sequence[int], misses: Sequence[int]) -> None:
+        found = external_queries.query_marked(self.study, self.systems, hits, misses, self._n_asked)
+        self._again = functools.partial(self._show_marked, hits, misses)
+        names = self.study.collection.clips["fname"]
+        like, unlike = (", ".join(names[row] for row in rows) for rows in (hits, misses))
+        title = f"like {like}" + (f", unlike {unlike}" if unlike else "")
+        self._show_external({"id": "your marks", "title": title, "seconds": 0.0}, found)
 
     def refresh(self) -> None:
         """Repeat the query with the current systems and number of results."""
@@ -294,6 +316,16 @@ class Board(AnsweringWidget):
     def _export(self, message: dict, buffers: list) -> dict:
         marked = [str(one) for one in message.get("marked", ())]
         return {"buffers": [exports.exported(self.study, self.view, marked, str(message.get("kind")))]}
+
+    def _refine(self, message: dict, buffers: list) -> dict:
+        known = self.study.row_of  # a browser may have kept marks of clips that are gone
+        self.show_marked(
+            *(
+                [known[one] for one in map(str, message.get(kind, ())) if one in known]
+                for kind in ("hits", "misses")
+            )
+        )
+        return {}
 
     def _load(self, message: dict, buffers: list) -> dict:
         """Load the models before a sound comes, as the page sees one coming."""

@@ -18,6 +18,7 @@ from sss_lib.listening import loudness
 from sss_lib.listening.study import Study, System
 from sss_lib.models import registry as models
 from sss_lib.processing.aggregation import aggregate
+from sss_lib.search.feedback import refine
 
 MOST_BYTES = 32_000_000
 """Limit of an uploaded file: more than half a minute of 24-bit stereo at 96 kHz."""
@@ -143,6 +144,44 @@ def query_words(
     embedded = _embed(with_text, functools.partial(_embed_words, words=words))
     found = _rank_all(study, with_text, embedded, n)
     return {system: found.get(system, "This system's model has no text tower here.") for system in systems}
+
+
+def query_marked(
+    study: Study, systems: Sequence[System], hits: Sequence[int], misses: Sequence[int], n: int
+) -> dict[System, list[tuple[int, float]] | str]:
+    """First n results of each system for several clips at once, and away from others: see `feedback.refine`.
+
+    Parameters
+    ----------
+    study : Study
+    systems : sequence of System
+    hits, misses : sequence of int
+        Rows of the collection: what results should sound like, and what not. None of them is a result.
+    n : int
+    """
+    found: dict = {}
+    for system in systems:
+        try:
+            found[system] = _refined(study, system, hits, misses, n)
+        except Exception as error:  # the other systems still answer
+            found[system] = describe_error(error)
+    return found
+
+
+def _refined(
+    study: Study, system: System, hits: Sequence[int], misses: Sequence[int], n: int
+) -> list[tuple[int, float]]:
+    if system.variant.is_ranking:
+        raise ValueError(f"{system.title} ranks its own clips alone: it can't take several at once")
+    rows = study.rows(system).tolist()
+    place = {row: i for i, row in enumerate(rows)}
+    right, wrong = ([place[row] for row in marked if row in place] for marked in (hits, misses))
+    if not right:
+        raise ValueError(f"{system.title} has embedded none of the marked clips")
+    x = study.store.embeddings(study.name, system.variant).mapped("embedding")
+    scores = refine(x, right[0], right[1:], wrong)
+    order = [i for i in np.argsort(-scores, kind="stable").tolist() if i not in {*right, *wrong}]
+    return [(rows[i], float(scores[i])) for i in order[:n]]
 
 
 def _embed(systems: Sequence[System], embed: Callable) -> dict[str, Future]:

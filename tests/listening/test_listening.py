@@ -27,6 +27,7 @@ from sss_lib.listening import map as sound_maps
 from sss_lib.listening import serve as serving
 from sss_lib.listening.selection import Filter, Steps, candidates
 from sss_lib.models.catalogue import CATALOGUE
+from sss_lib.search import feedback
 
 PCA, RAW, FLOOR = (f"{variant.name}/{search}" for variant, search in small_study.SYSTEMS.items())
 
@@ -322,6 +323,34 @@ class Parsed(html.parser.HTMLParser):
 
     def handle_data(self, data):
         self.text += data
+
+
+class TestMarks:
+    def test_results_are_those_of_the_refined_query_without_what_is_marked(self, board):
+        study = board.study
+        hits, misses = ([study.row(one) for one in names] for names in (["tone1", "tone2"], ["click0"]))
+        ask(board, ask="refine", hits=["tone1", "tone2", "gone"], misses=["click0"])
+        assert board.view["query"]["about"]["title"] == "like tone1, tone2, unlike click0"
+        for system, column in zip(board.systems, board.view["columns"], strict=True):
+            rows = study.rows(system)
+            x = study.store.embeddings(study.name, system.variant).mapped("embedding")
+            places = [[rows.tolist().index(row) for row in marked] for marked in (hits, misses)]
+            scores = feedback.refine(x, places[0][0], places[0][1:], places[1])
+            expected = [
+                row for row in rows[np.argsort(-scores, kind="stable")] if row not in {*hits, *misses}
+            ]
+            assert [row for row, _ in column["results"]] == expected[: board.n]
+
+    def test_without_a_hit_nothing_is_searched(self, board):
+        content, _ = ask(board, ask="refine", hits=["gone"], misses=["click0"])
+        assert content["problem"].startswith("no clip is marked")
+        assert board.view["query"]["about"]["id"] == "tone1"
+
+    def test_marks_stay_the_query_when_the_systems_change(self, board):
+        ask(board, ask="refine", hits=["tone1"], misses=[])
+        board.choose([RAW])
+        assert board.view["query"]["about"]["title"] == "like tone1"
+        assert len(board.view["columns"]) == 1
 
 
 class TestExports:

@@ -586,7 +586,30 @@ def test_marks_are_kept_in_the_browser_and_saved(board):
     assert zipfile.ZipFile(download.value.path()).namelist()[1:] == ["LICENCES.txt"]
     pin.click()
     assert board.page.evaluate("localStorage.getItem('sss-marks-tiny')") == "[]"
+    assert pin.inner_text() == "✗ Unlike"
+    pin.click()
+    assert pin.inner_text() == "Mark"
     board.page.get_by_text("Save", exact=True).first.click()
+
+
+def test_marked_clips_query_together_and_away_from_unlike_ones(board):
+    board.show("tone1")
+    near, far = (board.card(0, rank).get_by_title("M: mark this clip") for rank in (0, 1))
+    like, unlike = near.get_attribute("data-id"), far.get_attribute("data-id")
+    search = board.page.get_by_role("button", name="Like the marked")
+    assert not search.is_visible()
+    near.click()
+    for _ in range(2):
+        far.click()
+    assert [near.inner_text(), far.inner_text()] == ["✓ Marked", "✗ Unlike"]
+    search.click()
+    board.page.get_by_text(f"like {like}, unlike {unlike}").first.wait_for()
+    shown = board.page.locator(f"{CARDS} .sss-pin").evaluate_all("all => all.map(one => one.dataset.id)")
+    assert shown
+    assert not {like, unlike} & set(shown)
+    for key in ("sss-marks-tiny", "sss-marks-tiny-unlike"):
+        board.page.evaluate("key => localStorage.setItem(key, '[]')", key)
+    board.show("tone1")
 
 
 def tab_to(board, what, arg=None, most=120):
@@ -621,10 +644,8 @@ def test_the_keyboard_alone_filters_results_and_saves_them(other):
     page.keyboard.press("Tab")
     board.until("location.search.includes('seconds=0.5-2.5')")
     assert "has=Noise" in page.url
-    board.until("document.querySelector('.sss-column .sss-labels')")
-    labels = page.locator(".sss-column .sss-labels").all_inner_texts()
-    assert labels
-    assert all("Noise" in label for label in labels)
+    shown = "[...document.querySelectorAll('.sss-column .sss-labels')]"
+    board.until(f"{shown}.length && {shown}.every(one => one.textContent.includes('Noise'))")
     assert page.evaluate("document.activeElement.type") == "checkbox"  # that with no uploader's other clips
     page.keyboard.press("Space")
     board.until("document.querySelector('.sss-column').textContent.includes('passes the filter')")

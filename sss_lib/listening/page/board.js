@@ -50,7 +50,7 @@ class BoardView {
     this.now = node("span", { class: "sss-now", role: "status", "aria-live": "polite" });
     this.tools = node("div", { class: "sss-tools", role: "toolbar", "aria-label": "player" },
       this.findings.element, button("A/B", "B: between the result and the query", () => this.switchSides()), this.loop, this.volume,
-      button("Stop", "Escape: stop", () => this.player.stop()), this.marks.element, this.now, this.player.elsewhere);
+      button("Stop", "Escape: stop", () => this.player.stop()), this.marks.element, this.marks.search, this.now, this.player.elsewhere);
     this.gone = node("p", { class: "sss-gone", role: "alert" }, "The kernel is busy, or has ended. ",
       button("Reload", "start anew", () => location.reload()));
     this.status = node("p", { class: "sss-status", role: "alert" });

@@ -61,7 +61,7 @@ function makeCard(view, clip, about, column, rank, score = null, scoreName = "")
   labelsOf(view, about, isQuery), originOf(about, clip),
   !isQuery && view.mode === "compare" && node("p", { class: "sss-acts" },
     node("button", { type: "button", class: "sss-like", tabindex: -1, title: "Enter: search with this sound" }, "More like this"),
-    node("button", { type: "button", class: "sss-like sss-pin", tabindex: -1, title: "M: mark this clip",
+    node("button", { type: "button", class: "sss-like sss-pin", tabindex: -1, title: "M: mark this clip, then mark it as unlike, then neither",
       "aria-pressed": "false", "data-id": about.id }, "Mark")),
   view.mode === "grade" && !isQuery && node("p", { class: "sss-grade" }));
 }
