@@ -98,8 +98,8 @@ def test_a_run_that_is_killed_or_ended_leaves_nothing_and_is_resumed_to_the_same
         process = run.start()
         run.wait_for(pattern, n, process)
         process.send_signal(number)
-        assert process.wait(60) == code, (tmp_path / "out").read_text()
-        assert run.left_after(60) == []
+        assert process.wait(10) == code, (tmp_path / "out").read_text()
+        assert run.left_after(10) == []
         whole = [path.read_text() for path in run.data.glob("runs/*/*/*.ipynb") if path.name[0] != "."]
         assert whole
         assert all(text.rstrip().endswith("}") for text in whole)
