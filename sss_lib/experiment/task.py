@@ -153,11 +153,14 @@ class Log:
 
 
 def attempt(
-    task: Task, runs_dir: Path, *, alone: bool, show_progress: bool = False, server: str | None = None
+    task: Task, runs_dir: Path, *, run: int | None, show_progress: bool = False, server: str | None = None
 ) -> tuple[Task, float, str]:
-    """Run a task; return it, the seconds that it took, and what went wrong, if anything did."""
-    if not alone:  # in a worker process, one of several: a core each
-        end_with(os.getppid())
+    """Run a task; return it, the seconds that it took, and what went wrong, if anything did.
+
+    `run` is the process that shares tasks out among workers, of which this is one; None where it runs them.
+    """
+    if run is not None:  # a core each
+        end_with(run)  # not with `os.getppid()`: the run may have ended before its worker came here
         os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
     begin, error = time.monotonic(), ""
     notebook = NOTEBOOKS / f"{task.notebook}.ipynb"
