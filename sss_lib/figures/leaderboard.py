@@ -62,9 +62,10 @@ def collect(store: Store) -> pd.DataFrame:
 
 
 def _locked(store: Store) -> contextlib.AbstractContextManager:
-    """Lock that keeps the scores of another run from being lost; a folder that is missing is not made."""
+    """Lock that keeps the scores of another run from being lost; none where there are no scores at all."""
     path = store.leaderboard_path()
-    return locked(path) if path.parent.is_dir() else contextlib.nullcontext()
+    has_scores = path.is_file() or any(True for _ in store.all_scores())
+    return locked(path) if has_scores else contextlib.nullcontext()
 
 
 def _collect(store: Store) -> pd.DataFrame:
