@@ -61,7 +61,7 @@ def test_a_notebook_whose_kernel_is_killed_is_kept_as_far_as_it_came(tmp_path):
     for code in (
         "times = 1",
         "print('so far' * times)",
-        "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+        "import os, signal, time\ntime.sleep(1)  # its number is told\nos.kill(os.getpid(), signal.SIGKILL)",
     ):
         book.cells.append(nbformat.v4.new_code_cell(code))
     book.cells[0].metadata["tags"] = ["parameters"]
@@ -70,3 +70,4 @@ def test_a_notebook_whose_kernel_is_killed_is_kept_as_far_as_it_came(tmp_path):
         task.run_notebook(tmp_path / "deadly.ipynb", tmp_path / "executed.ipynb", {"times": 2})
     kept = nbformat.read(tmp_path / "executed.ipynb", as_version=4)
     assert [cell.outputs[0].text for cell in kept.cells if cell.outputs] == ["so farso far\n"]
+    assert kept.cells[-1].execution_count == 4  # after the parameters that papermill has injected
