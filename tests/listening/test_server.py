@@ -89,8 +89,8 @@ def test_a_port_that_is_none_is_refused(small_store, port):
 class Site:
     """A running server, and what a visitor does with it."""
 
-    def __init__(self, process, port):
-        self.process, self.port = psutil.Process(process.pid), port
+    def __init__(self, process, port, busy):
+        self.process, self.port, self.busy = psutil.Process(process.pid), port, busy
 
     def get(self, path="/", method="GET", **headers):
         """Return status, text and headers."""
@@ -120,7 +120,9 @@ class Site:
 
 @contextlib.contextmanager
 def serving(folder, *more, host="127.0.0.1", token="", reads=()):
-    cell = "from ipywidgets import Text; print('it ' + 'runs'); Text()"
+    busy = folder / "busy"  # pages take as long as there is this file
+    cell = f"import os, time\nwhile os.path.exists({str(busy)!r}): time.sleep(0.05)\n"
+    cell += "from ipywidgets import Text; print('it ' + 'runs'); Text()"
     cell += "".join(f"; print(open({str(path)!r}).read())" for path in reads)
     about = KERNEL | ({"reads": [str(path) for path in reads]} if reads else {})
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)], metadata=about)
@@ -132,7 +134,7 @@ def serving(folder, *more, host="127.0.0.1", token="", reads=()):
     arguments = [*(one for one in arguments if not one.startswith("--Kernels.")), *more]
     process = subprocess.Popen(arguments, env=serve.environment(token), stderr=subprocess.DEVNULL)
     try:
-        site = Site(process, port)
+        site = Site(process, port, busy)
         for _ in range(300):
             assert process.poll() is None
             with contextlib.suppress(OSError):
@@ -308,10 +310,12 @@ def test_a_visit_that_is_broken_off_leaves_no_kernel(site):
 @pytest.mark.parametrize("wait_s", [0, 0.4])
 def test_a_kernel_that_dies_as_it_starts_costs_its_visitor_alone(site, wait_s):
     with ThreadPoolExecutor(1) as pool:
+        site.busy.touch()
         visit = pool.submit(site.get)
         (kernel,) = site.wait_for_kernels(1)
         time.sleep(wait_s)
         kernel.send_signal(signal.SIGKILL)
+        site.busy.unlink()
         assert site.get(STATIC)[0] == 200
         assert "The kernel of this page has ended: reload the page." in visit.result(20)[1]
     site.wait_for_kernels(0)
