@@ -197,11 +197,12 @@ class Runner:
         if at_a_time > 1:
             todo = sorted(todo, key=self._seems_short)
             n_jobs = min(at_a_time, len(todo))
-            of: dict[str, Any] = {"run": os.getpid() if n_jobs > 1 else None, "server": self._server}
+            of: dict[str, Any] = {"alone": n_jobs == 1, "server": self._server}
+            of["run"] = None if self.cluster else os.getpid()
             work = (joblib.delayed(task.attempt)(one, self.runs_dir, **of) for one in todo)
             ended = joblib.Parallel(n_jobs, return_as="generator_unordered")(work) if todo else ()
         else:  # the notebook uses all cores by itself, and shows how far it is
-            of = {"run": None, "show_progress": True, "server": self._server}
+            of = {"alone": True, "show_progress": True, "server": self._server}
             ended = (task.attempt(one, self.runs_dir, **of) for one in todo)
         done = set()
         try:

@@ -153,14 +153,21 @@ class Log:
 
 
 def attempt(
-    task: Task, runs_dir: Path, *, run: int | None, show_progress: bool = False, server: str | None = None
+    task: Task,
+    runs_dir: Path,
+    *,
+    alone: bool,
+    run: int | None = None,
+    show_progress: bool = False,
+    server: str | None = None,
 ) -> tuple[Task, float, str]:
     """Run a task; return it, the seconds that it took, and what went wrong, if anything did.
 
-    `run` is the process that shares tasks out among workers, of which this is one; None where it runs them.
+    `run` is the process whose worker this is to end with; None for one that a cluster keeps.
     """
-    if run is not None:  # a core each
+    if run not in (None, os.getpid()):  # joblib may have the run itself do the work
         end_with(run)  # not with `os.getppid()`: the run may have ended before its worker came here
+    if not alone:  # a core each
         os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
     begin, error = time.monotonic(), ""
     notebook = NOTEBOOKS / f"{task.notebook}.ipynb"

@@ -129,6 +129,6 @@ def test_a_worker_that_comes_to_its_task_once_its_run_has_ended_ends_too(tmp_pat
         "import subprocess, sys, time\nfrom pathlib import Path\nfrom sss_lib.experiment import task\n"
         "ended = subprocess.Popen([sys.executable, '-c', ''])\nended.wait()\n"
         "task.run_notebook = lambda *of, **options: time.sleep(30)\n"
-        "task.attempt(task.Task('00_dataset', 'x', {}, ()), Path(sys.argv[1]), run=ended.pid)\n"
+        "task.attempt(task.Task('00_dataset', 'x', {}, ()), Path(sys.argv[1]), alone=False, run=ended.pid)\n"
     )
     assert subprocess.run([sys.executable, "-c", code, tmp_path], timeout=25, check=False).returncode == 1
