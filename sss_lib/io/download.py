@@ -16,9 +16,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from sss_lib.io.writing import full_disk, is_full, locked, replacing
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 MOST_BYTES = 1 << 36
 """Of a file whose size only the server tells."""
@@ -230,42 +233,53 @@ def _receive(remote: Remote, part: Path, progress: bool, timeout_s: float) -> No
                 raise ConnectionError("the server went on with something else")
         else:
             size, n_bytes = 0, remote.n_bytes if response.length is None else response.length
-            if response.headers.get_content_type() == "text/html":
-                raise FetchError("a web page came, not a file")
-            tells_its_end = n_bytes is not None or response.chunked
-            if not tells_its_end and remote.digest is None:
-                raise FetchError("nothing would tell when it is whole: state its n_bytes or its digest")
-            if wrong := remote.difference(n_bytes):
-                _discard(part)
-                raise ValueError(f"{remote.url} {wrong}: put the right file at {remote.path} by hand")
-            if (n_bytes or 0) > min(remote.n_bytes or MOST_BYTES, shutil.disk_usage(part.parent).free):
-                raise FetchError(
-                    f"the disk of {part.parent} has no room for {n_bytes} bytes, or they are too many"
-                )
+            _require_file(remote, part, response, n_bytes)
             # In this order: a killed run must never leave other bytes beside a new description.
             part.write_bytes(b"")
             write_json(_about(part), {"url": remote.url, "validator": found, "n_bytes": n_bytes})
         units = {"unit": "B", "unit_scale": True, "unit_divisor": 1024}
-        bar = tqdm(desc=remote.path.name, initial=size, total=n_bytes, disable=not progress, **units)
-        with part.open("ab") as file, bar:
-            most = n_bytes or remote.n_bytes
-            most = most or min(MOST_UNTOLD_BYTES, size + shutil.disk_usage(part.parent).free // 2)
-            since, base = time.monotonic(), size
-            while block := response.read1(1 << 16):  # what has come, without waiting for more
-                size += len(block)
-                if size > most:
-                    _discard(part)  # it is no beginning of anything
-                    told = "that it has" if n_bytes or remote.n_bytes else "that are taken of an unknown size"
-                    raise FetchError(f"more than the {most} bytes came {told}; they are deleted")
-                file.write(block)
-                file.flush()  # a killed run keeps what had come
-                bar.update(len(block))
-                if (passed := time.monotonic() - since) > timeout_s:
-                    if size - base < LEAST_RATE * passed:
-                        raise ConnectionError(f"{size - base} bytes in {passed:.0f} s are too slow")
-                    since, base = time.monotonic(), size
+        with tqdm(desc=remote.path.name, initial=size, total=n_bytes, disable=not progress, **units) as bar:
+            size = _append(response, part, size, n_bytes or remote.n_bytes, bar, timeout_s)
     if n_bytes is not None and size < n_bytes:
         raise ConnectionError(f"it ended after {size} of {n_bytes} bytes")
+
+
+def _require_file(
+    remote: Remote, part: Path, response: http.client.HTTPResponse, n_bytes: int | None
+) -> None:
+    """Raise an error unless what comes can be the file, will tell its end, and has room."""
+    if response.headers.get_content_type() == "text/html":
+        raise FetchError("a web page came, not a file")
+    if n_bytes is None and not response.chunked and remote.digest is None:
+        raise FetchError("nothing would tell when it is whole: state its n_bytes or its digest")
+    if wrong := remote.difference(n_bytes):
+        _discard(part)
+        raise ValueError(f"{remote.url} {wrong}: put the right file at {remote.path} by hand")
+    if (n_bytes or 0) > min(remote.n_bytes or MOST_BYTES, shutil.disk_usage(part.parent).free):
+        raise FetchError(f"the disk of {part.parent} has no room for {n_bytes} bytes, or they are too many")
+
+
+def _append(
+    response: http.client.HTTPResponse, part: Path, size: int, told: int | None, bar: "tqdm", timeout_s: float
+) -> int:
+    """Append what comes to the `size` bytes of a part; return how many it has then."""
+    most = told or min(MOST_UNTOLD_BYTES, size + shutil.disk_usage(part.parent).free // 2)
+    since, base = time.monotonic(), size
+    with part.open("ab") as file:
+        while block := response.read1(1 << 16):  # what has come, without waiting for more
+            size += len(block)
+            if size > most:
+                _discard(part)  # it is no beginning of anything
+                which = "that it has" if told else "that are taken of an unknown size"
+                raise FetchError(f"more than the {most} bytes came {which}; they are deleted")
+            file.write(block)
+            file.flush()  # a killed run keeps what had come
+            bar.update(len(block))
+            if (passed := time.monotonic() - since) > timeout_s:
+                if size - base < LEAST_RATE * passed:
+                    raise ConnectionError(f"{size - base} bytes in {passed:.0f} s are too slow")
+                since, base = time.monotonic(), size
+    return size
 
 
 class _Redirect(urllib.request.HTTPRedirectHandler):
