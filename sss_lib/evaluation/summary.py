@@ -126,37 +126,17 @@ def summarise(
     micro_scores = micro.scores(protocol)
     means = levels(labels, families, clip_sets(class_wise, len(labels)))
     means = [one for one in means if len(one[2])]
-    members, sizes = (
-        np.concatenate([np.zeros(0, int), *(one[2] for one in means)]),
-        [len(one[2]) for one in means],
-    )
-    starts = np.cumsum([0, *sizes[:-1]], dtype=int)[: len(means)]
-    several = np.flatnonzero(np.array(sizes) > 1)
     columns = ["value", "n_queries", "n_skipped", "n_short"]
     parts: dict[str, list[np.ndarray]] = {name: [] for name in ("key", "mean", *columns)}
     about: list[tuple] = []
     for (metric, n), scores in class_wise.scores(protocol).items():
-        of_micro = micro_scores[metric, n]
-        valid, valid_micro = np.isfinite(scores), np.isfinite(of_micro)
-        chosen = (valid, ~valid, valid & class_wise.is_short(n))
-        counts = [np.bincount(class_wise.label[one], minlength=len(labels)) for one in chosen]
-        sums = np.bincount(class_wise.label[valid], scores[valid], len(labels))
-        values = np.divide(sums, counts[0], out=np.zeros(len(labels)), where=counts[0] > 0)
-        n_queried, *of_level = (
-            np.add.reduceat(one[members], starts) if len(starts) else one[:0]
-            for one in ((counts[0] > 0).astype(int), *counts)
-        )
-        sums = values[members[starts]]
-        for i in several:
-            sums[i] = values[means[i][2]].sum()
-        found, has_micro = np.flatnonzero(n_queried), bool(valid_micro.any())
-        n_micro = [one.sum() for one in (valid_micro, ~valid_micro, valid_micro & micro.is_short(n))]
-        last = [[of_micro[valid_micro].mean()] if has_micro else [], *([one] * has_micro for one in n_micro)]
-        every = (sums[found] / n_queried[found], *(one[found] for one in of_level))
-        for name, own, more in zip(columns, every, last, strict=True):
+        found, of_classes = _of_classes(class_wise, scores, n, len(labels), [one[2] for one in means])
+        last = _of_all(micro, micro_scores[metric, n], n)
+        for name, own, more in zip(columns, of_classes, last, strict=True):
             parts[name].append(np.concatenate([own, more]).astype(own.dtype))
-        parts["mean"].append(np.concatenate([found, [len(means)] * has_micro]).astype(int))
-        parts["key"].append(np.repeat([len(about), len(about) + 1], [len(found), has_micro]))
+        n_last = len(last[0])
+        parts["mean"].append(np.concatenate([found, [len(means)] * n_last]).astype(int))
+        parts["key"].append(np.repeat([len(about), len(about) + 1], [len(found), n_last]))
         about += [(metric, n, *one[metric, n]) for one in (conventions, micro_conventions)]
     column = {name: np.concatenate([*own, np.zeros(0, int)]) for name, own in parts.items()}
     key, mean = column.pop("key").astype(int), column.pop("mean").astype(int)
@@ -179,6 +159,33 @@ def summarise(
     return (
         table.drop(columns="n_short") if class_wise.n_results is None and micro.n_results is None else table
     )
+
+
+def _of_classes(
+    queries: Scored, scores: np.ndarray, n: int | None, n_labels: int, means: list[np.ndarray]
+) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+    """Which means over classes have a query, and their value and their queries: scored, skipped, short."""
+    valid = np.isfinite(scores)
+    chosen = (valid, ~valid, valid & queries.is_short(n))
+    counts = [np.bincount(queries.label[one], minlength=n_labels) for one in chosen]
+    sums = np.bincount(queries.label[valid], scores[valid], n_labels)
+    values = np.divide(sums, counts[0], out=np.zeros(n_labels), where=counts[0] > 0)
+    members = np.concatenate([np.zeros(0, int), *means])
+    starts = np.cumsum([0, *(len(one) for one in means[:-1])], dtype=int)[: len(means)]
+    n_queried, *of_level = (
+        np.add.reduceat(one[members], starts) if means else one[:0]
+        for one in ((counts[0] > 0).astype(int), *counts)
+    )
+    sums = np.array([values[one[0]] if len(one) == 1 else values[one].sum() for one in means])
+    found = np.flatnonzero(n_queried)
+    return found, (sums[found] / n_queried[found], *(one[found] for one in of_level))
+
+
+def _of_all(queries: Scored, scores: np.ndarray, n: int | None) -> list[list]:
+    """Mean over all queries, and how many are scored, skipped and short; empty lists where none is scored."""
+    valid = np.isfinite(scores)
+    counts = (valid, ~valid, valid & queries.is_short(n))
+    return [[scores[valid].mean()], *([one.sum()] for one in counts)] if valid.any() else [[]] * 4
 
 
 def _texts(values: Sequence[str]) -> "pd.api.extensions.ExtensionArray":
