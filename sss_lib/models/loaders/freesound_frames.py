@@ -58,73 +58,95 @@ def described(path: str) -> Any:
     import essentia.streaming as es
 
     pool, source = essentia.Pool(), es.EasyLoader(filename=path)
-
-    def keep(output: Any, name: str) -> None:
-        output >> (pool, f"lowlevel.{name}")
-
-    def keep_shape(array: Any, name: str, width: float) -> None:
-        moments, shape = es.CentralMoments(range=width), es.DistributionShape()
-        array >> moments.array
-        moments.centralMoments >> shape.centralMoments
-        for one in SHAPE:
-            keep(getattr(shape, one), f"{name}_{one}")
-
-    def keep_form(bands: Any, name: str) -> None:
-        flatness, crest = es.FlatnessDB(), es.Crest()
-        bands >> flatness.array
-        bands >> crest.array
-        keep(flatness.flatnessDB, f"{name}_flatness_db")
-        keep(crest.crest, f"{name}_crest")
-
     cutter, spectrum = es.FrameCutter(frameSize=FRAME, hopSize=HOP, silentFrames="drop"), es.Spectrum()
     window = es.Windowing(type="blackmanharris62")
     source.audio >> cutter.signal
     cutter.frame >> window.frame
     window.frame >> spectrum.frame
     cutter.frame >> (pool, "frame")
+    _describe_waveform(cutter.frame, pool)
+    _describe_bands(spectrum.spectrum, pool)
+    _describe_spectrum(spectrum.spectrum, pool)
+    essentia.run(source)
+    return pool
+
+
+def _keep(output: Any, pool: Any, name: str) -> None:
+    output >> (pool, f"lowlevel.{name}")
+
+
+def _describe_waveform(frame: Any, pool: Any) -> None:
+    import essentia.streaming as es
 
     silence = es.SilenceRate(thresholds=[10 ** (-db / 20) for db in SILENCES_DB])
-    cutter.frame >> silence.frame
+    frame >> silence.frame
     for place, db in enumerate(SILENCES_DB):
-        keep(getattr(silence, f"threshold_{place}"), f"silence_rate_{db}dB")
+        _keep(getattr(silence, f"threshold_{place}"), pool, f"silence_rate_{db}dB")
     crossings = es.ZeroCrossingRate()
-    cutter.frame >> crossings.signal
-    keep(crossings.zeroCrossingRate, "zerocrossingrate")
+    frame >> crossings.signal
+    _keep(crossings.zeroCrossingRate, pool, "zerocrossingrate")
 
-    for name, (algorithm, options, entry, output) in OF_SPECTRUM.items():
-        one = getattr(es, algorithm)(**options)
-        spectrum.spectrum >> getattr(one, entry)
-        keep(getattr(one, output), name)
+
+def _describe_bands(spectrum: Any, pool: Any) -> None:
+    import essentia.streaming as es
+
     mfcc, barks = es.MFCC(), es.BarkBands(numberBands=BANDS["barkbands"])
     gfcc = es.GFCC(highFrequencyBound=9795, lowFrequencyBound=26, numberBands=BANDS["erbbands"])
     for name, one in zip(BANDS, (mfcc, gfcc, barks), strict=True):
-        spectrum.spectrum >> one.spectrum
-        keep(one.bands, name)
-        keep_shape(one.bands, name, BANDS[name] - 1)
-        keep_form(one.bands, name)
-    keep(mfcc.mfcc, "mfcc")
-    keep(gfcc.gfcc, "gfcc")
-    keep_form(barks.bands, "spectral")
-    keep_shape(spectrum.spectrum, "spectral", RATE_HZ / 2)
+        spectrum >> one.spectrum
+        _keep(one.bands, pool, name)
+        _describe_shape(one.bands, pool, name, BANDS[name] - 1)
+        _describe_form(one.bands, pool, name)
+    _keep(mfcc.mfcc, pool, "mfcc")
+    _keep(gfcc.gfcc, pool, "gfcc")
+    _describe_form(barks.bands, pool, "spectral")
+
+
+def _describe_spectrum(spectrum: Any, pool: Any) -> None:
+    import essentia.streaming as es
+
+    for name, (algorithm, options, entry, output) in OF_SPECTRUM.items():
+        one = getattr(es, algorithm)(**options)
+        spectrum >> getattr(one, entry)
+        _keep(getattr(one, output), pool, name)
+    _describe_shape(spectrum, pool, "spectral", RATE_HZ / 2)
     for name, one in (
         ("decrease", es.Decrease(range=RATE_HZ / 2)),
         ("centroid", es.Centroid(range=RATE_HZ / 2)),
     ):
         square = es.UnaryOperator(type="square")
-        spectrum.spectrum >> square.array
+        spectrum >> square.array
         square.array >> one.array
-        keep(getattr(one, name), f"spectral_{name}")
+        _keep(getattr(one, name), pool, f"spectral_{name}")
     peaks, dissonance = es.SpectralPeaks(orderBy="frequency"), es.Dissonance()
-    spectrum.spectrum >> peaks.spectrum
+    spectrum >> peaks.spectrum
     peaks.frequencies >> dissonance.frequencies
     peaks.magnitudes >> dissonance.magnitudes
-    keep(dissonance.dissonance, "dissonance")
+    _keep(dissonance.dissonance, pool, "dissonance")
     contrast = es.SpectralContrast(frameSize=FRAME, sampleRate=RATE_HZ, highFrequencyBound=11000)
-    spectrum.spectrum >> contrast.spectrum
-    keep(contrast.spectralContrast, "spectral_contrast_coeffs")
-    keep(contrast.spectralValley, "spectral_contrast_valleys")
-    essentia.run(source)
-    return pool
+    spectrum >> contrast.spectrum
+    _keep(contrast.spectralContrast, pool, "spectral_contrast_coeffs")
+    _keep(contrast.spectralValley, pool, "spectral_contrast_valleys")
+
+
+def _describe_shape(array: Any, pool: Any, name: str, width: float) -> None:
+    import essentia.streaming as es
+
+    moments, shape = es.CentralMoments(range=width), es.DistributionShape()
+    array >> moments.array
+    moments.centralMoments >> shape.centralMoments
+    for one in SHAPE:
+        _keep(getattr(shape, one), pool, f"{name}_{one}")
+
+
+def _describe_form(bands: Any, pool: Any, name: str) -> None:
+    import essentia.streaming as es
+
+    flatness, crest = es.FlatnessDB(), es.Crest()
+    bands >> flatness.array
+    bands >> crest.array
+    _keep(flatness.flatnessDB, pool, f"{name}_flatness_db")
+    _keep(crest.crest, pool, f"{name}_crest")
 
 
 def pitches(frames: np.ndarray, detectors: tuple[Any, Any]) -> Iterator[tuple[float, float]]:
