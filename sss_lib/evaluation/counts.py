@@ -1,7 +1,9 @@
 """How many clips are relevant for a query: class by class, those that share any class, those of each gain."""
 
+import functools
+import hashlib
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -83,9 +85,28 @@ def n_sharing_any(
     >>> n_sharing_any(scipy.sparse.csr_array([[True, True], [True, False], [False, True]]))
     array([2, 1, 1])
     """
+    own = np.arange(label_matrix.shape[0]) if groups is None else np.unique(groups, return_inverse=True)[1]
+    digest = hashlib.sha256()
+    for one in (np.array(label_matrix.shape), label_matrix.indptr, label_matrix.indices, own):
+        digest.update(np.ascontiguousarray(one, np.int64).data)
+    return _n_sharing_any(_Corpus(digest.digest(), label_matrix, own), at_most).copy()
+
+
+@dataclass(frozen=True)
+class _Corpus:
+    """Labels, and a number from 0 for each group, known by their digest."""
+
+    digest: bytes
+    label_matrix: scipy.sparse.csr_array = field(compare=False)
+    groups: np.ndarray = field(compare=False)
+
+
+# A system is scored by several protocols, beside chance and the upper bound: all count the same.
+@functools.lru_cache(maxsize=16)
+def _n_sharing_any(corpus: _Corpus, at_most: int | None) -> np.ndarray:
+    label_matrix, groups = corpus.label_matrix, corpus.groups
     n_clips = label_matrix.shape[0]
     at_most = n_clips if at_most is None else at_most
-    groups = np.arange(n_clips) if groups is None else np.unique(groups, return_inverse=True)[1]
     pairs = class_pairs(label_matrix, groups)
     n_sharing = np.zeros(n_clips, int)
     np.maximum.at(n_sharing, pairs.query, pairs.n_relevant)  # at least the largest class
