@@ -11,14 +11,12 @@ import numpy as np
 import threadpoolctl
 
 from sss_lib.processing.checks import require_finite
+from sss_lib.processing.components import components_of, first_dimensions, require_fit
 from sss_lib.processing.scaling import l2_normalize, min_max_scale
-from sss_lib.processing.transforms import most_components, n_first, n_removed, shrinkage
+from sss_lib.processing.transforms import n_first, n_removed
 
 ROUNDING = 1e-12
 """What is left of a number after it is subtracted from its like, relative to it, is rounding up to here."""
-
-LEAST_VARIANCE = 1e-12
-"""Of a direction, over the largest. Below a millionth of its deviation lies rounding of single precision."""
 
 
 @dataclass(frozen=True)
@@ -124,8 +122,8 @@ def fit(
         return fitted
     given = fitted.before_pca(x)
     if n_first(transform):
-        return replace(fitted, components=_first(transform, n_components, given.shape[1]))
-    _require_fit(n_components, transform, *given.shape)
+        return replace(fitted, components=first_dimensions(transform, n_components, given.shape[1]))
+    require_fit(n_components, transform, *given.shape)
     mean = given.mean(axis=0, dtype=np.float64)
     fitted = replace(fitted, mean=mean)
     if transform == "standardize":
@@ -136,7 +134,7 @@ def fit(
     with threadpoolctl.threadpool_limits(1):
         _, sizes, directions = np.linalg.svd(centred, full_matrices=False)
     fourth = float((np.einsum("ij,ij->i", centred, centred) ** 2).sum())
-    components = _components(transform, n_components, directions, sizes**2, fourth, len(x))
+    components = components_of(transform, n_components, directions, sizes**2, fourth, len(x))
     return replace(fitted, components=components)
 
 
@@ -184,11 +182,11 @@ def fit_parts(
         return fitted
     if n_first(transform):
         dim = next(iter(parts), np.empty((0, 0))).shape[1]
-        return replace(fitted, components=_first(transform, n_components, dim))
+        return replace(fitted, components=first_dimensions(transform, n_components, dim))
     n_clips, total = 0, np.zeros(1)
     for part in map(fitted.before_pca, parts):
         n_clips, total = n_clips + len(part), total + part.sum(axis=0, dtype=np.float64)
-    _require_fit(n_components, transform, n_clips, len(total))
+    require_fit(n_components, transform, n_clips, len(total))
     # A pass of its own: sum(x x^T) - n mean mean^T would cancel where the mean is far from zero.
     fitted = replace(fitted, mean=total / n_clips)
     if transform == "standardize":
@@ -203,7 +201,7 @@ def fit_parts(
             fourth += float((np.einsum("ij,ij->i", centred, centred) ** 2).sum())
         squares, vectors = np.linalg.eigh(scatter)
     of = (vectors[:, ::-1].T, squares[::-1].clip(0), fourth, n_clips)
-    return replace(fitted, components=_components(transform, n_components, *of))
+    return replace(fitted, components=components_of(transform, n_components, *of))
 
 
 def fit_within(parts: Iterable[np.ndarray], most_mb: float, *of: Any) -> Processing:
@@ -247,18 +245,6 @@ def steps(x: np.ndarray, n_components: int | None = None, scale: bool = False) -
     }
 
 
-def explained(x: np.ndarray) -> np.ndarray:
-    """Share of the variance that lies in the first 1, 2, ... principal components: [min(n_clips, dim)].
-
-    Examples
-    --------
-    >>> explained(np.array([[3.0, 0.0], [-3.0, 0.0], [0.0, 1.0], [0.0, -1.0]]))
-    array([0.9, 1. ])
-    """
-    variances = np.linalg.svd(x - x.mean(axis=0), compute_uv=False) ** 2
-    return np.cumsum(variances) / max(variances.sum(), np.finfo(float).tiny)
-
-
 def _before_mean(
     parts: Iterable[np.ndarray], normalize: bool, pre_normalize: bool, scale: bool, transform: str
 ) -> Processing:
@@ -268,66 +254,10 @@ def _before_mean(
     return Processing(low, width, None, None, normalize, pre_normalize)
 
 
-def _first(transform: str, n_components: int | None, dim: int) -> np.ndarray:
-    """Matrix that leaves the first dimensions; ValueError if there are fewer, or PCA is asked for as well."""
-    n = n_first(transform)
-    if n_components is not None:
-        raise ValueError(f"transform={transform} and n_components={n_components} both cut: give one")
-    if n is None or n > dim:
-        raise ValueError(f"transform={transform} exceeds dim={dim}: keep at most {dim}")
-    return np.eye(dim, n)
-
-
 def _deviation(mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
     """Standard deviation of each feature; 0 where all that varies is the rounding of its mean."""
     deviation = np.sqrt(variance)
     return np.where(deviation > ROUNDING * np.abs(mean), deviation, 0)
-
-
-def _components(
-    transform: str,
-    n_components: int | None,
-    directions: np.ndarray,
-    squares: np.ndarray,
-    fourth: float,
-    n_clips: int,
-) -> np.ndarray:
-    """Matrix that centred embeddings are multiplied by.
-
-    Parameters
-    ----------
-    transform, n_components
-        As in `process`.
-    directions : np.ndarray [shape=(n_directions, dim)]
-        Principal directions, the largest variance first.
-    squares : np.ndarray [shape=(n_directions,)]
-        Sums of squares along them.
-    fourth : float
-        Sum of the fourth powers of the lengths of the centred embeddings.
-    n_clips : int
-    """
-    dim, k = directions.shape[1], n_removed(transform)
-    if k and n_components is None:
-        return np.eye(dim) - directions[:k].T @ directions[:k]
-    if not transform.startswith("whiten"):
-        return _signed(directions[k:][:n_components]).T
-    if transform == "whiten":
-        rank = int((squares > LEAST_VARIANCE * squares[0]).sum())
-        n = rank if n_components is None else n_components
-        if n > rank:
-            raise ValueError(
-                f"n_components={n} exceeds the rank {rank} of the embeddings: use at most {rank}"
-            )
-        return _signed(directions[:n]).T / np.sqrt(squares[:n] / (n_clips - 1))
-    variances = squares / n_clips
-    share = shrinkage(variances, fourth, n_clips, dim)
-    shrunk = np.append((1 - share) * variances, 0) + share * variances.sum() / dim
-    lasting = shrunk > LEAST_VARIANCE * shrunk.max()
-    weights = np.divide(1, np.sqrt(shrunk), out=np.zeros(len(shrunk)), where=lasting)
-    if n_components is None:  # the inverse root of the covariance; the last weight is for what no clip has
-        turned = directions.T * (weights[:-1] - weights[-1])
-        return turned @ directions + weights[-1] * np.eye(dim)
-    return _signed(directions[:n_components]).T * weights[:n_components]
 
 
 def _range(parts: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -341,36 +271,6 @@ def _range(parts: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError("0 clips have no range to scale their features by: give at least one")
     low = least.astype(np.float64)
     return low, most - low
-
-
-def _signed(directions: np.ndarray) -> np.ndarray:
-    """Directions, one a row, with a positive largest weight: a decomposition leaves the sign open."""
-    sign = np.sign(np.take_along_axis(directions, np.abs(directions).argmax(axis=1)[:, None], axis=1))
-    return directions * np.where(sign == 0, 1, sign)
-
-
-def _require_fit(n_components: int | None, transform: str, n_clips: int, dim: int) -> None:
-    """Raise ValueError if so many clips of so many dimensions can't be transformed so."""
-    if not n_clips:
-        what = "mean" if n_components is None else f"{n_components} components"
-        raise ValueError(f"0 clips have no {what}: give at least {'one' if what == 'mean' else 'as many'}")
-    most = most_components(transform, n_clips, dim)
-    about = "" if most == min(n_clips, dim) else f" with transform={transform}"
-    if n_components is not None and not 1 <= n_components <= most:
-        what = f"dim={dim}" if dim <= n_clips else f"n_clips={n_clips}"
-        verb = "exceeds" if n_components > 0 else "is below 1, with"
-        # With a transform the limit is a smaller one.
-        verb = "is too many for" if about and n_components > 0 else verb
-        raise ValueError(f"n_components={n_components} {verb} {what}{about}: use at most {most}, or none")
-    if n_components is None and transform == "whiten" and most < dim:
-        raise ValueError(
-            f"whitened in all {dim} dimensions, {n_clips} clips would be equally far from one another: use "
-            f"n_components of at most {most}, or whiten-shrunk"
-        )
-    if most < 1:
-        raise ValueError(
-            f"transform={transform} leaves nothing of dim={dim} and n_clips={n_clips}: remove fewer"
-        )
 
 
 def process(
