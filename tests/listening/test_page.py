@@ -103,6 +103,18 @@ def kernels(process):
     return [int(pid) for pid in found.stdout.split()]
 
 
+@contextlib.contextmanager
+def halted(processes):
+    """Processes that do nothing for a while."""
+    for pid in processes:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in processes:
+            os.kill(pid, signal.SIGCONT)
+
+
 def lab_command(port, folder):
     """Command that serves a folder in JupyterLab."""
     return [
@@ -658,6 +670,21 @@ def test_the_keyboard_alone_filters_results_and_saves_them(other):
         with page.expect_download() as download:
             page.keyboard.press("Enter")
         assert download.value.suggested_filename == f"tiny-tone1.{ending}"
+
+
+def test_controls_fold_and_keep_what_one_types_while_the_kernel_is_busy(other, server):
+    page, steps = other.page, other.page.get_by_role("button", name="Filter and step")
+    seconds = page.get_by_label("Seconds")
+    seconds.wait_for()
+    with halted(kernels(server[0])):
+        for is_shown in (False, True):
+            steps.press("Space")
+            assert seconds.is_visible() == is_shown
+        tab_to(other, "one.labels?.[0]?.textContent.trim() === arg", "Seconds")
+        page.keyboard.type("0.5 - ")
+    page.keyboard.type("2.5")
+    page.keyboard.press("Tab")
+    other.until("location.search.includes('seconds=0.5-2.5')")
 
 
 def test_the_address_of_a_finding_shows_it(chromium, voila):
