@@ -36,8 +36,8 @@ WAY_OVER_GAPS = (
     *(("ArrowRight", "3,1"), ("ArrowRight", "3,1"), ("ArrowLeft", "1,1"), ("ArrowLeft", "1,1")),
     *(("Home", "1,0"), ("ArrowUp", "-1,0"), ("ArrowDown", "1,0")),
 )
-PLAYS = "[...document.querySelectorAll('audio')].some(a => !a.paused && a.duration > 0 && a.currentTime > 0)"
 PLAYER = "[...document.querySelectorAll('*')].find(el => el.sssBoard).sssBoard.player"
+PLAYS = f"(one => one.playing && one.deck.audio.currentTime > 0)({PLAYER})"
 MAP = "[...document.querySelectorAll('*')].find(el => el.sssMap).sssMap.spaces[0]"
 CARDS = ".sss-board >> nth=0 >> .sss-card"
 
@@ -184,7 +184,7 @@ class Page:
         self.page.wait_for_function(script, arg=arg, timeout=PATIENCE_MS)
 
     def silence(self):
-        self.page.evaluate("document.querySelectorAll('audio').forEach(a => a.pause())")
+        self.page.evaluate(f"{PLAYER}.pause()")
 
     def player(self, what):
         """A property of the first board's player."""
@@ -228,6 +228,51 @@ def test_a_click_plays_and_the_sound_goes_on(board):
     board.until(f"clip => {PLAYER}.sounds.has(clip)", next_clip)  # before it is asked for
     board.card(0, 1).locator(".sss-title").click()
     board.until(f"!({PLAYS})")
+
+
+def test_a_sound_at_hand_is_heard_within_50_ms_of_the_click(board):
+    """The best of some clicks, as the machine may be at other work."""
+    times_ms = board.page.evaluate(
+        f"""async () => {{
+        const player = {PLAYER}, card = document.querySelector('.sss-query .sss-title');
+        const clip = Number(card.closest('.sss-card').dataset.clip), times = [];
+        await player.prepare(clip);
+        await player.play(clip, 'query');
+        player.stop();
+        const tap = player.context.createAnalyser(), wave = new Float32Array(tap.fftSize);
+        const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+        const isHeard = () => (tap.getFloatTimeDomainData(wave), wave.some((one) => Math.abs(one) > 1e-4));
+        player.decks[1].gain.connect(tap);
+        for (let i = 0; i < 9; i++) {{
+            while (isHeard()) await pause(20);
+            await pause(100);
+            const began = performance.now();
+            card.click();
+            while (!isHeard()) await pause(0);
+            times.push(performance.now() - began);
+            player.stop();
+        }}
+        return times; }}"""
+    )
+    assert min(times_ms) < 50, times_ms
+
+
+def test_samples_of_few_sounds_are_held_and_none_of_a_long_one(board):
+    is_null, sizes = board.page.evaluate(
+        f"""async () => {{
+        const player = {PLAYER}, n = 30 * 8000;  // 30 s of 8 bits at 8 kHz
+        const head = (...parts) => parts.flatMap((one) => typeof one === 'string' ? [...one].map((c) => c.charCodeAt(0))
+            : [...Array(one[1]).keys()].map((i) => (one[0] >> (8 * i)) & 255));
+        const wav = new Uint8Array([...head('RIFF', [36 + n, 4], 'WAVEfmt ', [16, 4], [1, 2], [1, 2], [8000, 4],
+            [8000, 4], [1, 2], [8, 2], 'data', [n, 4]), ...new Uint8Array(n).fill(128)]);
+        const sounds = Array.from({{ length: 20 }}, () => ({{ blob: new Blob([wav]) }}));
+        for (const sound of sounds) await player.decode(sound);
+        const long = player.decode({{ blob: new Blob([new Uint8Array(2 ** 22 + 1)]) }});
+        return [long === null, sounds.map(({{ buffer }}) => (buffer ? 4 * buffer.length : 0))]; }}"""
+    )
+    assert is_null
+    assert sizes[0] == 0 < sizes[-1]
+    assert sum(sizes) <= 2**26 < sum(sizes) + 2 * sizes[-1]
 
 
 def test_a_click_on_the_picture_seeks_and_the_space_bar_pauses(board):
@@ -288,7 +333,11 @@ def phone(chromium, voila):
         """const [can, url] = [HTMLMediaElement.prototype.canPlayType, URL.createObjectURL];
         HTMLMediaElement.prototype.canPlayType = function (mime) {
             return mime.includes('ogg') ? '' : can.call(this, mime); };
-        URL.createObjectURL = (blob) => url(blob.type === 'audio/flac' ? new Blob(['no sound']) : blob);"""
+        URL.createObjectURL = (blob) => url(blob.type === 'audio/flac' ? new Blob(['no sound']) : blob);
+        const decode = BaseAudioContext.prototype.decodeAudioData;
+        BaseAudioContext.prototype.decodeAudioData = function (bytes) {
+            const isFlac = new TextDecoder().decode(bytes.slice(0, 4)) === 'fLaC';
+            return isFlac ? Promise.reject(new Error('no sound')) : decode.call(this, bytes); };"""
     )
     with opened(chromium, voila, context=context) as one:
         yield one
@@ -328,7 +377,7 @@ def test_the_keyboard_alone_suffices(board):
         assert board.page.evaluate(f"[{at}.column, {at}.rank].join()") == place, key
     keys.press("Space")
     board.until(PLAYS)
-    assert board.player("deck.audio.dataset.deck") == "result"
+    assert board.player("deckName") == "result"
     keys.press("l")
     assert board.player("deck.audio.loop")
     keys.press("l")
@@ -484,15 +533,12 @@ def test_switching_to_the_query_has_no_gap(board):
     board.page.keyboard.press("Space")
     board.until(PLAYS)
     board.page.evaluate(
-        """() => { window.gaps = 0; window.watch = setInterval(() => {
-        const playing = [...document.querySelectorAll('audio')].some(a => !a.paused && a.currentTime >= 0);
-        if (!playing) window.gaps += 1; }, 2); }"""
+        f"""() => {{ window.gaps = 0; window.watch = setInterval(() => {{
+        if ({PLAYER}.decks.every(deck => deck.audio.paused)) window.gaps += 1; }}, 2); }}"""
     )
-    for deck in ("query", "result", "query", "result"):
+    for deck in (1, 0, 1, 0):  # the query's, the results'
         board.page.keyboard.press("b")
-        board.until("deck => !document.querySelector(`audio[data-deck=${deck}]`).paused", deck)
-        other = {"query": "result", "result": "query"}[deck]
-        board.until("deck => document.querySelector(`audio[data-deck=${deck}]`).paused", other)
+        board.until(f"!{PLAYER}.decks[{deck}].audio.paused && {PLAYER}.decks[{1 - deck}].audio.paused")
     assert board.page.evaluate("(clearInterval(window.watch), window.gaps)") == 0
     board.page.keyboard.press("l")
 

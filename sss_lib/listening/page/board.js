@@ -6,6 +6,8 @@ const KEYS = {
   prefer: "arrows move · space plays · Q query · B switches · 1 left, 2 right, 0 equal · U undo",
 };
 
+const REST_MS = 40; // a pointer that rests on a card may click it
+
 class BoardView {
   constructor(model, el) {
     this.model = model;
@@ -62,6 +64,11 @@ class BoardView {
       class: "sss-board",
       onkeydown: (event) => this.onKey(event),
       onclick: (event) => this.onClick(event),
+      onpointerdown: () => this.player.resume(), // the browser takes its time until the first sound
+      onpointerover: (event) => {
+        clearTimeout(this.resting);
+        this.resting = setTimeout(() => this.prefetch(event.target.closest(".sss-card")), REST_MS);
+      },
     }, this.model.get("judged") ? "" : this.gone, this.query, this.tools, this.status, this.judging.element, this.legend, this.columns, this.player.element);
     this.upload = new Upload(this);
     this.pictures = new Pictures(this.kernel, this.root);
@@ -123,7 +130,7 @@ class BoardView {
   }
 
   prefetch(card) {
-    if (card?.dataset.clip !== undefined) this.player.fetch(Number(card.dataset.clip)).catch(() => {});
+    if (card?.dataset.clip !== undefined) this.player.prepare(Number(card.dataset.clip));
   }
 
   cardAt(column, rank) {
