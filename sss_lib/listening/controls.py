@@ -78,7 +78,7 @@ class Controls(widgets.VBox):
             self.words,
             _row(self.first, self.second, self.disagree, self.back, self.next, self.gap),
         ]
-        # The style shows it while the button is pressed: a slow kernel would take the focus from what is in it.
+        # The style shows it while the button is pressed: a slow kernel would take the focus from within.
         self.more = widgets.VBox(more, layout=widgets.Layout(display="none"))
         self.more.add_class("sss-more")
         self.unfold = widgets.ToggleButton(description="Filter and step", icon="caret-down")

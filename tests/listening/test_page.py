@@ -231,29 +231,30 @@ def test_a_click_plays_and_the_sound_goes_on(board):
 
 
 def test_a_sound_at_hand_is_heard_within_50_ms_of_the_click(board):
-    """The best of some clicks, as the machine may be at other work."""
-    times_ms = board.page.evaluate(
+    """At an analyser: when its first sample was, in the best of some clicks, as the machine may be busy."""
+    is_decoded, times_ms = board.page.evaluate(
         f"""async () => {{
         const player = {PLAYER}, card = document.querySelector('.sss-query .sss-title');
         const clip = Number(card.closest('.sss-card').dataset.clip), times = [];
         await player.prepare(clip);
-        await player.play(clip, 'query');
-        player.stop();
-        const tap = player.context.createAnalyser(), wave = new Float32Array(tap.fftSize);
+        const deck = player.decks[1], tap = player.context.createAnalyser();
+        tap.fftSize = 32768;
+        deck.gain.connect(tap);
+        const wave = new Float32Array(tap.fftSize), second = player.context.sampleRate;
         const pause = (ms) => new Promise((done) => setTimeout(done, ms));
-        const isHeard = () => (tap.getFloatTimeDomainData(wave), wave.some((one) => Math.abs(one) > 1e-4));
-        player.decks[1].gain.connect(tap);
-        for (let i = 0; i < 9; i++) {{
-            while (isHeard()) await pause(20);
-            await pause(100);
+        const first = () => (tap.getFloatTimeDomainData(wave), wave.findIndex((one) => Math.abs(one) > 1e-4));
+        player.resume();
+        for (let i = 0; i < 5; i++) {{
+            do await pause(300); while (first() >= 0);
             const began = performance.now();
             card.click();
-            while (!isHeard()) await pause(0);
-            times.push(performance.now() - began);
+            while (first() < 0) await pause(0);
+            times.push(performance.now() - began - 1000 * (wave.length - first()) / second);
             player.stop();
         }}
-        return times; }}"""
+        return [deck.audio !== deck.file, times]; }}"""
     )
+    assert is_decoded
     assert min(times_ms) < 50, times_ms
 
 
@@ -261,10 +262,12 @@ def test_samples_of_few_sounds_are_held_and_none_of_a_long_one(board):
     is_null, sizes = board.page.evaluate(
         f"""async () => {{
         const player = {PLAYER}, n = 30 * 8000;  // 30 s of 8 bits at 8 kHz
-        const head = (...parts) => parts.flatMap((one) => typeof one === 'string' ? [...one].map((c) => c.charCodeAt(0))
-            : [...Array(one[1]).keys()].map((i) => (one[0] >> (8 * i)) & 255));
-        const wav = new Uint8Array([...head('RIFF', [36 + n, 4], 'WAVEfmt ', [16, 4], [1, 2], [1, 2], [8000, 4],
-            [8000, 4], [1, 2], [8, 2], 'data', [n, 4]), ...new Uint8Array(n).fill(128)]);
+        const wav = new Uint8Array(44 + n).fill(128), head = new DataView(wav.buffer);
+        ['RIFF', 'WAVE', 'fmt ', 'data'].forEach((word, i) => [...word].forEach(
+            (one, j) => head.setUint8([0, 8, 12, 36][i] + j, one.charCodeAt(0))));
+        for (const [at, value] of Object.entries(
+            {{ 4: 36 + n, 16: 16, 20: 0x10001, 24: 8000, 28: 8000, 32: 0x80001, 40: n }}))
+            head.setUint32(at, value, true);
         const sounds = Array.from({{ length: 20 }}, () => ({{ blob: new Blob([wav]) }}));
         for (const sound of sounds) await player.decode(sound);
         const long = player.decode({{ blob: new Blob([new Uint8Array(2 ** 22 + 1)]) }});

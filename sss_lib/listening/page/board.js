@@ -167,7 +167,8 @@ class BoardView {
     if (pin) return this.marks.toggle(pin.dataset.id);
     if (event.target.closest(".sss-like")) return this.search(this.clipAt(Number(card.dataset.column), Number(card.dataset.rank)));
     const [column, rank] = [Number(card.dataset.column), Number(card.dataset.rank)];
-    this.focus(column, rank, true);
+    this.at = [column, rank];
+    setTimeout(() => this.focus(column, rank, true)); // the sound first
     const picture = event.target.closest(".sss-picture");
     if (!picture || event.target.closest("button")) return this.toggle(column, rank);
     const { left, width } = picture.getBoundingClientRect();
@@ -266,7 +267,9 @@ class BoardView {
       card.classList.toggle("sss-loads", player.loading === own);
       const button = card.querySelector(".sss-play");
       if (!button) continue;
-      button.textContent = plays ? "❚❚" : player.loading === own ? "…" : "▶";
+      const sign = plays ? "❚❚" : player.loading === own ? "…" : "▶";
+      if (button.textContent === sign) continue;
+      button.textContent = sign;
       button.setAttribute("aria-label", plays ? "pause" : "play");
     }
     this.now.textContent = player.problem || (player.playing ? `playing ${this.nameOf(player.clip)}` : player.loading !== null ? "loading …" : "");

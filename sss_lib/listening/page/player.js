@@ -1,6 +1,6 @@
 // The player of a board. It has two decks, one for results and one for the query, so that switching has no gap:
 // the new sound begins before the old one is faded out. Short sounds are decoded before they are asked for, and begin
-// at once; an audio element, which plays the long ones, takes some 80 ms.
+// at once; an audio element, which plays the long ones, takes tens of ms more.
 
 const FADE_S = 0.015;
 const KEPT = 48; // sounds in memory
@@ -16,10 +16,10 @@ class Samples {
 
   load(sound) {
     this.pause();
-    Object.assign(this, { sound, at: 0 });
+    Object.assign(this, { sound, buffer: sound.buffer, at: 0 });
   }
 
-  get duration() { return this.sound.buffer.duration; }
+  get duration() { return this.buffer.duration; }
   get paused() { return !this.source; }
   get ended() { return !this.source && this.at >= this.duration; }
   get end() { return Math.min(this.sound.seconds || Infinity, this.duration); } // what goes on beyond it is repeated as the clip
@@ -48,7 +48,7 @@ class Samples {
     if (this.source) return;
     if (this.at >= (this.repeats ? this.end : this.duration)) this.at = 0;
     const { context } = this, source = context.createBufferSource(), fade = context.createGain();
-    Object.assign(source, { buffer: this.sound.buffer, loop: Boolean(this.repeats), loopEnd: this.end });
+    Object.assign(source, { buffer: this.buffer, loop: Boolean(this.repeats), loopEnd: this.end });
     source.connect(fade).connect(this.to);
     source.addEventListener("ended", () => {
       fade.disconnect();
@@ -71,10 +71,14 @@ class Samples {
 }
 
 class Player {
-  // ask(message) gives a promise of [content, buffers]; changed() is called when something starts or stops.
+  // ask(message) gives a promise of [content, buffers]; changed() is called when something starts or stops, after that:
+  // to show it takes longer than to begin.
   constructor(ask, changed) {
     this.ask = ask;
-    this.changed = changed;
+    this.changed = () => (this.telling ??= setTimeout(() => {
+      this.telling = null;
+      changed();
+    }));
     this.sounds = new Map(); // clip -> promise of {blob, url, gain}
     this.decoded = new Set(); // sounds that hold their samples, the latest last
     this.clip = null; // what plays or was played last
