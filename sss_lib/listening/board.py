@@ -132,6 +132,7 @@ class Board(AnsweringWidget):
             "export": self._export,
             "refine": self._refine,
         }
+        external_queries.load_at_idle(self.systems)
         self._arriving, self._arrived = Upload(), Path()
         self._latest = 0  # number of the latest request for another query
 
