@@ -1,23 +1,19 @@
 """Queries from outside the collection: a sound of the listener's own, or words, ranked by any system."""
 
-import atexit
-import collections
-import contextlib
 import functools
 import itertools
-import os
 import shutil
 import tempfile
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
 
-from sss_lib.extraction.workers import end_with
 from sss_lib.io import audio
 from sss_lib.listening import loudness, shared_models
+from sss_lib.listening.shared_models import describe_error, submit
 from sss_lib.listening.study import Study, System
 from sss_lib.models import registry as models
 from sss_lib.processing.aggregation import aggregate
@@ -28,10 +24,6 @@ MOST_BYTES = 32_000_000
 
 MOST_S = 600
 """Limit of the length of a sound: 32 MB may hold two days of silence."""
-
-
-KEPT_S: float | None = 300
-"""Time without a sound after which a model's process ends; None for never."""
 
 
 class Upload:
@@ -120,16 +112,14 @@ def check_sound(path: str | Path, name: str) -> float:
 
 def load_models(systems: Sequence[System]) -> list[Future]:
     """Begin to load the models of some systems, each in its process, before a sound is to be embedded."""
-    return [_submit(name, _load, spec) for name, spec in _specs(systems).items() if not spec.is_given]
+    return [submit(name, _load, spec) for name, spec in _specs(systems).items() if not spec.is_given]
 
 
 def load_at_idle(systems: Sequence[System]) -> None:
     """Have the models of some systems loaded where kernels share them, while nobody asks for anything."""
-    if address := os.environ.get(shared_models.ADDRESS):
-        for name, spec in _specs(systems).items():
-            with contextlib.suppress(OSError, EOFError):
-                if not spec.is_given:
-                    shared_models.ask(address, name, _load, spec, at_idle=True)
+    for name, spec in _specs(systems).items():
+        if not spec.is_given:
+            shared_models.submit_at_idle(name, _load, spec)
 
 
 def _specs(systems: Sequence[System]) -> dict[str, models.ModelSpec]:
@@ -204,7 +194,7 @@ def _refined(
 
 
 def _embed(systems: Sequence[System], embed: Callable) -> dict[str, Future]:
-    return {name: _submit(name, embed, spec) for name, spec in _specs(systems).items()}
+    return {name: submit(name, embed, spec) for name, spec in _specs(systems).items()}
 
 
 def _rank_all(study: Study, systems: Sequence[System], futures: Mapping[str, Future], n: int) -> dict:
@@ -217,13 +207,6 @@ def _rank_all(study: Study, systems: Sequence[System], futures: Mapping[str, Fut
     return found
 
 
-def describe_error(error: Exception) -> str:
-    """Message of an error for the page; never empty."""
-    if isinstance(error, BrokenExecutor):
-        return "The model's process has ended, perhaps for want of memory: search again."
-    return str(error) or type(error).__name__
-
-
 def _rank(study: Study, system: System, embedded: Future, n: int) -> list[tuple[int, float]]:
     frames = embedded.result()
     clip = aggregate(frames, np.array([0, len(frames)]), system.variant.aggregation)
@@ -232,51 +215,6 @@ def _rank(study: Study, system: System, embedded: Future, n: int) -> list[tuple[
     ranking = corpus.rank(query, n)
     found = zip(ranking.neighbours[0].tolist(), ranking.scores[0].tolist(), strict=True)
     return [(study.row_of[corpus.fnames[row]], score) for row, score in found if row >= 0]
-
-
-@functools.cache
-def _worker(model: str, n_ended: int) -> Executor:
-    """Process of one model, which keeps it loaded. TensorFlow can hang in a process that has run PyTorch."""
-    from joblib.externals.loky import ProcessPoolExecutor
-
-    worker = ProcessPoolExecutor(
-        1, timeout=KEPT_S, env={"OMP_NUM_THREADS": "1"}, initializer=end_with, initargs=(os.getpid(),)
-    )
-    atexit.register(worker.shutdown, kill_workers=True)  # before the interpreter is torn down
-    return worker
-
-
-_n_ended: collections.Counter = collections.Counter()
-"""Number of each model's processes that were killed or crashed."""
-
-
-def _submit(model: str, task: Callable, *of: object) -> Future:
-    """Run a task in a model's process, which all kernels share where a server has it so."""
-    if address := os.environ.get(shared_models.ADDRESS):
-        return _asking(model).submit(_shared, address, model, task, *of)
-    return submit_here(model, task, *of)
-
-
-@functools.cache
-def _asking(model: str) -> Executor:
-    """Thread in which this process asks for a model: other kernels get their turn between two tasks."""
-    return ThreadPoolExecutor(1)
-
-
-def _shared(address: str, model: str, task: Callable, *of: object) -> object:
-    try:
-        return shared_models.ask(address, model, task, *of)
-    except (OSError, EOFError):  # it has ended
-        return submit_here(model, task, *of).result()
-
-
-def submit_here(model: str, task: Callable, *of: object) -> Future:
-    """Run a task in a process of this process's own for a model; in a new one if that has ended."""
-    try:
-        return _worker(model, _n_ended[model]).submit(task, *of)
-    except BrokenExecutor:
-        _n_ended[model] += 1
-        return _worker(model, _n_ended[model]).submit(task, *of)
 
 
 def _embed_file(spec: models.ModelSpec, path: str) -> np.ndarray:

@@ -1,10 +1,13 @@
-"""Models that the kernels of all visitors share: a process that hands tasks to the processes of the models.
+"""Processes of models that embed a listener's sound. A server has one for each model, for all its visitors.
 
-`server` starts it. Each model has one process, which takes the tasks of all kernels in turn; a kernel has at
-most one task there at a time. Models are loaded at idle, one after the other, before a sound comes.
+It starts a process that hands tasks on to them. Each takes the tasks of all kernels in turn; a kernel has at
+most one there at a time. Models are loaded at idle, one after the other, before a sound comes.
 """
 
+import atexit
+import collections
 import contextlib
+import functools
 import os
 import pickle
 import queue
@@ -13,15 +16,19 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import BrokenExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from multiprocessing.connection import Client, Connection, Listener
 from typing import Any
+
+from sss_lib.extraction.workers import end_with
 
 ADDRESS = "SSS_MODELS"
 """Variable of the environment that tells kernels where."""
 IDLE_S = 5
 """Time without a task after which a model is loaded in advance."""
+KEPT_S = None if __name__ == "__main__" else 300
+"""Time without a sound after which a model's process ends; the shared ones stay."""
 ROOM = 4e9
 """Bytes of memory that must be free for that; a model takes up to 500 MB."""
 
@@ -37,6 +44,58 @@ def serving(folder: str, notebook_folder: str) -> Iterator[str]:
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)  # and its models
+
+
+def submit(model: str, task: Callable, *of: object) -> Future:
+    """Run a task in a model's process: the shared one, or where there is none, one of this process."""
+    if address := os.environ.get(ADDRESS):
+        return _asking(model).submit(_ask_or_do, address, model, task, *of)
+    return _submit_here(model, task, *of)
+
+
+def submit_at_idle(model: str, task: Callable, *of: object) -> None:
+    """Run a task in a model's shared process, if there is one, while nobody asks for anything."""
+    if address := os.environ.get(ADDRESS):
+        with contextlib.suppress(OSError):
+            ask(address, model, task, *of, at_idle=True)
+
+
+@functools.cache
+def _asking(model: str) -> Executor:
+    """Thread in which this process asks for a model: other kernels get their turn between two tasks."""
+    return ThreadPoolExecutor(1)
+
+
+def _ask_or_do(address: str, model: str, task: Callable, *of: object) -> object:
+    try:
+        return ask(address, model, task, *of)
+    except (OSError, EOFError):  # it has ended
+        return _submit_here(model, task, *of).result()
+
+
+@functools.cache
+def _worker(model: str, n_ended: int) -> Executor:
+    """Process of one model, which keeps it loaded. TensorFlow can hang in a process that has run PyTorch."""
+    from joblib.externals.loky import ProcessPoolExecutor
+
+    worker = ProcessPoolExecutor(
+        1, timeout=KEPT_S, env={"OMP_NUM_THREADS": "1"}, initializer=end_with, initargs=(os.getpid(),)
+    )
+    atexit.register(worker.shutdown, kill_workers=True)  # before the interpreter is torn down
+    return worker
+
+
+_n_ended: collections.Counter = collections.Counter()
+"""Number of each model's processes that were killed or crashed."""
+
+
+def _submit_here(model: str, task: Callable, *of: object) -> Future:
+    """Run a task in this process's own process of a model; in a new one if that has ended."""
+    try:
+        return _worker(model, _n_ended[model]).submit(task, *of)
+    except BrokenExecutor:
+        _n_ended[model] += 1
+        return _worker(model, _n_ended[model]).submit(task, *of)
 
 
 def ask(address: str, *task: Any, at_idle: bool = False) -> Any:
@@ -103,23 +162,25 @@ class Shared:
 
 def _result(task: bytes) -> tuple[Any, str]:
     """What a task gives, and its problem."""
-    from sss_lib.listening import external_queries
-
-    external_queries.KEPT_S = None
     model, function, *of = pickle.loads(task)
     try:
         try:
-            return external_queries.submit_here(model, function, *of).result(), ""
+            return _submit_here(model, function, *of).result(), ""
         except BrokenExecutor:  # another's task may have ended the process
-            return external_queries.submit_here(model, function, *of).result(), ""
+            return _submit_here(model, function, *of).result(), ""
     except Exception as error:  # models fail in ways of their own
-        return None, external_queries.describe_error(error)
+        return None, describe_error(error)
+
+
+def describe_error(error: Exception) -> str:
+    """Message of an error for the page; never empty."""
+    if isinstance(error, BrokenExecutor):
+        return "The model's process has ended, perhaps for want of memory: search again."
+    return str(error) or type(error).__name__
 
 
 def main(address: str) -> None:
     """Share models until the process that has started this one ends."""
-    from sss_lib.extraction.workers import end_with
-
     end_with(os.getppid())
     shared = Shared()
     with Listener(address, "AF_UNIX", backlog=64) as listener:

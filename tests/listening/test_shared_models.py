@@ -4,21 +4,24 @@ import contextlib
 import os
 import time
 from concurrent.futures import wait
+from multiprocessing.connection import Client
 from pathlib import Path
 
 import psutil
 import pytest
 
 from sss_lib.experiment import surroundings
-from sss_lib.listening import external_queries, shared_models
+from sss_lib.listening import shared_models
 
 
 @contextlib.contextmanager
 def serving():
     """Address of a process that shares models, once it answers."""
     with surroundings.own_folder() as folder, shared_models.serving(folder, folder) as address:
-        while not Path(address).exists():
-            time.sleep(0.02)
+        for _ in range(600):
+            with contextlib.suppress(OSError), Client(address):
+                break
+            time.sleep(0.1)
         yield address
 
 
@@ -42,7 +45,7 @@ def test_kernels_share_a_process_for_each_model_and_it_ends_with_the_server():
 
 
 def test_a_kernel_with_many_sounds_lets_others_have_their_turn(address):
-    many = [external_queries._submit("a", time.sleep, 0.2) for _ in range(5)]
+    many = [shared_models.submit("a", time.sleep, 0.2) for _ in range(5)]
     wait(many[:1])
     assert shared_models.ask(address, "a", os.getpid) != os.getpid()  # as another kernel
     assert sum(one.done() for one in many) < 4
@@ -51,13 +54,13 @@ def test_a_kernel_with_many_sounds_lets_others_have_their_turn(address):
 def test_a_process_that_a_sound_ends_is_followed_by_another(address):
     with pytest.raises(RuntimeError, match="has ended, perhaps for want of memory"):
         shared_models.ask(address, "a", os._exit, 1)
-    assert external_queries._submit("a", divmod, 7, 2).result(60) == (3, 1)
+    assert shared_models.submit("a", divmod, 7, 2).result(60) == (3, 1)
 
 
 def test_without_the_shared_process_a_kernel_has_its_own(tmp_path, monkeypatch):
     monkeypatch.setenv(shared_models.ADDRESS, str(tmp_path / "none"))
-    external_queries.load_at_idle([])
-    own = external_queries._submit("own", os.getppid).result(60)
+    shared_models.submit_at_idle("own", os.getpid)
+    own = shared_models.submit("own", os.getppid).result(60)
     assert own == os.getpid()
 
 
