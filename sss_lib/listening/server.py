@@ -47,7 +47,7 @@ UNSENT = {"execute_input", "stream", "error"}
 """Messages that visitors don't get: code, and tracebacks with folders of this machine."""
 
 IMPORTED = (
-    *("06_listening", "pyarrow.dataset", "scipy.stats", "soundfile", "soxr"),
+    *("06_listening", "pyarrow.dataset", "soundfile", "soxr"),
     *(f"sss_lib.listening.{name}" for name in ("controls", "first_tasks", "judging", "map")),
 )
 """What kernels have imported before a page is asked for: it takes two seconds of CPU."""
