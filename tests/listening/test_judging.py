@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import small_study
+from scipy import stats
 
 from sss_lib.listening import Judgements, Judging, Study, agreement, correlation, judged_scores, preferences
 from sss_lib.listening.judgement_statistics import krippendorff_alpha, wilson
