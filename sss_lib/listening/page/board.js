@@ -210,6 +210,8 @@ class BoardView {
 
   onKey(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const own = event.target.closest(".sss-card"); // Tab, a finger or a reader may have moved the focus to it
+    if (own) this.at = [Number(own.dataset.column), Number(own.dataset.rank)];
     const [column, rank] = this.at;
     const moves = {
       ArrowUp: () => (rank ? [column, rank - 1] : [-1, 0]),
