@@ -653,6 +653,20 @@ def test_marks_are_kept_in_the_browser_and_saved(board):
     board.page.get_by_text("Save", exact=True).first.click()
 
 
+def test_keys_act_on_the_card_that_has_the_focus_or_else_on_the_one_chosen_by_arrows(board):
+    board.card(0, 0).focus()
+    board.page.keyboard.press("ArrowDown")
+    for place, focused in (
+        ((1, 2), board.card(1, 2)),
+        ((1, 2), board.page.get_by_role("button", name="Loop").first),
+    ):
+        focused.focus()
+        pin = board.card(*place).get_by_title("M: mark this clip")
+        for shown in ("✓ Marked", "✗ Unlike", "Mark"):
+            board.page.keyboard.press("m")
+            assert pin.inner_text() == shown
+
+
 def test_marked_clips_query_together_and_away_from_unlike_ones(board):
     board.show("tone1")
     near, far = (board.card(0, rank).get_by_title("M: mark this clip") for rank in (0, 1))
