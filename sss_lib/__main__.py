@@ -126,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     leaderboard.add_argument("--merge", type=_path, nargs="+", default=[], metavar="FILE", help=help_merge)
     for one in (run, check, data, verify, listen, judge, leaderboard):
         one.add_argument("--data-dir", type=_path, default=ROOT / "data", help="by default data/")
-    for one in (run, check, paper):
+    for one in (run, check, judge, paper):
         one.add_argument("--figures-dir", type=_path, default=ROOT / "figures", help="by default figures/")
     return parser
 
@@ -244,7 +244,10 @@ def _judge(options: argparse.Namespace) -> bool:
     if options.report:
         from sss_lib.listening import analysis
 
-        print(analysis.report(answers))
+        found = analysis.report(answers)
+        print(found)
+        if len(found.judges):  # for the paper
+            found.write(options.figures_dir / f"{file.collection}-judged" / "judged.csv")
     return True
 
 

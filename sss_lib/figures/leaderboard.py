@@ -8,7 +8,7 @@ import contextlib
 import functools
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -19,6 +19,7 @@ import pyarrow as pa
 from sss_lib.experiment.results import system_of
 from sss_lib.experiment.scores import SYSTEM, describe_system, of_exact, simplicity
 from sss_lib.experiment.store import DamagedArtefactError, Store, replacing
+from sss_lib.experiment.variant import Variant
 from sss_lib.figures.text import number
 from sss_lib.io import sealed
 from sss_lib.io.artefact import locked
@@ -214,14 +215,71 @@ def ranked(scores: pd.DataFrame) -> pd.DataFrame:
     return wide.drop(columns=by[-2:]).reset_index(drop=True)
 
 
-def page(table: pd.DataFrame) -> str:
+def findings(store: Store, table: pd.DataFrame) -> dict[tuple[str, str], dict[str, str]]:
+    """What to listen to of each dataset's models: the query that its best system ranks most unlike another's.
+
+    Parameters
+    ----------
+    store : Store
+    table : pd.DataFrame
+        From `ranked`.
+
+    Returns
+    -------
+    dict
+        By dataset and model: `q`, the query, and `beside`, the other system, which is the best one of all,
+        or the next model's for that itself. Those without scores of single queries have none.
+    """
+    found = {}
+    for dataset, own in _standard(table).groupby("dataset", sort=False):
+        queries = {_name(one): one for one in store.evaluated(dataset) if _spec(one["model"])}
+        best = of_exact(own[own["model"].map(_spec).notna()]).drop_duplicates("model").to_dict("records")
+        names = {about["model"]: _name(about) for about in best}
+        scores = {}
+        for model, name in names.items():
+            with contextlib.suppress(KeyError, OSError, ValueError):  # its scores may be gone, or damaged
+                scores[model] = _scores_of_queries(store, dataset, queries[name])
+        for model, of_model in scores.items():
+            other = next((one for one in scores if one != model), None)
+            gap = (of_model - scores[other]).abs().dropna() if other else of_model.iloc[:0]
+            if len(gap):
+                found[dataset, model] = {"q": gap.idxmax(), "beside": names[other]}
+    return found
+
+
+def _standard(table: pd.DataFrame) -> pd.DataFrame:
+    return table[(table["protocol"] == "standard") & (table["level"] == "macro") & table["present"]]
+
+
+def _system(about: Mapping) -> tuple[Variant, str]:
+    return system_of(pd.Series({key: about[key] for key in SYSTEM if key in about}, dtype=object))
+
+
+def _name(about: Mapping) -> str:
+    """Name of a system, as the listening page's address has it."""
+    variant, search = _system(about)
+    return f"{variant.name}/{search}"
+
+
+def _scores_of_queries(store: Store, dataset: str, about: dict) -> pd.Series:
+    """AP of each query at the first cutoff, any shared class being relevant, by fname."""
+    of_queries = store.per_query(dataset, *_system(about), cutoffs=about["cutoffs"])
+    scores = of_queries.read().to_pandas()
+    is_own = (scores["protocol"] == "standard") & (scores["relevance"] == "class") & (scores["label"] == "")
+    return scores[is_own].set_index("fname")[f"AP@{about['cutoffs'][0]}"]
+
+
+def page(table: pd.DataFrame, of_models: Mapping[tuple[str, str], dict[str, str]] | None = None) -> str:
     """HTML page of `ranked` that sorts and filters without a network.
 
     Each of its rows brings its line of the CSV that the page saves. Chance and the upper bound are rows of
-    their own, once for each dataset, protocol and level.
+    their own, once for each dataset, protocol and level. Links to listen show `findings`, if those are given.
     """
     measures = _measures(table)
-    rows = [_row(one, measures) for one in table.to_dict("records")]
+    of_models = of_models or {}
+    rows = [
+        _row(one, measures, of_models.get((one["dataset"], one["model"]))) for one in table.to_dict("records")
+    ]
     for _, own in table.groupby(["dataset", "protocol", "level"], sort=False):
         for bound, name in BOUNDS.items():
             of_bound = {measure: own[f"{measure} {bound}"].max() for measure in measures}
@@ -236,7 +294,7 @@ def page(table: pd.DataFrame) -> str:
     return TEMPLATE.read_text(encoding="utf-8").replace("{{content}}", content)
 
 
-def _row(about: dict, measures: list[str]) -> dict:
+def _row(about: dict, measures: list[str], finding: dict[str, str] | None = None) -> dict:
     """What the page shows of a system, or of a bound, and its line of the CSV."""
     row = {name: about[name] for name in ("dataset", "protocol", "level")}
     values = [[_finite(about.get(f"{name}{end}")) for end in ("", " low", " high")] for name in measures]
@@ -246,24 +304,26 @@ def _row(about: dict, measures: list[str]) -> dict:
     else:
         row |= {"system": display_name(about["model"]), "how": describe_system(about)}
         row |= {"present": bool(about["present"]), "digest": about["digest"][:12], "over": about["over"]}
-        row |= _costs(about)
+        row |= _costs(about, finding)
     cells = [row[name] for name in ("dataset", "protocol", "level", "system", "how")]
     cells += [value for of_measure in values for value in of_measure]
     cells += [row[name] for name in ("over", "dim", "bytes", "licence", "digest")]
     return row | {"measures": values, "csv": csv_text([cells])}
 
 
-def _costs(about: dict) -> dict:
+def _costs(about: dict, finding: dict[str, str] | None) -> dict:
     """Dimension, bytes a clip of float32, licence and link of a system; of models that are gone none."""
     found: dict = {"dim": None, "bytes": None, "licence": "", "listen": ""}
     if (spec := _spec(about["model"])) is None:
         return found
-    variant, search = system_of(pd.Series({key: about[key] for key in SYSTEM}, dtype=object))
+    variant, search = _system(about)
     if not variant.is_ranking:  # which has no space
         is_exact = parse(search).is_exact  # an index holds other bytes
         found |= {"dim": variant.dim, "bytes": 4 * variant.dim if is_exact else None}
     if about["present"]:
-        found["listen"] = LISTEN + urlencode({"systems": f"{variant.name}/{search}"})
+        own = f"{variant.name}/{search}"
+        shown = {"q": finding["q"], "systems": [own, finding["beside"]]} if finding else {"systems": own}
+        found["listen"] = LISTEN + urlencode(shown, doseq=True)
     return found | {"licence": spec.terms}
 
 
@@ -319,9 +379,8 @@ def publish(store: Store, path: Path | None = None) -> None:
     table = ranked(collect(store))
     path = path or store.leaderboard_path().with_suffix(".html")
     with replacing(path) as temporary:
-        temporary.write_text(page(table), encoding="utf-8")
-    shown = table[(table["protocol"] == "standard") & (table["level"] == "macro") & table["present"]]
-    for dataset, own in shown.groupby("dataset", sort=False):
+        temporary.write_text(page(table, findings(store, table)), encoding="utf-8")
+    for dataset, own in _standard(table).groupby("dataset", sort=False):
         own = of_exact(own)  # the best system is chosen among exact searches, as in notebook 05
         print(f"\n{dataset}: each model's best of {len(own)} systems, macro, protocol 'standard'\n")
         print(_printed(own.drop_duplicates("model")))

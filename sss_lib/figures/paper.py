@@ -153,9 +153,10 @@ def results(figures_dir: str | Path) -> list[Path]:
             f"{folder} lacks {len(missing)} files, such as {missing[0]}: run the notebooks first, as with "
             f"`make run DATASET={folder.name}`"
         )
-    beyond = folder.with_name(f"{folder.name}-beyond") / "beyond.csv"  # of another grid on the same clips
-    more = [beyond] if beyond.is_file() else []
-    return [path for path in listed(folder, "*") if path.suffix in (".csv", ".json", ".svg")] + more
+    # Of another grid on the same clips, and of a listening study.
+    more = [folder.with_name(f"{folder.name}-{one}") / f"{one}.csv" for one in ("beyond", "judged")]
+    own = [path for path in listed(folder, "*") if path.suffix in (".csv", ".json", ".svg")]
+    return own + [path for path in more if path.is_file()]
 
 
 def facts(figures_dir: str | Path) -> dict:

@@ -7,10 +7,13 @@ Forty answers of one judge are no forty judges, so that both are resampled, each
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from sss_lib.io.csv_text import csv_text
+from sss_lib.io.writing import replacing
 from sss_lib.listening.answers import Answers
 from sss_lib.listening.judgement_statistics import krippendorff_alpha
 from sss_lib.listening.protocol import LABELS, RANDOM
@@ -110,13 +113,24 @@ class Report:
         measure, of, value, ci_low, ci_high, n_judges, n_queries.
     judges : pd.DataFrame
         From `quality`.
-    sentences : list of str
-        The same in words, for a notebook or a paper.
+    said : list of (str, str)
+        The same in words, for a notebook or a paper: sentences, each after its measure; "study" is the first.
     """
 
     table: pd.DataFrame
     judges: pd.DataFrame
-    sentences: list[str]
+    said: list[tuple[str, str]]
+
+    @property
+    def sentences(self) -> list[str]:
+        """The sentences alone."""
+        return [sentence for _, sentence in self.said]
+
+    def write(self, path: str | Path) -> None:
+        """Write the sentences as CSV, which the paper reads."""
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary:
+            temporary.write_bytes(csv_text([("measure", "sentence"), *self.said]).encode())
 
     def __str__(self) -> str:
         shown = self.table.to_string(index=False, float_format=lambda x: f"{x:.3f}")
@@ -273,15 +287,18 @@ def _mean_of_judges(values: np.ndarray) -> tuple[float, float, float]:
     return mean, max(-1.0, mean - half), min(1.0, mean + half)
 
 
-def _sentences(table: pd.DataFrame, judges: pd.DataFrame, answers: Answers, n_answers: int) -> list[str]:
+def _sentences(
+    table: pd.DataFrame, judges: pd.DataFrame, answers: Answers, n_answers: int
+) -> list[tuple[str, str]]:
     """Results in words."""
     left_out = judges[judges["reason"] != ""]
     n_kept = len(judges) - len(left_out)
     rule = ", ".join(f"{name} from {least:g}" for name, least in answers.file.exclude.items()) or "none"
-    said = [
+    study = (
         f"{len(judges)} judge{'s' * (len(judges) != 1)} answered; the rule fixed beforehand ({rule}) left "
         f"out {len(left_out)}; {n_answers} answers of {n_kept} count."
-    ]
+    )
+    said = [("study", study)]
     words = {
         "grade": "The results of {of} have a mean grade of {x} of 3.",
         "difference": "The mean grades differ by {x} ({of}).",
@@ -300,5 +317,5 @@ def _sentences(table: pd.DataFrame, judges: pd.DataFrame, answers: Answers, n_an
         else:
             n = min(row["n_judges"], row["n_queries"])
             x += " (no interval: " + ("all answers are alike)" if n > 1 else "one judge, or one query)")
-        said.append(words[row["measure"]].format(of=row["of"], x=x))
+        said.append((row["measure"], words[row["measure"]].format(of=row["of"], x=x)))
     return said

@@ -14,8 +14,9 @@ import traitlets
 
 from sss_lib.io.audio import MAX_DURATION_S, AudioError
 from sss_lib.listening import exports, external_queries, views
-from sss_lib.listening.external_queries import Upload, describe_error
+from sss_lib.listening.external_queries import Upload
 from sss_lib.listening.selection import Filter
+from sss_lib.listening.shared_models import describe_error
 from sss_lib.listening.sounds import N_BANDS, N_COLUMNS, OWN
 from sss_lib.listening.study import Study, System
 
@@ -132,6 +133,7 @@ class Board(AnsweringWidget):
             "export": self._export,
             "refine": self._refine,
         }
+        external_queries.load_at_idle(self.systems)
         self._arriving, self._arrived = Upload(), Path()
         self._latest = 0  # number of the latest request for another query
 

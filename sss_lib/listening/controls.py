@@ -78,7 +78,9 @@ class Controls(widgets.VBox):
             self.words,
             _row(self.first, self.second, self.disagree, self.back, self.next, self.gap),
         ]
+        # The style shows it while the button is pressed: a slow kernel would take the focus from within.
         self.more = widgets.VBox(more, layout=widgets.Layout(display="none"))
+        self.more.add_class("sss-more")
         self.unfold = widgets.ToggleButton(description="Filter and step", icon="caret-down")
         self.unfold.layout.width = "auto"
         rows = [
@@ -101,7 +103,6 @@ class Controls(widgets.VBox):
             (self._suggest, [self.clip]),
             (lambda: self.board.show(self.board.query, self.label.value), [self.label]),
             (self._resize, [self.n]),
-            (self._unfold, [self.unfold]),
             (self._search, [self.words]),
             (self._filter, [getattr(self, name) for name in Filter.names()]),
         ]
@@ -149,9 +150,6 @@ class Controls(widgets.VBox):
         labels = self.study.collection.clips["labels"][row]
         wanted = [self.label_of[x] for x in self.include.value if self.label_of[x] in labels]
         self.board.show(row, wanted[0] if wanted else "")
-
-    def _unfold(self) -> None:
-        self.more.layout.display = None if self.unfold.value else "none"
 
     def _suggest(self) -> None:
         """Offer clips that fit what is typed, and show one that is typed, or chosen, in full."""

@@ -1,20 +1,19 @@
 """Queries from outside the collection: a sound of the listener's own, or words, ranked by any system."""
 
-import atexit
-import collections
 import functools
 import itertools
 import shutil
 import tempfile
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future
+from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
 
 from sss_lib.io import audio
-from sss_lib.listening import loudness
+from sss_lib.listening import loudness, shared_models
+from sss_lib.listening.shared_models import describe_error, submit
 from sss_lib.listening.study import Study, System
 from sss_lib.models import registry as models
 from sss_lib.processing.aggregation import aggregate
@@ -113,13 +112,23 @@ def check_sound(path: str | Path, name: str) -> float:
 
 def load_models(systems: Sequence[System]) -> list[Future]:
     """Begin to load the models of some systems, each in its process, before a sound is to be embedded."""
-    specs = {system.variant.model: models.spec(system.variant.model) for system in systems}
-    return [_submit(name, _load, spec) for name, spec in specs.items() if not spec.is_given]
+    return [submit(name, _load, spec) for name, spec in _specs(systems).items() if not spec.is_given]
+
+
+def load_at_idle(systems: Sequence[System]) -> None:
+    """Have the models of some systems loaded where kernels share them, while nobody asks for anything."""
+    for name, spec in _specs(systems).items():
+        if not spec.is_given:
+            shared_models.submit_at_idle(name, _load, spec)
+
+
+def _specs(systems: Sequence[System]) -> dict[str, models.ModelSpec]:
+    return {system.variant.model: models.spec(system.variant.model) for system in systems}
 
 
 def embed_sound(systems: Sequence[System], path: str | Path) -> dict[str, Future]:
     """Begin to embed an audio file with the models of some systems: frame embeddings to be, by model."""
-    return _embed(systems, functools.partial(_embed_file, path=str(path)))
+    return _embed(systems, functools.partial(_embed_file, path=str(Path(path).absolute())))
 
 
 def query_sound(
@@ -185,8 +194,7 @@ def _refined(
 
 
 def _embed(systems: Sequence[System], embed: Callable) -> dict[str, Future]:
-    specs = {system.variant.model: models.spec(system.variant.model) for system in systems}
-    return {name: _submit(name, embed, spec) for name, spec in specs.items()}
+    return {name: submit(name, embed, spec) for name, spec in _specs(systems).items()}
 
 
 def _rank_all(study: Study, systems: Sequence[System], futures: Mapping[str, Future], n: int) -> dict:
@@ -199,13 +207,6 @@ def _rank_all(study: Study, systems: Sequence[System], futures: Mapping[str, Fut
     return found
 
 
-def describe_error(error: Exception) -> str:
-    """Message of an error for the page; never empty."""
-    if isinstance(error, BrokenExecutor):
-        return "The model's process has ended, perhaps for want of memory: search again."
-    return str(error) or type(error).__name__
-
-
 def _rank(study: Study, system: System, embedded: Future, n: int) -> list[tuple[int, float]]:
     frames = embedded.result()
     clip = aggregate(frames, np.array([0, len(frames)]), system.variant.aggregation)
@@ -214,29 +215,6 @@ def _rank(study: Study, system: System, embedded: Future, n: int) -> list[tuple[
     ranking = corpus.rank(query, n)
     found = zip(ranking.neighbours[0].tolist(), ranking.scores[0].tolist(), strict=True)
     return [(study.row_of[corpus.fnames[row]], score) for row, score in found if row >= 0]
-
-
-@functools.cache
-def _worker(model: str, n_ended: int) -> Executor:
-    """Process of one model, which keeps it loaded. TensorFlow can hang in a process that has run PyTorch."""
-    from joblib.externals.loky import ProcessPoolExecutor
-
-    worker = ProcessPoolExecutor(1, timeout=300, env={"OMP_NUM_THREADS": "1"})
-    atexit.register(worker.shutdown, kill_workers=True)  # before the interpreter is torn down
-    return worker
-
-
-_n_ended: collections.Counter = collections.Counter()
-"""Number of each model's processes that were killed or crashed."""
-
-
-def _submit(model: str, task: Callable, *of: object) -> Future:
-    """Run a task in a model's process; in a new one if that has ended."""
-    try:
-        return _worker(model, _n_ended[model]).submit(task, *of)
-    except BrokenExecutor:
-        _n_ended[model] += 1
-        return _worker(model, _n_ended[model]).submit(task, *of)
 
 
 def _embed_file(spec: models.ModelSpec, path: str) -> np.ndarray:

@@ -16,7 +16,7 @@ from sss_lib.experiment.variant import Variant
 from sss_lib.listening import views
 from sss_lib.listening.board import AnsweringWidget, Board, page_code, page_file
 from sss_lib.listening.controls import Controls
-from sss_lib.listening.external_queries import describe_error
+from sss_lib.listening.shared_models import describe_error
 from sss_lib.processing.projection import project
 
 LAYOUTS = {"pca": "principal components", "tsne": "t-SNE"}

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sss_lib.experiment import surroundings, warm
+from sss_lib.listening import shared_models
 from sss_lib.listening.guards import Refusal, Unwanted
 from sss_lib.listening.serve import is_loopback
 
@@ -46,7 +47,7 @@ UNSENT = {"execute_input", "stream", "error"}
 """Messages that visitors don't get: code, and tracebacks with folders of this machine."""
 
 IMPORTED = (
-    *("06_listening", "pyarrow.dataset", "scipy.stats", "soundfile", "soxr"),
+    *("06_listening", "pyarrow.dataset", "soundfile", "soxr"),
     *(f"sss_lib.listening.{name}" for name in ("controls", "first_tasks", "judging", "map")),
 )
 """What kernels have imported before a page is asked for: it takes two seconds of CPU."""
@@ -332,9 +333,14 @@ class Server(Voila):
 
     def start(self) -> None:
         """Serve until stopped, with the kernels' files in a folder that goes with the server."""
-        with surroundings.own_folder() as folder, warm.serving(IMPORTED) as address:
+        with (
+            surroundings.own_folder() as folder,
+            warm.serving(IMPORTED) as address,
+            shared_models.serving(folder, str(Path(self.notebook_path).parent)) as models,
+        ):
             self.connection_dir_root = folder
             os.environ.update(surroundings.of_folder(folder), TMPDIR=folder)
+            os.environ[shared_models.ADDRESS] = models
             self.config.KernelManager.update(
                 # A kernel that is started anew has no page.
                 {"transport": surroundings.transport(f"{folder}/kernel-"), "autorestart": False}

@@ -245,11 +245,15 @@ class Study:
 
     def best(self, n: int = 5) -> list[System]:
         """Each model's best system by macro MAP, best model first; the first n systems if none has scores."""
+        return [self.systems[name] for name in self._best[:n]]
+
+    @functools.cached_property
+    def _best(self) -> list[str]:
         scores = self._scores
         if scores.empty:
-            return list(self.systems.values())[:n]
+            return list(self.systems)
         names = best_systems(scores, int(scores["n"].min())).merge(scores, how="left")["name"]
-        return [self.systems[name] for name in names.drop_duplicates()[:n]]
+        return names.drop_duplicates().tolist()
 
     @functools.cached_property
     def _scores(self) -> pd.DataFrame:

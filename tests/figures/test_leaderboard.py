@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pandas as pd
 import pytest
+import small_study
 
 from sss_lib import leaderboard, models
 from sss_lib.__main__ import main
@@ -273,6 +274,32 @@ def test_a_system_has_its_price_its_licence_and_a_link_to_listen(store):
     assert first["licence"] == models.spec("aisfx").terms
     assert parse_qs(urlsplit(first["listen"]).query) == {"systems": [f"{systems[0][0].name}/nns"]}
     assert [gone[key] for key in ("dim", "bytes", "licence", "listen")] == [None, None, "", ""]
+
+
+def test_a_link_to_listen_shows_the_query_that_a_model_ranks_most_unlike_the_best(small_store, tmp_path):
+    leaderboard.publish(small_store, tmp_path / "page.html")
+    content = (tmp_path / "page.html").read_text().partition('type="application/json">')[2]
+    rows = json.loads(content.partition("</script>")[0])["rows"]
+    links = {
+        parse_qs(urlsplit(row["listen"]).query)["systems"][0]: row["listen"] for row in rows if row["listen"]
+    }
+    scores = {}
+    for variant, search in small_study.SYSTEMS.items():
+        table = small_store.per_query(small_study.NAME, variant, search, cutoffs=(3, 10)).read().to_pandas()
+        table = table[(table["protocol"] == "standard") & (table["label"] == "")]
+        scores[f"{variant.name}/{search}"] = table.set_index("fname")["AP@3"]
+    assert links.keys() == scores.keys()
+    for name, link in links.items():
+        words = parse_qs(urlsplit(link).query)
+        (query,), (own, beside) = words["q"], words["systems"]
+        assert own == name
+        assert own.split("-")[0] != beside.split("-")[0]
+        best = max(
+            (one for one in scores if one.split("-")[0] == own.split("-")[0]),
+            key=lambda one: scores[one].mean(),
+        )
+        gap = (scores[best] - scores[beside]).abs()
+        assert gap[query] == gap.max() > 0
 
 
 def test_no_cell_of_the_csv_is_a_formula(tmp_path):

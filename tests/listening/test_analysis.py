@@ -156,6 +156,12 @@ class TestReport:
         assert value_of(found, "alpha", "grade")["ci_low"] > 0.4
         assert set(found.table["n_judges"]) == {8}
 
+    def test_the_sentences_are_written_for_the_paper(self, found, tmp_path):
+        found.write(tmp_path / "mini-judged" / "judged.csv")
+        written = pd.read_csv(tmp_path / "mini-judged" / "judged.csv")
+        assert written["sentence"].tolist() == found.sentences
+        assert written["measure"].tolist() == ["study", *found.table["measure"]]
+
     def test_every_row_is_a_sentence(self, found):
         assert len(found.sentences) == 1 + len(found.table)
         row = value_of(found, "difference", f"{GOOD} - {BAD}")

@@ -6,6 +6,8 @@ const KEYS = {
   prefer: "arrows move · space plays · Q query · B switches · 1 left, 2 right, 0 equal · U undo",
 };
 
+const REST_MS = 40; // a pointer that rests on a card may click it
+
 class BoardView {
   constructor(model, el) {
     this.model = model;
@@ -62,6 +64,11 @@ class BoardView {
       class: "sss-board",
       onkeydown: (event) => this.onKey(event),
       onclick: (event) => this.onClick(event),
+      onpointerdown: () => this.player.resume(), // the browser takes its time until the first sound
+      onpointerover: (event) => {
+        clearTimeout(this.resting);
+        this.resting = setTimeout(() => this.prefetch(event.target.closest(".sss-card")), REST_MS);
+      },
     }, this.model.get("judged") ? "" : this.gone, this.query, this.tools, this.status, this.judging.element, this.legend, this.columns, this.player.element);
     this.upload = new Upload(this);
     this.pictures = new Pictures(this.kernel, this.root);
@@ -123,7 +130,7 @@ class BoardView {
   }
 
   prefetch(card) {
-    if (card?.dataset.clip !== undefined) this.player.fetch(Number(card.dataset.clip)).catch(() => {});
+    if (card?.dataset.clip !== undefined) this.player.prepare(Number(card.dataset.clip));
   }
 
   cardAt(column, rank) {
@@ -160,7 +167,8 @@ class BoardView {
     if (pin) return this.marks.toggle(pin.dataset.id);
     if (event.target.closest(".sss-like")) return this.search(this.clipAt(Number(card.dataset.column), Number(card.dataset.rank)));
     const [column, rank] = [Number(card.dataset.column), Number(card.dataset.rank)];
-    this.focus(column, rank, true);
+    this.at = [column, rank];
+    setTimeout(() => this.focus(column, rank, true)); // the sound first
     const picture = event.target.closest(".sss-picture");
     if (!picture || event.target.closest("button")) return this.toggle(column, rank);
     const { left, width } = picture.getBoundingClientRect();
@@ -202,6 +210,8 @@ class BoardView {
 
   onKey(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const own = event.target.closest(".sss-card"); // Tab, a finger or a reader may have moved the focus to it
+    if (own) this.at = [Number(own.dataset.column), Number(own.dataset.rank)];
     const [column, rank] = this.at;
     const moves = {
       ArrowUp: () => (rank ? [column, rank - 1] : [-1, 0]),
@@ -259,7 +269,9 @@ class BoardView {
       card.classList.toggle("sss-loads", player.loading === own);
       const button = card.querySelector(".sss-play");
       if (!button) continue;
-      button.textContent = plays ? "❚❚" : player.loading === own ? "…" : "▶";
+      const sign = plays ? "❚❚" : player.loading === own ? "…" : "▶";
+      if (button.textContent === sign) continue;
+      button.textContent = sign;
       button.setAttribute("aria-label", plays ? "pause" : "play");
     }
     this.now.textContent = player.problem || (player.playing ? `playing ${this.nameOf(player.clip)}` : player.loading !== null ? "loading …" : "");

@@ -1,34 +1,103 @@
 // The player of a board. It has two decks, one for results and one for the query, so that switching has no gap:
-// the new sound begins before the old one is faded out.
+// the new sound begins before the old one is faded out. Short sounds are decoded before they are asked for, and begin
+// at once; an audio element, which plays the long ones, takes tens of ms more.
 
 const FADE_S = 0.015;
 const KEPT = 48; // sounds in memory
+const MOST_DECODED = [2 ** 22, 2 ** 26]; // bytes of a file, and of all samples in memory
 // What this browser doesn't play is asked for as wav. Some say they play a kind and then fail: that is added later.
 const REFUSED = new Set(["audio/flac", "audio/mpeg", "audio/ogg"].filter((mime) => !new Audio().canPlayType(mime)));
 
+// Samples that play as the file of an audio element does.
+class Samples {
+  constructor(context, to, changed) {
+    Object.assign(this, { context, to, changed, at: 0, source: null, readyState: 4 });
+  }
+
+  load(sound) {
+    this.pause();
+    Object.assign(this, { sound, buffer: sound.buffer, at: 0 });
+  }
+
+  get duration() { return this.buffer.duration; }
+  get paused() { return !this.source; }
+  get ended() { return !this.source && this.at >= this.duration; }
+  get end() { return Math.min(this.sound.seconds || Infinity, this.duration); } // what goes on beyond it is repeated as the clip
+  get loop() { return this.repeats; }
+
+  set loop(on) {
+    if (on === this.repeats) return;
+    this.repeats = on;
+    this.currentTime = this.currentTime; // begins anew where it is
+  }
+
+  get currentTime() {
+    if (!this.source) return this.at;
+    const at = this.at + this.context.currentTime - this.began;
+    return this.repeats ? at % this.end : Math.min(at, this.duration);
+  }
+
+  set currentTime(seconds) {
+    const plays = Boolean(this.source);
+    this.pause();
+    this.at = seconds;
+    if (plays) this.play();
+  }
+
+  play() {
+    if (this.source) return;
+    if (this.at >= (this.repeats ? this.end : this.duration)) this.at = 0;
+    const { context } = this, source = context.createBufferSource(), fade = context.createGain();
+    Object.assign(source, { buffer: this.buffer, loop: Boolean(this.repeats), loopEnd: this.end });
+    source.connect(fade).connect(this.to);
+    source.addEventListener("ended", () => {
+      fade.disconnect();
+      if (this.source !== source) return;
+      Object.assign(this, { source: null, at: this.duration });
+      this.changed();
+    });
+    source.start(0, this.at);
+    Object.assign(this, { source, fade: fade.gain, began: context.currentTime });
+  }
+
+  pause() {
+    if (!this.source) return;
+    const { source, fade, context } = this, end = context.currentTime + FADE_S;
+    Object.assign(this, { at: this.currentTime, source: null });
+    fade.setValueAtTime(1, context.currentTime);
+    fade.linearRampToValueAtTime(0, end);
+    source.stop(end);
+  }
+}
+
 class Player {
-  // ask(message) gives a promise of [content, buffers]; changed() is called when something starts or stops.
+  // ask(message) gives a promise of [content, buffers]; changed() is called when something starts or stops, after that:
+  // to show it takes longer than to begin.
   constructor(ask, changed) {
     this.ask = ask;
-    this.changed = changed;
-    this.sounds = new Map(); // clip -> promise of {url, gain}
+    this.changed = () => (this.telling ??= setTimeout(() => {
+      this.telling = null;
+      changed();
+    }));
+    this.sounds = new Map(); // clip -> promise of {blob, url, gain}
+    this.decoded = new Set(); // sounds that hold their samples, the latest last
     this.clip = null; // what plays or was played last
     this.loading = null;
     this.problem = "";
     this.matched = true;
+    this.repeats = false;
     this.element = document.createElement("div");
     this.element.hidden = true;
     this.elsewhere = node("div", { class: "sss-elsewhere" }); // the player of a clip that has no file here
     this.decks = ["result", "query"].map((name) => {
       const audio = document.createElement("audio");
-      audio.dataset.deck = name;
       audio.addEventListener("ended", () => this.changed());
       audio.addEventListener("timeupdate", () => { // what goes on beyond its clip is repeated as the clip
         const deck = this.decks.find((one) => one.audio === audio);
-        if (audio.loop && audio.currentTime > this.lengthOf(deck)) audio.currentTime = 0;
+        if (deck && audio.loop && audio.currentTime > this.lengthOf(deck)) audio.currentTime = 0;
       });
       this.element.append(audio);
-      return { audio, clip: null, gain: null };
+      return { name, audio, file: audio, samples: null, clip: null, gain: null };
     });
     this.deck = this.decks[0];
     this.stopOthers = (event) => event.detail !== this && this.stop();
@@ -44,7 +113,7 @@ class Player {
   }
 
   get deckName() {
-    return this.deck.audio.dataset.deck;
+    return this.deck.name;
   }
 
   // Of the clip, whose file may go on beyond it.
@@ -62,13 +131,11 @@ class Player {
     let sound = this.sounds.get(clip);
     this.sounds.delete(clip);
     if (!sound) {
-      sound = this.ask({ ask: "sound", clip, refused: [...REFUSED] }).then(([about, buffers]) =>
-        /^\d+$/.test(about.freesound || "") ? { freesound: about.freesound } : {
-          mime: about.mime,
-          url: URL.createObjectURL(new Blob(buffers, { type: about.mime })),
-          gain: 10 ** (about.gain_db / 20),
-          seconds: about.seconds,
-        });
+      sound = this.ask({ ask: "sound", clip, refused: [...REFUSED] }).then(([about, buffers]) => {
+        if (/^\d+$/.test(about.freesound || "")) return { freesound: about.freesound };
+        const blob = new Blob(buffers, { type: about.mime });
+        return { blob, mime: about.mime, url: URL.createObjectURL(blob), gain: 10 ** (about.gain_db / 20), seconds: about.seconds };
+      });
       sound.catch(() => this.sounds.delete(clip)); // it may be asked for again
     }
     this.sounds.set(clip, sound); // the latest come last
@@ -79,6 +146,31 @@ class Player {
       one.then(({ url }) => url && URL.revokeObjectURL(url), () => {});
     }
     return sound;
+  }
+
+  // Let a sound have its samples, as `buffer`; it stays without where it is long, or where only the element may play it.
+  decode(sound) {
+    this.decoded.delete(sound);
+    if (!sound.blob || sound.blob.size > MOST_DECODED[0]) return null;
+    this.decoded.add(sound);
+    sound.decoding ??= sound.blob.arrayBuffer().then((bytes) => this.open().decodeAudioData(bytes)).then((buffer) => {
+      sound.buffer = buffer;
+      const sizeOf = ({ buffer: one }) => (one ? 4 * one.length * one.numberOfChannels : 0);
+      let size = [...this.decoded].reduce((sum, one) => sum + sizeOf(one), 0);
+      for (const old of this.decoded) {
+        if (size <= MOST_DECODED[1]) break;
+        if (old === sound || this.decks.some((deck) => deck.sound === old)) continue;
+        size -= sizeOf(old);
+        this.decoded.delete(old);
+        old.buffer = old.decoding = null;
+      }
+    }, () => this.decoded.delete(sound));
+    return sound.decoding;
+  }
+
+  // Have a sound at hand before it is asked for.
+  prepare(clip) {
+    return this.fetch(clip).then((sound) => this.decode(sound)).catch(() => {});
   }
 
   forget(clip) {
@@ -100,11 +192,16 @@ class Player {
       this.elsewhere.replaceChildren();
       if (sound.freesound) return this.playElsewhere(clip, sound.freesound);
       const old = this.deck;
-      const deck = this.decks[deckName === "query" ? 1 : 0];
-      if (deck.clip !== clip) {
-        deck.audio.src = sound.url;
-        deck.clip = clip;
+      await this.decode(sound);
+      if (this.loading !== clip) return;
+      const deck = this.decks[deckName === "query" ? 1 : 0], audio = sound.buffer ? deck.samples : deck.file;
+      if (deck.clip !== clip || deck.audio !== audio) {
+        deck.audio.pause();
+        if (sound.buffer) audio.load(sound);
+        else audio.src = sound.url;
+        Object.assign(deck, { clip, audio });
       }
+      audio.loop = this.repeats;
       deck.sound = sound;
       if (from && !deck.audio.readyState) await new Promise((done) => // its length isn't known before
         ["loadedmetadata", "error"].forEach((one) => deck.audio.addEventListener(one, done, { once: true })));
@@ -150,15 +247,19 @@ class Player {
     this.changed();
   }
 
-  resume() {
-    if (!this.context) {
-      this.context = new AudioContext();
-      for (const deck of this.decks) {
-        deck.gain = this.context.createGain();
-        this.context.createMediaElementSource(deck.audio).connect(deck.gain).connect(this.context.destination);
-      }
+  open() {
+    if (this.context) return this.context;
+    this.context = new AudioContext();
+    for (const deck of this.decks) {
+      deck.gain = this.context.createGain();
+      this.context.createMediaElementSource(deck.file).connect(deck.gain).connect(this.context.destination);
+      deck.samples = new Samples(this.context, deck.gain, () => this.changed());
     }
-    this.context.resume();
+    return this.context;
+  }
+
+  resume() {
+    this.open().resume();
   }
 
   setGain(deck) {
@@ -180,6 +281,7 @@ class Player {
   }
 
   setLoop(on) {
+    this.repeats = on;
     for (const deck of this.decks) deck.audio.loop = on;
   }
 
