@@ -85,13 +85,17 @@ def fit(x: np.ndarray, labels: np.ndarray) -> Callable[[np.ndarray], np.ndarray]
     try:
         seeded = torch.Generator().manual_seed(0)
         weight = torch.randn(x.shape[1], DIM, generator=seeded).div_(x.shape[1] ** 0.5).requires_grad_()
-        adam = torch.optim.Adam([weight], LEARNING_RATE)
-        for _ in range(N_STEPS):
+        mean, square = torch.zeros_like(weight), torch.zeros_like(weight)  # moving, of the gradient
+        for step in range(1, N_STEPS + 1):
             rows = torch.randperm(len(x), generator=seeded)[:BATCH]
             directions = torch.nn.functional.normalize(clips[rows] @ weight)
-            adam.zero_grad()
-            loss(directions, classes[rows] @ classes[rows].T > 0).backward()
-            adam.step()
+            (slope,) = torch.autograd.grad(loss(directions, classes[rows] @ classes[rows].T > 0), weight)
+            # As torch.optim.Adam, to the bit, which imports a compiler for seconds.
+            mean.lerp_(slope, 1 - 0.9)
+            square.mul_(0.999).addcmul_(slope, slope, value=1 - 0.999)
+            length = (square.sqrt() / (1 - 0.999**step) ** 0.5).add_(1e-8)
+            with torch.no_grad():
+                weight.addcdiv_(mean, length, value=-LEARNING_RATE / (1 - 0.9**step))
     finally:
         torch.set_num_threads(n_threads)
     learnt = weight.detach().numpy().astype(np.float64)

@@ -46,13 +46,9 @@ def quality(answers: Answers) -> pd.DataFrame:
 
 def _told_apart(first: pd.DataFrame) -> float:
     """Share of anchors that a judge tells apart."""
-    graded, won = first[first["question"] == GRADE], []
-    for _, own in graded.groupby("query"):
-        means = [own.loc[is_of(own, name), "value"].mean() for name in (LABELS, RANDOM)]
-        if np.isfinite(means).all():
-            won.append((1 + np.sign(means[0] - means[1])) / 2)
+    labels, random = (first[is_of(first, name)].groupby("query")["value"].mean() for name in (LABELS, RANDOM))
     pairs = first[is_between(first, (LABELS, RANDOM))]
-    won += pairs["value"].tolist()
+    won = [*((1 + np.sign((labels - random).dropna())) / 2), *pairs["value"]]
     return float(np.mean(won)) if won else np.nan
 
 
@@ -71,13 +67,11 @@ def is_between(own: pd.DataFrame, pair: tuple[str, str]) -> np.ndarray:
 def _repeated(own: pd.DataFrame) -> float:
     """Agreement of a judge with himself over all that he judged twice."""
     keys = ["question", "query", "clip", "systems"]
-    twice = own.assign(clip=own["clip"].fillna("")).pivot_table(
-        index="is_repeat", columns=keys, values="value"
-    )
-    twice = twice.dropna(axis=1)
-    if len(twice) < 2 or not twice.shape[1]:
+    means = own.assign(clip=own["clip"].fillna("")).groupby([*keys, "is_repeat"])["value"].mean()
+    twice = means.unstack().dropna()
+    if twice.shape[1] < 2 or twice.empty:
         return np.nan
     # Preferences are put on the scale of grades: from 0 to 3.
-    scale = np.where(twice.columns.get_level_values("question") == PREFER, 3.0, 1.0)
-    alpha = krippendorff_alpha(twice.to_numpy() * scale)
+    scale = np.where(twice.index.get_level_values("question") == PREFER, 3.0, 1.0)
+    alpha = krippendorff_alpha(twice.to_numpy().T * scale)
     return alpha if np.isfinite(alpha) else 0.0

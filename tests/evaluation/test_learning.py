@@ -24,7 +24,8 @@ def two_kinds(n=60, seed=0):
 
 
 @pytest.mark.parametrize("how", learning.HEADS)
-def test_a_clip_is_embedded_by_a_head_that_has_seen_no_clip_of_its_group(how):
+def test_a_clip_is_embedded_by_a_head_that_has_seen_no_clip_of_its_group(how, monkeypatch):
+    monkeypatch.setattr(contrastive, "N_STEPS", 20)
     x, labels, groups = two_kinds()
     groups %= 3
     found = learning.out_of_fold(x, labels, groups, how, n_folds=3)

@@ -114,14 +114,13 @@ def test_a_run_that_is_killed_or_ended_leaves_nothing_and_is_resumed_to_the_same
 
 
 def test_a_study_killed_at_any_write_is_resumed_to_the_same(tmp_path):
-    """As many kills as fit in 30 seconds of a core: some 300."""
+    """At the chosen writes and at random ones."""
     script = Path(__file__).parents[1] / "killed.py"
-    command = [sys.executable, str(script), str(tmp_path), "30"]
+    command = [sys.executable, str(script), str(tmp_path), "120"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-2000:]
     print(done.stdout)
-    n_kills = int(done.stdout.split()[0])
-    assert n_kills >= 24, "not even the chosen ones"
+    assert int(done.stdout.split()[0]) >= 120
 
 
 def test_a_worker_that_comes_to_its_task_once_its_run_has_ended_ends_too(tmp_path):

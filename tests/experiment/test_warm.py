@@ -161,7 +161,7 @@ def test_where_a_container_forbids_to_wait_there_is_no_server(monkeypatch):
 
 
 def test_kernels_end_with_their_client_and_their_server(tmp_path):
-    serving = "import json; from sss_lib.experiment import warm\nwith warm.serving() as address:\n"
+    serving = "import json; from sss_lib.experiment import warm\nwith warm.serving(()) as address:\n"
     with process_of(serving + "    print(json.dumps(address), flush=True); __import__('time').sleep(60)") as (
         runner,
         address,
@@ -182,7 +182,7 @@ def test_kernels_end_with_their_client_and_their_server(tmp_path):
 
 
 def test_a_kernel_ends_when_its_server_is_killed(tmp_path):
-    with warm.serving() as address:
+    with warm.serving(()) as address:
         of_server = kernel(address, tmp_path)
         time.sleep(1)  # until it looks after its parent
         with open(f"/proc/{of_server.pid}/stat") as file:

@@ -114,7 +114,7 @@ class Site:
         end = time.monotonic() + seconds
         while len(found := self.kernels()) != n:
             assert time.monotonic() < end, f"{len(found)} kernels, not {n}"
-            time.sleep(0.02)
+            time.sleep(0.1)
         return found
 
 

@@ -45,12 +45,12 @@ def test_what_makes_no_map_is_refused(x, how, message):
 
 def test_a_map_of_many_clips_is_the_same_each_time_and_keeps_groups(monkeypatch):
     rng = np.random.default_rng(0)
-    x = rng.normal(size=(600, 10)) + 20 * np.repeat(np.eye(10)[:6], 100, axis=0)
+    x = rng.normal(size=(300, 10)) + 20 * np.repeat(np.eye(10)[:6], 50, axis=0)
     slow = projection.project(x)
-    monkeypatch.setattr(projection, "MANY", 500)
+    monkeypatch.setattr(projection, "MANY", 200)
     first, again = projection.project(x), projection.project(x)
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, slow)
-    group = np.arange(600) // 100
+    group = np.arange(300) // 50
     nearest = search.rank(first, "nns", 10).neighbours
     assert (group[nearest] == group[:, None]).mean() > 0.99

@@ -242,8 +242,8 @@ from test_similarity import embeddings
 digest = hashlib.sha256()
 for kind in ("random", "clustered", "copies", "mixed"):
     for dim in (24, 100, 257):
-        x = embeddings(kind, 700, dim).astype(np.float32)
-        labels = scipy.sparse.csr_array(np.random.default_rng(2).random((700, 40)) < 0.005)
+        x = embeddings(kind, 497, dim).astype(np.float32)
+        labels = scipy.sparse.csr_array(np.random.default_rng(2).random((497, 40)) < 0.005)
         for how in ("nns", "mips", "mcss"):
             found = rank(x, how, 30)
             digest.update(found.neighbours.tobytes() + found.scores.tobytes())
@@ -252,7 +252,7 @@ for kind in ("random", "clustered", "copies", "mixed"):
         for how in ("mcss-csls10", "mcss-ls10", "mcss-mp", "mcss-qe5", "mcss-dba10"):
             found = rank(x, how, 30)
             digest.update(found.neighbours.tobytes() + found.scores.tobytes())
-        found = rank_frames(x, np.arange(0, 701, 7), "chamfer", 30)
+        found = rank_frames(x, np.arange(0, 498, 7), "chamfer", 30)
         digest.update(found.neighbours.tobytes() + found.scores.tobytes())
 kernels = [one.get("architecture") for one in threadpoolctl.threadpool_info()]
 print(digest.hexdigest(), *kernels)
@@ -264,7 +264,10 @@ def test_rankings_and_ranks_are_equal_to_the_bit_on_every_kernel_of_blas(pytestc
     """Kernels for processors with AVX-512, AVX2, AVX and SSE alone, as far as this one runs them."""
     code = DIGESTS.format(tests=str(pytestconfig.rootpath / "tests" / "search"))
     found = {}
-    for kernel in ("", "SkylakeX", "Haswell", "Sandybridge", "Nehalem"):
+    own = {one.get("architecture") for one in threadpoolctl.threadpool_info()}
+    for kernel in ("SkylakeX", "Haswell", "Sandybridge", "Nehalem", ""):  # the last for any other
+        if not kernel and own & found.keys():
+            continue
         env = {**os.environ, "OPENBLAS_CORETYPE": kernel}
         child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
         if child.returncode == 0:  # a processor without the instructions ends it

@@ -117,9 +117,12 @@ def save(figure: Figure, folder: str | Path, name: str, caption: str = "") -> li
         "png": {"Software": None},
     }
     paths = [Path(folder) / f"{name}.{suffix}" for suffix in undated]
+    layout = figure.get_layout_engine()
     for path, about in zip(paths, undated.values(), strict=True):
         with replacing(path) as temporary:
             figure.savefig(temporary, metadata=about)
+        figure.set_layout_engine("none")  # the layout of the first is that of all, and takes as long as drawing
+    figure.set_layout_engine(layout or "none")
     if caption:
         paths.append(Path(folder) / f"{name}.txt")
         with replacing(paths[-1]) as temporary:
