@@ -147,6 +147,15 @@ def test_a_far_pair_of_larger_mutual_proximity_is_found():
         assert search.rank(x, "mcss-mp", 1, [i]).neighbours[0, 0] == np.argmax(row)
 
 
+@pytest.mark.parametrize(("seed", "n"), [(16, 3), (19, 5), (39, 1)])
+def test_mutual_proximity_is_exact_where_the_filter_parts_few(monkeypatch, seed, n):
+    slack = Similarities.slack
+    monkeypatch.setattr(Similarities, "slack", lambda self, *of: slack(self, *of) + 0.02)
+    x = np.random.default_rng(seed).normal(0.2, 1, size=(150, 12))
+    found, scores = search.rank(x, "mcss-mp", n), dense_scores(x, "mcss-mp", None)
+    np.testing.assert_array_equal(found.neighbours, np.argsort(-scores, axis=1, kind="stable")[:, :n])
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_copies_and_silence_are_ranked_in_row_order(name):
     x = np.vstack([np.tile([[1.0, 2.0]], (5, 1)), np.zeros((2, 2)), [[-1.0, 0.5]]])
