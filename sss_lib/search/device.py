@@ -142,9 +142,12 @@ class Bfloat16:
         error += self.similarities.gamma * (length * self.reach + 2 * exact[:, dim].abs())
 
         def products() -> Iterator:
+            table = torch.empty(len(rows) * 1024, dtype=torch.bfloat16)
             with torch.inference_mode(), one_thread():
                 for begin in range(0, len(self.corpus), 1024):
-                    yield begin, queries @ self.corpus[begin : begin + 1024].T
+                    some = self.corpus[begin : begin + 1024].T
+                    product = table[: len(rows) * some.shape[1]].view(len(rows), -1)
+                    yield begin, torch.mm(queries, some, out=product)
 
         return products(), 1.01 * error.numpy()
 

@@ -1,5 +1,6 @@
 """Clips compared frame by frame, where one embedding a clip would blur what happens in it."""
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -111,7 +112,10 @@ def rank_frames(
                 clips, rest, upper = clips[first], clips[~first], upper[~first]
             values = corpus.scores(rows[i], clips) if len(clips) else np.empty(0)
             if len(rest):  # of which some may be as good as the worst of the first
-                rest = rest[upper >= np.partition(values, -n_results)[-n_results] / ONE]
+                least = np.partition(values, -n_results)[-n_results]
+                rest = rest[upper >= least / ONE]
+            if len(rest) and how != "dtw":  # whose path takes longer than its cosines
+                rest = rest[corpus.scores(rows[i], rest, exactly=False) >= least]
             if len(rest):
                 clips, values = np.append(clips, rest), np.append(values, corpus.scores(rows[i], rest))
             order = np.lexsort((clips, -values))[:n_results]
@@ -122,9 +126,10 @@ def rank_frames(
 
 
 class _Frames:
-    """Frames of clips, to be compared: every clip's first one, then every second one, of long clips first.
+    """Frames of clips, to be compared: of 1024 clips every first one, then every second one, and so on.
 
-    So what has to be done to the frames of one place is done to all clips that have it, side by side.
+    So what has to be done to the frames of one place is done to all these clips side by side, in the cache.
+    Long clips are first, so that few places are only of some.
     """
 
     def __init__(self, frames: np.ndarray, offsets: np.ndarray, how: str, band: int | None, n_products: int):
@@ -132,11 +137,15 @@ class _Frames:
         place = np.arange(len(frames)) - np.repeat(offsets[:-1], self.n_frames)
         self.by_length = np.argsort(-self.n_frames, kind="stable")
         self.rank = np.argsort(self.by_length)  # of each clip
-        order = np.lexsort((np.repeat(self.rank, self.n_frames), place))
+        rank = np.repeat(self.rank, self.n_frames)
+        order = np.lexsort((rank, place, rank // 1024))
         self.row = np.argsort(order)  # of each frame
-        self.edges = np.concatenate([[0], np.cumsum(np.bincount(place))])  # of places
+        changes = (np.diff(of_each[order], prepend=-1) != 0 for of_each in (place, rank // 1024))
+        self.begins = np.flatnonzero(np.logical_or(*changes))  # of the places of each 1024 clips
+        self.first = rank[order][self.begins]  # of the clips that have it
         self.similarities = Similarities(frames[order], "mcss")
         self.filter = filter_of(self.similarities, n_products)
+        self.margin = ROUNDING + 2 * self.similarities.from_grid
 
     def _rows(self, clips: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Rows of the frames of some clips after the other, where each clip begins, and its number."""
@@ -148,10 +157,16 @@ class _Frames:
             sizes,
         )
 
-    def scores(self, query: int, clips: np.ndarray) -> np.ndarray:
-        """Exact scores of some clips, none of them the query: float64 [n]."""
+    def scores(self, query: int, clips: np.ndarray, *, exactly: bool = True) -> np.ndarray:
+        """Exact scores of some clips, none of them the query, or upper bounds of float32: float64 [n]."""
         own, (of_clips, starts, sizes) = self._rows(np.array([query]))[0], self._rows(clips)
-        cosines = self.similarities.cosines(own, self.similarities.all_keys(own, of_clips)[0])
+        if exactly:
+            cosines = self.similarities.cosines(own, self.similarities.all_keys(own, of_clips)[0])
+        else:
+            few = blocks(of_clips, 128)  # in the cache
+            queries, corpus = self.similarities.filter_queries(own), self.similarities.corpus
+            cosines = np.hstack([queries @ corpus.take(rows, axis=0, mode="clip").T for rows in few])
+            cosines = (cosines + (self.similarities.offsets(own)[:, None] + self.margin)) * ONE
         if self.how == "dtw":
             return along_best_path(cosines, starts, sizes, self.band) / (len(cosines) + sizes)
         values = np.maximum.reduceat(cosines, starts, axis=1).sum(axis=0) / len(cosines)
@@ -179,18 +194,17 @@ class _Frames:
             for rows in () if one_way else places:
                 some = nearest[: rows.stop - rows.start]
                 maximum(some, table[rows], out=some)
-            first, last = np.searchsorted(self.edges, [begin, end - 1], "right")
-            for place in range(first - 1, last):
-                here = slice(max(begin, self.edges[place]), min(end, self.edges[place + 1]))
-                part = slice(here.start - begin, here.stop - begin)
-                clips = slice(here.start - self.edges[place], here.stop - self.edges[place])
+            first, last = np.searchsorted(self.begins, [begin, end - 1], "right")
+            cuts = np.clip(np.append(self.begins[first - 1 : last], end), begin, end)
+            starts = self.first[first - 1 : last] + cuts[:-1] - self.begins[first - 1 : last]
+            for start, (here, there) in zip(starts, itertools.pairwise(cuts - begin), strict=True):
+                part, clips = slice(here, there), slice(start, start + there - here)
                 maximum(largest[:, clips], table[:, part], out=largest[:, clips])
                 if not one_way:
                     back[:, clips] += self.filter.sums(nearest[:, part], [slice(None)])
         values, growth = self.filter.sums(largest, places), 1 + self.filter.growth
         values *= growth
         n_others = self.n_frames[self.by_length]
-        of_own = error + offsets if one_way else error
         for rows in places:
             values[: rows.stop - rows.start] += (error + offsets if one_way else error)[rows, None]
         back *= growth
@@ -201,7 +215,7 @@ class _Frames:
             values /= sizes[:, None]
         if self.how == "chamfer":
             values = (values + back / n_others) / 2
-        values += ROUNDING + 2 * self.similarities.from_grid
+        values += self.margin
         return values[np.argsort(by_length)[:, None], self.rank]
 
 
