@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from sss_lib.search.exact import best, ranking_of
+from sss_lib.search.exact import best, ranking_of, top
 from sss_lib.search.naming import Method
 from sss_lib.search.ranking import Ranking, blocks, in_threads
 from sss_lib.search.similarity import BLOCKS, ONE, Keys, Similarities
@@ -171,53 +171,90 @@ def _mutual_proximity(similarities: Similarities, rows: np.ndarray, top_n: int) 
     own = similarities.own
     n_others = n_clips - (np.ones(n_clips, int) if own is None else np.bincount(own.group)[own.group])
     n_near = min(4 * top_n, n_clips)
-    while (found := _mutually_near(similarities, rows, top_n, n_near, np.maximum(n_others, 1))) is None:
-        n_near = min(4 * n_near, n_clips)
-    return found
+    while True:
+        of_these = (similarities, rows, top_n, n_near, np.maximum(n_others, 1))
+        found, n_needed, n_sure = _mutually_near(*of_these)
+        if n_needed <= n_sure:
+            return found
+        n_near = min(n_needed + 2 * (n_near - n_sure), n_clips)
 
 
 def _mutually_near(
     similarities: Similarities, rows: np.ndarray, top_n: int, n_near: int, n_others: np.ndarray
-) -> Ranking | None:
-    """Ranking by mutual proximity of pairs among each other's `n_near`; None if it may lack others."""
+) -> tuple[Ranking, int, int]:
+    """Ranking by mutual proximity of pairs that are near each other.
+
+    Of how many nearest ones it takes to lack no pair, and of how many of the `n_near` it is known how far
+    they are: if those are fewer, pairs may be missing.
+    """
     n_clips = similarities.n_clips
     near = np.empty((n_clips, n_near), np.int16)
     # One more than the number of clips that are farther from the row's clip; 0 if it is unknown.
     farther = np.zeros((n_clips, n_clips), np.int16)
 
-    def count(block: np.ndarray) -> None:
-        key, _ = similarities.all_keys(block)
-        whole = similarities.cosines(block, np.maximum(key, -2, out=key)).astype(np.int64)
-        whole <<= 15  # sorts by cosine, and holds the clip: MOST_CLIPS are 2**15
-        whole |= np.arange(n_clips)
-        whole.partition(n_clips - n_near, axis=1)
-        whole = np.sort(whole[:, n_clips - n_near :], axis=1)
-        clips, cosines = whole & 0x7FFF, whole >> 15
-        # Of equal cosines each counts from where they begin. What the first is equal to may go on before it,
-        # or is left out.
-        first = np.where(cosines[:, 1:] > cosines[:, :-1], np.arange(1, n_near), 0)
-        first = np.maximum.accumulate(np.pad(first, ((0, 0), (1, 0))), axis=1)
-        farther[block[:, None], clips] = np.where(first, first + 1 + (n_others[block] - n_near)[:, None], 0)
-        near[block] = np.sort(clips, axis=1)
+    def count(block: np.ndarray) -> int:
+        clips, upper = top(similarities.bands(block), len(block), n_near)
+        there = np.isfinite(upper)
+        # Bounds so far apart are those of different cosines. Others make runs, ordered by exact ones below.
+        apart = 1.001 * (similarities.slack(block) + 2 / ONE)
+        upper[~there] = -4
+        alike = upper[:, :-1] - upper[:, 1:] <= apart
+        values = np.zeros(clips.shape, np.int64)
+        np.cumsum(~alike, axis=1, out=values[:, 1:])
+        known = there if n_near == n_clips else there & (values < values[:, -1:])  # the last may go on
+        values *= -(1 << 42)  # beside which rounded cosines are small whole numbers
+        alike = (np.pad(alike, ((0, 0), (1, 0))) | np.pad(alike, ((0, 0), (0, 1)))) & known
+        (unclear, columns), (_, of_unclear) = _packed(alike, clips), _packed(alike, values)
+        if columns.shape[1] > n_clips // 16:  # a product of all is faster than one of what was gathered
+            key = np.take_along_axis(similarities.all_keys(block)[0], columns, axis=1)
+            key[~unclear] = 0
+        else:
+            key, _ = similarities.keys(block, columns)
+        of_unclear += similarities.cosines(block, key).astype(np.int64)
+        of_unclear[~unclear] = np.iinfo(np.int64).min + 1
+        order = np.argsort(-of_unclear, axis=1)
+        for table, of_some in ((clips, columns), (values, of_unclear)):
+            table[alike] = np.take_along_axis(of_some, order, axis=1)[unclear]
+        # Equal cosines count alike: up to where the last of them is.
+        last = np.full(clips.shape, n_near, np.int32)
+        np.copyto(last[:, :-1], np.arange(1, n_near), where=values[:, 1:] < values[:, :-1])
+        last = np.minimum.accumulate(last[:, ::-1], axis=1)[:, ::-1]
+        farther[block[:, None], clips] = np.where(known, n_others[block, None] + 1 - last, 0)
+        near[block] = clips
+        return int(np.where((there & ~known).any(axis=1), np.count_nonzero(known, axis=1), n_clips).min())
 
-    in_threads(count, blocks(np.arange(n_clips), 64))
+    n_sure = min(in_threads(count, blocks(np.arange(n_clips), 64)))
     neighbours, scores = np.empty((len(rows), top_n), np.int32), np.empty((len(rows), top_n), np.float32)
-    # Of other pairs one share is at most this; a little more for the rounding of products.
-    most = 1 - n_near / n_others.max() + 1e-12
 
-    def fill(places: np.ndarray) -> bool:
+    def fill(places: np.ndarray) -> int:
         at, clips = rows[places, None], near[rows[places]].astype(int)
         forth, back = farther[at, clips], farther[clips, at]
         values = (forth - 1.0) * (back - 1.0) / n_others[clips] / n_others[at]
         values[(forth < 1) | (back < 1)] = -np.inf
-        order = np.argsort(-values, axis=1, kind="stable")[:, :top_n]
+        passing = values >= np.partition(values, n_near - top_n, axis=1)[:, n_near - top_n, None]
+        (there, clips), (_, values) = _packed(passing, clips), _packed(passing, values)
+        values[~there] = -np.inf
+        order = np.lexsort((clips, -values))[:, :top_n]
         clips, values = np.take_along_axis(clips, order, axis=1), np.take_along_axis(values, order, axis=1)
         left_out = np.isneginf(values)
         neighbours[places] = np.where(left_out, -1, clips)
         scores[places] = np.where(left_out, np.nan, values)
-        return n_near == n_clips or bool((values[:, -1] > most).all())
+        # Both shares of a better pair are above the last product; a little more for its rounding.
+        least = values[:, -1].min()
+        n_needed = int((1 - least + 1e-12) * n_others.max()) + 1 if least > 0 else 4 * n_near
+        return min(n_needed, n_clips)
 
-    return Ranking(neighbours, scores) if all(in_threads(fill, blocks(np.arange(len(rows)), 64))) else None
+    needed = in_threads(fill, blocks(np.arange(len(rows)), 64))
+    return Ranking(neighbours, scores), max(needed, default=0), n_sure
+
+
+def _packed(chosen: np.ndarray, table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What is chosen of each row, side by side from the left: where it is now, and the table."""
+    sizes = np.count_nonzero(chosen, axis=1)
+    there = np.arange(sizes.max(initial=0)) < sizes[:, None]
+    packed = np.zeros(there.shape, table.dtype)
+    packed[there] = table[chosen]
+    return there, packed
 
 
 def _expanded(similarities: Similarities, rows: np.ndarray, k: int) -> np.ndarray:

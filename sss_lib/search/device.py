@@ -10,10 +10,12 @@ import contextlib
 import importlib.util
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from sss_lib.search.similarity import BLOCKS, Similarities
+from sss_lib.search.whole_numbers import parts
 
 DEVICES = ("cpu", "cuda", "mps", "auto")
 LEAST_PRODUCTS = 2**36
@@ -65,6 +67,125 @@ def on(similarities: Similarities, device: str, n_queries: int) -> Similarities:
         if device == "cuda" and takes > torch.cuda.mem_get_info()[0]:
             return similarities
     return OnDevice(similarities, device)
+
+
+class Float32:
+    """Products of queries with a corpus by numpy, with their bounds; see `Bfloat16`."""
+
+    n_rows, growth, maximum = 256, 0.0, staticmethod(np.maximum)
+
+    def __init__(self, similarities: Similarities):
+        self.similarities = similarities
+
+    def tables(self, rows: np.ndarray, offsets: np.ndarray | None) -> tuple[Iterator, np.ndarray]:
+        """Bounds of products, and nothing that they lack."""
+        bands = self.similarities.bands(rows, width=max(1024, 2**20 // len(rows)))
+        added = np.float32(0) if offsets is None else offsets.astype(np.float32)[:, None]
+        return ((columns[0], np.add(upper, added, out=upper)) for columns, upper in bands), np.zeros(
+            len(rows)
+        )
+
+    def least(self, shape: tuple[int, int]) -> np.ndarray:
+        """A table that every bound is above."""
+        return np.full(shape, -np.inf, np.float32)
+
+    def sums(self, table: np.ndarray, of: list[slice]) -> np.ndarray:
+        """Sum of slices of a table, the first the longest: float64."""
+        total = np.zeros(table[of[0]].shape)
+        for rows in of:
+            total[: len(table[rows])] += table[rows]
+        return total
+
+
+class Bfloat16:
+    """Products of queries with a corpus on a processor that multiplies bfloat16 far faster than float32.
+
+    A product of two bfloat16 is exact in float32, which sums them. So the error is that of rounding vectors,
+    |x| |y - y'| + |x - x'| |y'| (Cauchy and Schwarz) with lengths computed, that of the sum as in
+    `similarity`, and that of rounding the result.
+    """
+
+    n_rows = 1024
+    growth = 2.0**-8
+    """Of a positive number: what rounding it to bfloat16, and summing a hundred of them, may take off."""
+
+    def __init__(self, similarities: Similarities):
+        import torch
+
+        self.similarities, self.maximum = similarities, torch.maximum
+        width = -(-(similarities.dim + 2) // 32) * 32
+        self.corpus = torch.zeros(similarities.n_clips, width, dtype=torch.bfloat16)
+        self.reach = self.lost = 0.0
+        for some in parts(similarities.corpus):
+            vectors = torch.from_numpy(similarities.corpus[some, : similarities.dim])
+            self.corpus[some, : similarities.dim] = vectors
+            rest = vectors - self.corpus[some, : similarities.dim]
+            self.reach = max(self.reach, float(vectors.norm(dim=1).max()))
+            self.lost = max(self.lost, float(rest.norm(dim=1).max()))
+        self.corpus[:, similarities.dim : similarities.dim + 2] = 1
+
+    def tables(self, rows: np.ndarray, offsets: np.ndarray | None) -> tuple[Iterator, np.ndarray]:
+        """Products with some of the corpus after the other, and how far below the exact ones they may be."""
+        import torch
+
+        dim = self.similarities.dim
+        exact = torch.zeros(len(rows), self.corpus.shape[1], dtype=torch.float64)
+        exact[:, :dim] = torch.from_numpy(self.similarities.filter_queries(rows)[:, :dim])
+        if offsets is not None:
+            exact[:, dim] = torch.from_numpy(offsets)
+        queries = exact.bfloat16()
+        queries[:, dim + 1] = exact[:, dim] - queries[:, dim]
+        rest = exact - queries
+        length = queries[:, :dim].double().norm(dim=1)
+        error = rest[:, :dim].norm(dim=1) * self.reach + length * self.lost
+        error += (rest[:, dim] - queries[:, dim + 1]).abs() if offsets is not None else 0
+        error += self.similarities.gamma * (length * self.reach + 2 * exact[:, dim].abs())
+
+        def products() -> Iterator:
+            table = torch.empty(len(rows) * 1024, dtype=torch.bfloat16)
+            with torch.inference_mode(), one_thread():
+                for begin in range(0, len(self.corpus), 1024):
+                    some = self.corpus[begin : begin + 1024].T
+                    product = table[: len(rows) * some.shape[1]].view(len(rows), -1)
+                    yield begin, torch.mm(queries, some, out=product)
+
+        return products(), 1.01 * error.numpy()
+
+    def least(self, shape: tuple[int, int]) -> Any:
+        """A table of zeros: of numbers below, `growth` would be the wrong way."""
+        import torch
+
+        return torch.zeros(shape, dtype=torch.bfloat16)
+
+    def sums(self, table: Any, of: list[slice]) -> np.ndarray:
+        """Sum of slices of a table, the first the longest: float64."""
+        total = table[of[0]].float()
+        for rows in of[1:]:
+            total[: len(table[rows])] += table[rows]
+        return total.double().numpy()
+
+
+def filter_of(similarities: Similarities, n_products: int) -> Float32 | Bfloat16:
+    """The faster filter for so many multiplications, where this processor has both."""
+    if n_products >= LEAST_PRODUCTS and importlib.util.find_spec("torch"):
+        import torch
+
+        if torch.cpu.get_capabilities().get("amx_bf16") and torch.backends.mkldnn.is_available():
+            return Bfloat16(similarities)
+    return Float32(similarities)
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Let PyTorch use one thread, as the caller is one of several."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextlib.contextmanager

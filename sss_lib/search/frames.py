@@ -1,8 +1,12 @@
 """Clips compared frame by frame, where one embedding a clip would blur what happens in it."""
 
+import itertools
+from typing import Any
+
 import numpy as np
 
 from sss_lib.io.names import require_known
+from sss_lib.search.device import filter_of
 from sss_lib.search.ranking import Ranking, blocks, in_threads, query_rows
 from sss_lib.search.similarity import ONE, Similarities
 
@@ -88,7 +92,7 @@ def rank_frames(
         raise ValueError(f"candidates of {len(candidates.neighbours)} queries don't serve {len(rows)}")
     if band is not None and (how != "dtw" or band < 0 or band != int(band)):
         raise ValueError(f"band={band} of {how}: give dtw a number of frames from 0, and the others none")
-    corpus = _Frames(frames, offsets, how, band)
+    corpus = _Frames(frames, offsets, how, band, n_frames[rows].sum() * np.size(frames))
     group = np.arange(n_clips) if groups is None else np.asarray(groups)
     if len(group) != n_clips:
         raise ValueError(f"{len(group)} groups of {n_clips} clips: give each clip its group")
@@ -98,39 +102,50 @@ def rank_frames(
 
     def fill(block: np.ndarray) -> None:
         bounds = corpus.bounds(rows[block]) if candidates is None else [None] * len(block)
-        for i, bound in zip(block, bounds, strict=True):
+        for i, upper in zip(block, bounds, strict=True):
             clips = np.arange(n_clips) if candidates is None else np.sort(candidates.neighbours[i])
             clips = clips[(clips >= 0) & (group[clips] != group[rows[i]])]
-            if bound is not None and 0 < n_results < len(clips):
-                upper, slack = bound[0][clips], bound[1]
-                least = np.partition(upper, -n_results)[-n_results]
-                if how == "dtw":  # which may be far below its bound
-                    least = corpus.scores(rows[i], clips[upper >= least]).min() / ONE
-                clips = clips[upper >= least - slack]
-            if len(clips):
-                values = corpus.scores(rows[i], clips)
-                order = np.argsort(-values, kind="stable")[:n_results]
-                neighbours[i, : len(order)], scores[i, : len(order)] = clips[order], values[order] / ONE
+            rest = clips[:0]
+            if upper is not None and 0 < n_results < len(clips):
+                upper = upper[clips]
+                first = upper >= np.partition(upper, -n_results)[-n_results]
+                clips, rest, upper = clips[first], clips[~first], upper[~first]
+            values = corpus.scores(rows[i], clips) if len(clips) else np.empty(0)
+            if len(rest):  # of which some may be as good as the worst of the first
+                least = np.partition(values, -n_results)[-n_results]
+                rest = rest[upper >= least / ONE]
+            if len(rest) and how != "dtw":  # whose path takes longer than its cosines
+                rest = rest[corpus.scores(rows[i], rest, exactly=False) >= least]
+            if len(rest):
+                clips, values = np.append(clips, rest), np.append(values, corpus.scores(rows[i], rest))
+            order = np.lexsort((clips, -values))[:n_results]
+            neighbours[i, : len(order)], scores[i, : len(order)] = clips[order], values[order] / ONE
 
-    in_threads(fill, blocks(np.arange(len(rows)), max(1, 256 * n_clips // len(frames))))
+    in_threads(fill, blocks(np.arange(len(rows)), max(1, corpus.filter.n_rows * n_clips // len(frames))))
     return Ranking(neighbours, scores)
 
 
 class _Frames:
-    """Frames of clips, to be compared: every clip's first one, then every second one, of long clips first.
+    """Frames of clips, to be compared: of 1024 clips every first one, then every second one, and so on.
 
-    So what has to be done to the frames of one place is done to all clips that have it, side by side.
+    So what has to be done to the frames of one place is done to all these clips side by side, in the cache.
+    Long clips are first, so that few places are only of some.
     """
 
-    def __init__(self, frames: np.ndarray, offsets: np.ndarray, how: str, band: int | None):
+    def __init__(self, frames: np.ndarray, offsets: np.ndarray, how: str, band: int | None, n_products: int):
         self.offsets, self.n_frames, self.how, self.band = offsets, np.diff(offsets), how, band
         place = np.arange(len(frames)) - np.repeat(offsets[:-1], self.n_frames)
         self.by_length = np.argsort(-self.n_frames, kind="stable")
         self.rank = np.argsort(self.by_length)  # of each clip
-        order = np.lexsort((np.repeat(self.rank, self.n_frames), place))
+        rank = np.repeat(self.rank, self.n_frames)
+        order = np.lexsort((rank, place, rank // 1024))
         self.row = np.argsort(order)  # of each frame
-        self.edges = np.concatenate([[0], np.cumsum(np.bincount(place))])  # of places
+        changes = (np.diff(of_each[order], prepend=-1) != 0 for of_each in (place, rank // 1024))
+        self.begins = np.flatnonzero(np.logical_or(*changes))  # of the places of each 1024 clips
+        self.first = rank[order][self.begins]  # of the clips that have it
         self.similarities = Similarities(frames[order], "mcss")
+        self.filter = filter_of(self.similarities, n_products)
+        self.margin = ROUNDING + 2 * self.similarities.from_grid
 
     def _rows(self, clips: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Rows of the frames of some clips after the other, where each clip begins, and its number."""
@@ -142,10 +157,16 @@ class _Frames:
             sizes,
         )
 
-    def scores(self, query: int, clips: np.ndarray) -> np.ndarray:
-        """Exact scores of some clips, none of them the query: float64 [n]."""
+    def scores(self, query: int, clips: np.ndarray, *, exactly: bool = True) -> np.ndarray:
+        """Exact scores of some clips, none of them the query, or upper bounds of float32: float64 [n]."""
         own, (of_clips, starts, sizes) = self._rows(np.array([query]))[0], self._rows(clips)
-        cosines = self.similarities.cosines(own, self.similarities.all_keys(own, of_clips)[0])
+        if exactly:
+            cosines = self.similarities.cosines(own, self.similarities.all_keys(own, of_clips)[0])
+        else:
+            few = blocks(of_clips, 128)  # in the cache
+            queries, corpus = self.similarities.filter_queries(own), self.similarities.corpus
+            cosines = np.hstack([queries @ corpus.take(rows, axis=0, mode="clip").T for rows in few])
+            cosines = (cosines + (self.similarities.offsets(own)[:, None] + self.margin)) * ONE
         if self.how == "dtw":
             return along_best_path(cosines, starts, sizes, self.band) / (len(cosines) + sizes)
         values = np.maximum.reduceat(cosines, starts, axis=1).sum(axis=0) / len(cosines)
@@ -153,33 +174,49 @@ class _Frames:
             values = (values + np.add.reduceat(cosines.max(axis=0), starts) / sizes) / 2
         return values
 
-    def bounds(self, queries: np.ndarray) -> list[tuple[np.ndarray, float]]:
-        """Upper bounds of the scores of all clips [n_clips], and how far they may be above, a query."""
-        own, starts, sizes = self._rows(queries)
-        offset = self.similarities.offsets(own).astype(np.float32)[:, None]
-        largest = np.full((len(own), len(self.n_frames)), -np.inf, np.float32)
+    def bounds(self, queries: np.ndarray) -> np.ndarray:
+        """Upper bounds of the scores of all clips: float64 [n_queries, n_clips]."""
+        # Of the queries, too, all that have a place are side by side.
+        by_length = np.argsort(-self.n_frames[queries], kind="stable")
+        sizes, starts = self.n_frames[queries[by_length]], self.offsets[queries[by_length]]
+        counts = [np.count_nonzero(sizes > place) for place in range(sizes[0])]
+        own = self.row[np.concatenate([starts[:n] + place for place, n in enumerate(counts)])]
+        places = [slice(end - n, end) for n, end in zip(counts, np.cumsum(counts), strict=True)]
+        offsets, one_way = self.similarities.offsets(own), self.how == "maxsim"
+        # What is the same for all clips is added at the end; the way back compares frames of the query.
+        tables, error = self.filter.tables(own, None if one_way else offsets)
+        maximum: Any = self.filter.maximum  # of numpy or of PyTorch
+        largest = self.filter.least((len(own), len(self.n_frames)))
         back = np.zeros((len(queries), len(self.n_frames)))
-        for columns, upper in self.similarities.bands(own, width=max(1024, 2**20 // len(own))):
-            if self.how != "maxsim":  # the way back compares frames of the query
-                upper += offset
-            begin, end = columns[0], columns[-1] + 1
-            first, last = np.searchsorted(self.edges, [begin, end - 1], "right")
-            for place in range(first - 1, last):
-                here = slice(max(begin, self.edges[place]), min(end, self.edges[place + 1]))
-                part = upper[:, here.start - begin : here.stop - begin]
-                clips = slice(here.start - self.edges[place], here.stop - self.edges[place])
-                np.maximum(largest[:, clips], part, out=largest[:, clips])
-                if self.how != "maxsim":
-                    back[:, clips] += np.maximum.reduceat(part, starts, axis=0)
-        values = np.add.reduceat(largest, starts, axis=0, dtype=np.float64) / sizes[:, None]
-        if self.how == "chamfer":
-            values = (values + back / self.n_frames[self.by_length]) / 2
+        for begin, table in tables:
+            end = begin + table.shape[1]
+            nearest = self.filter.least((len(queries), 0 if one_way else end - begin))
+            for rows in () if one_way else places:
+                some = nearest[: rows.stop - rows.start]
+                maximum(some, table[rows], out=some)
+            first, last = np.searchsorted(self.begins, [begin, end - 1], "right")
+            cuts = np.clip(np.append(self.begins[first - 1 : last], end), begin, end)
+            starts = self.first[first - 1 : last] + cuts[:-1] - self.begins[first - 1 : last]
+            for start, (here, there) in zip(starts, itertools.pairwise(cuts - begin), strict=True):
+                part, clips = slice(here, there), slice(start, start + there - here)
+                maximum(largest[:, clips], table[:, part], out=largest[:, clips])
+                if not one_way:
+                    back[:, clips] += self.filter.sums(nearest[:, part], [slice(None)])
+        values, growth = self.filter.sums(largest, places), 1 + self.filter.growth
+        values *= growth
+        n_others = self.n_frames[self.by_length]
+        for rows in places:
+            values[: rows.stop - rows.start] += (error + offsets if one_way else error)[rows, None]
+        back *= growth
+        back += error.max() * n_others
         if self.how == "dtw":  # a path is in every row and every column of the table
-            n_both = sizes[:, None] + self.n_frames[self.by_length]
-            values = (values * sizes[:, None] + back) / n_both
-        slack = np.maximum.reduceat(self.similarities.slack(own)[:, 0], starts)
-        slack += ROUNDING + 2 * self.similarities.from_grid
-        return list(zip(values[:, self.rank], slack, strict=True))
+            values = (values + back) / (sizes[:, None] + n_others)
+        else:
+            values /= sizes[:, None]
+        if self.how == "chamfer":
+            values = (values + back / n_others) / 2
+        values += self.margin
+        return values[np.argsort(by_length)[:, None], self.rank]
 
 
 def along_best_path(

@@ -10,7 +10,7 @@ import scipy.sparse
 
 from sss_lib import metrics, search
 from sss_lib.evaluation import relevance, ties
-from sss_lib.search import naming, timing
+from sss_lib.search import device, naming, timing
 from sss_lib.search.frames import COMPARISONS
 from sss_lib.search.index import Index
 from sss_lib.search.ranking import Ranking
@@ -145,6 +145,15 @@ def test_a_far_pair_of_larger_mutual_proximity_is_found():
     scores = dense_scores(x, "mcss-mp", None)
     for i, row in enumerate(scores):  # alone, so that no other query asks for more neighbours
         assert search.rank(x, "mcss-mp", 1, [i]).neighbours[0, 0] == np.argmax(row)
+
+
+@pytest.mark.parametrize(("seed", "n"), [(16, 3), (19, 5), (39, 1)])
+def test_mutual_proximity_is_exact_where_the_filter_parts_few(monkeypatch, seed, n):
+    slack = Similarities.slack
+    monkeypatch.setattr(Similarities, "slack", lambda self, *of: slack(self, *of) + 0.02)
+    x = np.random.default_rng(seed).normal(0.2, 1, size=(150, 12))
+    found, scores = search.rank(x, "mcss-mp", n), dense_scores(x, "mcss-mp", None)
+    np.testing.assert_array_equal(found.neighbours, np.argsort(-scores, axis=1, kind="stable")[:, :n])
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -348,7 +357,15 @@ def test_frames_are_compared_as_in_the_plain_loop(how, again):
 
 @pytest.mark.parametrize("kind", AWKWARD)
 @pytest.mark.parametrize("how", COMPARISONS)
-def test_the_filter_changes_no_ranking_of_frames(how, kind):
+@pytest.mark.parametrize("low", [False, True])
+def test_the_filter_changes_no_ranking_of_frames(monkeypatch, low, how, kind):
+    if low:
+        import torch
+
+        if not torch.cpu.get_capabilities().get("amx_bf16"):
+            pytest.skip("this processor doesn't multiply bfloat16 faster than float32")
+        monkeypatch.setattr(device, "LEAST_PRODUCTS", 0)
+        assert isinstance(device.filter_of(Similarities(awkward(kind), "mcss"), 0), device.Bfloat16)
     frames = awkward(kind)
     offsets = np.concatenate([[0], np.cumsum(np.tile([1, 7, 2, 1, 19], 10))])
     similarities = Similarities(frames, "mcss")
