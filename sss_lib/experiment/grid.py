@@ -17,10 +17,11 @@ from sss_lib.io.names import composed, file_name_flaw, require_known
 from sss_lib.io.plain_yaml import read_mapping
 from sss_lib.models import naming
 from sss_lib.models import registry as models
+from sss_lib.models.levels import has_times
 from sss_lib.models.loaders import hear
 from sss_lib.models.naming import FUSION, HEAR, RANKING
 from sss_lib.models.spec import LONG, SHORT
-from sss_lib.processing.aggregation import AGGREGATIONS
+from sss_lib.processing.aggregation import AGGREGATIONS, n_values, selection
 from sss_lib.processing.transforms import most_components, n_first, n_removed
 from sss_lib.search import approximate
 from sss_lib.search import naming as methods
@@ -239,6 +240,9 @@ class Grid:
                 left_out[f"{name} has several frames a clip: no aggregation"] = dict.fromkeys(
                     self.aggregations
                 )
+            if unknown := [how for how in hows if selection(how) and not has_times(spec)]:
+                left_out[f"times of frames of {name} aren't known: no aggregation"] = dict.fromkeys(unknown)
+                hows = [how for how in hows if how not in unknown]
             too_few = [s for s in self.searches if n and n < methods.parse(s).least_clips]
             if too_few:
                 left_out[f"{name} has embedded {n} clips: no search"] = dict.fromkeys(too_few)
@@ -251,7 +255,7 @@ class Grid:
             ways = itertools.product(scales, transforms, sizes, self.normalize, self.pre_normalize)
             for (scale, named, pca, l2, pre), how in itertools.product(ways, hows):
                 variant = Variant(name, how, pca, l2, pre, scale, named)
-                transform, other, dim = variant.step, variant.fit_on, spec.dim * (1 + (how == "meanstd"))
+                transform, other, dim = variant.step, variant.fit_on, spec.dim * n_values(how)
                 n_fit = (n_clips or {}).get(f"{name}@{other}" if other else name)
                 # Whitening without PCA takes all dimensions; the other transforms leave at least one.
                 wanted = n_first(transform) or pca or (dim if transform == "whiten" else 1)

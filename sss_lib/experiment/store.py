@@ -25,6 +25,7 @@ from sss_lib.io.code import code_digest
 from sss_lib.io.given_files import read_json_embeddings
 from sss_lib.io.names import listed
 from sss_lib.io.writing import clear_leftovers
+from sss_lib.processing.aggregation import selection
 
 if TYPE_CHECKING:
     from sss_lib.experiment.grid import Grid
@@ -126,7 +127,8 @@ class Store:
         inputs = {"frames": self.frames(dataset, variant.model)}
         if variant.fit_on:
             inputs |= {"fit_on": self.frames(variant.fit_on, variant.model)}
-        return Artefact(path, variant.parameters(), inputs, ("processing",), "02_processing")
+        code = ("processing", "models.levels") if selection(variant.aggregation) else ("processing",)
+        return Artefact(path, variant.parameters(), inputs, code, "02_processing")
 
     @_once
     def fitted(self, dataset: str, variant: "Variant") -> Artefact:

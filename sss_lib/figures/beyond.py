@@ -14,12 +14,14 @@ from sss_lib.experiment.scores import transform_words
 from sss_lib.experiment.variant import Variant
 from sss_lib.figures.tables import display_name
 from sss_lib.models.naming import fused
+from sss_lib.processing.aggregation import selection
 from sss_lib.search.naming import parse
 
 System = tuple[Variant, str]
 N_COMPONENTS, SEARCH = 100, "mcss"
 """Of the plain system, which steps are beside: the mean of a clip's frames, PCA, unit length, cosine."""
 OWN = "without own uploader"
+SELECTED = {"loudest": "loudest quarter of frames", "onset": "frames from the onset on"}
 
 
 def is_beyond(system: System) -> bool:
@@ -32,7 +34,8 @@ def is_beyond(system: System) -> bool:
     """
     variant, search = system
     takes = variant.step not in ("none", "center") or variant.fit_on or variant.parts
-    return bool(takes or variant.aggregation == "meanstd" or parse(search).adjustment)
+    how = variant.aggregation
+    return bool(takes or how == "meanstd" or selection(how) or parse(search).adjustment)
 
 
 def lacking(system: System) -> list[System]:
@@ -63,7 +66,8 @@ def words(system: System) -> str:
     if variant.parts:
         return "fused"
     said = {"mean": [], "none": [], "meanstd": ["mean and deviation"]}
-    steps = [*said.get(variant.aggregation, [variant.aggregation]), *transform_words(variant.transform)]
+    how, _, some = variant.aggregation.partition("-")
+    steps = [*said.get(how, [how]), *([SELECTED[some]] if some else []), *transform_words(variant.transform)]
     steps += ["no PCA"] if variant.n_components is None else []
     steps += [f"PCA {variant.n_components}"] if variant.n_components not in (None, N_COMPONENTS) else []
     return ", ".join(steps + ([search.removeprefix(f"{SEARCH}-")] if search != SEARCH else []))

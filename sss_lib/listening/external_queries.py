@@ -17,6 +17,7 @@ from sss_lib.io import audio
 from sss_lib.listening import loudness
 from sss_lib.listening.study import Study, System
 from sss_lib.models import registry as models
+from sss_lib.models.levels import frame_levels, has_times
 from sss_lib.processing.aggregation import aggregate
 from sss_lib.search.feedback import refine
 
@@ -207,8 +208,8 @@ def describe_error(error: Exception) -> str:
 
 
 def _rank(study: Study, system: System, embedded: Future, n: int) -> list[tuple[int, float]]:
-    frames = embedded.result()
-    clip = aggregate(frames, np.array([0, len(frames)]), system.variant.aggregation)
+    frames, levels = embedded.result()
+    clip = aggregate(frames, np.array([0, len(frames)]), system.variant.aggregation, levels)
     query = study.store.read_fitted(study.name, system.variant)(clip)
     corpus = study.index(system)
     ranking = corpus.rank(query, n)
@@ -239,20 +240,22 @@ def _submit(model: str, task: Callable, *of: object) -> Future:
         return _worker(model, _n_ended[model]).submit(task, *of)
 
 
-def _embed_file(spec: models.ModelSpec, path: str) -> np.ndarray:
-    """Frame embeddings of a file: float32 [n_frames, dim]."""
+def _embed_file(spec: models.ModelSpec, path: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """Frame embeddings of a file, float32 [n_frames, dim], and their levels where their times are known."""
     if spec.is_given:
         how = "ranks its own clips alone" if not spec.loader else "was computed by others"
         raise ValueError(f"{spec.display_name} {how}: no new sound can be embedded here")
-    return _extractor(spec)(audio.decode(path, spec.rate_hz))
+    wave = audio.decode(path, spec.rate_hz)
+    frames = _extractor(spec)(wave)
+    return frames, frame_levels(wave, spec, len(frames)) if has_times(spec) else None
 
 
-def _embed_words(spec: models.ModelSpec, words: str) -> np.ndarray:
-    """Embedding of words in the space of the sounds: float32 [1, dim]."""
+def _embed_words(spec: models.ModelSpec, words: str) -> tuple[np.ndarray, None]:
+    """Embedding of words in the space of the sounds, float32 [1, dim], which have no level."""
     embed = models.text_tower(spec)
     if embed is None:
         raise ValueError(f"{spec.name} has no text tower here")
-    return np.atleast_2d(np.asarray(embed(words), np.float32))
+    return np.atleast_2d(np.asarray(embed(words), np.float32)), None
 
 
 def _load(spec: models.ModelSpec) -> None:
