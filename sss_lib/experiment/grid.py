@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sss_lib.evaluation import protocols
+from sss_lib.evaluation import ways as other_ways
 from sss_lib.experiment.variant import Variant
 from sss_lib.io.names import composed, file_name_flaw, require_known
 from sss_lib.io.plain_yaml import read_mapping
@@ -30,6 +31,8 @@ from sss_lib.search.fusion import FUSIONS
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 MAIN = "mini"
 """The grid that `make run` takes by default. Its folder of figures has the dataset's name alone."""
+OPTIONAL = ("include", "exclude", "fusions", "queries", "ways")
+"""Keys that may be empty."""
 RULE = ("model", "aggregation", "n_components", "normalize", "pre_normalize", "scale", "transform", "search")
 """Words that a rule of `include` or `exclude` can have."""
 
@@ -55,6 +58,9 @@ class Grid:
     `fusion.FUSIONS`), models of the grid, and the search of each, by default the grid's first. A fusion is a
     model of its own, "fusion:zscore:mcss:yamnet&aisfx", whose parts are processed alike; its search is
     `given`.
+
+    `queries` names collections, or splits, whose clips ask the others besides: see `takes_queries`. `ways`
+    are those of `evaluation.ways`, each beside the variants that it `suits`. Neither makes a system.
     """
 
     models: tuple[str, ...]
@@ -74,6 +80,8 @@ class Grid:
     cutoffs: tuple[int, ...] = (15, 150)
     protocol: str = "standard"
     name: str = ""
+    queries: tuple[str, ...] = ()
+    ways: tuple[str, ...] = ()
     include: tuple[Mapping[str, Any], ...] = ()
     exclude: tuple[Mapping[str, Any], ...] = ()
 
@@ -110,7 +118,7 @@ class Grid:
             if not all(isinstance(value, bool) for value in getattr(self, key)):
                 raise ValueError(f"{key}={list(getattr(self, key))} of the grid: give true or false")
         for key in (one.name for one in fields(self) if one.name not in ("name", "protocol")):
-            if not getattr(self, key) and key not in ("include", "exclude", "fusions"):
+            if not getattr(self, key) and key not in OPTIONAL:
                 raise ValueError(f"{key} of the grid is empty: give at least one value")
         for name in self.datasets:
             if not isinstance(name, str) or not name:
@@ -118,6 +126,11 @@ class Grid:
         for other in self.fit_on:
             if other is not None and (not isinstance(other, str) or file_name_flaw(other)):
                 raise ValueError(f"fit_on={other!r} of the grid names no collection: give a name, or null")
+        for other in self.queries:
+            if not isinstance(other, str) or file_name_flaw(other):
+                raise ValueError(f"queries={other!r} of the grid names no collection or split: give a name")
+        for name in self.ways:
+            other_ways.parse(name)
         for fusion in self.fusions:
             if not isinstance(fusion, Mapping) or not isinstance(fusion.get("models"), list):
                 raise ValueError(
@@ -304,6 +317,29 @@ class Grid:
         system = {**variant.parameters(), "search": search}
         fits = functools.partial(_fits, system)
         return (not self.include or any(map(fits, self.include))) and not any(map(fits, self.exclude))
+
+
+def takes_queries(variant: Variant, search: str) -> bool:
+    """Whether queries apart can ask a system: one that compares embeddings by a plain search."""
+    return not variant.is_ranking and methods.parse(search).is_plain
+
+
+def suits(variant: Variant, way: str) -> bool:
+    """Whether a way is measured beside a variant: of a fusion its weights, of others those of plain variants.
+
+    Plain are means, or one embedding a clip, of unit length without a transform.
+
+    Examples
+    --------
+    >>> suits(Variant("yamnet"), "dtw"), suits(Variant("logmel"), "dtw"), suits(Variant("yamnet"), "weights")
+    (True, False, False)
+    """
+    kind = other_ways.parse(way).kind
+    if kind == "weights" or variant.is_ranking:
+        return kind == "weights" and bool(variant.parts)
+    is_plain = variant.normalize and not variant.pre_normalize and variant.transform == "none"
+    hows = ("mean",) if kind == "frames" else ("mean", "none")
+    return is_plain and variant.aggregation in hows
 
 
 def _fits(system: Mapping[str, Any], rule: Mapping[str, Any]) -> bool:
