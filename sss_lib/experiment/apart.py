@@ -113,7 +113,7 @@ def measure(store: Store, dataset: str, variant: Variant, way: str, n: int) -> p
 
 
 def _without_uploaders(clips: Dataset, x: np.ndarray, corpus: Dataset) -> tuple:
-    """Embeddings to learn from, none by an uploader of the corpus, and their labels as the corpus has them."""
+    """Embeddings to learn from, none by an uploader of the corpus, and labels as the corpus has them."""
     known = set(corpus.clips["uploader"]) - {""}
     kept = np.array([uploader not in known for uploader in clips.clips["uploader"]], bool)
     if not kept.any():

@@ -195,7 +195,8 @@ class Store:
         """Whether a collection apart has frames of a model, or a dataset such a split; "" needs none."""
         if not name or self.dataset(name).path.is_file():
             return not name or self.frames(name, model).is_intact()
-        return name in self.dataset(dataset).read(["split"])["split"].to_pylist()
+        clips = self.dataset(dataset)  # of which a plan may know nothing yet
+        return not clips.path.is_file() or name in clips.read(["split"])["split"].to_pylist()
 
     def asked(
         self,

@@ -137,8 +137,8 @@ def _compared(
 
 
 def _verdicts(table: pd.DataFrame) -> np.ndarray:
-    """Whether each step helps or hurts, by its interval and its corrected p."""
-    sure = table["p"] < 0.05
+    """Whether each step helps or hurts, by its interval and its corrected p, if it has one."""
+    sure = (table["p"] < 0.05) | table["p"].isna()  # without a test by the interval alone
     kinds = [sure & (table["ci_low"] > 0), sure & (table["ci_high"] < 0)]
     return np.select(kinds, ["helps", "hurts"], "open")
 

@@ -240,7 +240,10 @@ class Compared:
         found = {"beyond": self.steps()}
         words = f"{self.on}, macro MAP@{self.n}, {text.conventions('class', 'standard', unit='uploader')}: "
         ways = beyond.ways(apart.read_ways(*of, available))
-        found["ways"] = ways, words + "each way beside its variant's own, a and b; p corrected by Holm"
+        found["ways"] = (
+            ways,
+            words + "each way beside its variant's own, a and b; p corrected by Holm, none of marks",
+        )
         for name in self.grid.queries:
             results, labels, groups = apart.read_asked(*of, available, name)
             if not results:
