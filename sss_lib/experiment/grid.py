@@ -325,9 +325,9 @@ def takes_queries(variant: Variant, search: str) -> bool:
 
 
 def suits(variant: Variant, way: str) -> bool:
-    """Whether a way is measured beside a variant: of a fusion its weights, of others those of plain variants.
+    """Whether a way is measured beside a variant: the weights of a fusion, and all others of a model.
 
-    Plain are means, or one embedding a clip, of unit length without a transform.
+    Only of plain variants: means, or one embedding a clip, of unit length without a transform.
 
     Examples
     --------
@@ -335,11 +335,10 @@ def suits(variant: Variant, way: str) -> bool:
     (True, False, False)
     """
     kind = other_ways.parse(way).kind
-    if kind == "weights" or variant.is_ranking:
-        return kind == "weights" and bool(variant.parts)
     is_plain = variant.normalize and not variant.pre_normalize and variant.transform == "none"
     hows = ("mean",) if kind == "frames" else ("mean", "none")
-    return is_plain and variant.aggregation in hows
+    is_of_kind = bool(variant.parts) if kind == "weights" else not variant.is_ranking
+    return is_plain and is_of_kind and variant.aggregation in hows
 
 
 def _fits(system: Mapping[str, Any], rule: Mapping[str, Any]) -> bool:
