@@ -1,6 +1,7 @@
 """Queries apart from the corpus, and other ways to rank a variant's clips: what notebook 04 writes of them.
 
-A name is that of a collection which 00 and 01 have run on, or else of a split of the one that is searched.
+A name is that of a collection which 00 and 01 have run on, or else of a split of the one that is searched,
+or of several, as in fold1+fold2.
 """
 
 import itertools
@@ -41,7 +42,7 @@ def parted(store: Store, dataset: str, variant: Variant, name: str) -> tuple[Emb
             [fname for part in clips.parts for fname in part.fnames]
         )
         return (other, np.vstack([fitted(part) for part in clips])), (collection, x)
-    is_apart = (collection.clips["split"] == name).to_numpy()
+    is_apart = collection.clips["split"].isin(name.split("+")).to_numpy()
     if not is_apart.any() or is_apart.all():
         splits = ", ".join(sorted({*collection.clips["split"]} - {""})) or "none"
         raise ValueError(

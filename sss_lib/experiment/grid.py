@@ -126,11 +126,12 @@ class Grid:
         for other in self.fit_on:
             if other is not None and (not isinstance(other, str) or file_name_flaw(other)):
                 raise ValueError(f"fit_on={other!r} of the grid names no collection: give a name, or null")
-        for other in self.queries:
+        taught_by = [other_ways.parse(name).part or None for name in self.ways]
+        for other in (*self.queries, *filter(None, taught_by)):
             if not isinstance(other, str) or file_name_flaw(other):
-                raise ValueError(f"queries={other!r} of the grid names no collection or split: give a name")
-        for name in self.ways:
-            other_ways.parse(name)
+                raise ValueError(
+                    f"{other!r} of the grid can name no collection or split to ask or learn from"
+                )
         for fusion in self.fusions:
             if not isinstance(fusion, Mapping) or not isinstance(fusion.get("models"), list):
                 raise ValueError(

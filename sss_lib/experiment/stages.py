@@ -113,7 +113,8 @@ class Stages:
         splits = sorted({*found.clips["split"]} - {""})
         for one in self._apart():
             names = [*sources.KNOWN, *self._written(), *splits]
-            require_known(one, names, "the collections and splits that queries and ways can name")
+            for split in [one] if one in names else one.split("+"):
+                require_known(split, names, "the collections and splits that queries and ways can name")
         source = table.fingerprint(found)
         known, root = sources.known_as(self.dataset)
         given = self.dataset if known else seen_from(root, NOTEBOOKS)

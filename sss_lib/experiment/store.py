@@ -196,7 +196,7 @@ class Store:
         if not name or self.dataset(name).path.is_file():
             return not name or self.frames(name, model).is_intact()
         clips = self.dataset(dataset)  # of which a plan may know nothing yet
-        return not clips.path.is_file() or name in clips.read(["split"])["split"].to_pylist()
+        return not clips.path.is_file() or {*name.split("+")} <= {*clips.read(["split"])["split"].to_pylist()}
 
     def asked(
         self,

@@ -107,6 +107,21 @@ def test_a_split_asks_the_others_alone(store):
     assert set(scores["queries"]) == {"asks"}
 
 
+def test_several_splits_are_apart_together(store, tmp_path):
+    table = tmp_path / NAME / "ground_truth.csv"
+    rows = table.read_text().splitlines()
+    table.write_text("\n".join(row.replace("ann,asks", "ann,first") for row in rows))
+    embed(store, tmp_path, NAME)
+    (asking, x), (corpus, _) = apart.parted(Store(tmp_path), NAME, VARIANT, "asks+first")
+    assert set(asking.clips["split"]) == {"asks", "first"}
+    assert set(corpus.clips["split"]) == {"found"}
+    assert len(x) == 6
+    has = Store(tmp_path).has_apart
+    assert [has(NAME, name, "logmel") for name in ("asks+first", "asks+last", "other", "")] == [
+        *(True, False, True, True)
+    ]
+
+
 def test_a_head_learns_from_a_split_and_is_tried_on_the_others(store):
     found = apart.measure(store, NAME, VARIANT, "linear@asks", 3).iloc[0]
     labels, split, _, x = embedded(store)
@@ -174,6 +189,7 @@ def test_what_is_no_split_and_no_collection_is_refused_with_those_that_are(store
         ("lineer", "way 'lineer' is unknown: use a head"),
         ("mean", "marks, as in mean-3"),
         ("dtw@dev", "unknown"),
+        ("linear@../dev", "'../dev' of the grid can name no collection or split"),
     ],
 )
 def test_a_way_that_nobody_knows_is_refused(way, message):
