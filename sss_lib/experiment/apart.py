@@ -30,18 +30,25 @@ Embedded = tuple[Dataset, np.ndarray]
 def parted(store: Store, dataset: str, variant: Variant, name: str) -> tuple[Embedded, Embedded]:
     """Clips of a collection or of a split, processed as those that are searched; and the latter.
 
+    Clips of a collection whose files are among the latter are left out: they would find themselves.
+
     Raises
     ------
     ValueError
-        If there is no such collection or split, or the split has all clips.
+        If there is no such collection or split, or it has none but these, or all clips.
     """
     collection, x = results.read_embedded(store, dataset, variant)
-    if store.dataset(name).path.is_file():
+    if store.dataset(name).path.is_file() and name != dataset:
         fitted, clips = store.read_fitted(dataset, variant), results.clip_embeddings(store, name, variant)
         other = table.read(store.dataset(name)).select(
             [fname for part in clips.parts for fname in part.fnames]
         )
-        return (other, np.vstack([fitted(part) for part in clips])), (collection, x)
+        searched = {*collection.clips.get("sha256", ())} - {""}  # none is known without audio
+        is_new = ~other.clips.get("sha256", other.clips["fname"]).isin(searched).to_numpy()
+        if not is_new.any():
+            raise ValueError(f"all {len(other)} clips of {name} are among those of {dataset}: name others")
+        others = other.select(other.clips["fname"][is_new].tolist())
+        return (others, np.vstack([fitted(part) for part in clips])[is_new]), (collection, x)
     is_apart = collection.clips["split"].isin(name.split("+")).to_numpy()
     if not is_apart.any() or is_apart.all():
         splits = ", ".join(sorted({*collection.clips["split"]} - {""})) or "none"

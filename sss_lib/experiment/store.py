@@ -193,8 +193,10 @@ class Store:
 
     def has_apart(self, dataset: str, name: str, model: str) -> bool:
         """Whether a collection apart has frames of a model, or a dataset such a split; "" needs none."""
-        if not name or self.dataset(name).path.is_file():
-            return not name or self.frames(name, model).is_intact()
+        if not name:
+            return True
+        if name != dataset and self.dataset(name).path.is_file():
+            return self.frames(name, model).is_intact()
         clips = self.dataset(dataset)  # of which a plan may know nothing yet
         return not clips.path.is_file() or {*name.split("+")} <= {*clips.read(["split"])["split"].to_pylist()}
 

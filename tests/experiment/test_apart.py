@@ -98,6 +98,21 @@ def test_another_collection_asks_as_a_plain_search_does(store):
     assert sorted(of_queries[of_queries["level"] == "class"]["fname"].unique()) == sorted(frames.fnames)
 
 
+def test_what_is_searched_itself_asks_nothing(store, tmp_path):
+    lay(tmp_path, "copied", split="split")  # the same files
+    for fname in ("tone0", "noise1"):
+        shutil.copy(tmp_path / "other" / "audio" / f"{fname}.wav", tmp_path / "copied" / "audio")
+    embed(store, tmp_path, "copied")
+    _, of_queries = apart.ask(Store(tmp_path), NAME, VARIANT, "mcss", "copied", (3,))
+    assert set(of_queries["fname"]) == {"tone0", "noise1"}
+    lay(tmp_path, "twin", split="split")
+    embed(store, tmp_path, "twin")
+    with pytest.raises(ValueError, match="all 12 clips of twin are among those of parted: name others"):
+        apart.ask(Store(tmp_path), NAME, VARIANT, "mcss", "twin", (3,))
+    with pytest.raises(ValueError, match="'parted' is the split of 0 of 12 clips of parted"):
+        apart.ask(store, NAME, VARIANT, "mcss", NAME, (3,))
+
+
 def test_a_split_asks_the_others_alone(store):
     scores, _ = apart.ask(store, NAME, VARIANT, "nns", "asks", (3,))
     labels, split, _, x = embedded(store)
@@ -140,7 +155,7 @@ def test_a_head_learns_from_a_split_and_is_tried_on_the_others(store):
 def test_no_clip_is_learnt_from_whose_uploader_is_searched(store, tmp_path):
     found = apart.measure(store, NAME, VARIANT, "knn@other", 3).iloc[0]
     assert found["n_train"] == 9  # of twelve three are by ann, whose clips are searched
-    lay(tmp_path, "theirs", uploaders=["ann"] * 4)
+    lay(tmp_path, "theirs", seed=2, uploaders=["ann"] * 4)
     embed(store, tmp_path, "theirs")
     with pytest.raises(
         ValueError, match="all 12 clips of theirs to learn from are by uploaders of the clips"
@@ -222,11 +237,14 @@ def test_a_grid_with_queries_that_nobody_knows_stops_before_anything_runs(store,
         ValueError, match="'askz' is not among the collections and splits that queries and ways"
     ):
         Stages(grid, str(tmp_path / NAME), store, tmp_path, 1, {}).of_dataset()
-    grid.write_text("models: [logmel]\nn_components: [4]\nqueries: [asks, esc10]\nways: [linear@esc50]\n")
+    grid.write_text(
+        "models: [logmel]\nn_components: [4]\nqueries: [asks, parted, esc10]\nways: [linear@esc50]\n"
+    )
     stages = Stages(grid, str(tmp_path / NAME), store, tmp_path, 1, {})
     stages.of_dataset()
     assert stages.systems()[1] == [
-        f"{name} apart, which is no split and has no 00 and 01 of logmel" for name in ("esc10", "esc50")
+        f"{name} apart, which is searched itself, or has no 00 and 01 of logmel"
+        for name in (NAME, "esc10", "esc50")
     ]
 
 
