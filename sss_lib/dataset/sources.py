@@ -12,7 +12,7 @@ from sss_lib.dataset import ground_truth as tables
 from sss_lib.dataset import taxonomy
 from sss_lib.dataset.dataset import Dataset, assemble, checked_name, windows_name
 from sss_lib.dataset.ground_truth import COLUMNS, DatasetError, GroundTruth, complaint
-from sss_lib.dataset.known import CATALOGUE, collection
+from sss_lib.dataset.known import CATALOGUE, collection, imitations
 from sss_lib.dataset.known.collection import Collection
 from sss_lib.dataset.taxonomy import Taxonomy
 from sss_lib.io.names import did_you_mean
@@ -44,7 +44,8 @@ def load(
     ----------
     name_or_folder : str or Path
         One of `KNOWN`, or a folder (see `ground_truth.of_folder`): with audio files and a table
-        fname,labels; with one folder of audio files a class; or with audio files alone, without labels.
+        fname,labels; with one folder of audio files a class; with vocal imitations of sounds (see
+        `known.imitations`); or with audio files alone, without labels.
         A folder may also hold families.json, or classes.csv (label,family and parents): its vocabulary.
     data_dir : str or Path, optional
         Holds the known collections; by default the data folder of this checkout.
@@ -136,6 +137,8 @@ def _read(
         found = GroundTruth(found.clips, found.problems + found.left_out)
         if ground_truth:
             found = _chosen_of(found, ground_truth, root, vocabulary)
+    elif imitations.is_one(root) and not ground_truth:
+        found = imitations.read(root)
     else:
         found = tables.of_folder(root, vocabulary, ground_truth, needs_audio=needs_audio)
     if families is None and not known and (root / "families.json").is_file():

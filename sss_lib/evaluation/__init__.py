@@ -14,7 +14,8 @@ Rankings or embeddings, and labels, come in; tables of AP@N, R1 and NDCG@N go ou
 - `ties`, `confusion`: what equal scores could change, near duplicates; which classes are taken for which.
 - `words`: class names and captions search, for models that embed words.
 - `learning`: heads trained on labels, weights of fusions, marks that refine a query; `contrastive`: a head by
-  metric learning; `across`: one collection asks another; `perturbation`: changed sounds.
+  metric learning; `ways`: these beside plain cosines; `across`: one collection asks another;
+  `perturbation`: changed sounds.
 - `trec`: runs and qrels for other tools.
 """
 

@@ -74,6 +74,17 @@ def compare(
     return pd.DataFrame(rows, columns=columns).astype({"n": "Int64"})
 
 
+def macro(results_a: Results, results_b: Results, labels: list[str], n: int, **of: Any) -> dict:
+    """Row of the macro MAP@n in `compare`: a, b, difference, ci_low, ci_high, p; nan if no query has answers.
+
+    That is so by a rule without the own uploader where each class is by one.
+    """
+    table = compare(results_a, results_b, labels, **of)
+    found = table[(table["metric"] == "MAP") & (table["n"] == n) & (table["level"] == "macro")]
+    columns = ["a", "b", "difference", "ci_low", "ci_high", "p"]
+    return found[columns].iloc[0].to_dict() if len(found) else dict.fromkeys(columns, np.nan)
+
+
 def losses(
     systems: Mapping[str, tuple[Results, Results]],
     labels: list[str],

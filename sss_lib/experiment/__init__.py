@@ -8,6 +8,7 @@ A grid in YAML comes in; executed notebooks and a tree of artefacts go out. It r
   its kernel; `warm`: forks kernels from a process that has done their imports.
 - `results`: reads scores and embeddings back; `common_clips`: scores of systems on the clips that all have;
   `scores`: picks those of a metric or of the best systems.
+- `apart`: queries apart from the corpus, and other ways to rank.
 - `reproduction`: whether a run gives the committed results again; `pages`: its notebooks as Markdown.
 - `distributed`: searches and scores shared out on a Dask cluster.
 """

@@ -12,15 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from sss_lib.evaluation import protocols
+from sss_lib.evaluation import ways as other_ways
 from sss_lib.experiment.variant import Variant
 from sss_lib.io.names import composed, file_name_flaw, require_known
 from sss_lib.io.plain_yaml import read_mapping
 from sss_lib.models import naming
 from sss_lib.models import registry as models
+from sss_lib.models.levels import has_times
 from sss_lib.models.loaders import hear
 from sss_lib.models.naming import FUSION, HEAR, RANKING
 from sss_lib.models.spec import LONG, SHORT
-from sss_lib.processing.aggregation import AGGREGATIONS
+from sss_lib.processing.aggregation import AGGREGATIONS, n_values, selection
 from sss_lib.processing.transforms import most_components, n_first, n_removed
 from sss_lib.search import approximate
 from sss_lib.search import naming as methods
@@ -29,6 +31,8 @@ from sss_lib.search.fusion import FUSIONS
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 MAIN = "mini"
 """The grid that `make run` takes by default. Its folder of figures has the dataset's name alone."""
+OPTIONAL = ("include", "exclude", "fusions", "queries", "ways")
+"""Keys that may be empty."""
 RULE = ("model", "aggregation", "n_components", "normalize", "pre_normalize", "scale", "transform", "search")
 """Words that a rule of `include` or `exclude` can have."""
 
@@ -54,6 +58,9 @@ class Grid:
     `fusion.FUSIONS`), models of the grid, and the search of each, by default the grid's first. A fusion is a
     model of its own, "fusion:zscore:mcss:yamnet&aisfx", whose parts are processed alike; its search is
     `given`.
+
+    `queries` names collections, or splits, whose clips ask the others besides: see `takes_queries`. `ways`
+    are those of `evaluation.ways`, each beside the variants that it `suits`. Neither makes a system.
     """
 
     models: tuple[str, ...]
@@ -73,6 +80,8 @@ class Grid:
     cutoffs: tuple[int, ...] = (15, 150)
     protocol: str = "standard"
     name: str = ""
+    queries: tuple[str, ...] = ()
+    ways: tuple[str, ...] = ()
     include: tuple[Mapping[str, Any], ...] = ()
     exclude: tuple[Mapping[str, Any], ...] = ()
 
@@ -109,7 +118,7 @@ class Grid:
             if not all(isinstance(value, bool) for value in getattr(self, key)):
                 raise ValueError(f"{key}={list(getattr(self, key))} of the grid: give true or false")
         for key in (one.name for one in fields(self) if one.name not in ("name", "protocol")):
-            if not getattr(self, key) and key not in ("include", "exclude", "fusions"):
+            if not getattr(self, key) and key not in OPTIONAL:
                 raise ValueError(f"{key} of the grid is empty: give at least one value")
         for name in self.datasets:
             if not isinstance(name, str) or not name:
@@ -117,6 +126,12 @@ class Grid:
         for other in self.fit_on:
             if other is not None and (not isinstance(other, str) or file_name_flaw(other)):
                 raise ValueError(f"fit_on={other!r} of the grid names no collection: give a name, or null")
+        taught_by = [other_ways.parse(name).part or None for name in self.ways]
+        for other in (*self.queries, *filter(None, taught_by)):
+            if not isinstance(other, str) or file_name_flaw(other):
+                raise ValueError(
+                    f"{other!r} of the grid can name no collection or split to ask or learn from"
+                )
         for fusion in self.fusions:
             if not isinstance(fusion, Mapping) or not isinstance(fusion.get("models"), list):
                 raise ValueError(
@@ -239,6 +254,9 @@ class Grid:
                 left_out[f"{name} has several frames a clip: no aggregation"] = dict.fromkeys(
                     self.aggregations
                 )
+            if unknown := [how for how in hows if selection(how) and not has_times(spec)]:
+                left_out[f"times of frames of {name} aren't known: no aggregation"] = dict.fromkeys(unknown)
+                hows = [how for how in hows if how not in unknown]
             too_few = [s for s in self.searches if n and n < methods.parse(s).least_clips]
             if too_few:
                 left_out[f"{name} has embedded {n} clips: no search"] = dict.fromkeys(too_few)
@@ -251,7 +269,7 @@ class Grid:
             ways = itertools.product(scales, transforms, sizes, self.normalize, self.pre_normalize)
             for (scale, named, pca, l2, pre), how in itertools.product(ways, hows):
                 variant = Variant(name, how, pca, l2, pre, scale, named)
-                transform, other, dim = variant.step, variant.fit_on, spec.dim * (1 + (how == "meanstd"))
+                transform, other, dim = variant.step, variant.fit_on, spec.dim * n_values(how)
                 n_fit = (n_clips or {}).get(f"{name}@{other}" if other else name)
                 # Whitening without PCA takes all dimensions; the other transforms leave at least one.
                 wanted = n_first(transform) or pca or (dim if transform == "whiten" else 1)
@@ -300,6 +318,28 @@ class Grid:
         system = {**variant.parameters(), "search": search}
         fits = functools.partial(_fits, system)
         return (not self.include or any(map(fits, self.include))) and not any(map(fits, self.exclude))
+
+
+def takes_queries(variant: Variant, search: str) -> bool:
+    """Whether queries apart can ask a system: one that compares embeddings by a plain search."""
+    return not variant.is_ranking and methods.parse(search).is_plain
+
+
+def suits(variant: Variant, way: str) -> bool:
+    """Whether a way is measured beside a variant: the weights of a fusion, and all others of a model.
+
+    Only of plain variants: means, or one embedding a clip, of unit length without a transform.
+
+    Examples
+    --------
+    >>> suits(Variant("yamnet"), "dtw"), suits(Variant("logmel"), "dtw"), suits(Variant("yamnet"), "weights")
+    (True, False, False)
+    """
+    kind = other_ways.parse(way).kind
+    is_plain = variant.normalize and not variant.pre_normalize and variant.transform == "none"
+    hows = ("mean",) if kind == "frames" else ("mean", "none")
+    is_of_kind = bool(variant.parts) if kind == "weights" else not variant.is_ranking
+    return is_plain and is_of_kind and variant.aggregation in hows
 
 
 def _fits(system: Mapping[str, Any], rule: Mapping[str, Any]) -> bool:

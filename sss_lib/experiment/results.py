@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sss_lib.dataset.dataset import Dataset
     from sss_lib.evaluation.assessment import Assessment
     from sss_lib.evaluation.queries import PerQuery
+    from sss_lib.processing.aggregation import Aggregated
     from sss_lib.search.index import Index
     from sss_lib.search.ranking import Ranking
 
@@ -109,6 +110,38 @@ def scores_on(
         scores.write(table.astype({"n_components": "Int64"}), clips=clips)
         queries_of(scores).write(of_search.queries)
     return scores
+
+
+def clip_embeddings(store: Store, dataset: str, variant: Variant) -> "Aggregated":
+    """Frames of a dataset as a variant aggregates them, before anything is fitted, one part after the other.
+
+    Where it selects frames by their level, the audio of the clips that have several is read for it.
+    """
+    from sss_lib.dataset import table
+    from sss_lib.extraction.parts import Parts
+    from sss_lib.processing.aggregation import Aggregated, selection
+
+    parts = Parts(store.frames(dataset, variant.model))
+    if not selection(variant.aggregation):
+        return Aggregated(parts, variant.aggregation)
+    clips = table.read(store.dataset(dataset)).clips
+    path_of = dict(zip(clips["fname"], clips["path"], strict=True))
+    of_clip = functools.partial(_levels, models.spec(variant.model).name)
+    return Aggregated(parts, variant.aggregation, lambda fname, n: of_clip(path_of[fname], n))
+
+
+@functools.lru_cache(maxsize=100_000)
+def _levels(model: str, path: str, n_frames: int) -> "np.ndarray":
+    """Levels of the frames of a clip; nobody asks for that of a single one."""
+    import numpy as np
+
+    from sss_lib.io import audio
+    from sss_lib.models.levels import frame_levels
+
+    spec = models.spec(model)
+    if n_frames == 1:
+        return np.zeros(1)
+    return frame_levels(audio.decode(path, spec.rate_hz), spec, n_frames)
 
 
 def assess(

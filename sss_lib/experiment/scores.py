@@ -5,6 +5,7 @@ import pandas as pd
 
 from sss_lib.evaluation import protocols
 from sss_lib.models.naming import FUSION, fused
+from sss_lib.processing.aggregation import AGGREGATIONS
 from sss_lib.search.naming import GIVEN, parse
 
 SYSTEM = [
@@ -117,10 +118,7 @@ def simplicity(systems: pd.DataFrame) -> list[tuple]:
     No PCA comes before PCA, no unit length before it, no transform, no scaling, mean before max before
     median, nns before mcss before mips, raw before L2.
     """
-    order = {
-        name: i
-        for i, name in enumerate(("none", "mean", "max", "median", "meanstd", "nns", "mcss", "mips", "given"))
-    }
+    order = {name: i for i, name in enumerate((*AGGREGATIONS, "nns", "mcss", "mips", "given"))}
     return list(
         zip(
             systems["n_components"].fillna(0).gt(0),

@@ -1,11 +1,13 @@
 """Which notebooks a grid needs on one dataset, stage by stage."""
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from sss_lib.dataset import sources, table
+from sss_lib.evaluation import ways
 from sss_lib.experiment import reproduction, results
 from sss_lib.experiment.grid import MAIN, NOTEBOOKS, read_grid
 from sss_lib.experiment.store import Artefact, Store
@@ -50,9 +52,8 @@ class Stages:
 
     def __post_init__(self) -> None:
         self.grid, self.left_out = read_grid(self.grid_path).available()
-        written = [path.stem for path in listed(self.store.data_dir / "datasets", "*.parquet")]
         for one in filter(None, self.grid.fit_on):
-            require_known(one, [*sources.KNOWN, *written], "the collections that fit_on can name")
+            require_known(one, [*sources.KNOWN, *self._written()], "the collections that fit_on can name")
         of_name = {key: self.choice.get(key) for key in ("query", "name", "ground_truth", "window")}
         self.name = sources.name_of(self.dataset, **of_name)
         self.is_labelled = True  # until the dataset is loaded
@@ -62,6 +63,14 @@ class Stages:
         self.written_dir = self._figures_folder()
         self._systems_of: tuple | None = None
         self._found: tuple[list[System], list[str]] = ([], [])
+
+    def _written(self) -> list[str]:
+        """Collections that 00 has run on."""
+        return [path.stem for path in listed(self.store.data_dir / "datasets", "*.parquet")]
+
+    def _apart(self) -> list[str]:
+        """What queries and ways of the grid name."""
+        return [*self.grid.queries, *filter(None, (ways.parse(way).part for way in self.grid.ways))]
 
     def tasks(self) -> dict[str, Callable[[], list[Task]]]:
         """Notebooks in their order, and what gives the tasks of each."""
@@ -88,6 +97,12 @@ class Stages:
                 if not self.failed:
                     raise
                 found = [], [str(error)]  # all that the grid asks for has failed
+            if self._apart() and self.store.dataset(self.name).is_intact():
+                found[1].extend(
+                    f"{name} apart, which is searched itself, or has no 00 and 01 of {model}"
+                    for name, model in itertools.product(dict.fromkeys(self._apart()), working)
+                    if not self.store.has_apart(self.name, name, model)
+                )
             self._systems_of, self._found = (working, n_clips), found
         return self._found
 
@@ -95,6 +110,11 @@ class Stages:
         """The task of notebook 00."""
         found = sources.load(self.dataset, self.store.data_dir, **self.choice)
         self.is_labelled = bool(found.labels)
+        splits = sorted({*found.clips["split"]} - {""})
+        for one in self._apart():
+            names = [*sources.KNOWN, *self._written(), *splits]
+            for split in [one] if one in names else one.split("+"):
+                require_known(split, names, "the collections and splits that queries and ways can name")
         source = table.fingerprint(found)
         known, root = sources.known_as(self.dataset)
         given = self.dataset if known else seen_from(root, NOTEBOOKS)
@@ -150,15 +170,20 @@ class Stages:
         """A task for each variant, which scores all its rankings; none without labels."""
         if not self.is_labelled:
             return []
-        cutoffs = self.grid.cutoffs
+        cutoffs, grid = self.grid.cutoffs, self.grid
+        others = {key: list(names) for key in ("queries", "ways") if (names := getattr(grid, key))}
         return self._of_variants(
             "04_evaluation",
             lambda v, searches: [
-                written(self.name, v, s, cutoffs=cutoffs)
-                for s in searches
-                for written in (self.store.scores, self.store.per_query)
+                *(
+                    written(self.name, v, s, cutoffs=cutoffs)
+                    for s in searches
+                    for written in (self.store.scores, self.store.per_query)
+                ),
+                *(one for s in searches for one in self.store.of_others(self.name, grid, v, s)),
             ],
             cutoffs=list(cutoffs),
+            **others,
         )
 
     def of_figures(self) -> list[Task]:

@@ -25,6 +25,7 @@ from sss_lib.io.code import code_digest
 from sss_lib.io.given_files import read_json_embeddings
 from sss_lib.io.names import listed
 from sss_lib.io.writing import clear_leftovers
+from sss_lib.processing.aggregation import selection
 
 if TYPE_CHECKING:
     from sss_lib.experiment.grid import Grid
@@ -126,7 +127,8 @@ class Store:
         inputs = {"frames": self.frames(dataset, variant.model)}
         if variant.fit_on:
             inputs |= {"fit_on": self.frames(variant.fit_on, variant.model)}
-        return Artefact(path, variant.parameters(), inputs, ("processing",), "02_processing")
+        code = ("processing", "models.levels") if selection(variant.aggregation) else ("processing",)
+        return Artefact(path, variant.parameters(), inputs, code, "02_processing")
 
     @_once
     def fitted(self, dataset: str, variant: "Variant") -> Artefact:
@@ -189,6 +191,66 @@ class Store:
         """AP and R1 of every query, beside the scores and with their options, written by notebook 04."""
         return queries_of(self.scores(dataset, variant, search, **options))
 
+    def has_apart(self, dataset: str, name: str, model: str) -> bool:
+        """Whether a collection apart has frames of a model, or a dataset such a split; "" needs none."""
+        if not name:
+            return True
+        if name != dataset and self.dataset(name).path.is_file():
+            return self.frames(name, model).is_intact()
+        clips = self.dataset(dataset)  # of which a plan may know nothing yet
+        return not clips.path.is_file() or {*name.split("+")} <= {*clips.read(["split"])["split"].to_pylist()}
+
+    def asked(
+        self,
+        dataset: str,
+        variant: "Variant",
+        search: str,
+        *,
+        queries: str,
+        cutoffs: Sequence[int] = (15, 150),
+    ) -> tuple[Artefact, Artefact]:
+        """What queries of another collection, or of a split, score; and each of them. By notebook 04."""
+        path = self.data_dir / "evaluation_results" / dataset / variant.name / f"asked-{queries}"
+        parameters = {**variant.parameters(), "search": search, "queries": queries, "cutoffs": list(cutoffs)}
+        inputs = self._apart(dataset, variant, queries)
+        code = ("evaluation", "processing", "experiment.apart")
+        made = Artefact(path / f"{search}.parquet", parameters, inputs, code, "04_evaluation")
+        return made, queries_of(made)
+
+    @_once
+    def way(self, dataset: str, variant: "Variant", *, way: str, n: int) -> Artefact:
+        """Another way to rank a variant's clips beside its own (`evaluation.ways`), by notebook 04."""
+        from sss_lib.evaluation.ways import parse
+
+        path = self.data_dir / "evaluation_results" / dataset / variant.name / "ways" / f"{way}.parquet"
+        inputs = self._apart(dataset, variant, parse(way).part)
+        if parse(way).kind == "frames":
+            inputs |= {"frames": self.frames(dataset, variant.model)}
+        code = ("evaluation", "processing", "experiment.apart")
+        return Artefact(
+            path, {**variant.parameters(), "way": way, "cutoff": n}, inputs, code, "04_evaluation"
+        )
+
+    def _apart(self, dataset: str, variant: "Variant", name: str) -> dict[str, Artefact | str]:
+        """Clips that are searched and their labels, and those of a collection apart."""
+        inputs: dict[str, Artefact | str]
+        inputs = {"embeddings": self.embeddings(dataset, variant), "labels": self.dataset(dataset)}
+        if name and self.dataset(name).path.is_file():
+            inputs |= {"apart": self.frames(name, variant.model), "labels apart": self.dataset(name)}
+        return inputs
+
+    def of_others(self, dataset: str, grid: "Grid", variant: "Variant", search: str) -> Iterable[Artefact]:
+        """What a grid wants of a system besides: what queries apart score, and other ways."""
+        from sss_lib.evaluation.ways import parse
+        from sss_lib.experiment.grid import suits, takes_queries
+
+        for name in grid.queries:
+            if takes_queries(variant, search) and self.has_apart(dataset, name, variant.model):
+                yield from self.asked(dataset, variant, search, queries=name, cutoffs=grid.cutoffs)
+        for way in grid.ways:
+            if suits(variant, way) and self.has_apart(dataset, parse(way).part, variant.model):
+                yield self.way(dataset, variant, way=way, n=grid.cutoffs[0])
+
     def scores_among(
         self, dataset: str, variant: "Variant", search: str, clips: str, **options: Any
     ) -> Artefact:
@@ -216,6 +278,10 @@ class Store:
             f"{variant.name}/{search}": self.scores(dataset, variant, search, cutoffs=grid.cutoffs)
             for variant, search in systems
         }
+        for variant, search in systems:
+            of_others = self.of_others(dataset, grid, variant, search)
+            written = (one for one in of_others if one.path.is_file())
+            inputs |= {str(one.path.relative_to(self.data_dir)): one for one in written}
         of_grid = f"comparison-{grid.name}" if grid.name else "comparison"
         path = self.data_dir / "evaluation_results" / dataset / f"{of_grid}.parquet"
         published = listed(Path(__file__).parents[2] / "data" / "paper", "*.csv")

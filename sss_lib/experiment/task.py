@@ -21,9 +21,9 @@ from sss_lib.io.writing import is_full, replacing
 
 _BRACES = str.maketrans({"{": "{{", "}": "}}"})
 """Papermill fills in what is in braces in a path; doubled ones stand for themselves."""
-WITHOUT_EFFECT = {"cluster", "n_jobs", "searches"}
-"""Parameters that don't decide whether a notebook is current. The first two don't change results. Each search
-has an artefact of its own, whose recipe decides, so that a grid with fewer searches finds its work done."""
+WITHOUT_EFFECT = {"cluster", "n_jobs", "searches", "queries", "ways"}
+"""Parameters that don't decide whether a notebook is current. The first two don't change results. What the
+others name has artefacts of its own, whose recipe decides: a grid with fewer searches finds its work done."""
 
 
 @dataclass(frozen=True)

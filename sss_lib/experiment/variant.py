@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 from sss_lib.io.names import file_name_flaw, require_known
 from sss_lib.models import registry as models
+from sss_lib.models.levels import require_times
 from sss_lib.models.naming import FUSION, RANKING, fused
-from sss_lib.processing.aggregation import AGGREGATIONS
+from sss_lib.processing.aggregation import AGGREGATIONS, n_values, selection
 from sss_lib.processing.transforms import n_first, n_removed, simplest
 from sss_lib.search.naming import GIVEN
 
@@ -23,7 +24,7 @@ class Variant:
     ----------
     model : str
     aggregation : str
-        "mean", "max", "median", "meanstd" or "none".
+        One of `processing.AGGREGATIONS`.
     n_components : int or None
         Of PCA; None for no PCA.
     normalize : bool
@@ -82,6 +83,8 @@ class Variant:
         if self.model.startswith(RANKING):  # there is nothing to process
             canonical = {"aggregation": "none", "n_components": None, "normalize": False}
             canonical |= {"pre_normalize": False, "scale": False, "transform": "none"}
+        if selection(str(canonical["aggregation"])) and not self.model.startswith(FUSION):
+            require_times(spec)
         for name, value in canonical.items():
             object.__setattr__(self, name, value)
 
@@ -123,7 +126,7 @@ class Variant:
         """
         if self.parts:
             return sum(one.dim for one in self.parts)
-        dim = models.spec(self.model).dim * (1 + (self.aggregation == "meanstd"))
+        dim = models.spec(self.model).dim * n_values(self.aggregation)
         return self.n_components or n_first(self.step) or dim
 
     @property

@@ -1,6 +1,6 @@
 """Steps beyond the study, each beside the system that lacks it, on the same queries."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,18 +8,21 @@ import numpy as np
 import pandas as pd
 
 from sss_lib.evaluation import comparisons
+from sss_lib.evaluation import ways as other_ways
 from sss_lib.evaluation.comparisons import Results
 from sss_lib.evaluation.paired import holm
 from sss_lib.experiment.scores import transform_words
 from sss_lib.experiment.variant import Variant
 from sss_lib.figures.tables import display_name
 from sss_lib.models.naming import fused
+from sss_lib.processing.aggregation import selection
 from sss_lib.search.naming import parse
 
 System = tuple[Variant, str]
 N_COMPONENTS, SEARCH = 100, "mcss"
 """Of the plain system, which steps are beside: the mean of a clip's frames, PCA, unit length, cosine."""
 OWN = "without own uploader"
+SELECTED = {"loudest": "loudest quarter of frames", "onset": "frames from the onset on"}
 
 
 def is_beyond(system: System) -> bool:
@@ -32,7 +35,8 @@ def is_beyond(system: System) -> bool:
     """
     variant, search = system
     takes = variant.step not in ("none", "center") or variant.fit_on or variant.parts
-    return bool(takes or variant.aggregation == "meanstd" or parse(search).adjustment)
+    how = variant.aggregation
+    return bool(takes or how == "meanstd" or selection(how) or parse(search).adjustment)
 
 
 def lacking(system: System) -> list[System]:
@@ -63,7 +67,8 @@ def words(system: System) -> str:
     if variant.parts:
         return "fused"
     said = {"mean": [], "none": [], "meanstd": ["mean and deviation"]}
-    steps = [*said.get(variant.aggregation, [variant.aggregation]), *transform_words(variant.transform)]
+    how, _, some = variant.aggregation.partition("-")
+    steps = [*said.get(how, [how]), *([SELECTED[some]] if some else []), *transform_words(variant.transform)]
     steps += ["no PCA"] if variant.n_components is None else []
     steps += [f"PCA {variant.n_components}"] if variant.n_components not in (None, N_COMPONENTS) else []
     return ", ".join(steps + ([search.removeprefix(f"{SEARCH}-")] if search != SEARCH else []))
@@ -125,24 +130,109 @@ def _compared(
     results_of: Callable, system: System, beside: System, rule: str, labels: list[str], n: int, of: dict
 ) -> dict:
     """Both macro scores of two systems, and their difference."""
-    found = comparisons.compare(results_of(system, rule), results_of(beside, rule), labels, **of)
-    macro = found[(found["metric"] == "MAP") & (found["n"] == n) & (found["level"] == "macro")]
-    columns = ["a", "b", "difference", "ci_low", "ci_high", "p"]
-    # No row where no query has an answer, as where each class is by one uploader.
-    kept = macro[columns].iloc[0].to_dict() if len(macro) else dict.fromkeys(columns, np.nan)
+    kept = comparisons.macro(results_of(system, rule), results_of(beside, rule), labels, n, **of)
     alike = lacking(system)[0][0].model == system[0].model
     what = "the plain system" if beside in lacking((Variant(beside[0].model), SEARCH)) else words(beside)
     return {"beside": what if alike else display_name(beside[0].model), **kept}
 
 
 def _verdicts(table: pd.DataFrame) -> np.ndarray:
-    """Whether each step helps or hurts, by its interval and its corrected p."""
-    sure = table["p"] < 0.05
+    """Whether each step helps or hurts, by its interval and its corrected p, if it has one."""
+    sure = (table["p"] < 0.05) | table["p"].isna()  # without a test by the interval alone
     kinds = [sure & (table["ci_low"] > 0), sure & (table["ci_high"] < 0)]
     return np.select(kinds, ["helps", "hurts"], "open")
 
 
-def said(table: pd.DataFrame) -> str:
+def ways(table: pd.DataFrame) -> pd.DataFrame:
+    """Other ways (`apart.read_ways`), each beside its variant's own: as `steps`, with what it costs."""
+    if not len(table):
+        return table
+    variants, parsed = table["variant"], table["way"].map(other_ways.parse)
+    kinds = {"head": "head", "frames": "the first 150 by", "marks": "marks:", "weights": ""}
+    shown = [f"{kinds[one.kind]} {way}".strip() for one, way in zip(parsed, table["way"], strict=True)]
+    ends = dict(zip(("own", "own_low", "own_high"), (OWN, f"{OWN}, low", f"{OWN}, high"), strict=True))
+    found = table.rename(columns=ends).drop(columns=["way", "variant"]).assign(p=_holm(table["p"]))
+    found.insert(0, "model", [display_name(one.model) for one in variants])
+    found.insert(
+        1,
+        "step",
+        [
+            ", ".join(filter(None, [words((one, SEARCH)), way]))
+            for one, way in zip(variants, shown, strict=True)
+        ],
+    )
+    found.insert(list(found).index("p") + 1, "verdict", _verdicts(found))
+    return found.assign(system=[one.name for one in variants])
+
+
+def asked(
+    results: Mapping[System, Results],
+    labels: list[str],
+    best: Sequence[System],
+    n: int,
+    groups: np.ndarray | None,
+) -> pd.DataFrame:
+    """What queries apart score by each model's best system, beside the one that they score most by.
+
+    Parameters
+    ----------
+    results, labels, groups
+        From `apart.read_asked`.
+    best : sequence of (Variant, str)
+        Of each model one, chosen on other queries.
+    n : int
+
+    Returns
+    -------
+    pd.DataFrame
+        model, step, macro MAP@n, n_queries, n_classes, difference from the first with its paired 95 %
+        interval, over uploaders if they are known, and p of the permutation test, corrected by Holm; system.
+    """
+    means = {
+        one: comparisons.macro(results[one], results[one], labels, n, groups=groups)
+        for one in best
+        if one in results
+    }
+    order = sorted(means, key=lambda one: -means[one]["a"])
+    rows = []
+    for one in order:
+        found = comparisons.macro(results[one], results[order[0]], labels, n, groups=groups)
+        about = {"model": display_name(one[0].model), "step": words(one), f"MAP@{n}": found["a"]}
+        n_queries = int(np.isfinite(results[one][0].scores("standard")["MAP", n]).sum())
+        n_classes = len(np.unique(results[one][0].label))
+        about |= {"n_queries": n_queries, "n_classes": n_classes}
+        kept = {
+            key: np.nan if one == order[0] else found[key] for key in ("difference", "ci_low", "ci_high", "p")
+        }
+        rows.append({**about, **kept, "system": f"{one[0].name}/{one[1]}"})
+    table = pd.DataFrame(rows)
+    return table.assign(p=_holm(table["p"])) if len(table) else table
+
+
+def _holm(p: pd.Series) -> np.ndarray:
+    """Corrected p of those that there are."""
+    found, there = p.to_numpy(float, copy=True), np.isfinite(p.to_numpy(float))
+    found[there] = holm(found[there])
+    return found
+
+
+def summary(tabled: Mapping[str, tuple[pd.DataFrame, str]]) -> str:
+    """What helps and what doesn't, in words, of the tables of `Compared.beyond`."""
+    words = []
+    for name, (table, _) in tabled.items():
+        if "verdict" in table:
+            words.append(said(table, "ways" if name == "ways" else "steps"))
+        elif len(table):
+            first, n = table.iloc[0], next(key for key in table if key.startswith("MAP@"))
+            worse = table["model"][(table["ci_high"] < 0) & (table["p"] < 0.05)]
+            words.append(
+                f"{name.partition('-')[2]}: most is found by {first['model']}, {n} {first[n]:.3f} of "
+                f"{first['n_queries']} queries; surely less by {', '.join(worse) or 'none'}."
+            )
+    return "\n".join(words)
+
+
+def said(table: pd.DataFrame, what: str = "steps") -> str:
     """What helps and what doesn't, in words.
 
     Examples
@@ -162,7 +252,7 @@ def said(table: pd.DataFrame) -> str:
         ends = [table[f"{OWN}, {end}"] for end in ("low", "high")]
         alone.append((f"The same {OWN}", ends[0] > 0, ends[1] < 0))
     return (
-        f"Of {len(table)} steps {kinds['helps'][0]} help and {kinds['hurts'][0]} hurt, corrected for their "
+        f"Of {len(table)} {what} {kinds['helps'][0]} help and {kinds['hurts'][0]} hurt, corrected for their "
         f"number{': ' * bool(named)}{named}."
         + "".join(f" {what}: {above.sum()} and {below.sum()}." for what, above, below in alone)
     )

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from sss_lib.dataset import table as datasets
 from sss_lib.evaluation import bounds, comparisons, confusion, examples, relevance
-from sss_lib.experiment import common_clips, reproduction
+from sss_lib.experiment import apart, common_clips, reproduction
 from sss_lib.experiment import results as experiment
 from sss_lib.experiment.grid import read_grid
 from sss_lib.experiment.scores import SYSTEM, best_systems, of_exact, of_systems, over_groups, select
@@ -232,6 +232,30 @@ class Compared:
         table = beyond.steps(systems, results_of, self.collection.labels, self.n, rules, **of)
         words = f"{self.on}, macro MAP@{self.n}, {self._by_class}: each step beside what lacks it, a and b; "
         return table, words + "p corrected by Holm; of a fusion b is the best of its models"
+
+    def beyond(self) -> dict[str, Shown]:
+        """Tables of what goes beyond the study: steps of processing and search, other ways, queries apart."""
+        available, _ = experiment.split_by_availability(self.store, self.dataset, self.grid)
+        of = (self.store, self.dataset, self.grid)
+        found = {"beyond": self.steps()}
+        words = f"{self.on}, macro MAP@{self.n}, {text.conventions('class', 'standard', unit='uploader')}: "
+        ways = beyond.ways(apart.read_ways(*of, available))
+        found["ways"] = (
+            ways,
+            words + "each way beside its variant's own, a and b; p corrected by Holm, none of marks",
+        )
+        for name in self.grid.queries:
+            results, labels, groups = apart.read_asked(*of, available, name)
+            if not results:
+                continue
+            of_asked = pd.DataFrame([{**one.parameters(), "search": search} for one, search in results])
+            scores = of_systems(self.scores, of_asked.astype({"n_components": "Int64"}))
+            best = best_systems(scores, self.n, protocol=self.protocol)
+            systems = [experiment.system_of(row) for _, row in best.iterrows()]
+            table = beyond.asked(results, labels, systems, self.n, groups)
+            ends = f"{name} asks each model's best system by its own queries; p corrected by Holm"
+            found[f"asked-{name}"] = table, words + ends
+        return {name: shown for name, shown in found.items() if len(shown[0])}
 
     @functools.cached_property
     def published(self) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from sss_lib.listening import loudness, shared_models
 from sss_lib.listening.shared_models import describe_error, submit
 from sss_lib.listening.study import Study, System
 from sss_lib.models import registry as models
+from sss_lib.models.levels import frame_levels, has_times
 from sss_lib.processing.aggregation import aggregate
 from sss_lib.search.feedback import refine
 
@@ -208,8 +209,8 @@ def _rank_all(study: Study, systems: Sequence[System], futures: Mapping[str, Fut
 
 
 def _rank(study: Study, system: System, embedded: Future, n: int) -> list[tuple[int, float]]:
-    frames = embedded.result()
-    clip = aggregate(frames, np.array([0, len(frames)]), system.variant.aggregation)
+    frames, levels = embedded.result()
+    clip = aggregate(frames, np.array([0, len(frames)]), system.variant.aggregation, levels)
     query = study.store.read_fitted(study.name, system.variant)(clip)
     corpus = study.index(system)
     ranking = corpus.rank(query, n)
@@ -217,20 +218,22 @@ def _rank(study: Study, system: System, embedded: Future, n: int) -> list[tuple[
     return [(study.row_of[corpus.fnames[row]], score) for row, score in found if row >= 0]
 
 
-def _embed_file(spec: models.ModelSpec, path: str) -> np.ndarray:
-    """Frame embeddings of a file: float32 [n_frames, dim]."""
+def _embed_file(spec: models.ModelSpec, path: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """Frame embeddings of a file, float32 [n_frames, dim], and their levels where their times are known."""
     if spec.is_given:
         how = "ranks its own clips alone" if not spec.loader else "was computed by others"
         raise ValueError(f"{spec.display_name} {how}: no new sound can be embedded here")
-    return _extractor(spec)(audio.decode(path, spec.rate_hz))
+    wave = audio.decode(path, spec.rate_hz)
+    frames = _extractor(spec)(wave)
+    return frames, frame_levels(wave, spec, len(frames)) if has_times(spec) else None
 
 
-def _embed_words(spec: models.ModelSpec, words: str) -> np.ndarray:
-    """Embedding of words in the space of the sounds: float32 [1, dim]."""
+def _embed_words(spec: models.ModelSpec, words: str) -> tuple[np.ndarray, None]:
+    """Embedding of words in the space of the sounds, float32 [1, dim], which have no level."""
     embed = models.text_tower(spec)
     if embed is None:
         raise ValueError(f"{spec.name} has no text tower here")
-    return np.atleast_2d(np.asarray(embed(words), np.float32))
+    return np.atleast_2d(np.asarray(embed(words), np.float32)), None
 
 
 def _load(spec: models.ModelSpec) -> None:

@@ -10,6 +10,7 @@ A new model is a row in `catalogue/` and, for a new family, one file in `loaders
 - `catalogue/`, `loaders/`: a row a model, a file a family.
 - `frontends/`, `weights/`: spectrograms and batches; files of weights, where they come from.
 - `command`: lists models, fetches weights.
+- `levels`: how loud is the audio of each frame?
 - `audit`: does a model give a clip the same embedding whenever and wherever?
 """
 

@@ -1,7 +1,10 @@
-"""Frame embeddings to clip embeddings: mean, maximum or median over time, or mean and deviation."""
+"""Frame embeddings to clip embeddings: mean, maximum or median over time, or mean and deviation.
+
+Over all frames, or over those that the audio's level selects: `mean-loudest`, `max-onset`.
+"""
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,11 +15,64 @@ from sss_lib.processing.checks import require_finite
 if TYPE_CHECKING:
     from sss_lib.io.artefact import Frames
 
-AGGREGATIONS = ("mean", "max", "median", "meanstd", "none")
+OVER_TIME = ("mean", "max", "median", "meanstd")
 """`meanstd` has twice the dimensions: the mean of each, then its standard deviation."""
+SELECTIONS = ("loudest", "onset")
+"""Frames that are aggregated: the loudest quarter of a clip's; those from its onset on."""
+AGGREGATIONS = ("none", *OVER_TIME, *(f"{how}-{some}" for some in SELECTIONS for how in OVER_TIME))
+ONSET = 100
+"""A clip begins with its first frame whose power is at least the loudest one's divided by this: 20 dB."""
 
 
-def aggregate(frames: np.ndarray, offsets: np.ndarray, how: str) -> np.ndarray:
+def selection(how: str) -> str:
+    """Which frames an aggregation takes, of `SELECTIONS`; "" for all.
+
+    Examples
+    --------
+    >>> selection("mean-loudest"), selection("mean")
+    ('loudest', '')
+    """
+    return how.partition("-")[2]
+
+
+def n_values(how: str) -> int:
+    """How many values an aggregation makes of each dimension: 2 of "meanstd", else 1."""
+    return 2 if how.startswith("meanstd") else 1
+
+
+def selected(levels: np.ndarray, offsets: np.ndarray, which: str) -> np.ndarray:
+    """Whether each frame is among those that are selected; of every clip one is.
+
+    Parameters
+    ----------
+    levels : np.ndarray [shape=(n_total,)]
+        Power of the audio of each frame.
+    offsets : np.ndarray [shape=(n_clips + 1,), dtype=int]
+    which : str
+        "loudest" for a quarter of a clip's frames, rounded up, of equal ones the earlier; "onset" for those
+        from the first one on that lies at most 20 dB below the loudest.
+
+    Examples
+    --------
+    >>> levels = np.array([0.0, 0.5, 1.0, 0.001, 0.0])
+    >>> selected(levels, np.array([0, 5]), "loudest"), selected(levels, np.array([0, 5]), "onset")
+    (array([False,  True,  True, False, False]), array([False,  True,  True,  True,  True]))
+    """
+    n_frames = np.diff(offsets)
+    clip, place = np.repeat(np.arange(len(n_frames)), n_frames), np.arange(len(levels))
+    found = np.empty(len(levels), bool)
+    if which == "loudest":
+        order = np.lexsort((-levels, clip))  # stable: of equal ones the earlier
+        found[order] = place - offsets[clip] < -(-n_frames // 4)[clip]
+        return found
+    is_loud = levels * ONSET >= np.maximum.reduceat(levels, offsets[:-1])[clip]
+    onsets = np.minimum.reduceat(np.where(is_loud, place, len(levels)), offsets[:-1])
+    return place >= onsets[clip]
+
+
+def aggregate(
+    frames: np.ndarray, offsets: np.ndarray, how: str, levels: np.ndarray | None = None
+) -> np.ndarray:
     """One embedding a clip: the mean, maximum or median of its frames, per dimension.
 
     Parameters
@@ -27,7 +83,11 @@ def aggregate(frames: np.ndarray, offsets: np.ndarray, how: str) -> np.ndarray:
         Clip i owns `frames[offsets[i]:offsets[i + 1]]`.
     how : str
         "mean", "max", "median"; "meanstd" for the means and then the standard deviations, which are 0 of
-        one frame; or "none" where every clip has exactly one frame.
+        one frame; "none" where every clip has exactly one frame; or one of the first four over some of the
+        frames, as "mean-loudest": see `selected`.
+    levels : np.ndarray [shape=(n_total,)], optional
+        Power of the audio of each frame, which `models.levels.frame_levels` measures. Needed where frames are
+        selected, and a clip has several.
 
     Returns
     -------
@@ -38,7 +98,7 @@ def aggregate(frames: np.ndarray, offsets: np.ndarray, how: str) -> np.ndarray:
     ------
     ValueError
         If `how` is unknown, a clip has no frame, the offsets don't cover the frames, a value isn't
-        finite, or "none" meets a clip with several frames.
+        finite, "none" meets a clip with several frames, or frames are selected without their levels.
 
     Examples
     --------
@@ -56,6 +116,8 @@ def aggregate(frames: np.ndarray, offsets: np.ndarray, how: str) -> np.ndarray:
     if how not in AGGREGATIONS:
         raise ValueError(f"aggregation {how!r} is unknown: use one of {', '.join(AGGREGATIONS)}")
     n_frames = np.diff(offsets)
+    if levels is not None and len(levels) != len(frames):
+        raise ValueError(f"{len(levels)} levels of {len(frames)} frames: give each frame its own")
     if offsets[0] != 0 or offsets[-1] != len(frames):
         raise ValueError(
             f"offsets run from {offsets[0]} to {offsets[-1]}, but there are {len(frames)} frames"
@@ -71,6 +133,16 @@ def aggregate(frames: np.ndarray, offsets: np.ndarray, how: str) -> np.ndarray:
                 "use mean, max, median or meanstd"
             )
         return frames.astype(np.float32)
+    how, _, some = how.partition("-")
+    if some and (n_frames > 1).any():
+        if levels is None:
+            raise ValueError(
+                f"aggregation '{how}-{some}' selects frames by the level of the audio: give their levels, or "
+                f"use {how}"
+            )
+        kept = selected(levels, offsets, some)
+        offsets = np.concatenate([[0], np.cumsum(np.add.reduceat(kept, offsets[:-1], dtype=int))])
+        frames, n_frames = frames[kept], np.diff(offsets)
     if how in ("mean", "meanstd"):
         means = np.add.reduceat(frames, offsets[:-1], axis=0, dtype=np.float64) / n_frames[:, None]
         if how == "mean":
@@ -94,10 +166,18 @@ class Aggregated:
         Such as `extraction.Parts`; read once an iteration.
     how : str
         As in `aggregate`.
+    levels : callable, optional
+        From a clip's fname and number of frames to their levels, where frames are selected.
     """
 
     parts: "Iterable[Frames]"
     how: str
+    levels: Callable[[str, int], np.ndarray] | None = None
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        return (aggregate(part.values, part.offsets, self.how) for part in self.parts)
+        for part in self.parts:
+            levels = None
+            if self.levels is not None:
+                n_frames = np.diff(part.offsets).tolist()
+                levels = np.concatenate(list(map(self.levels, part.fnames, n_frames)))
+            yield aggregate(part.values, part.offsets, self.how, levels)

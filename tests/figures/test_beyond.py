@@ -8,7 +8,7 @@ import pytest
 import scipy.sparse
 
 from sss_lib import experiment, metrics
-from sss_lib.evaluation import relevance
+from sss_lib.evaluation import relevance, ways
 from sss_lib.experiment import Variant
 from sss_lib.figures import beyond
 
@@ -107,3 +107,44 @@ def test_the_committed_table_is_of_the_grid():
     told = committed[committed["verdict"].isin(sides)]
     assert (told["verdict"].map(sides) == np.sign(told["difference"])).all()
     assert (told["p"] < 0.05).all()
+
+
+def test_ways_are_rows_beside_their_variants_with_what_they_cost():
+    rows = [
+        {
+            "way": "supcon@dev",
+            "a": 0.5,
+            "b": 0.4,
+            "difference": 0.1,
+            "ci_low": 0.02,
+            "ci_high": 0.2,
+            "p": 0.01,
+        }
+        | {"n_train": 30, "parameters": 700, "seconds": 2.0},
+        {"way": "dtw", "a": 0.3, "b": 0.4, "difference": -0.1, "ci_low": -0.2, "ci_high": -0.01, "p": 0.03},
+        {"way": "mean-3", "a": 0.5, "b": 0.4, "difference": 0.1, "ci_low": 0.05, "ci_high": 0.2, "p": np.nan},
+        {"way": "max-3", "a": 0.5, "b": 0.4, "difference": 0.1, "ci_low": -0.05, "ci_high": 0.2, "p": np.nan},
+    ]
+    found = beyond.ways(ways.as_table(rows).assign(variant=PLAIN[0]))
+    steps = ["head supcon@dev", "the first 150 by dtw", "marks: mean-3", "marks: max-3"]
+    assert found["step"].tolist() == steps
+    np.testing.assert_allclose(found["p"], [0.02, 0.03, np.nan, np.nan])  # of two tests, by Holm
+    assert found["verdict"].tolist() == ["helps", "hurts", "helps", "open"]
+    assert found["parameters"].tolist()[:1] == [700]
+    told = beyond.summary({"ways": (found, "")})
+    assert told.startswith("Of 4 ways 2 help and 1 hurt")
+    assert beyond.ways(pd.DataFrame()).empty
+
+
+def test_queries_apart_set_each_system_beside_the_one_that_finds_most():
+    results = {system: made(SPREAD[system]) for system in (PLAIN, WHITE, OTHER)}
+    found = beyond.asked(results, list("abcd"), [PLAIN, WHITE, OTHER], 15, None)
+    assert found["model"].tolist() == ["aiSFX", "YAMNet", "YAMNet"]
+    assert found["system"].tolist() == [f"{one.name}/{search}" for one, search in (OTHER, PLAIN, WHITE)]
+    assert found.loc[0, ["difference", "ci_low", "p"]].isna().all()
+    np.testing.assert_allclose(found["difference"][1:], found["MAP@15"][1:] - found["MAP@15"][0])
+    assert (found["n_queries"] == 40).all()
+    assert (found["n_classes"] == 4).all()
+    told = beyond.summary({"asked-esc10": (found, "")})
+    assert told.startswith(f"esc10: most is found by aiSFX, MAP@15 {found['MAP@15'][0]:.3f} of 40 queries")
+    assert "YAMNet" in told

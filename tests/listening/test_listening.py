@@ -512,7 +512,7 @@ class TestExternalQueries:
         dying, living = board.systems
 
         def die(spec):
-            return os._exit(1) if spec.name == dying.variant.model else np.ones((1, spec.dim), np.float32)
+            return os._exit(1) if spec.name == dying.variant.model else (np.ones((1, spec.dim)), None)
 
         found = external_queries._rank_all(
             board.study, board.systems, external_queries._embed(board.systems, die), 3
@@ -554,7 +554,7 @@ class TestExternalQueries:
                 board._receive(board, {"ask": "hello", "id": f"hello {name}"}, [])
             for futures in embedded:
                 for model, future in futures.items():
-                    future.set_result(np.ones((1, models.spec(model).dim), np.float32))
+                    future.set_result((np.ones((1, models.spec(model).dim), np.float32), None))
             await asyncio.sleep(1)
 
         asyncio.run(send())
@@ -589,7 +589,7 @@ class TestExternalQueries:
             await asyncio.sleep(0.05)
             act(board)
             for model, future in embedded.items():
-                future.set_result(np.ones((1, models.spec(model).dim), np.float32))
+                future.set_result((np.ones((1, models.spec(model).dim), np.float32), None))
             await board._task
 
         asyncio.run(send())
@@ -609,7 +609,7 @@ class TestExternalQueries:
             return begun
 
         def answer(model):
-            embedded[model].set_result(np.ones((1, models.spec(model).dim), np.float32))
+            embedded[model].set_result((np.ones((1, models.spec(model).dim), np.float32), None))
 
         monkeypatch.setattr(external_queries, "embed_sound", embed)
         board.choose([FLOOR])

@@ -57,6 +57,38 @@ def test_aggregation_equals_a_loop_over_clips(how):
     np.testing.assert_allclose(processing.aggregate(frames, offsets, how), expected, rtol=1e-5, atol=1e-6)
 
 
+def plainly_selected(levels, which):
+    """Places of a clip's loudest quarter of frames, or of those from the onset on, one frame at a time."""
+    if which == "onset":
+        first = next(i for i, level in enumerate(levels) if level >= max(levels) / 100)
+        return list(range(first, len(levels)))
+    n_kept = next(n for n in range(1, len(levels) + 1) if 4 * n >= len(levels))
+    return sorted(sorted(range(len(levels)), key=lambda i: (-levels[i], i))[:n_kept])
+
+
+@pytest.mark.parametrize("which", ["loudest", "onset"])
+@pytest.mark.parametrize("how", LOOPS)
+def test_an_aggregation_of_selected_frames_equals_a_loop_over_clips(how, which):
+    rng = np.random.default_rng(1)
+    offsets = np.concatenate([[0], np.cumsum(rng.integers(1, 12, 60))])
+    frames = rng.normal(size=(offsets[-1], 5)).astype(np.float32)
+    levels = 4.0 ** rng.integers(-6, 1, offsets[-1])  # many are equal
+    levels[offsets[7] : offsets[8]] = 0  # a silent clip
+    found = processing.aggregate(frames, offsets, f"{how}-{which}", levels)
+    kept = [plainly_selected(levels[a:b].tolist(), which) for a, b in itertools.pairwise(offsets)]
+    assert any(len(one) < n for one, n in zip(kept, np.diff(offsets), strict=True))
+    expected = [LOOPS[how](frames[a:][rows], axis=0) for a, rows in zip(offsets, kept, strict=False)]
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_single_frames_need_no_level_and_several_do():
+    np.testing.assert_array_equal(processing.aggregate(FRAMES, np.arange(5), "max-onset"), FRAMES)
+    with pytest.raises(ValueError, match="'mean-onset' selects frames by the level of the audio: give their"):
+        processing.aggregate(FRAMES, OFFSETS, "mean-onset")
+    with pytest.raises(ValueError, match="3 levels of 4 frames: give each frame its own"):
+        processing.aggregate(FRAMES, OFFSETS, "mean-onset", np.ones(3))
+
+
 def test_none_takes_single_frames_as_they_are():
     np.testing.assert_array_equal(processing.aggregate(FRAMES, np.arange(5), "none"), FRAMES)
 

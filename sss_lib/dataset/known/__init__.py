@@ -1,6 +1,7 @@
 """Collections that are known by name: where they are published, and how their tables are read.
 
-A new one is a module beside these with a `Collection`, and its name here.
+A new one is a module beside these with a `Collection`, and its name here. `imitations` reads a folder of
+vocal imitations.
 """
 
 from sss_lib.dataset.known.collection import Collection

@@ -11,6 +11,7 @@ from sss_lib.figures.plots import style
 from sss_lib.figures.plots.style import GROUP_COLOURS, SEARCH_LOOKS, wrapped
 from sss_lib.figures.plots.systems import best_scores, require_model, whiskers
 from sss_lib.figures.tables import display_names
+from sss_lib.processing.aggregation import AGGREGATIONS
 
 BLOCK = ["scale", "pre_normalize", "transform", "pca", "normalize"]
 WAY = [*BLOCK, "how"]
@@ -125,7 +126,7 @@ def _draw_bars(ax: Axes, own: pd.DataFrame, at: pd.Series) -> None:
 def _groups(scores: pd.DataFrame, n: int) -> pd.DataFrame:
     """Macro MAP@n of every system, with the keys that its place in a panel is sorted by."""
     found = select(scores, "MAP", n)
-    order = {"none": 0, "mean": 1, "max": 2, "median": 3}
+    order = {how: i for i, how in enumerate(AGGREGATIONS)}
     return found.assign(pca=found["n_components"].fillna(0).astype(int), how=found["aggregation"].map(order))
 
 
