@@ -72,7 +72,7 @@ def ask(
         If they share no class.
     """
     (asking, queries), (corpus, x) = parted(store, dataset, variant, name)
-    shared, *columns = across.shared_labels(asking.labels, corpus.labels)
+    shared, *columns = _shared(asking, corpus)
     matrices = [one.label_matrix[:, c] for one, c in zip((asking, corpus), columns, strict=True)]
     found = across.per_query_across(queries, x, *matrices, search=search, cutoffs=tuple(cutoffs))
     groups = relevance.origins(asking.clips)
@@ -129,11 +129,22 @@ def _without_uploaders(clips: Dataset, x: np.ndarray, corpus: Dataset) -> tuple:
             f"all {len(kept)} clips of {clips.name} to learn from are by uploaders of the clips that a head "
             "is tried on: name another part, or train by folds, as in linear"
         )
-    _, of_clips, of_corpus = across.shared_labels(clips.labels, corpus.labels)
+    _, of_clips, of_corpus = _shared(clips, corpus)
     labels = np.zeros((int(kept.sum()), len(corpus.labels)), bool)
     labels[:, of_corpus] = clips.label_matrix[kept][:, of_clips].toarray()
     some = labels.any(axis=1)
     return x[kept][some], labels[some]
+
+
+def _shared(one: Dataset, corpus: Dataset) -> tuple[list[str], list[int], list[int]]:
+    """See `across.shared_labels`: classes go by their names, which known collections have from FSD50K."""
+    if {*one.labels}.isdisjoint(corpus.labels):
+        first = (", ".join(map(repr, labels[:2])) or "none" for labels in (one.labels, corpus.labels))
+        raise ValueError(
+            f"{one.name} and {corpus.name} share no class ({', '.join(first)}, ...): call alike what means "
+            "the same, or give both collections the ancestors of their labels"
+        )
+    return across.shared_labels(one.labels, corpus.labels)
 
 
 def _of_parts(store: Store, dataset: str, variant: Variant, collection: Dataset) -> Iterable[np.ndarray]:

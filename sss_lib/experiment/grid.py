@@ -299,6 +299,9 @@ class Grid:
         ]
         if len(kept) < len(chosen):
             sentences.append(f"{len(chosen) - len(kept)} systems, by the rules include and exclude")
+        asked = {f"queries {name}" for name in self.queries if not any(takes_queries(*one) for one in kept)}
+        asked |= {f"way {way}" for way in self.ways if not any(suits(variant, way) for variant, _ in kept)}
+        sentences += [f"{one}, as no system of the grid suits it" for one in sorted(asked)]
         if not kept:
             raise ValueError(f"nothing is left of the grid: {'; '.join(sentences)}")
         return kept, sentences

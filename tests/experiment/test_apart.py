@@ -113,6 +113,30 @@ def test_what_is_searched_itself_asks_nothing(store, tmp_path):
         apart.ask(store, NAME, VARIANT, "mcss", NAME, (3,))
 
 
+def test_collections_without_a_common_class_are_refused_with_their_classes(store, tmp_path):
+    lay(tmp_path, "foreign", seed=5, uploaders=["eve"] * 4)
+    table = tmp_path / "foreign" / "ground_truth.csv"
+    text = table.read_text()
+    for ours, theirs in (("Tone", "Ton"), ("Click", "Klick"), ("Noise", "Rauschen")):
+        text = text.replace(ours, theirs)
+    table.write_text(text)
+    embed(store, tmp_path, "foreign")
+    message = r"foreign and parted share no class \('Klick', 'Rauschen', 'Click', 'Noise', ...\): call alike"
+    for way in (
+        lambda fresh: apart.ask(fresh, NAME, VARIANT, "mcss", "foreign", (3,)),
+        lambda fresh: apart.measure(fresh, NAME, VARIANT, "lda@foreign", 3),
+    ):
+        with pytest.raises(ValueError, match=message):
+            way(Store(tmp_path))
+
+
+def test_what_suits_no_system_of_the_grid_is_told():
+    grid = Grid(("logmel",), searches=("mcss-mp",), queries=("esc10",), ways=("dtw", "linear", "weights"))
+    assert grid.systems()[1] == [
+        f"{one}, as no system of the grid suits it" for one in ("queries esc10", "way dtw", "way weights")
+    ]
+
+
 def test_a_split_asks_the_others_alone(store):
     scores, _ = apart.ask(store, NAME, VARIANT, "nns", "asks", (3,))
     labels, split, _, x = embedded(store)
