@@ -268,7 +268,10 @@ class Compared:
     @property
     def best_name(self) -> str:
         """Name of the best system, as notebook 06 has it."""
-        variant, search = experiment.system_of(self.best.iloc[0])
+        return self._name_of(self.best["model"].iloc[0])
+
+    def _name_of(self, model: str) -> str:
+        variant, search = experiment.system_of(self.best.set_index("model", drop=False).loc[model])
         return f"{variant.name}/{search}"
 
     def own_session(self, n: int = 5) -> pd.DataFrame:
@@ -337,7 +340,10 @@ class Compared:
         return projection.project(x), examples.families_of(self.collection)
 
     def listen(self, queries: pd.DataFrame, *of_models: str, n: int = 1) -> "HTML":
-        """Players of some queries, rows of `disagreements`, and of their first results by some models."""
+        """Players of some queries, rows of `disagreements`, and of their first results by some models.
+
+        A link leads to all of their results on the page of `make listen`, as long as that is served.
+        """
         from IPython.display import HTML
 
         clips = self.collection.clips
@@ -348,6 +354,11 @@ class Compared:
             row = row_of[fname]
             results = [("query", row), *((m, i) for m in of_models for i in found[m][row, :n].tolist())]
             listed.append([self._heard(who, i, label) for who, i in results if i >= 0])
+            names = [self._name_of(model) for model in of_models]
+            address = text.listening_address(names, q=fname, **{"class": label})
+            listed[-1][0] += (
+                f'<a href="{html.escape(address)}" title="while make listen runs">all results</a>'
+            )
         return HTML(f"<table>{''.join(players.cells('td', row) for row in listed)}</table>")
 
     def _heard(self, who: str, row: int, label: str) -> str:

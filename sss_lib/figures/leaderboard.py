@@ -10,7 +10,6 @@ import json
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from urllib.parse import urlencode
 
 import numpy as np
 import pandas as pd
@@ -20,7 +19,7 @@ from sss_lib.experiment.results import system_of
 from sss_lib.experiment.scores import SYSTEM, describe_system, of_exact, simplicity
 from sss_lib.experiment.store import DamagedArtefactError, Store, replacing
 from sss_lib.experiment.variant import Variant
-from sss_lib.figures.text import number
+from sss_lib.figures.text import listening_address, number
 from sss_lib.io import sealed
 from sss_lib.io.artefact import locked
 from sss_lib.io.csv_text import csv_text
@@ -33,8 +32,6 @@ TEMPLATE = Path(__file__).parent / "leaderboard.html"
 LEVELS = ("macro", "micro")
 BOUNDS = {"ceiling": "Upper bound", "chance": "Chance"}
 """Columns of scores that say what the labels allow, and what a random order scores; see `bounds`."""
-LISTEN = "http://127.0.0.1:8866/?"
-"""Where `make listen` serves its page by default."""
 KEYS = ["dataset", "clips", *SYSTEM, "protocol", "level"]
 _TEXTS = ("digest", "dataset", "metric", "protocol", "level", "model", "aggregation", "search")
 _TYPES = [pa.field(name, pa.string(), nullable=False) for name in _TEXTS]
@@ -322,8 +319,8 @@ def _costs(about: dict, finding: dict[str, str] | None) -> dict:
         found |= {"dim": variant.dim, "bytes": 4 * variant.dim if is_exact else None}
     if about["present"]:
         own = f"{variant.name}/{search}"
-        shown = {"q": finding["q"], "systems": [own, finding["beside"]]} if finding else {"systems": own}
-        found["listen"] = LISTEN + urlencode(shown, doseq=True)
+        told = ([own, finding["beside"]], {"q": finding["q"]}) if finding else ([own], {})
+        found["listen"] = listening_address(told[0], **told[1])
     return found | {"licence": spec.terms}
 
 

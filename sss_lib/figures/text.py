@@ -5,9 +5,10 @@ Names of classes and clips are foreign text, so each format escapes the characte
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from sss_lib.dataset.dataset import Dataset
 
+LISTEN = "http://127.0.0.1:8866/?"
+"""Where `make listen` serves its page by default."""
 LATEX = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -41,6 +44,17 @@ MARKDOWN = re.compile(r"[\\`*_\[<|~$]|&(?=#?\w+;)")
 """Characters that Markdown interprets anywhere in a line: code, emphasis, links, HTML, cells, entities."""
 MARKDOWN_START = re.compile(r"^(\d*)([#>+=.)-])")
 """What makes a line of Markdown a heading, a quotation or an item of a list."""
+
+
+def listening_address(systems: Sequence[str], **words: str) -> str:
+    """Address of a finding on the listening page: some systems, and such as the query and its class.
+
+    Examples
+    --------
+    >>> listening_address(["a/nns", "b/nns"], q="dog 1")
+    'http://127.0.0.1:8866/?q=dog+1&systems=a%2Fnns&systems=b%2Fnns'
+    """
+    return LISTEN + urlencode({**words, "systems": systems}, doseq=True)
 
 
 def number(value: float, digits: int = 3) -> str:

@@ -175,7 +175,11 @@ class Controls(widgets.VBox):
             self.board.show_words(self.words.value)
 
     def _choose(self) -> None:
-        self.board.choose([self.system_of[one] for one in self.systems.value])
+        try:
+            self.board.choose([self.system_of[one] for one in self.systems.value])
+        except ValueError:  # none, or too many
+            self._follow()
+            raise
         self._offer_pairs()
 
     def _offer_pairs(self) -> None:

@@ -1,5 +1,9 @@
 """What notebook 05 shows of single clips is over the clips that all compared systems have."""
 
+import html
+import re
+from urllib.parse import parse_qs, urlsplit
+
 import files_of_2024
 import numpy as np
 import pandas as pd
@@ -42,6 +46,10 @@ def test_disagreements_name_a_query_once_and_their_players_hold_its_sound(run):
     assert page.count("<audio") == 3
     assert f"query: {gaps['label'][0]}" in page
     assert ("✓" in page) or ("✗" in page)
+    (address,) = re.findall(r'href="(http[^"]*)"', page)
+    words = parse_qs(urlsplit(html.unescape(address)).query)
+    assert [words["q"], words["class"]] == [[gaps["fname"][0]], [gaps["label"][0]]]
+    assert [one.split("-")[0] for one in words["systems"]] == ["logmel", "duration"]
 
 
 def test_a_partial_grid_says_what_is_missing_and_where_figures_go(run):

@@ -592,6 +592,28 @@ def test_the_controls_change_what_is_shown(board):
         board.until(f"document.{shown}")
 
 
+def test_what_is_chosen_may_be_typed_in_any_case_and_what_there_is_not_is_told(other):
+    page = other.page
+    typed = page.locator(".sss-controls .jupyter-widget-tagsinput input")
+    typed.nth(1).fill(" music ")
+    typed.nth(1).press("Tab")
+    page.get_by_text("8 clips", exact=True).wait_for()
+    typed.nth(1).fill("Musik")
+    typed.nth(1).press("Tab")
+    page.get_by_text("There is no Musik: choose one of the list.").wait_for()
+    systems = page.locator(".sss-controls .jupyter-widget-tagsinput").first.locator(
+        ".jupyter-widget-tag-close"
+    )
+    for n in (2, 1):
+        assert systems.count() == n
+        systems.first.click()
+        page.wait_for_function(
+            "n => document.querySelectorAll('.sss-column').length === Math.max(n - 1, 1)", arg=n
+        )
+    page.get_by_text("0 systems are chosen: choose 1 to 5").wait_for()
+    assert systems.count() == page.locator(".sss-column").count() == 1
+
+
 def test_words_of_a_title_find_a_clip_and_it_is_suggested(board):
     box = board.page.get_by_label("Clip", exact=True)
     box.fill(" A  NOISE ")

@@ -21,6 +21,11 @@ class BoardView {
       "change:judged": () => this.judging.showJudged() };
     for (const [event, act] of Object.entries(this.heard)) model.on(event, act);
     window.addEventListener("keydown", keepKeys, true); // before JupyterLab sees it
+    this.onTyped = (event) => {
+      const missing = spellAsShown(event);
+      if (missing) this.say(`There is no ${missing}: choose one of the list.`);
+    };
+    if (this.model.get("judged") === undefined) window.addEventListener("change", this.onTyped, true);
     this.show();
     this.kernel.ask({ ask: "hello" }, [], 10)
       .then(() => this.model.get("judged") === undefined && this.findings.go(this.findings.wanted, false))
@@ -29,6 +34,7 @@ class BoardView {
 
   close() {
     for (const [event, act] of Object.entries(this.heard)) this.model.off(event, act);
+    window.removeEventListener("change", this.onTyped, true);
     cancelAnimationFrame(this.frame);
     for (const part of [this.kernel, this.pictures, this.player, this.upload, this.findings]) part.close();
   }

@@ -25,3 +25,14 @@ function keepKeys({ target, ctrlKey, metaKey, altKey }) {
   if (!target.closest?.(".sss-controls, .sss-board, .sss-map")) return;
   target.toggleAttribute("data-lm-suppress-shortcuts", !ctrlKey && !metaKey && !altKey);
 }
+
+// What is typed where several may be chosen becomes the entry that differs in case, spaces or underscores alone.
+// Returns what there is not: the field would refuse it without a word.
+function spellAsShown({ target }) {
+  if (!target.matches?.(".sss-controls .jupyter-widget-taginput")) return "";
+  const bare = (text) => plain(text).trim().toLowerCase();
+  const found = [...(target.list?.options ?? [])].find((one) => bare(one.value) === bare(target.value));
+  if (!found) return target.value.trim();
+  target.value = found.value;
+  return "";
+}
