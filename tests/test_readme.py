@@ -136,7 +136,7 @@ def test_every_target_extra_notebook_and_grid_is_told():
 
 
 PYTHON = [
-    pytest.param(text, id=f"{path.parent.name}-{number}")
+    pytest.param(text, id=f"{path.parent.name}-{number}", marks=[pytest.mark.cluster] * ("clusters." in text))
     for path in DOCUMENTS
     for number, (language, text) in enumerate(blocks(path))
     if language == "python"

@@ -67,8 +67,8 @@ def is_between(own: pd.DataFrame, pair: tuple[str, str]) -> np.ndarray:
 def _repeated(own: pd.DataFrame) -> float:
     """Agreement of a judge with himself over all that he judged twice."""
     keys = ["question", "query", "clip", "systems"]
-    means = own.assign(clip=own["clip"].fillna("")).groupby([*keys, "is_repeat"])["value"].mean()
-    twice = means.unstack().dropna()
+    named = own.assign(clip=own["clip"].fillna(""))
+    twice = named.pivot_table(index=keys, columns="is_repeat", values="value").dropna()
     if twice.shape[1] < 2 or twice.empty:
         return np.nan
     # Preferences are put on the scale of grades: from 0 to 3.

@@ -264,7 +264,9 @@ def test_a_visitor_waits_for_no_page_that_is_not_yet_begun(tmp_path):
     asyncio.run(come())
 
 
-@pytest.mark.parametrize(("host", "token"), [("127.0.0.1", ""), ("0.0.0.0", "secret")])
+@pytest.mark.parametrize(
+    ("host", "token"), [("127.0.0.1", ""), pytest.param("0.0.0.0", "secret", marks=pytest.mark.slow)]
+)
 def test_a_page_is_made_in_advance_for_one_visitor_and_anew_once_its_data_change(tmp_path, host, token):
     (tmp_path / "data").write_text("read 1")
     limits = ("--Kernels.most=3", f"--Kernels.left_s={LEFT_S}")

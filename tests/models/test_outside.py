@@ -61,7 +61,11 @@ HEAR = "hear:tiny_hear:a/best.pt"
 
 
 @pytest.mark.parametrize(
-    ("name", "n_jobs"), [(HEAR, 1), (HEAR, 2), ("./my clap", 1), ("./my clap+truncate+pad", 2)]
+    ("name", "n_jobs"),
+    [
+        *((HEAR, 1), (HEAR, 2), ("./my clap", 1)),
+        pytest.param("./my clap+truncate+pad", 2, marks=pytest.mark.slow),
+    ],
 )
 def test_it_is_extracted_as_it_is_called(here, tmp_path, monkeypatch, name, n_jobs):
     monkeypatch.setenv("PYTHONPATH", str(here), os.pathsep)  # for the worker

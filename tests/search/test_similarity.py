@@ -42,10 +42,10 @@ def embeddings(kind, n, dim, seed=0):
 
 
 def on_grid(x, how):
-    """Vectors as the definition rounds them, in exact fractions: whole multiples of a power of two each."""
+    """Vectors as the definition rounds them, in whole multiples of a power of two, and that power."""
     b = (53 - math.ceil(math.log2(x.shape[1]))) // 2
     rows = (x - Similarities(x, how).centre if how == "nns" else x).tolist()
-    grid = []
+    units, grid = [], []
     for row in rows:
         unit = Fraction(2) ** (math.frexp(max(map(abs, row)))[1] - b)
         whole = [round(Fraction(value) / unit) for value in row]
@@ -54,15 +54,17 @@ def on_grid(x, how):
             unit = Fraction(1, 2**b)
             whole = [round(Fraction(v / length) / unit) for v in whole]
         assert sum(v * v for v in whole) <= 2**53
-        grid.append([v * unit for v in whole])
-    return grid
+        units.append(unit)
+        grid.append(whole)
+    least = min(units)
+    return [[v * int(unit / least) for v in row] for unit, row in zip(units, grid, strict=True)], least
 
 
 def similarity(how, query, other):
     """Number that is larger the more similar two vectors are, by Python's integers."""
     product, square = (sum(map(lambda a, b: a * b, other, one)) for one in (query, other))
     if how == "nns":
-        return product - square / 2
+        return 2 * product - square
     return product if how == "mips" else float(product) / (math.sqrt(square) or 1.0)
 
 
@@ -77,7 +79,7 @@ def exact_order(grid, how, query, left_out=()):
 @pytest.mark.parametrize("dim", [1, 2, 8, 9, 16, 17, 100])
 def test_the_order_is_that_of_whole_numbers(how, kind, dim):
     x = embeddings(kind, 40, dim, seed=dim)
-    grid = on_grid(x, how)
+    grid, _ = on_grid(x, how)
     found = rank(x, how, top_n=39).neighbours
     for query in range(0, 40, 6):
         assert found[query].tolist() == exact_order(grid, how, grid[query], {query})
@@ -87,7 +89,7 @@ def test_the_order_is_that_of_whole_numbers(how, kind, dim):
 @pytest.mark.parametrize("dim", [512, pytest.param(6144, marks=pytest.mark.slow)])
 def test_the_order_is_that_of_whole_numbers_in_many_dimensions(how, dim):
     x = embeddings("clustered", 24, dim)
-    grid = on_grid(x, how)
+    grid, _ = on_grid(x, how)
     found = rank(x, how, top_n=23).neighbours
     for query in (0, 11):
         assert found[query].tolist() == exact_order(grid, how, grid[query], {query})
@@ -128,13 +130,15 @@ def test_every_similarity_lies_within_the_bounds_of_the_filter(how, kind):
 @pytest.mark.parametrize("how", SEARCHES)
 def test_scores_are_the_exact_ones_rounded_once(how):
     x = embeddings("random", 60, 24)
-    grid, found = on_grid(x, how), rank(x, how, top_n=59)
+    (grid, unit), found = on_grid(x, how), rank(x, how, top_n=59)
     for query, (neighbours, scores) in enumerate(zip(found.neighbours, found.scores, strict=True)):
         for other, score in zip(neighbours, scores, strict=True):
             exact = similarity(how, grid[query], grid[other])
             if how == "nns":
-                exact = math.sqrt(sum(v * v for v in grid[query]) - 2 * exact)
-            if how == "mcss":
+                exact = math.sqrt(sum(v * v for v in grid[query]) - exact) * unit
+            elif how == "mips":
+                exact *= unit**2
+            else:
                 exact /= math.sqrt(sum(v * v for v in grid[query]))
             assert score == np.float32(float(exact))
 
@@ -193,7 +197,7 @@ def test_one_loud_clip_takes_no_bits_from_faint_ones():
     x = embeddings("random", 50, 9)
     x[7] = 2.0**40
     for how in SEARCHES:
-        grid = on_grid(x, how)
+        grid, _ = on_grid(x, how)
         found = rank(x, how, top_n=49).neighbours
         assert all(found[q].tolist() == exact_order(grid, how, grid[q], {q}) for q in (0, 7, 20))
 
@@ -214,12 +218,12 @@ def test_parallel_vectors_of_whole_numbers_have_one_cosine():
 @pytest.mark.parametrize("how", SEARCHES)
 @pytest.mark.parametrize("kind", ["random", "copies", "mixed"])
 def test_results_are_equal_for_any_blocks_threads_and_storage(how, kind, tmp_path):
-    x = embeddings(kind, 500, 33).astype(np.float32)
+    x = embeddings(kind, 300, 33).astype(np.float32)
     np.save(tmp_path / "x.npy", x)
-    labels = scipy.sparse.csr_array(np.random.default_rng(2).random((500, 6)) < 0.02)
+    labels = scipy.sparse.csr_array(np.random.default_rng(2).random((300, 6)) < 0.02)
     plain, scored = rank(x, how, 20), metrics.per_query(x, labels, search=how, cutoffs=(3,))
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
-    for at_a_time, n_threads in zip([(1, 97), (64, 7), (500, 500)], [2, 1, 1], strict=True):
+    for at_a_time, n_threads in zip([(1, 97), (64, 7), (300, 300)], [2, 1, 1], strict=True):
         with threadpoolctl.threadpool_limits(n_threads):
             found = rank(mapped, how, 20, at_a_time=at_a_time)
             others = metrics.per_query(x, labels, search=how, cutoffs=(3,), at_a_time=at_a_time)
@@ -227,8 +231,8 @@ def test_results_are_equal_for_any_blocks_threads_and_storage(how, kind, tmp_pat
         np.testing.assert_array_equal(found.scores, plain.scores)
         for one, other in zip(scored, others, strict=True):
             np.testing.assert_array_equal(one.first_rank, other.first_rank)
-    one_query = [rank(x, how, 20, queries=[row]).neighbours[0] for row in (0, 250, 499)]
-    np.testing.assert_array_equal(one_query, plain.neighbours[[0, 250, 499]])
+    one_query = [rank(x, how, 20, queries=[row]).neighbours[0] for row in (0, 150, 299)]
+    np.testing.assert_array_equal(one_query, plain.neighbours[[0, 150, 299]])
 
 
 DIGESTS = """

@@ -121,7 +121,7 @@ def save(figure: Figure, folder: str | Path, name: str, caption: str = "") -> li
     for path, about in zip(paths, undated.values(), strict=True):
         with replacing(path) as temporary:
             figure.savefig(temporary, metadata=about)
-        figure.set_layout_engine("none")  # the layout of the first is that of all, and takes as long as drawing
+        figure.set_layout_engine("none")  # the others have the first one's, which takes as long as drawing
     figure.set_layout_engine(layout or "none")
     if caption:
         paths.append(Path(folder) / f"{name}.txt")
