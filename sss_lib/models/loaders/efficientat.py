@@ -38,6 +38,10 @@ FIRST_HARD = 6
 def load(spec: ModelSpec, device: str) -> Batched:
     """Network with the published weights: waveform to [1, dim]. Of the options, `width` is its own."""
     network = checkpoint.load_published(spec, partial(Network, **spec.options), dropped=("classifier.",))
+    for layers in [module for module in network.modules() if isinstance(module, nn.Sequential)]:
+        if len(layers) > 1 and isinstance(layers[1], nn.BatchNorm2d):  # both in one, a third faster so
+            layers[0], layers[1] = nn.utils.fusion.fuse_conv_bn_eval(*layers[:2].eval()), nn.Identity()
+    network.to(memory_format=torch.channels_last)
     return Batched(lambda wave: [log_mel(wave)], network, device, batch=1)
 
 
