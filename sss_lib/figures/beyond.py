@@ -162,7 +162,8 @@ def ways(table: pd.DataFrame) -> pd.DataFrame:
         ],
     )
     found.insert(list(found).index("p") + 1, "verdict", _verdicts(found))
-    return found.assign(system=[one.name for one in variants])
+    counts = dict.fromkeys(("n_train", "parameters"), "Int64")  # of a head alone
+    return found.astype(counts).assign(system=[one.name for one in variants])
 
 
 def asked(
