@@ -103,6 +103,8 @@ class Board(AnsweringWidget):
         Row of the clip that queries; -1 for a query from outside the collection.
     filter : Filter
         Which clips may be results.
+    followers : list of callable
+        Called before another view is shown.
     """
 
     _esm = f"const FILTERS = {json.dumps(Filter.names())};\n" + page_code(
@@ -120,6 +122,7 @@ class Board(AnsweringWidget):
         self.n = n
         self.label = ""
         self.filter = Filter()
+        self.followers: list[Callable[[], None]] = []
         self._again: Callable | None = None
         self.systems = self._chosen(systems) if systems else study.best(MOST_SYSTEMS)
         self._answers = {
@@ -250,7 +253,7 @@ class Board(AnsweringWidget):
         view = views.compare(self.study, self.systems, row, self.label, self.n, self.passes)
         finding = {"q": view["query"]["about"]["id"], "class": self.label, **self.filter.words()}
         finding["systems"] = [one.name for one in self.systems]
-        self.view = self._with_upload({**view, "finding": finding})
+        self._publish({**view, "finding": finding})
 
     def _show_external(self, about: dict, found: dict) -> None:
         self.status = ""
@@ -259,7 +262,14 @@ class Board(AnsweringWidget):
             for system, results in found.items():
                 if not isinstance(results, str):
                     found[system] = [one for one in results if passes[one[0]]][: self.n]
-        self.view = self._with_upload(views.external(self.study, about, found))
+        self._publish(views.external(self.study, about, found))
+
+    def _publish(self, view: dict) -> None:
+        """Show a view once the controls have followed: whoever sees it may type into them at once."""
+        for follow in self.followers:
+            follow()
+        about = {"upload": {"most_bytes": self._arriving.most_bytes}, "collection": self.study.name}
+        self.view = {**view, **about}
 
     @property
     def passes(self) -> np.ndarray | None:
@@ -270,9 +280,6 @@ class Board(AnsweringWidget):
     def _n_asked(self) -> int:
         """Results to ask for, of which the filter may leave few."""
         return len(self.study.collection) if self.filter.words() else self.n
-
-    def _with_upload(self, view: dict) -> dict:
-        return {**view, "upload": {"most_bytes": self._arriving.most_bytes}, "collection": self.study.name}
 
     def _chosen(self, names: Sequence[str]) -> list[System]:
         if not 1 <= len(names) <= MOST_SYSTEMS:

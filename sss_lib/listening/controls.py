@@ -112,7 +112,7 @@ class Controls(widgets.VBox):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # nothing else tells of Enter
             self.clip.on_submit(lambda _: self.board.attempt(self._show))
-        self.board.observe(lambda _: self._follow(), "view")
+        self.board.followers.append(self._follow)
 
     def restrict(self, rows: list[int] | None) -> None:
         """Draw and step only among these clips, such as those marked on the map; among all for None."""

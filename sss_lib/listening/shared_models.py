@@ -35,7 +35,13 @@ ROOM = 4e9
 
 @contextlib.contextmanager
 def serving(folder: str, notebook_folder: str) -> Iterator[str]:
-    """Address of a process that shares models as long as the block runs, for kernels that run in a folder."""
+    """Address of a process that shares models as long as the block runs, for kernels that run in a folder.
+
+    On Windows there is none, and the address is empty.
+    """
+    if not hasattr(os, "killpg"):
+        yield ""
+        return
     address = f"{folder}/models"
     words = [sys.executable, "-m", __name__, address]
     with subprocess.Popen(words, cwd=notebook_folder, start_new_session=True) as process:

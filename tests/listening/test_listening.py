@@ -633,6 +633,16 @@ class TestExternalQueries:
             assert future.result(60) is None
 
 
+def test_controls_follow_before_what_they_follow_is_seen(board):
+    seen = []
+    board.observe(lambda _: seen.append((controls.clip.value, controls.label.value)), "view")
+    controls = Controls(board)
+    board.show("noise2")
+    board.show("tone1", "Music")
+    board.show_marked([board.study.row("tone1")])
+    assert seen == [("noise2", "Noise"), ("tone1", "Music"), ("", None)]
+
+
 class Spoken:
     """A stand-in with a text tower: sounds and words are told by how long they are."""
 
