@@ -60,6 +60,23 @@ def loss(
     return of_clip.sum() / (n_positive > 0).sum().clamp(min=1)
 
 
+def adam(
+    weight: "torch.Tensor", slope: "torch.Tensor", mean: "torch.Tensor", square: "torch.Tensor", step: int
+) -> None:
+    """Change weights, and the moving mean and square of their gradient, as `torch.optim.Adam` does.
+
+    It does so to the bit, and without a compiler, which takes seconds to import.
+
+    References
+    ----------
+    Kingma and Ba (2015), Adam: A Method for Stochastic Optimization, ICLR, algorithm 1.
+    """
+    mean.lerp_(slope, 1 - 0.9)
+    square.mul_(0.999).addcmul_(slope, slope, value=1 - 0.999)
+    length = (square.sqrt() / (1 - 0.999**step) ** 0.5).add_(1e-8)
+    weight.addcdiv_(mean, length, value=-LEARNING_RATE / (1 - 0.9**step))
+
+
 def fit(x: np.ndarray, labels: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """Head as `learning.fit_head` gives it: shares of classes by the cosine to the mean direction of each.
 
@@ -90,12 +107,8 @@ def fit(x: np.ndarray, labels: np.ndarray) -> Callable[[np.ndarray], np.ndarray]
             rows = torch.randperm(len(x), generator=seeded)[:BATCH]
             directions = torch.nn.functional.normalize(clips[rows] @ weight)
             (slope,) = torch.autograd.grad(loss(directions, classes[rows] @ classes[rows].T > 0), weight)
-            # As torch.optim.Adam, to the bit, which imports a compiler for seconds.
-            mean.lerp_(slope, 1 - 0.9)
-            square.mul_(0.999).addcmul_(slope, slope, value=1 - 0.999)
-            length = (square.sqrt() / (1 - 0.999**step) ** 0.5).add_(1e-8)
             with torch.no_grad():
-                weight.addcdiv_(mean, length, value=-LEARNING_RATE / (1 - 0.9**step))
+                adam(weight, slope, mean, square, step)
     finally:
         torch.set_num_threads(n_threads)
     learnt = weight.detach().numpy().astype(np.float64)

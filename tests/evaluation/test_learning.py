@@ -73,6 +73,18 @@ def test_the_contrastive_loss_is_the_sum_of_equation_2():
     assert contrastive.loss(torch.tensor(z[:1]), torch.ones(1, 1, dtype=torch.bool)).item() == 0
 
 
+def test_weights_are_learnt_as_by_adam_of_torch_to_the_bit():
+    start, slopes = torch.randn(7, 5), torch.randn(50, 7, 5)
+    theirs = torch.nn.Parameter(start.clone())
+    optimizer = torch.optim.Adam([theirs], contrastive.LEARNING_RATE)
+    ours, mean, square = start.clone(), torch.zeros(7, 5), torch.zeros(7, 5)
+    for step, slope in enumerate(slopes, 1):
+        theirs.grad = slope
+        optimizer.step()
+        contrastive.adam(ours, slope, mean, square, step)
+    assert torch.equal(ours, theirs.data)
+
+
 def test_the_contrastive_head_is_the_same_again_and_leaves_threads_and_seeds_as_they_are():
     x, labels, _ = two_kinds()
     torch.manual_seed(1)

@@ -1,8 +1,8 @@
-"""Convolutions of 3 x 3 with a fifth of the multiplications, for inference on processors.
+"""Convolutions of 3 x 3 with a quarter of the multiplications, for inference on processors.
 
 F(4 x 4, 3 x 3) of Lavin and Gray (Fast algorithms for convolutional neural networks, CVPR 2016, section 4.1):
 tiles of 6 x 6 values and the filters are transformed, multiplied number by number (over channels a matrix
-product), and transformed back to 4 x 4 results. Rounding is about that of the plain sum.
+product), and transformed back to 4 x 4 results. Rounding is up to four times that of the plain sum.
 """
 
 import torch
