@@ -4,7 +4,7 @@
 - `board`, `views`: systems' results side by side; `map`: clips in two dimensions; page/: JavaScript and CSS.
 - `first_tasks`: a hub, a confusion and a near-duplicate to begin with.
 - `controls`, `selection`: the next query; `external_queries`: a sound of the listener's own, or words.
-- `shared_models`: the models of such sounds, in processes that all visitors share.
+- `embedders`, `shared_models`: the models of such sounds, in processes that all visitors share.
 - `exports`: what is shown or marked, as a list, a page or files.
 - `judging`, `judgements`, `judgement_statistics`: blind judgements of systems, their file and statistics.
 - `serve`, `server`, `guards`: notebook 06 as a page; `judge`, `sitting`: a listening study as one.

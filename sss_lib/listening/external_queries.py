@@ -12,11 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from sss_lib.io import audio
-from sss_lib.listening import loudness, shared_models
+from sss_lib.listening import embedders, loudness, shared_models
 from sss_lib.listening.shared_models import describe_error, submit
 from sss_lib.listening.study import Study, System
 from sss_lib.models import registry as models
-from sss_lib.models.levels import frame_levels, has_times
 from sss_lib.processing.aggregation import aggregate
 from sss_lib.search.feedback import refine
 
@@ -113,14 +112,14 @@ def check_sound(path: str | Path, name: str) -> float:
 
 def load_models(systems: Sequence[System]) -> list[Future]:
     """Begin to load the models of some systems, each in its process, before a sound is to be embedded."""
-    return [submit(name, _load, spec) for name, spec in _specs(systems).items() if not spec.is_given]
+    return [submit(name, embedders.load, spec) for name, spec in _specs(systems).items() if not spec.is_given]
 
 
 def load_at_idle(systems: Sequence[System]) -> None:
     """Have the models of some systems loaded where kernels share them, while nobody asks for anything."""
     for name, spec in _specs(systems).items():
         if not spec.is_given:
-            shared_models.submit_at_idle(name, _load, spec)
+            shared_models.submit_at_idle(name, embedders.load, spec)
 
 
 def _specs(systems: Sequence[System]) -> dict[str, models.ModelSpec]:
@@ -129,7 +128,7 @@ def _specs(systems: Sequence[System]) -> dict[str, models.ModelSpec]:
 
 def embed_sound(systems: Sequence[System], path: str | Path) -> dict[str, Future]:
     """Begin to embed an audio file with the models of some systems: frame embeddings to be, by model."""
-    return _embed(systems, functools.partial(_embed_file, path=str(Path(path).absolute())))
+    return _embed(systems, functools.partial(embedders.embed_file, path=str(Path(path).absolute())))
 
 
 def query_sound(
@@ -151,7 +150,7 @@ def query_words(
 ) -> dict[System, list[tuple[int, float]] | str]:
     """First n results for words of each system whose model has a text tower here; see `query_sound`."""
     with_text = [system for system in systems if models.has_text(system.variant.model)]
-    embedded = _embed(with_text, functools.partial(_embed_words, words=words))
+    embedded = _embed(with_text, functools.partial(embedders.embed_words, words=words))
     found = _rank_all(study, with_text, embedded, n)
     return {system: found.get(system, "This system's model has no text tower here.") for system in systems}
 
@@ -216,35 +215,3 @@ def _rank(study: Study, system: System, embedded: Future, n: int) -> list[tuple[
     ranking = corpus.rank(query, n)
     found = zip(ranking.neighbours[0].tolist(), ranking.scores[0].tolist(), strict=True)
     return [(study.row_of[corpus.fnames[row]], score) for row, score in found if row >= 0]
-
-
-def _embed_file(spec: models.ModelSpec, path: str) -> tuple[np.ndarray, np.ndarray | None]:
-    """Frame embeddings of a file, float32 [n_frames, dim], and their levels where their times are known."""
-    if spec.is_given:
-        how = "ranks its own clips alone" if not spec.loader else "was computed by others"
-        raise ValueError(f"{spec.display_name} {how}: no new sound can be embedded here")
-    wave = audio.decode(path, spec.rate_hz)
-    frames = _extractor(spec)(wave)
-    return frames, frame_levels(wave, spec, len(frames)) if has_times(spec) else None
-
-
-def _embed_words(spec: models.ModelSpec, words: str) -> tuple[np.ndarray, None]:
-    """Embedding of words in the space of the sounds, float32 [1, dim], which have no level."""
-    embed = models.text_tower(spec)
-    if embed is None:
-        raise ValueError(f"{spec.name} has no text tower here")
-    return np.atleast_2d(np.asarray(embed(words), np.float32)), None
-
-
-def _load(spec: models.ModelSpec) -> None:
-    """Load a model, and let it hear something: some build their network then."""
-    _extractor(spec)(np.zeros(spec.rate_hz, np.float32))
-
-
-_loaded: dict[str, models.Extractor] = {}
-
-
-def _extractor(spec: models.ModelSpec) -> models.Extractor:
-    if spec.name not in _loaded:
-        _loaded[spec.name] = models.load(spec)
-    return _loaded[spec.name]

@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import subprocess
+import sys
 import time
 from concurrent.futures import wait
 from multiprocessing.connection import Client
@@ -10,8 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from sss_lib import models
 from sss_lib.experiment import surroundings
-from sss_lib.listening import shared_models
+from sss_lib.listening import embedders, shared_models
+from sss_lib.models.catalogue import CATALOGUE
 
 
 @contextlib.contextmanager
@@ -71,3 +75,19 @@ def test_models_are_loaded_at_idle(address, tmp_path):
         assert time.monotonic() < began + 60
         time.sleep(0.05)
     assert time.monotonic() > began + shared_models.IDLE_S
+
+
+def test_a_model_that_refuses_silence_is_loaded_and_its_process_imports_little():
+    def embed(wave):
+        if not wave.any():
+            raise ValueError("the clip is silent")
+        return wave[None, :2]
+
+    models.register("refuses-silence", embed, rate_hz=100, dim=2)
+    try:
+        embedders.load(models.spec("refuses-silence"))
+    finally:
+        del CATALOGUE["refuses-silence"]
+    code = "import sys; from sss_lib.listening import embedders; print('pandas' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "False"
