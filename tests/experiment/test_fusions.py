@@ -24,10 +24,20 @@ ELSEWHERE = Variant("logmel", n_components=3, transform="none@other")
 
 @pytest.fixture
 def store(tmp_path):
+    return make(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """Store of tests that change nothing of it."""
+    return make(tmp_path_factory.mktemp("shared"))
+
+
+def make(root):
     """Store of two collections of made-up sounds, the other one without the four tones, with embeddings."""
-    made = small_study.make(tmp_path)
-    folder = tmp_path / "other"
-    shutil.copytree(tmp_path / small_study.NAME, folder)
+    made = small_study.make(root)
+    folder = root / "other"
+    shutil.copytree(root / small_study.NAME, folder)
     for path in (folder / "audio").glob("tone*"):
         path.unlink()
     table = (folder / "ground_truth.csv").read_text().splitlines()
@@ -37,7 +47,7 @@ def store(tmp_path):
         frames = extraction.read(made.frames(small_study.NAME, part.model))
         x = processing.process(processing.aggregate(frames.values, frames.offsets, "none"), 2)
         made.embeddings(small_study.NAME, part).write({"fname": frames.fnames, "embedding": x})
-    return Store(tmp_path)
+    return Store(root)
 
 
 def write(store, folder):
@@ -65,7 +75,8 @@ def plain_fusion(parts, how, query):
 
 
 @pytest.mark.parametrize("how", FUSED)
-def test_a_fusion_is_what_a_plain_one_gives_and_is_scored_as_a_ranking_of_others(store, how):
+def test_a_fusion_is_what_a_plain_one_gives_and_is_scored_as_a_ranking_of_others(shared, how):
+    store = shared
     collection, x = results.read_embedded(store, small_study.NAME, FUSED[how])
     parts = [
         experiment.store.to_matrix(store.embeddings(small_study.NAME, part).read()["embedding"])
@@ -120,7 +131,8 @@ def test_what_is_fitted_elsewhere_is_stale_once_the_other_collections_embeddings
     assert own.is_current()
 
 
-def test_a_collection_to_fit_on_that_nobody_knows_is_refused(store, tmp_path):
+def test_a_collection_to_fit_on_that_nobody_knows_is_refused(shared, tmp_path):
+    store = shared
     grid = tmp_path / "grid.yaml"
     grid.write_text("models: [logmel]\nn_components: [3]\nfit_on: [othr]")
     with pytest.raises(
@@ -128,15 +140,15 @@ def test_a_collection_to_fit_on_that_nobody_knows_is_refused(store, tmp_path):
     ):
         Stages(grid, small_study.NAME, store, tmp_path, 1, {})
     grid.write_text("models: [logmel]\nn_components: [3]\nfit_on: [other, esc10]")
-    stages = Stages(grid, str(tmp_path / small_study.NAME), store, tmp_path, 1, {})
+    stages = Stages(grid, str(store.data_dir / small_study.NAME), store, tmp_path, 1, {})
     found, left_out = stages.systems()
     assert [variant for variant, _ in found] == [ELSEWHERE]
     assert left_out == ["fitted on esc10, which is searched itself or has no 00 and 01 of logmel"]
 
 
-def test_a_collection_is_not_fitted_on_itself_as_on_another(store):
+def test_a_collection_is_not_fitted_on_itself_as_on_another(shared):
     grid = Grid(("logmel",), n_components=(3,), fit_on=(None, small_study.NAME))
-    assert [one.name for one, _ in results.systems(store, small_study.NAME, grid)] == ["logmel-none-pca3-l2"]
+    assert [one.name for one, _ in results.systems(shared, small_study.NAME, grid)] == ["logmel-none-pca3-l2"]
 
 
 def test_a_fusion_is_told_in_words_and_by_the_terms_of_its_models():

@@ -1,5 +1,6 @@
 """Figures show the values of their tables, for every grid and whatever names and gaps the scores have."""
 
+import functools
 import itertools
 import os
 import subprocess
@@ -337,12 +338,24 @@ def test_a_figure_has_the_same_bytes_each_time(scores, tmp_path):
 GRIDS = sorted((experiment.NOTEBOOKS / "grids").glob("*.yaml"))
 
 
-@pytest.mark.parametrize("path", GRIDS, ids=lambda path: path.stem)
+LARGE = ("fsd50k-all", "paper-table1", "processing-ablation")
+"""Grids of so many systems that a figure takes seconds."""
+
+
+@functools.cache
+def scores_of_grid(path):
+    grid = experiment.read_grid(path).available()[0]
+    return tables.of_exact(tidy(grid.systems()[0], grid.protocol))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(one, id=one.stem, marks=[pytest.mark.slow] * (one.stem in LARGE)) for one in GRIDS],
+)
 class TestEveryGrid:
     @pytest.fixture
     def of_grid(self, path):
-        grid = experiment.read_grid(path).available()[0]
-        return tables.of_exact(tidy(grid.systems()[0], grid.protocol))
+        return scores_of_grid(path).copy()
 
     def names(self, scores):
         return {one["label"] for one in plots.looks(scores["model"]).values()}
