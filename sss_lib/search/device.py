@@ -1,9 +1,9 @@
-"""The filter of exact search on a graphics card: PyTorch multiplies, and exact comparison follows as ever.
+"""Filters of exact search by PyTorch: on a graphics card, or in bfloat16; exact comparison follows as ever.
 
 The bound of `similarity` holds for float32 sums in any order, with or without fused multiply-add: on a card,
 too. It doesn't hold for TensorFloat-32 or bfloat16, which PyTorch may put in place of float32:
 `highest_precision` keeps them out while a search runs. Products don't underflow (`similarity.FAINTEST`), so a
-device may flush what is below the normal numbers to zero.
+device may flush what is below the normal numbers to zero. `Bfloat16` has a bound of its own.
 """
 
 import contextlib
