@@ -8,8 +8,8 @@ rounding. The other steps are single operations of float64, which IEEE 754 round
 are sums of directions, which are whole multiples too. Hence these rankings are equal everywhere; scores that
 rounding makes equal are in row order.
 
-For `csls` and `ls` the bounds of the filter are adjusted, too. `mp` multiplies all pairs in float64, and
-holds 2 bytes of each.
+For `csls` and `ls` the bounds of the filter are adjusted, too. For `mp` they order the nearest clips of each
+where they are far enough apart. It holds 2 bytes of each pair.
 """
 
 from abc import ABC, abstractmethod

@@ -36,9 +36,10 @@ def rank_frames(
       long (Sakoe and Chiba 1978, symmetric form without a slope constraint).
 
     Products are exact, cosines rounded to whole multiples of 2**-40, so that sums of up to 8192 of them are
-    exact too. Hence the ranking is the same on every processor. Every frame meets every frame in float32, and
-    few clips, of `dtw` more, are then compared exactly: the time grows with the square of their number.
-    `candidates` are faster, and leave out what the first search misses.
+    exact too. Hence the ranking is the same on every processor. Every frame meets every frame in float32, or
+    in bfloat16 where the processor multiplies it much faster, and few clips, of `dtw` more, are then compared
+    exactly: the time grows with the square of their number. `candidates` are faster, and leave out what the
+    first search misses.
 
     Parameters
     ----------
@@ -92,7 +93,8 @@ def rank_frames(
         raise ValueError(f"candidates of {len(candidates.neighbours)} queries don't serve {len(rows)}")
     if band is not None and (how != "dtw" or band < 0 or band != int(band)):
         raise ValueError(f"band={band} of {how}: give dtw a number of frames from 0, and the others none")
-    corpus = _Frames(frames, offsets, how, band, n_frames[rows].sum() * np.size(frames))
+    n_products = n_frames[rows].sum() * np.size(frames) if candidates is None else 0
+    corpus = _Frames(frames, offsets, how, band, n_products)
     group = np.arange(n_clips) if groups is None else np.asarray(groups)
     if len(group) != n_clips:
         raise ValueError(f"{len(group)} groups of {n_clips} clips: give each clip its group")

@@ -4,7 +4,8 @@
 
 10,231 made-up clips of 100 dimensions, and of 8 frames of 512 dimensions. Processor time of one thread. Of
 frames a part of the clips queries; what is done once, such as copies, counts once. The bare product of all
-frames is what any filter in float32 needs.
+frames is what any filter in float32 needs. Where the processor multiplies bfloat16 far faster, so does the
+filter.
 """
 
 import sys
@@ -57,7 +58,7 @@ def main() -> None:
     print(f"mcss, 512 dimensions: {plain:.2f} s")
     product = seconds(lambda: frames[:256] @ frames.T) * len(frames) / 256
     show("product of all frames", product / plain)
-    few, more = (np.arange(n) for n in (32, 1056))
+    few, more = (np.arange(n) for n in (256, 1024))  # of both the same filter
     for how in COMPARISONS:
         for what, candidates in (("150 candidates", True), ("all clips", False))[: 1 + ("--all" in sys.argv)]:
 

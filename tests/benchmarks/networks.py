@@ -6,7 +6,7 @@ Seconds of audio per second of one thread's processor time, of clips of data/min
 network alone, fed as in an extraction. Beside it the bound of the network's multiplications at the speed of a
 matrix product of this run, how much of the time the front end takes, and ONNX Runtime on one batch of the
 same network where it is installed (with onnx and onnxscript), with the largest difference over the largest
-value. EfficientAT has weights that are stand-ins, if its own are not there. Essentia's graphs are left out.
+value. EfficientAT has stand-ins for weights, if its own are not there. Essentia's graphs are not counted.
 """
 
 import copy
