@@ -7,8 +7,12 @@ import small_study
 import soundfile
 
 from sss_lib import dataset, models
+from sss_lib.experiment import surroundings
 from sss_lib.io import windowing
 from sss_lib.models.catalogue import CATALOGUE
+
+with surroundings.light_imports():
+    import nbformat  # noqa: F401 - before tests that import it
 
 EXTRA_MARKS = {"slow", "browser", "cluster", "simulation", "network"}
 """Of tests that `make test` leaves out: see pyproject.toml."""

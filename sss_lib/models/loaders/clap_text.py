@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tokenizers
 import torch
-import transformers
+import transformers  # its models are imported when they are used, which takes seconds
 from torch import nn
 
 from sss_lib.models.loaders import clap
@@ -49,16 +49,8 @@ class Microsoft(nn.Module):
         return self.projection(states[:, at])
 
 
-class Laion(transformers.ClapTextModelWithProjection):
-    """RoBERTa and a projection: token numbers [1, n_tokens] to [1, 512], of unit length."""
-
-    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Embedding [1, 512]."""
-        return nn.functional.normalize(super().forward(tokens, torch.ones_like(tokens)).text_embeds, dim=-1)
-
-
 def _laion(options: dict) -> nn.Module:
-    return Laion(transformers.ClapTextConfig(**options))
+    return transformers.ClapTextModelWithProjection(transformers.ClapTextConfig(**options))
 
 
 _OF_MICROSOFT = {"caption_encoder.": ""}
@@ -105,12 +97,17 @@ def text_tower(spec: ModelSpec) -> Callable[[str], np.ndarray]:
 
 
 def _embed(read: tokenizers.Tokenizer, network: nn.Module, n_tokens: int, words: str) -> np.ndarray:
-    is_gpt = isinstance(network, Microsoft) and network.base.config.model_type == "gpt2"
+    is_of_microsoft = isinstance(network, Microsoft)
+    is_gpt = is_of_microsoft and network.base.config.model_type == "gpt2"
     tokens = read.encode(words + GPT_END if is_gpt else words).ids
     if len(tokens) > n_tokens:  # the last one ends the text
         tokens = [*tokens[: n_tokens - 1], tokens[-1]]
+    ids = torch.tensor([tokens])
     with torch.inference_mode():
-        return network(torch.tensor([tokens]))[0].float().numpy()
+        if is_of_microsoft:
+            return network(ids)[0].float().numpy()
+        found = network(ids, torch.ones_like(ids)).text_embeds  # RoBERTa and a projection
+        return nn.functional.normalize(found, dim=-1)[0].float().numpy()
 
 
 def _network(spec: ModelSpec, kind: Tower) -> nn.Module:
