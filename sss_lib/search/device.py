@@ -180,17 +180,27 @@ def filter_of(similarities: Similarities, n_products: int) -> Float32 | Bfloat16
     return Float32(similarities)
 
 
+_counting = threading.Lock()
+_before: list[int] = []
+"""Threads of PyTorch when each caller that is inside came."""
+
+
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Let PyTorch use one thread, as the caller is one of several."""
+    """Let PyTorch use one thread, as the caller is one of several: the last of them puts back what was."""
     import torch
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    with _counting:
+        _before.append(torch.get_num_threads())
+        torch.set_num_threads(1)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        with _counting:
+            first = _before[0]
+            _before.pop()
+            if not _before:
+                torch.set_num_threads(first)
 
 
 @contextlib.contextmanager

@@ -360,12 +360,8 @@ def test_frames_are_compared_as_in_the_plain_loop(how, again):
 @pytest.mark.parametrize("low", [False, True])
 def test_the_filter_changes_no_ranking_of_frames(monkeypatch, low, how, kind):
     if low:
-        import torch
-
-        if not torch.cpu.get_capabilities().get("amx_bf16"):
-            pytest.skip("this processor doesn't multiply bfloat16 faster than float32")
-        monkeypatch.setattr(device, "LEAST_PRODUCTS", 0)
-        assert isinstance(device.filter_of(Similarities(awkward(kind), "mcss"), 0), device.Bfloat16)
+        pytest.importorskip("torch")
+        monkeypatch.setattr("sss_lib.search.frames.filter_of", lambda of, _: device.Bfloat16(of))
     frames = awkward(kind)
     offsets = np.concatenate([[0], np.cumsum(np.tile([1, 7, 2, 1, 19], 10))])
     similarities = Similarities(frames, "mcss")

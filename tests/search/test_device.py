@@ -93,3 +93,27 @@ def test_a_device_that_is_not_there_is_told(name, message):
         pytest.skip("this machine has one")
     with pytest.raises(ValueError, match=message):
         search.rank(np.eye(9), "nns", 3, device=name)
+
+
+@pytest.mark.parametrize(("has", "n_products"), [(True, 2**36), (True, 2**36 - 1), (False, 2**36)])
+def test_bfloat16_is_taken_of_many_products_by_a_processor_made_for_it(monkeypatch, has, n_products):
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": has})
+    found = device.filter_of(Similarities(np.eye(3), "mcss"), n_products)
+    expected = has and n_products >= 2**36 and torch.backends.mkldnn.is_available()
+    assert isinstance(found, device.Bfloat16 if expected else device.Float32)
+
+
+def test_the_last_of_several_callers_puts_back_how_many_threads_there_were():
+    torch = pytest.importorskip("torch")
+    before, first, second = torch.get_num_threads(), device.one_thread(), device.one_thread()
+    try:
+        torch.set_num_threads(3)
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert torch.get_num_threads() == 1
+        second.__exit__(None, None, None)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
