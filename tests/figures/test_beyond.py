@@ -129,10 +129,14 @@ def test_ways_are_rows_beside_their_variants_with_what_they_cost():
     steps = ["head supcon@dev", "the first 150 by dtw", "marks: mean-3", "marks: max-3"]
     assert found["step"].tolist() == steps
     np.testing.assert_allclose(found["p"], [0.02, 0.03, np.nan, np.nan])  # of two tests, by Holm
-    assert found["verdict"].tolist() == ["helps", "hurts", "helps", "open"]
+    assert found["verdict"].tolist() == ["helps", "hurts", "untested", "untested"]
     assert found["parameters"].tolist()[:1] == [700]
     told = beyond.summary({"ways": (found, "")})
-    assert told.startswith("Of 4 ways 2 help and 1 hurt")
+    assert told == (
+        "Of 2 ways 1 help and 1 hurt, corrected for their number: helps head supcon@dev (YAMNet); hurts the "
+        "first 150 by dtw (YAMNet). Uncorrected: 1 and 1. The same without own uploader: 0 and 0. "
+        "2 more have no test: the interval of 1 is above 0, of 0 below."
+    )
     assert beyond.ways(pd.DataFrame()).empty
 
 
