@@ -299,8 +299,8 @@ def test_one_uploader_has_no_folds_and_no_head_fails_the_notebook(store, tmp_pat
     store.embeddings("alone", VARIANT).write({"fname": frames.fnames, "embedding": fitted(frames.values)})
     shown = apart.measure_all(Store(tmp_path), "alone", VARIANT, ["mcss"], [], ["linear"], [3])
     assert shown["left out"].tolist() == [
-        "1 uploader: folds take two; leave out heads and weights by folds, or name what heads learn from, as in "
-        "linear@dev"
+        "1 uploader: folds take two; leave out heads and weights by folds, or name what heads learn from, as "
+        "in linear@dev"
     ]
 
 
@@ -378,6 +378,49 @@ def test_an_imitation_has_the_label_of_the_sound_that_it_imitates(tmp_path):
     assert "1 files" in problems[0]
     assert "no name of a sound behind a _ ('references-nameless')" in problems[0]
     assert "are of no sound in references/ ('vocal_imitations-9_a-bell')" in problems[1]
+
+
+def test_audio_besides_references_and_imitations_is_listed(tmp_path):
+    folder = tmp_path / "sung"
+    lay_imitations(folder)
+    for name in (
+        "references/a/001_a-cat.wav",
+        "drum/2_a-drum.WAV",
+        "3_a-drum.flac",
+        "vocal_imitations/.x/4_a.wav",
+    ):
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copy(folder / "references" / "002_a-drum.wav", folder / name)
+    (folder / "papers").mkdir()
+    (folder / "papers" / "about_all.txt").touch()
+    found, problems = dataset.inspect(folder)
+    assert len(found) == 8
+    assert problems == [
+        f"3 folders in {folder} have audio that belongs into references/ or vocal_imitations/ "
+        "('.', 'drum', 'references/a')"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("move", "message"),
+    [
+        (
+            lambda one: one.parent / "deep" / one.name,
+            r"2 folders in .* \('references/deep', 'vocal_imitations/deep'",
+        ),
+        (lambda one: one.with_name(one.name.replace("_", "-")), "8 files in .* have no name of a sound"),
+        (lambda one: one.with_suffix(".txt"), "both folders are empty"),
+    ],
+)
+def test_imitations_without_a_clip_are_refused(tmp_path, move, message):
+    lay_imitations(tmp_path / "sung")
+    for path in list((tmp_path / "sung").rglob("*.wav")):
+        move(path).parent.mkdir(exist_ok=True)
+        path.rename(move(path))
+    with pytest.raises(
+        dataset.DatasetError, match=f"sung has no clip, such as references/01_cat.wav.*{message}"
+    ):
+        dataset.inspect(tmp_path / "sung")
 
 
 @pytest.mark.slow
