@@ -95,7 +95,8 @@ def by_head(
     -------
     values : np.ndarray [shape=(n_clips, n_labels)]
     cost : dict
-        n_train (the mean of the folds), parameters (of `knn` the numbers that it keeps), seconds to train and to apply.
+        n_train (the mean of the folds), parameters (of `knn` the numbers that it keeps), seconds to train
+        and to apply.
     """
     begun, n_folds = time.perf_counter(), min(5, len(np.unique(groups)))
     if trained_on is None:

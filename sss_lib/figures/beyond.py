@@ -251,12 +251,12 @@ def said(table: pd.DataFrame, what: str = "steps") -> str:
     named = "; ".join(f"{kind} {steps}" for kind, (_, steps) in kinds.items() if steps)
     alone = [("Uncorrected", table["ci_low"] > 0, table["ci_high"] < 0)]
     if OWN in table:
-        ends = [table[f"{OWN}, {end}"] for end in ("low", "high")]
-        alone.append((f"The same {OWN}", ends[0] > 0, ends[1] < 0))
+        alone.append((f"The same {OWN}", table[f"{OWN}, low"] > 0, table[f"{OWN}, high"] < 0))
+    ends = (without["ci_low"] > 0).sum(), (without["ci_high"] < 0).sum()
+    untested = f" {len(without)} more have no test: the interval of {ends[0]} is above 0, of {ends[1]} below."
     return (
         f"Of {len(table)} {what} {kinds['helps'][0]} help and {kinds['hurts'][0]} hurt, corrected for their "
         f"number{': ' * bool(named)}{named}."
         + "".join(f" {what}: {above.sum()} and {below.sum()}." for what, above, below in alone)
-        + f" {len(without)} more have no test: the interval of {(without['ci_low'] > 0).sum()} is above 0, of "
-        f"{(without['ci_high'] < 0).sum()} below." * bool(len(without))
+        + untested * bool(len(without))
     )

@@ -98,7 +98,8 @@ def aggregate(
     ------
     ValueError
         If `how` is unknown, a clip has no frame, the offsets don't cover the frames, a value or a level isn't
-        finite, a level is below 0, "none" meets a clip with several frames, or frames are selected without their levels.
+        finite, a level is below 0, "none" meets a clip with several frames, or frames are selected without
+        their levels.
 
     Examples
     --------
