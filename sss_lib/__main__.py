@@ -246,8 +246,11 @@ def _judge(options: argparse.Namespace) -> bool:
 
         found = analysis.report(answers)
         print(found)
-        if len(found.judges):  # for the paper
-            found.write(options.figures_dir / f"{file.collection}-judged" / "judged.csv")
+        path = options.figures_dir / f"{file.collection}-judged" / f"judged-{file.name}.csv"  # for the paper
+        if len(found.judges):
+            found.write(path)
+        else:
+            path.unlink(missing_ok=True)
     return True
 
 

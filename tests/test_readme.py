@@ -26,6 +26,7 @@ from test_collections import site  # noqa: F401  (a fixture)
 
 from sss_lib import experiment, tables
 from sss_lib.__main__ import main
+from sss_lib.dataset.known import esc50
 from sss_lib.experiment.task import notebook_parameters
 from sss_lib.models.catalogue import CATALOGUE
 
@@ -241,15 +242,31 @@ def test_the_command_does_what_it_says(command, made, executed, request, capsys)
             executed.add((name, *arguments))
 
 
+def lay_folds(top):
+    """A clip a fold in ESC-50's form."""
+    (top / "audio").mkdir(parents=True)
+    (top / "meta").mkdir()
+    lines = ["filename,fold,target,category,esc10,src_file,take"]
+    lines += [f"{fold}-{fold}-A-0.wav,{fold},0,dog,True,{fold},A" for fold in range(1, 6)]
+    (top / "meta" / "esc50.csv").write_text("\n".join(lines))
+    sound = next((ROOT / "data" / "mini" / "audio").iterdir())
+    for line in lines[1:]:
+        shutil.copy(sound, top / "audio" / line.partition(",")[0])
+
+
 def grid(arguments, request):
     """The plan; test_notebooks.py runs it."""
     world = request.getfixturevalue("world")
     path, *rest = arguments
     path = world / path if path.startswith((THEIRS, MINE)) else ROOT / path
-    if "fsd50k" in rest or experiment.read_grid(path).datasets == ("fsd50k",):
+    of_grid, data = experiment.read_grid(path).datasets, world / "data"
+    if "fsd50k" in rest or of_grid == ("fsd50k",):
         collections(["fsd50k"], request)
+    if of_grid == ("esc10",):
+        data = world / "folds"
+        lay_folds(data / "esc50" / esc50.TOP)
     request.getfixturevalue("monkeypatch").chdir(world)
-    dirs = ["--data-dir", str(world / "data"), "--figures-dir", str(world / "figures")]
+    dirs = ["--data-dir", str(data), "--figures-dir", str(world / "figures")]
     assert main(["run", str(path), *rest, *dirs, "--plan"]) == 0
     assert "05_figures" in request.getfixturevalue("capsys").readouterr().out
     assert not (world / "figures").exists()

@@ -136,6 +136,11 @@ def _folds(groups: np.ndarray, n_folds: int) -> Iterator[tuple[np.ndarray, np.nd
     from sklearn.model_selection import GroupKFold
 
     n_groups = len(np.unique(groups))
+    if n_groups < 2:
+        raise ValueError(
+            f"{n_groups} uploader: folds take two; leave out heads and weights by folds, or name what heads "
+            "learn from, as in linear@dev"
+        )
     if not 2 <= n_folds <= n_groups:
         raise ValueError(f"n_folds={n_folds} of {n_groups} groups: give 2 to {n_groups}")
     yield from GroupKFold(n_folds).split(groups, groups=groups)

@@ -95,12 +95,13 @@ def by_head(
     -------
     values : np.ndarray [shape=(n_clips, n_labels)]
     cost : dict
-        n_train, parameters (of `knn` the numbers that it keeps), seconds to train and to apply.
+        n_train (the mean of the folds), parameters (of `knn` the numbers that it keeps), seconds to train
+        and to apply.
     """
     begun, n_folds = time.perf_counter(), min(5, len(np.unique(groups)))
     if trained_on is None:
         values = learning.out_of_fold(x, labels, groups, how, n_folds=n_folds)
-        n_train = len(x) - len(x) // n_folds
+        n_train = round(len(x) - len(x) / n_folds)
     else:
         values, n_train = learning.fit_head(*trained_on, how)(x), len(trained_on[0])
     dim, n_labels = x.shape[1], labels.shape[1]
@@ -188,4 +189,6 @@ def compared(
 def as_table(rows: list[dict]) -> pd.DataFrame:
     """Rows of ways with all columns, nan where a way doesn't have one."""
     columns = ["way", "a", "b", "difference", "ci_low", "ci_high", "p", "own", "own_low", "own_high"]
-    return pd.DataFrame(rows, columns=[*columns, "n_queries", "n_train", "parameters", "seconds"])
+    table = pd.DataFrame(rows, columns=[*columns, "n_queries", "n_train", "parameters", "seconds"])
+    counts = dict.fromkeys(("n_queries", "n_train", "parameters"), "Int64")
+    return table.astype({**dict.fromkeys(table.columns.drop("way"), float), **counts})

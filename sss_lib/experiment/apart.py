@@ -164,7 +164,10 @@ def measure_all(
     of_ways: Sequence[str],
     cutoffs: Sequence[int],
 ) -> pd.DataFrame:
-    """Write what queries apart score by each search, and each way that suits a variant; a table of all."""
+    """Write what queries apart score by each search, and each way that suits a variant; a table of all.
+
+    A way that these clips can't be ranked by has a row of nan, and in the table the reason.
+    """
     shown = []
     for name, search in itertools.product(queries, searches):
         if takes_queries(variant, search) and store.has_apart(dataset, name, variant.model):
@@ -176,9 +179,12 @@ def measure_all(
             shown.append(macro[["queries", "search", "n", "value", "ci_low", "ci_high", "n_queries"]])
     for way in of_ways:
         if suits(variant, way) and store.has_apart(dataset, ways.parse(way).part, variant.model):
-            found = measure(store, dataset, variant, way, cutoffs[0])
+            try:
+                found, reason = measure(store, dataset, variant, way, cutoffs[0]), {}
+            except ValueError as error:
+                found, reason = ways.as_table([{"way": way}]), {"left out": str(error)}
             store.way(dataset, variant, way=way, n=cutoffs[0]).write(found)
-            shown.append(found)
+            shown.append(found.assign(**reason))
     return pd.concat(shown, ignore_index=True) if shown else pd.DataFrame()
 
 
@@ -187,7 +193,8 @@ def read_ways(store: Store, dataset: str, grid: Grid, systems: Iterable[tuple[Va
     n, found = grid.cutoffs[0], []
     for variant, way in itertools.product(dict.fromkeys(one for one, _ in systems), grid.ways):
         artefact = store.way(dataset, variant, way=way, n=n)
-        if suits(variant, way) and artefact.path.is_file():
+        is_there = store.has_apart(dataset, ways.parse(way).part, variant.model)
+        if suits(variant, way) and is_there and artefact.path.is_file():
             found.append(artefact.read().to_pandas().assign(variant=variant))
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
 
@@ -202,7 +209,8 @@ def read_asked(
     read = {}
     for system in systems:
         _, each = store.asked(dataset, *system, queries=name, cutoffs=grid.cutoffs)
-        if takes_queries(*system) and each.path.is_file():
+        is_there = store.has_apart(dataset, name, system[0].model)
+        if takes_queries(*system) and is_there and each.path.is_file():
             read[system] = each.read().to_pandas()
     if not read:
         return {}, [], None

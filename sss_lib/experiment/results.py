@@ -132,7 +132,7 @@ def clip_embeddings(store: Store, dataset: str, variant: Variant) -> "Aggregated
 
 @functools.lru_cache(maxsize=100_000)
 def _levels(model: str, path: str, n_frames: int) -> "np.ndarray":
-    """Levels of the frames of a clip; nobody asks for that of a single one."""
+    """Levels of the frames of a clip; 0 of a single one, which is always selected."""
     import numpy as np
 
     from sss_lib.io import audio

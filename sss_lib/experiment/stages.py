@@ -99,7 +99,9 @@ class Stages:
                 found = [], [str(error)]  # all that the grid asks for has failed
             if self._apart() and self.store.dataset(self.name).is_intact():
                 found[1].extend(
-                    f"{name} apart, which is searched itself, or has no 00 and 01 of {model}"
+                    f"{name} is the collection that is searched: name another for queries and ways"
+                    if name == self.name
+                    else f"{name} isn't embedded by {model}: run 00 and 01 on it first"
                     for name, model in itertools.product(dict.fromkeys(self._apart()), working)
                     if not self.store.has_apart(self.name, name, model)
                 )

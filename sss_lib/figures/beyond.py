@@ -21,7 +21,7 @@ from sss_lib.search.naming import parse
 System = tuple[Variant, str]
 N_COMPONENTS, SEARCH = 100, "mcss"
 """Of the plain system, which steps are beside: the mean of a clip's frames, PCA, unit length, cosine."""
-OWN = "without own uploader"
+OWN, UNTESTED = "without own uploader", "untested"
 SELECTED = {"loudest": "loudest quarter of frames", "onset": "frames from the onset on"}
 
 
@@ -137,10 +137,10 @@ def _compared(
 
 
 def _verdicts(table: pd.DataFrame) -> np.ndarray:
-    """Whether each step helps or hurts, by its interval and its corrected p, if it has one."""
-    sure = (table["p"] < 0.05) | table["p"].isna()  # without a test by the interval alone
-    kinds = [sure & (table["ci_low"] > 0), sure & (table["ci_high"] < 0)]
-    return np.select(kinds, ["helps", "hurts"], "open")
+    """Whether each step helps or hurts, by both its interval and its corrected p."""
+    sure = table["p"] < 0.05
+    kinds = [table["p"].isna(), sure & (table["ci_low"] > 0), sure & (table["ci_high"] < 0)]
+    return np.select(kinds, [UNTESTED, "helps", "hurts"], "open")
 
 
 def ways(table: pd.DataFrame) -> pd.DataFrame:
@@ -162,7 +162,7 @@ def ways(table: pd.DataFrame) -> pd.DataFrame:
         ],
     )
     found.insert(list(found).index("p") + 1, "verdict", _verdicts(found))
-    counts = dict.fromkeys(("n_train", "parameters"), "Int64")  # of a head alone
+    counts = dict.fromkeys(("n_queries", "n_train", "parameters"), "Int64")  # not every way has them
     return found.astype(counts).assign(system=[one.name for one in variants])
 
 
@@ -234,7 +234,7 @@ def summary(tabled: Mapping[str, tuple[pd.DataFrame, str]]) -> str:
 
 
 def said(table: pd.DataFrame, what: str = "steps") -> str:
-    """What helps and what doesn't, in words.
+    """What helps and what doesn't, in words; of rows without a test only what their intervals say.
 
     Examples
     --------
@@ -242,7 +242,8 @@ def said(table: pd.DataFrame, what: str = "steps") -> str:
     ...                    "ci_high": [-0.1]}))
     'Of 1 steps 0 help and 1 hurt, corrected for their number: hurts whitened (aiSFX). Uncorrected: 0 and 1.'
     """
-    kinds = {}
+    kinds, without = {}, table[table["verdict"] == UNTESTED]
+    table = table.drop(without.index)
     for kind in ("helps", "hurts"):
         own = table[table["verdict"] == kind]
         of_step = own.groupby("step", sort=False)["model"].agg(", ".join)
@@ -250,10 +251,12 @@ def said(table: pd.DataFrame, what: str = "steps") -> str:
     named = "; ".join(f"{kind} {steps}" for kind, (_, steps) in kinds.items() if steps)
     alone = [("Uncorrected", table["ci_low"] > 0, table["ci_high"] < 0)]
     if OWN in table:
-        ends = [table[f"{OWN}, {end}"] for end in ("low", "high")]
-        alone.append((f"The same {OWN}", ends[0] > 0, ends[1] < 0))
+        alone.append((f"The same {OWN}", table[f"{OWN}, low"] > 0, table[f"{OWN}, high"] < 0))
+    ends = (without["ci_low"] > 0).sum(), (without["ci_high"] < 0).sum()
+    untested = f" {len(without)} more have no test: the interval of {ends[0]} is above 0, of {ends[1]} below."
     return (
         f"Of {len(table)} {what} {kinds['helps'][0]} help and {kinds['hurts'][0]} hurt, corrected for their "
         f"number{': ' * bool(named)}{named}."
         + "".join(f" {what}: {above.sum()} and {below.sum()}." for what, above, below in alone)
+        + untested * bool(len(without))
     )

@@ -242,7 +242,8 @@ class Compared:
         ways = beyond.ways(apart.read_ways(*of, available))
         found["ways"] = (
             ways,
-            words + "each way beside its variant's own, a and b; p corrected by Holm, none of marks",
+            words + "each way beside its variant's own, a and b; p corrected by Holm, none of marks; p is of "
+            "these uploaders, the interval of others too",
         )
         for name in self.grid.queries:
             results, labels, groups = apart.read_asked(*of, available, name)

@@ -153,8 +153,9 @@ def results(figures_dir: str | Path) -> list[Path]:
             f"{folder} lacks {len(missing)} files, such as {missing[0]}: run the notebooks first, as with "
             f"`make run DATASET={folder.name}`"
         )
-    # Of another grid on the same clips, and of a listening study.
-    more = [folder.with_name(f"{folder.name}-{one}") / f"{one}.csv" for one in ("beyond", "judged")]
+    # Of another grid on the same clips, and of listening studies.
+    more = [folder.with_name(f"{folder.name}-beyond") / "beyond.csv"]
+    more += listed(folder.with_name(f"{folder.name}-judged"), "judged-*.csv")
     own = [path for path in listed(folder, "*") if path.suffix in (".csv", ".json", ".svg")]
     return own + [path for path in more if path.is_file()]
 

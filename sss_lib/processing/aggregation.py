@@ -97,8 +97,9 @@ def aggregate(
     Raises
     ------
     ValueError
-        If `how` is unknown, a clip has no frame, the offsets don't cover the frames, a value isn't
-        finite, "none" meets a clip with several frames, or frames are selected without their levels.
+        If `how` is unknown, a clip has no frame, the offsets don't cover the frames, a value or a level isn't
+        finite, a level is below 0, "none" meets a clip with several frames, or frames are selected without
+        their levels.
 
     Examples
     --------
@@ -116,8 +117,13 @@ def aggregate(
     if how not in AGGREGATIONS:
         raise ValueError(f"aggregation {how!r} is unknown: use one of {', '.join(AGGREGATIONS)}")
     n_frames = np.diff(offsets)
-    if levels is not None and len(levels) != len(frames):
-        raise ValueError(f"{len(levels)} levels of {len(frames)} frames: give each frame its own")
+    if levels is not None:
+        levels = np.asarray(levels, float)
+        if levels.shape != (len(frames),):
+            raise ValueError(f"{len(levels)} levels of {len(frames)} frames: give each frame its own")
+        require_finite(levels[:, None], "levels")
+        if (levels < 0).any():
+            raise ValueError(f"a level of {levels.min():g} is below 0: give the power of each frame's audio")
     if offsets[0] != 0 or offsets[-1] != len(frames):
         raise ValueError(
             f"offsets run from {offsets[0]} to {offsets[-1]}, but there are {len(frames)} frames"

@@ -6,16 +6,18 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
 import small_study
 import soundfile
 
 from sss_lib import dataset, experiment, extraction, processing
 from sss_lib.__main__ import main
-from sss_lib.evaluation import learning
+from sss_lib.evaluation import learning, ways
 from sss_lib.experiment import Grid, Variant, apart
 from sss_lib.experiment.grid import suits, takes_queries
 from sss_lib.experiment.stages import Stages
 from sss_lib.experiment.store import Store, to_matrix
+from sss_lib.figures import beyond
 
 NAME = "parted"
 VARIANT = Variant("logmel", n_components=4)
@@ -267,9 +269,68 @@ def test_a_grid_with_queries_that_nobody_knows_stops_before_anything_runs(store,
     stages = Stages(grid, str(tmp_path / NAME), store, tmp_path, 1, {})
     stages.of_dataset()
     assert stages.systems()[1] == [
-        f"{name} apart, which is searched itself, or has no 00 and 01 of logmel"
-        for name in (NAME, "esc10", "esc50")
+        f"{NAME} is the collection that is searched: name another for queries and ways",
+        *(f"{name} isn't embedded by logmel: run 00 and 01 on it first" for name in ("esc10", "esc50")),
     ]
+
+
+def test_a_way_that_cannot_be_measured_is_told_and_the_others_go_on(store, tmp_path):
+    lay(tmp_path, "theirs", seed=2, uploaders=["ann"] * 4)
+    embed(store, tmp_path, "theirs")
+    shown = apart.measure_all(
+        Store(tmp_path), NAME, VARIANT, ["mcss"], [], ["knn@theirs", "knn", "max-3"], [3]
+    )
+    assert shown["way"].tolist() == ["knn@theirs", "knn", "max-3"]
+    assert shown["left out"].str.contains("all 12 clips of theirs to learn from are by uploaders").tolist()[0]
+    assert shown["left out"].isna().tolist() == [False, True, True]
+    grid = Grid(("logmel",), ways=("knn@theirs", "knn", "max-3"), cutoffs=(3,))
+    read = apart.read_ways(Store(tmp_path), NAME, grid, [(VARIANT, "mcss")])
+    table = beyond.ways(read)
+    assert table["a"].isna().tolist() == [True, False, False]
+    assert table["verdict"].tolist()[0] == beyond.UNTESTED
+    assert Store(tmp_path).way(NAME, VARIANT, way="knn@theirs", n=3).is_current()
+
+
+def test_one_uploader_has_no_folds_and_no_head_fails_the_notebook(store, tmp_path):
+    lay(tmp_path, "alone", uploaders=["ann"] * 4)
+    embed(store, tmp_path, "alone")
+    frames = extraction.read(store.frames("alone", "logmel"))
+    fitted = processing.fit(frames.values, 4)
+    store.embeddings("alone", VARIANT).write({"fname": frames.fnames, "embedding": fitted(frames.values)})
+    shown = apart.measure_all(Store(tmp_path), "alone", VARIANT, ["mcss"], [], ["linear"], [3])
+    assert shown["left out"].tolist() == [
+        "1 uploader: folds take two; leave out heads and weights by folds, or name what heads learn from, as "
+        "in linear@dev"
+    ]
+
+
+@pytest.mark.parametrize("is_half", [False, True])
+@pytest.mark.parametrize("has_table", [False, True])
+def test_what_the_grid_no_longer_wants_is_not_read(store, tmp_path, has_table, is_half):
+    grid = Grid(("logmel",), searches=("mcss",), queries=("other",), ways=("knn@other", "knn"), cutoffs=(3,))
+    apart.measure_all(store, NAME, VARIANT, ["mcss"], ["other"], grid.ways, [3])
+    systems = [(VARIANT, "mcss")]
+
+    def read():
+        fresh = Store(tmp_path)
+        found = apart.read_ways(fresh, NAME, grid, systems)["way"].tolist()
+        return found, list(apart.read_asked(fresh, NAME, grid, systems, "other")[0])
+
+    assert read() == (["knn@other", "knn"], systems)
+    frames = store.frames("other", "logmel").path
+    shutil.rmtree(frames) if frames.is_dir() else frames.unlink()
+    if is_half:
+        frames.write_bytes(b"PAR1")
+    if not has_table:
+        store.dataset("other").path.unlink()
+    assert read() == (["knn"], [])
+
+
+def test_the_clips_that_folds_learn_from_are_the_mean_of_all_folds():
+    groups = np.repeat(np.arange(5), [10, 1, 1, 1, 1])
+    x, labels = np.random.default_rng(0).normal(size=(14, 3)), scipy.sparse.csr_array(np.eye(2)[[0, 1] * 7])
+    sizes = [14 - np.count_nonzero(groups == one) for one in range(5)]
+    assert ways.by_head(x, labels, groups, "knn")[1]["n_train"] == round(np.mean(sizes)) == 11
 
 
 def test_what_others_score_is_stale_once_their_embeddings_have_changed(store, tmp_path):
@@ -317,6 +378,49 @@ def test_an_imitation_has_the_label_of_the_sound_that_it_imitates(tmp_path):
     assert "1 files" in problems[0]
     assert "no name of a sound behind a _ ('references-nameless')" in problems[0]
     assert "are of no sound in references/ ('vocal_imitations-9_a-bell')" in problems[1]
+
+
+def test_audio_besides_references_and_imitations_is_listed(tmp_path):
+    folder = tmp_path / "sung"
+    lay_imitations(folder)
+    for name in (
+        "references/a/001_a-cat.wav",
+        "drum/2_a-drum.WAV",
+        "3_a-drum.flac",
+        "vocal_imitations/.x/4_a.wav",
+    ):
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copy(folder / "references" / "002_a-drum.wav", folder / name)
+    (folder / "papers").mkdir()
+    (folder / "papers" / "about_all.txt").touch()
+    found, problems = dataset.inspect(folder)
+    assert len(found) == 8
+    assert problems == [
+        f"3 folders in {folder} have audio that belongs into references/ or vocal_imitations/ "
+        "('.', 'drum', 'references/a')"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("move", "message"),
+    [
+        (
+            lambda one: one.parent / "deep" / one.name,
+            r"2 folders in .* \('references/deep', 'vocal_imitations/deep'",
+        ),
+        (lambda one: one.with_name(one.name.replace("_", "-")), "8 files in .* have no name of a sound"),
+        (lambda one: one.with_suffix(".txt"), "both folders are empty"),
+    ],
+)
+def test_imitations_without_a_clip_are_refused(tmp_path, move, message):
+    lay_imitations(tmp_path / "sung")
+    for path in list((tmp_path / "sung").rglob("*.wav")):
+        move(path).parent.mkdir(exist_ok=True)
+        path.rename(move(path))
+    with pytest.raises(
+        dataset.DatasetError, match=f"sung has no clip, such as references/01_cat.wav.*{message}"
+    ):
+        dataset.inspect(tmp_path / "sung")
 
 
 @pytest.mark.slow

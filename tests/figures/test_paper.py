@@ -230,13 +230,15 @@ def test_what_judges_say_is_in_the_paper_once_a_study_has_a_report(built, tmp_pa
     grade = "The results of a/nns have a mean grade of 2.10 [1.80, 2.40] of 3."
     said = [("study", "9 judges answered."), ("grade", grade), ("rho", "AP has a rank correlation of -0.10.")]
     (tmp_path / "judged-judged").mkdir()
-    table = pd.DataFrame(said, columns=["measure", "sentence"])
-    table.to_csv(tmp_path / "judged-judged" / "judged.csv", index=False)
+    for name, sentences in {"ears": said, "more": [("study", "2 judges answered another study.")]}.items():
+        table = pd.DataFrame(sentences, columns=["measure", "sentence"])
+        table.to_csv(tmp_path / "judged-judged" / f"judged-{name}.csv", index=False)
     paper.build(folder, tmp_path, ["paper"])
     text = " ".join(page.extract_text() for page in pypdf.PdfReader(tmp_path / "paper.pdf").pages)
     text = " ".join(text.replace("\u00ad\n", "").split())
     assert none not in text
     assert all(one.replace("-0", "−0") in text for _, one in said)
+    assert "correlation of −0.10. In a listening study of this collection, 2 judges answered another" in text
 
 
 def test_processing_and_search_are_those_of_the_run(built):

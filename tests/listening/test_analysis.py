@@ -157,8 +157,8 @@ class TestReport:
         assert set(found.table["n_judges"]) == {8}
 
     def test_the_sentences_are_written_for_the_paper(self, found, tmp_path):
-        found.write(tmp_path / "mini-judged" / "judged.csv")
-        written = pd.read_csv(tmp_path / "mini-judged" / "judged.csv")
+        found.write(tmp_path / "mini-judged" / "judged-ears.csv")
+        written = pd.read_csv(tmp_path / "mini-judged" / "judged-ears.csv")
         assert written["sentence"].tolist() == found.sentences
         assert written["measure"].tolist() == ["study", *found.table["measure"]]
 

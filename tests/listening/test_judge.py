@@ -10,6 +10,7 @@ import small_study
 from made_study import BAD, CLASSES, GOOD, MadeStudy, served, study_file
 
 from sss_lib.__main__ import main
+from sss_lib.experiment.store import Store
 from sss_lib.listening import judge, sitting
 from sss_lib.listening.answers import Answers
 from sss_lib.listening.protocol import Planner
@@ -493,6 +494,31 @@ class TestCommand:
         path.write_text(json.dumps({"collection": "tiny", "systems": systems}))
         assert main(["judge", str(path), "--data-dir", str(small_store.data_dir)]) == 2
         assert expected in capsys.readouterr().err
+
+    def test_each_study_has_a_report_for_the_paper_while_it_has_judges(self, study, plans, quick, tmp_path):
+        store, written = Store(tmp_path), tmp_path / "figures" / "made-judged"
+        given = {"collection": "made", "systems": [GOOD, BAD]}
+        codes = {}
+        for name in ("ears", "more"):
+            (tmp_path / f"{name}.yaml").write_text(json.dumps(given))
+            answers = Answers(judge.answers_path(store, name))
+            answers.start(study_file(), plans())
+            judged = judge.Judged(answers, study.sounds, study.row_of)
+            (*_, view) = all_views(judged, judged.begin({"consents": True}))
+            codes[name] = judged, view["code"]
+
+        def report(name):
+            dirs = ["--data-dir", str(tmp_path), "--figures-dir", str(tmp_path / "figures")]
+            assert main(["judge", str(tmp_path / f"{name}.yaml"), "--report", *dirs]) == 0
+            return sorted(one.name for one in written.iterdir())
+
+        assert report("ears") == ["judged-ears.csv"]
+        kept = (written / "judged-ears.csv").read_bytes()
+        assert report("more") == ["judged-ears.csv", "judged-more.csv"]
+        assert (written / "judged-ears.csv").read_bytes() == kept
+        judged, code = codes["ears"]
+        judged.withdraw({"code": code})
+        assert report("ears") == ["judged-more.csv"]
 
     def test_no_stands_for_no_headphones_without_quotes(self, tmp_path):
         (tmp_path / "s.yaml").write_text("collection: tiny\nsystems: [a]\nheadphones: no\n")

@@ -89,6 +89,25 @@ def test_single_frames_need_no_level_and_several_do():
         processing.aggregate(FRAMES, OFFSETS, "mean-onset", np.ones(3))
 
 
+@pytest.mark.parametrize("how", ["max-onset", "mean-onset", "median-loudest"])
+@pytest.mark.parametrize(
+    ("levels", "message"),
+    [
+        ([np.nan, 1, 1, 1], r"1 of 4 levels are not finite \(first: row 0\)"),
+        ([1, 1, 1, np.inf], r"1 of 4 levels are not finite \(first: row 3\)"),
+        ([1, -1, -2, -2], "a level of -2 is below 0: give the power of each frame's audio"),
+    ],
+)
+def test_levels_that_are_no_power_are_refused(levels, message, how):
+    with pytest.raises(ValueError, match=message):
+        processing.aggregate(FRAMES, OFFSETS, how, np.array(levels))
+
+
+def test_levels_of_small_integers_do_not_run_over():
+    frames, levels = np.arange(4.0)[:, None], np.array([2, 3, 4, 250], np.uint8)  # 100 times 3 is 44 in uint8
+    assert processing.aggregate(frames, np.array([0, 4]), "mean-onset", levels).item() == 2
+
+
 def test_none_takes_single_frames_as_they_are():
     np.testing.assert_array_equal(processing.aggregate(FRAMES, np.arange(5), "none"), FRAMES)
 

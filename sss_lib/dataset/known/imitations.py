@@ -15,7 +15,8 @@ from pathlib import Path
 import pandas as pd
 
 from sss_lib.dataset import ground_truth
-from sss_lib.dataset.ground_truth import GroundTruth, complaint
+from sss_lib.dataset.ground_truth import DatasetError, GroundTruth, complaint
+from sss_lib.io.names import AUDIO_SUFFIXES, listed
 
 SOUNDS, IMITATIONS = "references", "vocal_imitations"
 
@@ -29,7 +30,8 @@ def is_one(folder: Path) -> bool:
 def read(folder: Path) -> GroundTruth:
     """Ground truth of the folder; the fname of references/01_cat.wav is references-01_cat.
 
-    Files without a "_" in their name, and imitations of no sound that is there, are problems.
+    Files without a "_" in their name, imitations of no sound that is there, and folders with audio besides
+    these two are problems. DatasetError if they leave no clip.
     """
     rows = [
         {"fname": f"{split}-{stem}", "path": str(path), "labels": [stem.partition("_")[2]], "split": split}
@@ -40,8 +42,18 @@ def read(folder: Path) -> GroundTruth:
     names = clips["labels"].str[0]
     known = set(names[clips["split"] == SOUNDS]) - {""}
     of_none = (names != "") & ~names.isin(known)
+    audio = (path for path in listed(folder, "**/*") if path.suffix.lower() in AUDIO_SUFFIXES)
+    elsewhere = {path.parent.relative_to(folder).as_posix() for path in audio} - {SOUNDS, IMITATIONS}
     problems = [
         *complaint(clips["fname"][names == ""], f"files in {folder} have no name of a sound behind a _"),
         *complaint(clips["fname"][of_none], f"imitations in {folder} are of no sound in {SOUNDS}/"),
+        *complaint(
+            sorted(elsewhere), f"folders in {folder} have audio that belongs into {SOUNDS}/ or {IMITATIONS}/"
+        ),
     ]
+    if not names.isin(known).any():
+        raise DatasetError(
+            f"{folder} has no clip, such as {SOUNDS}/01_cat.wav and {IMITATIONS}/001_cat.wav: "
+            f"{'; '.join(problems) or 'both folders are empty'}"
+        )
     return GroundTruth(clips[names.isin(known)].reset_index(drop=True), problems)
