@@ -237,8 +237,9 @@ def _embed_words(spec: models.ModelSpec, words: str) -> tuple[np.ndarray, None]:
 
 
 def _load(spec: models.ModelSpec) -> None:
-    """Load a model, and let it hear something: some build their network then."""
-    _extractor(spec)(np.zeros(spec.rate_hz, np.float32))
+    """Load a model, unless it is, and let it hear something: some build their network then."""
+    if spec.name not in _loaded:
+        _extractor(spec)(np.zeros(spec.rate_hz, np.float32))
 
 
 _loaded: dict[str, models.Extractor] = {}
