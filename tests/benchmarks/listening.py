@@ -88,6 +88,15 @@ def search(one: test_page.Page, path: Path) -> None:
     one.until("document.querySelector('.sss-status').textContent === ''")
 
 
+def models_mb(server: psutil.Process) -> list[int]:
+    """Memory of the processes of models that a server has."""
+    found = []
+    for one in server.children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            found += [one.memory_info().rss // 10**6] * any("popen_loky" in word for word in one.cmdline())
+    return found
+
+
 def main() -> int:
     """Print what was measured and what is asked; return 1 if anything took longer."""
     port, late = test_page.free_port(), []
@@ -120,6 +129,7 @@ def main() -> int:
             for which, path in (("first", first), ("next", second)):
                 search(one, path)
                 late.append(watch.stop(f"{which} sound of one's own"))
+            print("  a model's process:", *sorted(models_mb(watch.process)), "MB")
             one.context.close()
             watch.start()
             while before & set(watch.process.children(recursive=True)):
