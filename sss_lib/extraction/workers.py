@@ -82,6 +82,7 @@ class Workers:
 
     def _call(self, function: Callable, *arguments: object) -> object:
         import cloudpickle
+        from joblib.externals.loky.process_executor import ShutdownExecutorError
 
         with self._lock:
             if self._is_ended:
@@ -95,6 +96,8 @@ class Workers:
         except BrokenExecutor:
             stays = False
             raise
+        except ShutdownExecutorError as error:  # `end` was called
+            raise BrokenExecutor(str(error)) from None
         finally:
             with self._lock:
                 is_ours = worker in self._busy  # else `end` has it

@@ -29,8 +29,12 @@ def embed_words(spec: models.ModelSpec, words: str) -> tuple[np.ndarray, None]:
 
 
 def load(spec: models.ModelSpec) -> None:
-    """Load a model, and let it hear a second of noise: some build their network then, or refuse silence."""
-    _extractor(spec)(np.random.default_rng(0).uniform(-0.1, 0.1, spec.rate_hz).astype(np.float32))
+    """Load a model, unless it is, and let it hear a second of noise.
+
+    Some build their network then, or refuse silence.
+    """
+    if spec.name not in _loaded:
+        _extractor(spec)(np.random.default_rng(0).uniform(-0.1, 0.1, spec.rate_hz).astype(np.float32))
 
 
 _loaded: dict[str, models.Extractor] = {}

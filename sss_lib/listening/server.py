@@ -9,6 +9,7 @@ import contextvars
 import json
 import os
 import secrets
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -62,15 +63,28 @@ _visit: contextvars.ContextVar["Page"] = contextvars.ContextVar("visit")
 
 
 class Kernel(ServerKernelManager):
-    """A kernel that the server at an address forks, if one is given; see `warm`."""
+    """A kernel that the server at an address forks, if one is given; see `warm`.
+
+    Its temporary files, such as a visitor's sound, go with it, however it ends.
+    """
 
     server = Unicode().tag(config=True)
 
     async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
         """Start the kernel."""
+        folder = Path(self.connection_file).parent
+        self._files = tempfile.TemporaryDirectory(prefix="sss-", dir=folder, ignore_cleanup_errors=True)
+        options["env"] = {**options["env"], "TMPDIR": self._files.name}
         if self.server and not self.provisioner:
             warm.provision(self, self.server, options["kernel_id"])
         await super().start_kernel(**options)
+
+    async def shutdown_kernel(self, *of: Any, **options: Any) -> None:  # type: ignore[override]
+        """End the kernel."""
+        try:
+            await super().shutdown_kernel(*of, **options)
+        finally:
+            self._files.cleanup()
 
 
 class Kernels(AsyncMappingKernelManager):

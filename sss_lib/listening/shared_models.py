@@ -1,13 +1,13 @@
 """Processes of models that embed a listener's sound. A server has one for each model, for all its visitors.
 
-It starts a process that hands tasks on to them. Each takes the tasks of all kernels in turn; a kernel has at
-most one there at a time. Models are loaded at idle, one after the other, before a sound comes.
+The server starts a process that shares models: kernels connect to it, and it has one process for each model.
+A model does one task after another, and a kernel has at most one task there at a time. The models of a new
+page are loaded while nobody waits for anything, before a sound comes.
 """
 
-import atexit
-import collections
 import contextlib
 import functools
+import logging
 import os
 import pickle
 import queue
@@ -17,37 +17,57 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Future, wait
 from multiprocessing.connection import Client, Connection, Listener
+from pathlib import Path
 from typing import Any
 
-from sss_lib.extraction.workers import end_with
+from sss_lib.extraction.workers import WorkerEndedError, Workers, end_with
 
 ADDRESS = "SSS_MODELS"
-"""Variable of the environment that tells kernels where."""
+"""Variable of the environment that tells kernels where models are shared."""
 IDLE_S = 5
 """Time without a task after which a model is loaded in advance."""
-KEPT_S = None if __name__ == "__main__" else 300
-"""Time without a sound after which a model's process ends; the shared ones stay."""
 ROOM = 4e9
-"""Bytes of memory that must be free for that; a model takes up to 500 MB."""
+"""Bytes of memory that must be free for a model to be loaded in advance."""
+KEPT_S = 300
+"""Time without a task after which a model's process ends, unless it was loaded in advance."""
+MOST_S = 300
+"""Limit of a task's time; a kernel waits twice as long, for others come before it."""
+START_S = 30
+"""Time in which a process that shares models must listen."""
+LOOK_S = 0.2
+"""How often a process looks whether another has left."""
+log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
 def serving(folder: str, notebook_folder: str) -> Iterator[str]:
     """Address of a process that shares models as long as the block runs, for kernels that run in a folder.
 
-    On Windows there is none, and the address is empty.
+    If that process ends, another follows it. On Windows there is none, and the address is empty.
     """
     if not hasattr(os, "killpg"):
         yield ""
         return
-    address = f"{folder}/models"
+    address, is_over = f"{folder}/models", threading.Event()
+    keeping = threading.Thread(target=_keep, args=(address, notebook_folder, is_over), daemon=True)
+    keeping.start()
+    try:
+        yield address
+    finally:
+        is_over.set()
+        keeping.join()
+
+
+def _keep(address: str, notebook_folder: str, is_over: threading.Event) -> None:
     words = [sys.executable, "-m", __name__, address]
-    with subprocess.Popen(words, cwd=notebook_folder, start_new_session=True) as process:
-        try:
-            yield address
-        finally:
+    while not is_over.is_set():
+        with subprocess.Popen(words, cwd=notebook_folder, start_new_session=True) as process:
+            while not is_over.wait(LOOK_S) and process.poll() is None:
+                pass
+            if process.poll() is not None:
+                log.warning("the process that shares models has ended (%s): another follows", process.poll())
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)  # and its models
 
@@ -55,132 +75,179 @@ def serving(folder: str, notebook_folder: str) -> Iterator[str]:
 def submit(model: str, task: Callable, *of: object) -> Future:
     """Run a task in a model's process: the shared one, or where there is none, one of this process."""
     if address := os.environ.get(ADDRESS):
-        return _asking(model).submit(_ask_or_do, address, model, task, *of)
-    return _submit_here(model, task, *of)
+        return _model(model).submit(ask, address, model, task, *of)
+    return _model(model).run(task, *of)
 
 
 def submit_at_idle(model: str, task: Callable, *of: object) -> None:
     """Run a task in a model's shared process, if there is one, while nobody asks for anything."""
     if address := os.environ.get(ADDRESS):
-        with contextlib.suppress(OSError):
-            ask(address, model, task, *of, at_idle=True)
+        _model(model).submit(functools.partial(ask, at_idle=True), address, model, task, *of)
 
 
-@functools.cache
-def _asking(model: str) -> Executor:
-    """Thread in which this process asks for a model: other kernels get their turn between two tasks."""
-    return ThreadPoolExecutor(1)
+class Model:
+    """A model's tasks, which a thread does one after the other.
+
+    Attributes
+    ----------
+    stays : bool
+        Whether its process stays although there is no task.
+    """
+
+    def __init__(self) -> None:
+        self.stays = False
+        self._tasks: queue.SimpleQueue[tuple[Future, Callable, tuple]] = queue.SimpleQueue()
+        self._workers = Workers()
+        threading.Thread(target=self._work, daemon=True).start()  # a daemon: no exit waits for a task
+
+    def submit(self, function: Callable, *of: object) -> Future:
+        """Call a function in the thread."""
+        future: Future = Future()
+        self._tasks.put((future, function, of))
+        return future
+
+    def run(self, task: Callable, *of: object) -> Future:
+        """Call a function in the model's process, which keeps it loaded."""
+        return self.submit(self._run, task, *of)
+
+    def _work(self) -> None:
+        while True:
+            try:
+                future, function, of = self._tasks.get(timeout=KEPT_S)
+            except queue.Empty:
+                if not self.stays:
+                    self._end()
+                continue
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(function(*of))
+                except Exception as error:  # models fail in ways of their own
+                    future.set_exception(error)
+
+    def _run(self, task: Callable, *of: object) -> object:
+        """Call a function in the process; one that takes too long ends with it."""
+        limit = threading.Timer(MOST_S, self._workers.end)
+        limit.daemon = True
+        limit.start()
+        try:
+            return self._workers.call(task, *of)
+        except WorkerEndedError:
+            self._end()
+            raise
+        finally:
+            limit.cancel()
+
+    def _end(self) -> None:
+        self._workers.end()
+        self._workers = Workers()
 
 
-def _ask_or_do(address: str, model: str, task: Callable, *of: object) -> object:
-    try:
-        return ask(address, model, task, *of)
-    except (OSError, EOFError):  # it has ended
-        return _submit_here(model, task, *of).result()
+_models: dict[str, Model] = {}
+_lock = threading.Lock()
 
 
-@functools.cache
-def _worker(model: str, n_ended: int) -> Executor:
-    """Process of one model, which keeps it loaded. TensorFlow can hang in a process that has run PyTorch."""
-    from joblib.externals.loky import ProcessPoolExecutor
-
-    worker = ProcessPoolExecutor(
-        1, timeout=KEPT_S, env={"OMP_NUM_THREADS": "1"}, initializer=end_with, initargs=(os.getpid(),)
-    )
-    atexit.register(worker.shutdown, kill_workers=True)  # before the interpreter is torn down
-    return worker
+def _model(name: str) -> Model:
+    with _lock:
+        if name not in _models:
+            _models[name] = Model()
+        return _models[name]
 
 
-_n_ended: collections.Counter = collections.Counter()
-"""Number of each model's processes that were killed or crashed."""
-
-
-def _submit_here(model: str, task: Callable, *of: object) -> Future:
-    """Run a task in this process's own process of a model; in a new one if that has ended."""
-    try:
-        return _worker(model, _n_ended[model]).submit(task, *of)
-    except BrokenExecutor:
-        _n_ended[model] += 1
-        return _worker(model, _n_ended[model]).submit(task, *of)
-
-
-def ask(address: str, *task: Any, at_idle: bool = False) -> Any:
+def ask(address: str, model: str, task: Callable, *of: object, at_idle: bool = False) -> Any:
     """Return what a task gives in the shared process of its model; at idle, have it done later, for nothing.
 
     Parameters
     ----------
     address : str
         From `serving`.
-    *task
-        Name of the model, a function, and its arguments.
+    model : str
+    task : callable
+    *of
+        Its arguments.
     at_idle : bool
 
     Raises
     ------
-    OSError, EOFError
-        If the process isn't there, or has ended.
+    WorkerEndedError
+        If the process isn't there, or has ended, or doesn't answer in time.
     RuntimeError
-        What the function has raised.
+        What the task has raised.
     """
     import cloudpickle
 
-    with Client(address) as connection:
-        connection.send(at_idle)
-        connection.send_bytes(cloudpickle.dumps(task))
-        if at_idle:
-            return None
-        result, problem = pickle.loads(connection.recv_bytes())
+    try:
+        with _connected(address) as connection:
+            connection.send((model, at_idle))
+            connection.send_bytes(cloudpickle.dumps((task, of)))
+            if at_idle:
+                return None
+            if not connection.poll(2 * MOST_S):
+                raise TimeoutError
+            answer = connection.recv_bytes()
+    except (OSError, EOFError) as error:
+        raise WorkerEndedError(f"the models of {address} don't answer: search again") from error
+    result, problem = pickle.loads(answer)
     if problem:
         raise RuntimeError(problem)
     return result
+
+
+def _connected(address: str) -> Connection:
+    """Connection to a process that shares models, which may only just be starting."""
+    end = time.monotonic() + START_S
+    while True:
+        try:
+            return Client(address)
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(LOOK_S)
 
 
 class Shared:
     """Answers kernels, each in a thread of its own."""
 
     def __init__(self) -> None:
-        self.later: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self.later: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
         self.asked = time.monotonic()
         threading.Thread(target=self._load, daemon=True).start()
 
     def answer(self, connection: Connection) -> None:
-        """Do the one task of a connection."""
+        """Do the one task of a connection, unless it is closed before the task's turn has come."""
         with connection, contextlib.suppress(EOFError, OSError):
-            at_idle, task = connection.recv(), connection.recv_bytes()
+            (name, at_idle), task = connection.recv(), connection.recv_bytes()
             self.asked = time.monotonic()
             if at_idle:
-                self.later.put(task)
-            else:
-                connection.send_bytes(pickle.dumps(_result(task)))
+                self.later.put((name, task))
+                return
+            future = _model(name).run(_answer, task)
+            while wait([future], LOOK_S).not_done:
+                if connection.poll():  # no kernel sends more: the connection is closed
+                    future.cancel()
+                    return
+            error = future.exception()
+            connection.send_bytes(pickle.dumps((None, describe_error(error))) if error else future.result())
 
     def _load(self) -> None:
         import psutil  # type: ignore[import-untyped]
 
-        done = set()
         while True:
-            task = self.later.get()
+            name, task = self.later.get()
             while time.monotonic() < self.asked + IDLE_S:
-                time.sleep(0.2)
-            if task not in done and psutil.virtual_memory().available > ROOM:
-                done.add(task)
-                _result(task)
+                time.sleep(LOOK_S)
+            if psutil.virtual_memory().available > ROOM and not _model(name).run(_answer, task).exception():
+                _model(name).stays = True
 
 
-def _result(task: bytes) -> tuple[Any, str]:
-    """What a task gives, and its problem."""
-    model, function, *of = pickle.loads(task)
-    try:
-        try:
-            return _submit_here(model, function, *of).result(), ""
-        except BrokenExecutor:  # another's task may have ended the process
-            return _submit_here(model, function, *of).result(), ""
-    except Exception as error:  # models fail in ways of their own
-        return None, describe_error(error)
+def _answer(task: bytes) -> bytes:
+    """What a pickled task gives, and that there is no problem."""
+    function, of = pickle.loads(task)
+    return pickle.dumps((function(*of), ""))
 
 
-def describe_error(error: Exception) -> str:
+def describe_error(error: BaseException) -> str:
     """Message of an error for the page; never empty."""
-    if isinstance(error, BrokenExecutor):
+    if isinstance(error, WorkerEndedError):
         return "The model's process has ended, perhaps for want of memory: search again."
     return str(error) or type(error).__name__
 
@@ -188,6 +255,7 @@ def describe_error(error: Exception) -> str:
 def main(address: str) -> None:
     """Share models until the process that has started this one ends."""
     end_with(os.getppid())
+    Path(address).unlink(missing_ok=True)  # left by one that was killed
     shared = Shared()
     with Listener(address, "AF_UNIX", backlog=64) as listener:
         while True:

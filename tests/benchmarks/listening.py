@@ -22,6 +22,7 @@ from conftest import launched
 from playwright.sync_api import Error
 
 from sss_lib.experiment import NOTEBOOKS
+from sss_lib.listening import shared_models
 from sss_lib.listening.serve import LEFT_S
 
 SOUNDS = NOTEBOOKS.parent / "data" / "mini" / "audio"
@@ -37,13 +38,12 @@ ASKED_S = {
 HEARD = """card => new Promise(heard => {
     const began = performance.now();
     const clock = new MessageChannel(), look = () => {
-        const audio = [...document.querySelectorAll('audio')].some(a => !a.paused && a.currentTime > 0);
-        audio ? heard((performance.now() - began) / 1000) : clock.port2.postMessage(0);
+        PLAYS ? heard((performance.now() - began) / 1000) : clock.port2.postMessage(0);
     };
     clock.port1.onmessage = look; // timers have 4 ms
     card.click();
     look();
-})"""
+})""".replace("PLAYS", test_page.PLAYS)
 CLICKS = 10
 
 
@@ -88,6 +88,12 @@ def search(one: test_page.Page, path: Path) -> None:
     one.until("document.querySelector('.sss-status').textContent === ''")
 
 
+def models(server: psutil.Process) -> dict[psutil.Process, int]:
+    """Processes that the one that shares models has, with their memory in MB."""
+    (shared,) = [one for one in server.children() if shared_models.__name__ in one.cmdline()]
+    return {one: one.memory_info().rss // 10**6 for one in shared.children(recursive=True)}
+
+
 def main() -> int:
     """Print what was measured and what is asked; return 1 if anything took longer."""
     port, late = test_page.free_port(), []
@@ -120,8 +126,10 @@ def main() -> int:
             for which, path in (("first", first), ("next", second)):
                 search(one, path)
                 late.append(watch.stop(f"{which} sound of one's own"))
+            print("  models' processes:", *sorted(models(watch.process).values()), "MB")
             one.context.close()
             watch.start()
+            before -= models(watch.process).keys()  # these stay
             while before & set(watch.process.children(recursive=True)):
                 time.sleep(0.1)
             late.append(watch.stop("kernel gone after the page"))

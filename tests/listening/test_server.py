@@ -92,6 +92,13 @@ class Site:
     def __init__(self, process, port, busy):
         self.process, self.port, self.busy = psutil.Process(process.pid), port, busy
 
+    def sounds(self):
+        """Folders of the visitors' sounds."""
+        (models,) = [
+            one for one in self.process.children() if "sss_lib.listening.shared_models" in one.cmdline()
+        ]
+        return list(Path(models.cmdline()[-1]).parent.rglob("sss-sound-*"))
+
     def get(self, path="/", method="GET", **headers):
         """Return status, text and headers."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
@@ -122,6 +129,7 @@ class Site:
 def serving(folder, *more, host="127.0.0.1", token="", reads=()):
     busy = folder / "busy"  # pages take as long as there is this file
     cell = f"import os, time\nwhile os.path.exists({str(busy)!r}): time.sleep(0.05)\n"
+    cell += "import tempfile; tempfile.mkdtemp(prefix='sss-sound-')\n"
     cell += "from ipywidgets import Text; print('it ' + 'runs'); Text()"
     cell += "".join(f"; print(open({str(path)!r}).read())" for path in reads)
     about = KERNEL | ({"reads": [str(path) for path in reads]} if reads else {})
@@ -250,7 +258,14 @@ def test_visitors_beyond_the_limit_are_told_and_kernels_of_those_who_leave_end(s
     site.wait_for_kernels(0)
     assert time.monotonic() - began < LEFT_S + 15
     assert "it runs" in site.get()[1]
+    (kernel,) = site.wait_for_kernels(1)
+    assert len(site.sounds()) == 1
+    kernel.kill()
     site.wait_for_kernels(0)
+    end = time.monotonic() + 10
+    while site.sounds():
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 def test_a_visitor_waits_for_no_page_that_is_not_yet_begun(tmp_path):
