@@ -9,10 +9,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sss_lib.evaluation import protocols
-from sss_lib.evaluation import ways as other_ways
 from sss_lib.experiment.variant import Variant
 from sss_lib.io.names import composed, file_name_flaw, require_known
 from sss_lib.io.plain_yaml import read_mapping
@@ -27,6 +26,9 @@ from sss_lib.processing.transforms import most_components, n_first, n_removed
 from sss_lib.search import approximate
 from sss_lib.search import naming as methods
 from sss_lib.search.fusion import FUSIONS
+
+if TYPE_CHECKING:
+    from sss_lib.evaluation.ways import Way
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 MAIN = "mini"
@@ -126,7 +128,7 @@ class Grid:
         for other in self.fit_on:
             if other is not None and (not isinstance(other, str) or file_name_flaw(other)):
                 raise ValueError(f"fit_on={other!r} of the grid names no collection: give a name, or null")
-        taught_by = [other_ways.parse(name).part or None for name in self.ways]
+        taught_by = [parse_way(name).part or None for name in self.ways]
         for other in (*self.queries, *filter(None, taught_by)):
             if not isinstance(other, str) or file_name_flaw(other):
                 raise ValueError(
@@ -328,6 +330,13 @@ def takes_queries(variant: Variant, search: str) -> bool:
     return not variant.is_ranking and methods.parse(search).is_plain
 
 
+def parse_way(way: str) -> "Way":
+    """See `ways.parse`, whose imports take long, and which few grids need."""
+    from sss_lib.evaluation import ways
+
+    return ways.parse(way)
+
+
 def suits(variant: Variant, way: str) -> bool:
     """Whether a way is measured beside a variant: the weights of a fusion, and all others of a model.
 
@@ -338,7 +347,7 @@ def suits(variant: Variant, way: str) -> bool:
     >>> suits(Variant("yamnet"), "dtw"), suits(Variant("logmel"), "dtw"), suits(Variant("yamnet"), "weights")
     (True, False, False)
     """
-    kind = other_ways.parse(way).kind
+    kind = parse_way(way).kind
     is_plain = variant.normalize and not variant.pre_normalize and variant.transform == "none"
     hows = ("mean",) if kind == "frames" else ("mean", "none")
     is_of_kind = bool(variant.parts) if kind == "weights" else not variant.is_ranking

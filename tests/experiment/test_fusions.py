@@ -14,7 +14,7 @@ from sss_lib.experiment import Grid, Variant, results
 from sss_lib.experiment.scores import describe_system
 from sss_lib.experiment.stages import Stages
 from sss_lib.experiment.store import Store
-from sss_lib.listening import external_queries
+from sss_lib.listening import embedders
 
 FUSED = {
     how: Variant(f"fusion:{how}:mcss:logmel&duration", n_components=2) for how in ("zscore", "minmax", "rrf")
@@ -162,7 +162,7 @@ def test_a_fusion_is_told_in_words_and_by_the_terms_of_its_models():
 
 def test_a_new_sound_is_not_ranked_by_a_fusion():
     with pytest.raises(ValueError, match="ranks its own clips alone: no new sound can be embedded here"):
-        external_queries._embed_file(models.spec(FUSED["rrf"].model), "x.wav")
+        embedders.embed_file(models.spec(FUSED["rrf"].model), "x.wav")
 
 
 @pytest.mark.slow
