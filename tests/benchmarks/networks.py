@@ -27,6 +27,7 @@ TESTS = Path(__file__).parent.parent
 sys.path[:0] = [str(TESTS), str(TESTS.parent / "data" / "models")]
 
 import stand_ins  # noqa: E402
+from adjusted import seconds  # noqa: E402
 
 from sss_lib import audio, dataset, models  # noqa: E402
 from sss_lib.extraction.embedding import GROUP_CLIPS  # noqa: E402
@@ -37,22 +38,13 @@ from sss_lib.models.weights import checkpoint  # noqa: E402
 
 NAMES = ["aisfx", "yamnet", "soundnet", "efficientat-mn04", "msd-musicnn"]
 STEP = 3
-
-
-def seconds(job: Callable[[], object], rounds: int = 4) -> float:
-    """Least processor time of some rounds."""
-    took = []
-    for _ in range(rounds):
-        begin = time.process_time()
-        job()
-        took.append(time.process_time() - begin)
-    return min(took)
+ROUNDS = 4
 
 
 def peak() -> float:
     """Operations a second in a matrix product."""
     x = torch.randn(2048, 2048)
-    return 2 * 2048**3 / seconds(lambda: x @ x)
+    return 2 * 2048**3 / seconds(lambda: x @ x, ROUNDS)
 
 
 def loaded(name: str) -> models.Extractor:
@@ -81,7 +73,7 @@ def beside_onnx(network: torch.nn.Module, batch: torch.Tensor, ours: float) -> s
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         (found,) = session.run(None, {"x": batch.numpy()})
-        took = seconds(lambda: session.run(None, {"x": batch.numpy()}))
+        took = seconds(lambda: session.run(None, {"x": batch.numpy()}), ROUNDS)
     with torch.inference_mode():
         expected = network(batch).numpy()
     difference = np.abs(found - expected).max() / np.abs(expected).max()
@@ -132,7 +124,7 @@ def row_of(name: str, sounds: dataset.Dataset) -> str:
         bound = f"{audio_s / (counted.get_total_flops() / peak()):.0f}"
         one = torch.from_numpy(max(batches, key=len))
         with torch.inference_mode():
-            ours = seconds(lambda: network(one))
+            ours = seconds(lambda: network(one), ROUNDS)
         onnx = beside_onnx(plain, one, ours)
     share = 1 - network_s / whole
     return (
