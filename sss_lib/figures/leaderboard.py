@@ -318,9 +318,10 @@ def _costs(about: dict, finding: dict[str, str] | None) -> dict:
         is_exact = parse(search).is_exact  # an index holds other bytes
         found |= {"dim": variant.dim, "bytes": 4 * variant.dim if is_exact else None}
     if about["present"]:
-        own = f"{variant.name}/{search}"
-        told = ([own, finding["beside"]], {"q": finding["q"]}) if finding else ([own], {})
-        found["listen"] = listening_address(told[0], **told[1])
+        names, words = [_name(about)], {}
+        if finding:
+            names, words = [*names, finding["beside"]], {"q": finding["q"]}
+        found["listen"] = listening_address(names, **words)
     return found | {"licence": spec.terms}
 
 
