@@ -154,7 +154,8 @@ def results(figures_dir: str | Path) -> list[Path]:
             f"`make run DATASET={folder.name}`"
         )
     # Of another grid on the same clips, and of listening studies.
-    more = [folder.with_name(f"{folder.name}-beyond") / "beyond.csv"]
+    beyond = folder.with_name(f"{folder.name}-beyond")
+    more = [beyond / "beyond.csv", beyond / "ways.csv", *listed(beyond, "asked-*.csv")]
     more += listed(folder.with_name(f"{folder.name}-judged"), "judged-*.csv")
     own = [path for path in listed(folder, "*") if path.suffix in (".csv", ".json", ".svg")]
     return own + [path for path in more if path.is_file()]

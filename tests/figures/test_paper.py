@@ -216,8 +216,19 @@ def test_the_steps_beyond_the_study_are_those_of_their_grid(built, tmp_path):
         assert f"{signed(row.difference)} [{signed(row.ci_low)}, {signed(row.ci_high)}] ({row.model})" in text
     n_sure = [(table["verdict"] == kind).sum() for kind in ("helps", "hurts")]
     assert f"Of {len(table)} steps by one model or several, {n_sure[0]} help and {n_sure[1]} hurt" in text
+    ways = pd.read_csv(FIGURES.with_name("mini-beyond") / "ways.csv")
+    for step, own in ways[ways["step"] != "fused, weights"].groupby("step"):
+        for row in own.itertuples():
+            assert re.search(rf"{re.escape(step)} [^a-z]*{re.escape(signed(row.difference))}", text), step
+    tested = ways[ways["verdict"] != "untested"]
+    assert f"Of {len(tested)} other ways with a test" in text
+    assert f"{len(ways) - len(tested)} more have an interval alone" in text
+    asked = pd.read_csv(FIGURES.with_name("mini-beyond") / "asked-esc10.csv")
+    assert f"Asked by {asked['n_queries'][0]} clips of esc10 in {asked['n_classes'][0]} classes" in text
+    assert all(f"{row['MAP@15']:.3f} ({row['model']})" in text for _, row in asked.iterrows())
     folder = copied(tmp_path / "alone")
-    (folder / "beyond.csv").unlink()  # the grid hasn't run there
+    for name in ("beyond", "ways", "asked-esc10"):  # the grid hasn't run there
+        (folder / f"{name}.csv").unlink()
     paper.build(folder, tmp_path)
     assert "Beyond the study" in text
     assert "Beyond the study" not in read(tmp_path)["paper"][0]
@@ -361,12 +372,19 @@ def test_each_document_names_its_run_on_pages_of_its_size_in_its_own_fonts(built
                 assert font.get_object()["/BaseFont"].partition("+")[2].startswith(FONTS)
     text, source = built["paper"][0], (paper.SOURCES / "paper.typ").read_text()
     kinds = (
-        ("Figure", source.count('picture("') - source.count("#wide(beside(") + 1),
+        ("Figure", source.count('picture("') - source.count("#wide(beside(\n") + 1),
         ("Table", source.count("kind: table, caption")),
     )
     for kind, count in kinds:  # typst itself draws the first figure
         assert {int(n) for n in re.findall(rf"{kind} (\d+):", text)} == set(range(1, count + 1))
     assert all(f"@{label}" in source for label in re.findall(r"\) <(\w+)>", source))
+
+
+def test_no_picture_runs_under_another():
+    """Typst lets a float as wide as one column run under one as wide as the page."""
+    for source in paper.SOURCES.glob("*.typ"):
+        for line in source.read_text(encoding="utf-8").splitlines():
+            assert "placement: auto" not in line or 'scope: "parent"' in line, f"{source.name}: {line}"
 
 
 def test_nothing_is_drawn_beyond_the_margins(tmp_path):
