@@ -80,7 +80,7 @@ class Difference:
 
     @property
     def share(self) -> float:
-        """Of what is allowed."""
+        """The difference as a share of what is allowed."""
         return self.size / self.allowed
 
     @property

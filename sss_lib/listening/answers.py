@@ -79,7 +79,7 @@ class Answers:
 
     @property
     def plan(self) -> dict[str, Any]:
-        """Its plan; see `protocol.Planner`."""
+        """The study's plan; see `protocol.Planner`."""
         return self._first["plan"] if self._first else {}
 
     def start(self, file: StudyFile, plan: dict[str, Any] | None) -> None:

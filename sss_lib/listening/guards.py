@@ -49,6 +49,6 @@ class Refusal(tornado.web.RequestHandler):
     """Answer to an unwanted request."""
 
     def prepare(self) -> None:
-        """Refuse."""
+        """Answer 403 before any method of the request runs."""
         self.set_status(403)
         self.finish(f"Refused: {self.path_kwargs['reason']}.")

@@ -58,7 +58,7 @@ class Filter:
 
     @classmethod
     def names(cls) -> list[str]:
-        """Its words."""
+        """Names of what a filter can ask for."""
         return [one.name for one in fields(cls)]
 
     def words(self) -> dict[str, str]:

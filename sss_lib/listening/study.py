@@ -69,7 +69,7 @@ class System:
 
     @property
     def score(self) -> str:
-        """Kind of its scores."""
+        """What the system's scores are, in a word."""
         method = parse(self.search)
         names = {"nns": "distance", "mips": "product", "mcss": "cosine", "given": "score"}
         return "score" if method.adjustment else names[method.exact]

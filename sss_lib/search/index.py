@@ -70,7 +70,7 @@ class Index:
 
     @property
     def method(self) -> Method:
-        """The search."""
+        """How the index searches."""
         return self.clips.method
 
     def __len__(self) -> int:
