@@ -19,7 +19,7 @@ import numpy as np
 
 from sss_lib.search.exact import best, ranking_of, top
 from sss_lib.search.naming import Method
-from sss_lib.search.ranking import Ranking, blocks, in_threads
+from sss_lib.search.ranking import Ranking, blocks, in_threads, without
 from sss_lib.search.similarity import BLOCKS, ONE, Keys, Similarities
 
 MOST_CLIPS = 32768
@@ -280,8 +280,4 @@ def _by_expanded_queries(
     asked = similarities.with_queries(_expanded(similarities, rows, k))
     found = ranking_of(asked, np.arange(len(rows)), n)
     own = group[found.neighbours] == group[rows][:, None]
-    order = np.argsort(own, axis=1, kind="stable")[:, :top_n]
-    own, neighbours, scores = (
-        np.take_along_axis(of_all, order, axis=1) for of_all in (own, found.neighbours, found.scores)
-    )
-    return Ranking(np.where(own, -1, neighbours).astype(np.int32), np.where(own, np.nan, scores))
+    return without(found.neighbours, found.scores, own, top_n)
