@@ -3,7 +3,7 @@
 import io
 import itertools
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -88,3 +88,17 @@ class Pieces(io.RawIOBase):
             n += len(content)
             self._at += len(content)
         return n
+
+
+def places(content: bytes, pattern: bytes) -> Iterator[int]:
+    """Yield where a pattern begins.
+
+    Examples
+    --------
+    >>> list(places(b"aaba", b"aa")), list(places(b"aaba", b"a"))
+    ([0], [0, 1, 3])
+    """
+    at = content.find(pattern)
+    while at >= 0:
+        yield at
+        at = content.find(pattern, at + 1)
