@@ -11,7 +11,7 @@ import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -22,10 +22,6 @@ from sss_lib.models.loaders.transformers_kinds import HEADS, KINDS, WITHOUT_LAYE
 from sss_lib.models.spec import ModelSpec
 from sss_lib.models.weights import checkpoint
 from sss_lib.models.weights.file import content_digest
-
-if TYPE_CHECKING:
-    pass
-
 
 _IN_LANGUAGE_MODEL = {"model.audio_tower.": "", "audio_tower.": ""}
 """Names of an encoder in a language model that hears, and in its own file."""
@@ -74,7 +70,6 @@ def spec_of(path: str | Path) -> ModelSpec:
         colour="#888888",
         citation=f"a folder with a model of type {config.model_type}",
         requires="transformers",
-        extra="torch",
         has_text=config.model_type == "clap" and has_tokenizer,
         options={
             "folder": str(folder),
