@@ -62,7 +62,7 @@ def absolute_rule(rule: object, folder: Path) -> object:
 def obstacle(
     variant: Variant, name: str, pca: int | None, dim: int, n_clips: Mapping[str, int] | None
 ) -> tuple[str, object]:
-    """Why a variant can't be made of its dimensions and clips, and the value that is too much; "" if it can."""
+    """Why a variant can't be made of its dimensions and clips, and what is too much: "" if it can."""
     transform, other = variant.step, variant.fit_on
     n_fit = (n_clips or {}).get(f"{name}@{other}" if other else name)
     # Whitening without PCA takes all dimensions; the other transforms leave at least one.
