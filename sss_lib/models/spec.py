@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sss_lib.io import audio
+import numpy as np
+
+from sss_lib.io import audio, windowing
 from sss_lib.io.names import require_known
 from sss_lib.models.weights.file import Weights, digest
 
@@ -142,6 +144,10 @@ class ModelSpec:
         if self.window_s is None:
             raise ValueError(f"{self.name} takes clips of any length: it has no window")
         return round(self.window_s * self.rate_hz)
+
+    def windows(self, wave: np.ndarray) -> np.ndarray:
+        """Windows of a wave that the network takes one by one: [n_windows, window_size]."""
+        return windowing.windows(wave, self.window_size, long=self.long, short=self.short)
 
     @property
     def needed_weights(self) -> Weights:

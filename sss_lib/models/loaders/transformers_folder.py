@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from sss_lib.io import windowing
 from sss_lib.models import naming
 from sss_lib.models.frontends import batches
 from sss_lib.models.loaders.transformers_kinds import HEADS, KINDS, WITHOUT_LAYERS
@@ -215,7 +214,6 @@ def _read(folder: Path, kind: str, heads: tuple[str, ...]) -> Any:
 
 def _pieces(spec: ModelSpec, wave: np.ndarray, extractors_way: str | None) -> list[np.ndarray]:
     """Windows of a wave; one shorter than the window stays so where the feature extractor is to fill it."""
-    size = spec.window_size if spec.window_s else len(wave)
-    if len(wave) <= size and spec.short == extractors_way:
+    if not spec.window_s or (len(wave) <= spec.window_size and spec.short == extractors_way):
         return [wave]
-    return list(windowing.windows(wave, size, long=spec.long, short=spec.short))
+    return list(spec.windows(wave))
