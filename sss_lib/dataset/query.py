@@ -27,10 +27,6 @@ _COMPARISONS: dict[type, Callable[[Any, Any], Any]] = {
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
 }
-_JOINS: dict[type, Callable[[Any, Any], Any]] = {
-    ast.And: operator.and_,
-    ast.Or: operator.or_,
-}
 
 
 def select(clips: pd.DataFrame, query: str, has: Callable[[str], pd.Series]) -> Any:
@@ -93,7 +89,8 @@ def _value(node: ast.expr, clips: pd.DataFrame, has: Callable[[str], pd.Series])
         case ast.UnaryOp(op=ast.Not() | ast.Invert(), operand=part):
             return ~_truth(of(part))
         case ast.BoolOp(op=join, values=parts):
-            return reduce(_JOINS[type(join)], [_truth(of(part)) for part in parts])
+            joined = operator.and_ if isinstance(join, ast.And) else operator.or_
+            return reduce(joined, [_truth(of(part)) for part in parts])
         case ast.Compare(left=left, ops=signs, comparators=rights):
             sides = [of(side) for side in (left, *rights)]
             steps = zip(sides, signs, sides[1:], strict=False)
@@ -104,7 +101,7 @@ def _value(node: ast.expr, clips: pd.DataFrame, has: Callable[[str], pd.Series])
             func=ast.Attribute(value=ast.Attribute(value=ast.Name(id=name), attr="str"), attr=how),
             args=[ast.Constant(value=str() as text)],
             keywords=[],
-        ) if how in ("contains", "startswith", "endswith"):
+        ) if how in _TEXT:
             column = _column(clips, name)
             _require_alike(column, text)
             return column.map(lambda found: isinstance(found, str) and _TEXT[how](found, text)).astype(bool)

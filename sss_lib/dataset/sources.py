@@ -87,22 +87,19 @@ def load(
     if known:
         collection.fetch(known, root)
         known.check_exists(root)
-    choice: dict[str, Any] = {"ground_truth": ground_truth, "families": families, "needs_audio": needs_audio}
-    choice |= {"window": window}
-    dataset, problems = _read(known, root, query, name, add_ancestors, **choice)
-    problems += dataset.left_out if strict else ()
-    if problems:
+    how = (query, name, add_ancestors, ground_truth, families, needs_audio, window)
+    return _without_misfits(*_read(known, root, *how), strict)
+
+
+def _without_misfits(dataset: Dataset, problems: list[str], strict: bool) -> Dataset:
+    """Return a dataset; raise DatasetError if there are problems, or, if strict, files were left out."""
+    if problems := [*problems, *(dataset.left_out if strict else ())]:
         raise DatasetError("\n".join(problems))
     return dataset
 
 
 def inspect(
-    name_or_folder: str | Path,
-    data_dir: str | Path | None = None,
-    *,
-    query: str | None = None,
-    name: str | None = None,
-    **choice: Any,
+    name_or_folder: str | Path, data_dir: str | Path | None = None, **choice: Any
 ) -> tuple[Dataset, list[str]]:
     """Return the dataset of the usable clips, and a sentence on each misfit.
 
@@ -113,15 +110,14 @@ def inspect(
     DatasetError
         If there is nothing to use at all.
     """
-    known, root = check_exists(name_or_folder, data_dir)
-    return _read(known, root, query, name, **choice)
+    return _read(*check_exists(name_or_folder, data_dir), **choice)
 
 
 def _read(
     known: Collection | None,
     root: Path,
-    query: str | None,
-    name: str | None,
+    query: str | None = None,
+    name: str | None = None,
     add_ancestors: bool = False,
     ground_truth: str | Path | None = None,
     families: str | Path | Families | None = None,
@@ -294,11 +290,7 @@ def from_folder(
     found = tables.of_csv(ground_truth_csv, files, audio_dir, vocabulary, needs_audio=needs_audio)
     name = name or Path(audio_dir).resolve().parent.name
     of_label = None if of_label is None else taxonomy.read_families(of_label)
-    dataset, problems = _label(name, Path(audio_dir), found, classes, add_ancestors, of_label)
-    problems += dataset.left_out if strict else ()
-    if problems:
-        raise DatasetError("\n".join(problems))
-    return dataset
+    return _without_misfits(*_label(name, Path(audio_dir), found, classes, add_ancestors, of_label), strict)
 
 
 def _label(

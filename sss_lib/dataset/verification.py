@@ -231,50 +231,60 @@ def _audio(clips: pd.DataFrame, n_without: int) -> list[Finding]:
     sound = clips[clips["problem"] == ""]
     if sound.empty:
         return findings
-    lengths, is_beyond = sound["duration_s"], sound["peak"] > BEYOND
+    return [*findings, *_shapes(sound), *_odd(sound), _copies(sound)]
+
+
+def _shapes(sound: pd.DataFrame) -> list[Finding]:
+    """How long the clips are, and their rates and channels."""
+    lengths = sound["duration_s"]
     rates = ", ".join(f"{rate:,} Hz ({n:,})" for rate, n in sound["rate_hz"].value_counts().items())
     channels = ", ".join(f"{n} ({many:,})" for n, many in sound["n_channels"].value_counts().items())
     span = f"a clip has {lengths.min():.2f} to {lengths.max():.2f} s, half of them {lengths.median():.1f} s"
-    findings += [
+    return [
         Finding(OK, "durations", f"{lengths.sum() / 3600:.2f} h in all; {span} or less"),
         Finding(OK, "formats", f"sample rates: {rates}; channels: {channels}"),
     ]
-    for what, chosen, says in (
-        (
-            "long",
-            lengths > audio.MAX_DURATION_S,
-            f"longer than {audio.MAX_DURATION_S:g} s: models hear no more",
-        ),
-        (
-            "silent",
+
+
+def _odd(sound: pd.DataFrame) -> list[Finding]:
+    """Clips that models hear a part of, or nothing, or something else than was recorded."""
+    is_beyond = sound["peak"] > BEYOND
+    seconds = f"{audio.MAX_DURATION_S:g} s"
+    odd = {
+        "long": (sound["duration_s"] > audio.MAX_DURATION_S, f"longer than {seconds}: models hear no more"),
+        "silent": (
             sound["heard_peak"] < SILENCE,
-            f"silent to models: in the mean of the channels, at {HEARD_HZ:,} Hz, in the first "
-            f"{audio.MAX_DURATION_S:g} s nothing is louder than -80 dB of full scale",
+            f"silent to models: in the mean of the channels, at {HEARD_HZ:,} Hz, in the first {seconds} "
+            "nothing is louder than -80 dB of full scale",
         ),
-        (
-            "clipped",
+        "clipped": (
             sound["clipped"] & ~is_beyond,
             f"clipped: {CLIPPED_RUN} samples or more in a row are at full scale",
         ),
-        (
-            "offset",
+        "offset": (
             sound["offset"].abs() >= OFFSET,
             f"off centre: the mean of the samples is {OFFSET:.0%} of full scale or more",
         ),
-        (
-            "scale",
+        "scale": (
             is_beyond,
             f"far beyond full scale, up to {sound['peak'].max():,.0f} times: divide integers that were "
             "written as floats by their largest",
         ),
-    ):
+    }
+    findings = []
+    for what, (chosen, says) in odd.items():
         fnames = sound.loc[chosen, "fname"].tolist()
         note = fnames and f"{len(fnames)} clips are {says}: {_some(fnames)}"
         findings.append(_finding(what, note, "none", WRONG if what == "scale" else NOTE))
+    return findings
+
+
+def _copies(sound: pd.DataFrame) -> Finding:
+    """Clips whose audio is equal."""
     same = sound.groupby("wave_sha256", sort=False)["fname"].agg(list)
     copies = [" = ".join(fnames) for fnames in same if len(fnames) > 1]
     note = copies and f"{len(copies)} sounds stand more than once: {_some(copies, '; ')}"
-    return [*findings, _finding("duplicates", note, "none", NOTE)]
+    return _finding("duplicates", note, "none", NOTE)
 
 
 def _published_audio(clips: pd.DataFrame, expected: Expected) -> list[Finding]:

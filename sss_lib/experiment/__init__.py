@@ -2,7 +2,8 @@
 
 A grid in YAML comes in; executed notebooks and a tree of artefacts go out. It runs all notebooks.
 
-- `grid`: grids of systems; `variant`: how clip embeddings are made; `store`: where each artefact lives.
+- `grid`: grids of systems; `rules`: which of these it keeps, what suits them; `variant`: how clip embeddings
+  are made; `store`: where each artefact lives.
 - `stages`: which runs of notebooks a grid needs; `runner`: does those that are not current; `task`: one run
   of one notebook, through papermill and an `engine` that saves it once; `surroundings`: the environment of
   its kernel; `warm`: forks kernels from a process that has done their imports.
@@ -21,18 +22,16 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "grid": ["NOTEBOOKS", "Grid", "read_grid"],
         "common_clips": ["comparable", "read_scores"],
         "results": [
-            "class_scores",
-            "comparison_artefact",
-            "extract_to",
-            "failures",
-            "index_of",
-            "n_clips",
-            "n_cores",
-            "read_results",
-            "results_of",
-            "split_by_availability",
-            "system_of",
-            "systems",
+            *(
+                "class_scores",
+                "comparison_artefact",
+                "extract_to",
+                "failures",
+                "index_of",
+                "n_clips",
+                "n_cores",
+            ),
+            *("read_results", "results_of", "split_by_availability", "system_of", "systems"),
         ],
         "store": ["Store"],
         "variant": ["Variant"],

@@ -15,7 +15,8 @@ from sss_lib.dataset.dataset import Dataset
 from sss_lib.evaluation import across, intervals, relevance, ways
 from sss_lib.evaluation.queries import queries_table, read_queries
 from sss_lib.experiment import results
-from sss_lib.experiment.grid import Grid, suits, takes_queries
+from sss_lib.experiment.grid import Grid
+from sss_lib.experiment.rules import suits, takes_queries
 from sss_lib.experiment.store import Store, to_matrix
 from sss_lib.experiment.variant import Variant
 from sss_lib.extraction import parts

@@ -2,16 +2,18 @@
 
 import fnmatch
 import functools
-import glob
 import itertools
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sss_lib.evaluation import protocols
+from sss_lib.experiment import rules
+from sss_lib.experiment.rules import RULE as RULE
+from sss_lib.experiment.rules import suits, takes_queries
 from sss_lib.experiment.variant import Variant
 from sss_lib.io.names import composed, file_name_flaw, require_known
 from sss_lib.io.plain_yaml import read_mapping
@@ -22,21 +24,15 @@ from sss_lib.models.loaders import hear
 from sss_lib.models.naming import FUSION, HEAR, RANKING
 from sss_lib.models.spec import LONG, SHORT
 from sss_lib.processing.aggregation import AGGREGATIONS, n_values, selection
-from sss_lib.processing.transforms import most_components, n_first, n_removed
+from sss_lib.processing.transforms import n_removed
 from sss_lib.search import approximate
 from sss_lib.search import naming as methods
-from sss_lib.search.fusion import FUSIONS
-
-if TYPE_CHECKING:
-    from sss_lib.evaluation.ways import Way
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 MAIN = "mini"
 """The grid that `make run` takes by default. Its folder of figures has the dataset's name alone."""
 OPTIONAL = ("include", "exclude", "fusions", "queries", "ways")
 """Keys that may be empty."""
-RULE = ("model", "aggregation", "n_components", "normalize", "pre_normalize", "scale", "transform", "search")
-"""Words that a rule of `include` or `exclude` can have."""
 
 
 @dataclass(frozen=True)
@@ -128,29 +124,17 @@ class Grid:
         for other in self.fit_on:
             if other is not None and (not isinstance(other, str) or file_name_flaw(other)):
                 raise ValueError(f"fit_on={other!r} of the grid names no collection: give a name, or null")
-        taught_by = [parse_way(name).part or None for name in self.ways]
+        taught_by = [rules.parse_way(name).part or None for name in self.ways]
         for other in (*self.queries, *filter(None, taught_by)):
             if not isinstance(other, str) or file_name_flaw(other):
                 raise ValueError(
                     f"{other!r} of the grid can name no collection or split to ask or learn from"
                 )
         for fusion in self.fusions:
-            if not isinstance(fusion, Mapping) or not isinstance(fusion.get("models"), list):
-                raise ValueError(
-                    f"fusion {fusion!r} of the grid: give, say, how: zscore, models: [yamnet, aisfx]"
-                )
-            for word in fusion:
-                require_known(word, ("how", "models", "search"), "the words of a fusion of the grid")
-            require_known(fusion.get("how"), FUSIONS, "the fusions")
-            require_known(fusion.get("search", self.searches[0]), self.searches, "the searches of the grid")
-            if odd := [one for one in fusion["models"] if "&" in str(one)]:
-                raise ValueError(f"a fusion can't have {odd[0]!r}, as & parts its models: rename its folder")
+            rules.require_fusion(fusion, self.searches)
         _ = self.fused  # refuses what is no fusion
         for rule in (*self.include, *self.exclude):
-            if not isinstance(rule, Mapping) or not rule:
-                raise ValueError(f"rule {rule!r} of the grid is not a mapping: give, say, model: aisfx")
-            for word in rule:
-                require_known(word, RULE, "the words of a rule of the grid")
+            rules.require_rule(rule)
 
     @property
     def fused(self) -> tuple[str, ...]:
@@ -247,47 +231,9 @@ class Grid:
             How many clips each model has embedded, by its name; of another collection that is fitted on by,
             say, "yamnet@esc10". Without numbers none is left out for want of clips.
         """
-        chosen: dict[tuple[Variant, str], None] = {}
         left_out: dict[str, dict[object, None]] = {}
-        for name in self.models:
-            spec, n = models.spec(name), (n_clips or {}).get(name)
-            hows = [how for how in self.aggregations if how != "none"] if spec.hop_s else ["none"]
-            if not hows:
-                left_out[f"{name} has several frames a clip: no aggregation"] = dict.fromkeys(
-                    self.aggregations
-                )
-            if unknown := [how for how in hows if selection(how) and not has_times(spec)]:
-                left_out[f"times of frames of {name} aren't known: no aggregation"] = dict.fromkeys(unknown)
-                hows = [how for how in hows if how not in unknown]
-            too_few = [s for s in self.searches if n and n < methods.parse(s).least_clips]
-            if too_few:
-                left_out[f"{name} has embedded {n} clips: no search"] = dict.fromkeys(too_few)
-            searches = [search for search in self.searches if search not in too_few]
-            scales = self.scale if spec.scaled else (False,)
-            # A ranking is not processed.
-            sizes, transforms = self.n_components, self._steps
-            if name.startswith(RANKING):
-                sizes, transforms = (None,), ["none"]
-            ways = itertools.product(scales, transforms, sizes, self.normalize, self.pre_normalize)
-            for (scale, named, pca, l2, pre), how in itertools.product(ways, hows):
-                variant = Variant(name, how, pca, l2, pre, scale, named)
-                transform, other, dim = variant.step, variant.fit_on, spec.dim * n_values(how)
-                n_fit = (n_clips or {}).get(f"{name}@{other}" if other else name)
-                # Whitening without PCA takes all dimensions; the other transforms leave at least one.
-                wanted = n_first(transform) or pca or (dim if transform == "whiten" else 1)
-                what = "PCA" if transform == "none" else f"{transform}, PCA"
-                if other and n_clips is not None and not n_fit:
-                    why = f"fitted on {other}, which is searched itself or has no 00 and 01 of"
-                    left_out.setdefault(why, {})[name] = None
-                elif n_first(transform) and pca:
-                    left_out.setdefault(f"{name}, {transform}, is cut already: no PCA", {})[pca] = None
-                elif wanted > dim - n_removed(transform):
-                    left_out.setdefault(f"{name} has {dim} dimensions: no {what}", {})[pca] = None
-                elif n_fit and not n_first(transform) and wanted > most_components(transform, n_fit, dim):
-                    of = f" of {other}" if other else ""
-                    left_out.setdefault(f"{name} has embedded {n_fit} clips{of}: no {what}", {})[pca] = None
-                else:
-                    chosen.update(dict.fromkeys((variant, s) for s in variant.searches(searches)))
+        of_models = (self._of_model(name, n_clips, left_out) for name in self.models)
+        chosen = dict.fromkeys(itertools.chain.from_iterable(of_models))
         kept = [system for system in chosen if self._keeps(*system)]
         for name in dict.fromkeys(self.fused):
             found = [(variant, methods.GIVEN) for variant in self._of_fusion(name, set(kept))]
@@ -308,6 +254,33 @@ class Grid:
             raise ValueError(f"nothing is left of the grid: {'; '.join(sentences)}")
         return kept, sentences
 
+    def _of_model(
+        self, name: str, n_clips: Mapping[str, int] | None, left_out: dict[str, dict[object, None]]
+    ) -> Iterator[tuple[Variant, str]]:
+        """Yield the systems of a model that can be run; what can't goes into `left_out`, by the reason."""
+        spec, n = models.spec(name), (n_clips or {}).get(name)
+        hows = [how for how in self.aggregations if how != "none"] if spec.hop_s else ["none"]
+        if not hows:
+            left_out[f"{name} has several frames a clip: no aggregation"] = dict.fromkeys(self.aggregations)
+        if unknown := [how for how in hows if selection(how) and not has_times(spec)]:
+            left_out[f"times of frames of {name} aren't known: no aggregation"] = dict.fromkeys(unknown)
+            hows = [how for how in hows if how not in unknown]
+        if too_few := [s for s in self.searches if n and n < methods.parse(s).least_clips]:
+            left_out[f"{name} has embedded {n} clips: no search"] = dict.fromkeys(too_few)
+        searches = [search for search in self.searches if search not in too_few]
+        scales = self.scale if spec.scaled else (False,)
+        sizes, transforms = self.n_components, self._steps
+        if name.startswith(RANKING):  # which is not processed
+            sizes, transforms = (None,), ["none"]
+        ways = itertools.product(scales, transforms, sizes, self.normalize, self.pre_normalize)
+        for (scale, named, pca, l2, pre), how in itertools.product(ways, hows):
+            variant = Variant(name, how, pca, l2, pre, scale, named)
+            why, what = rules.obstacle(variant, name, pca, spec.dim * n_values(how), n_clips)
+            if why:
+                left_out.setdefault(why, {})[what] = None
+            else:
+                yield from ((variant, search) for search in variant.searches(searches))
+
     def _of_fusion(self, name: str, available: set[tuple[Variant, str]]) -> list[Variant]:
         """Variants of a fusion, each of whose parts is available by the search that is fused."""
         search, ways = naming.fused(name)[1], (self.n_components, self.normalize, self.pre_normalize)
@@ -321,56 +294,8 @@ class Grid:
         if not (self.include or self.exclude):
             return True
         system = {**variant.parameters(), "search": search}
-        fits = functools.partial(_fits, system)
-        return (not self.include or any(map(fits, self.include))) and not any(map(fits, self.exclude))
-
-
-def takes_queries(variant: Variant, search: str) -> bool:
-    """Whether queries apart can ask a system: one that compares embeddings by a plain search."""
-    return not variant.is_ranking and methods.parse(search).is_plain
-
-
-def parse_way(way: str) -> "Way":
-    """See `ways.parse`, whose imports take long, and which few grids need."""
-    from sss_lib.evaluation import ways
-
-    return ways.parse(way)
-
-
-def suits(variant: Variant, way: str) -> bool:
-    """Whether a way is measured beside a variant: the weights of a fusion, and all others of a model.
-
-    Only of plain variants: means, or one embedding a clip, of unit length without a transform.
-
-    Examples
-    --------
-    >>> suits(Variant("yamnet"), "dtw"), suits(Variant("logmel"), "dtw"), suits(Variant("yamnet"), "weights")
-    (True, False, False)
-    """
-    kind = parse_way(way).kind
-    is_plain = variant.normalize and not variant.pre_normalize and variant.transform == "none"
-    hows = ("mean",) if kind == "frames" else ("mean", "none")
-    is_of_kind = bool(variant.parts) if kind == "weights" else not variant.is_ranking
-    return is_plain and is_of_kind and variant.aggregation in hows
-
-
-def _fits(system: Mapping[str, Any], rule: Mapping[str, Any]) -> bool:
-    """Whether every word of a rule has one of its values in a system."""
-    return all(
-        any(
-            fnmatch.fnmatchcase(system["model"], str(value)) if word == "model" else system[word] == value
-            for value in (values if isinstance(values, list) else [values])
-        )
-        for word, values in rule.items()
-    )
-
-
-def _absolute_rule(rule: object, folder: Path) -> object:
-    """Return a rule whose paths of models are from a folder, as those of the models themselves."""
-    if not isinstance(rule, Mapping) or "model" not in rule:
-        return rule  # the grid refuses it, or there is nothing to do
-    values = rule["model"] if isinstance(rule["model"], list) else [rule["model"]]
-    return {**rule, "model": [models.absolute(str(value), glob.escape(str(folder))) for value in values]}
+        fitting = functools.partial(rules.fits, system)
+        return (not self.include or any(map(fitting, self.include))) and not any(map(fitting, self.exclude))
 
 
 def read_grid(path: str | Path) -> Grid:
@@ -403,7 +328,7 @@ def read_grid(path: str | Path) -> Grid:
     named = [models.absolute(name, here) for name in names]
     as_tuples["models"] = tuple(itertools.chain.from_iterable(map(models.layers, named)))
     for key in {"include", "exclude"} & as_tuples.keys():
-        as_tuples[key] = tuple(_absolute_rule(rule, here) for rule in as_tuples[key])
+        as_tuples[key] = tuple(rules.absolute_rule(rule, here) for rule in as_tuples[key])
     for fusion in as_tuples.get("fusions", ()):
         if isinstance(fusion, dict) and isinstance(fusion.get("models"), list):
             fusion["models"] = [models.absolute(str(name), here) for name in fusion["models"]]

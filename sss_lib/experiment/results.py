@@ -85,12 +85,7 @@ def beside(made: Artefact, notebook: str) -> Artefact:
 
 
 def scores_on(
-    store: Store,
-    dataset: str,
-    variant: Variant,
-    search: str,
-    cutoffs: tuple[int, ...],
-    collection: "Dataset",
+    store: Store, dataset: str, variant: Variant, search: str, cutoffs: tuple[int, ...], collection: "Dataset"
 ) -> Artefact:
     """Tidy scores of one system on the clips of a collection, beside its per-query results (`queries_of`).
 
@@ -282,9 +277,7 @@ def results_of(
 
     scores = scores_on(store, dataset, variant, search, cutoffs, collection)
     table = queries_of(scores).read()
-    own = table.filter(
-        pc.field("relevance") == relevance
-    )  # a few of the rows, whose strings take long to read
+    own = table.filter(pc.field("relevance") == relevance)  # a few rows, whose strings take long to read
     table = (own or table).to_pandas()
     return read_queries(table, collection.clips["fname"].tolist(), collection.labels, relevance=relevance)
 

@@ -32,20 +32,8 @@ if TYPE_CHECKING:
     from sss_lib.experiment.variant import Variant
     from sss_lib.processing.fitting import Processing
 
-__all__ = [
-    "Artefact",
-    "DamagedArtefactError",
-    "Frames",
-    "StaleArtefactError",
-    "Store",
-    "code_digest",
-    "file_digest",
-    "read_json_embeddings",
-    "replacing",
-    "to_frames",
-    "to_matrix",
-    "to_table",
-]
+__all__ = ["Artefact", "DamagedArtefactError", "Frames", "StaleArtefactError", "Store", "code_digest"]
+__all__ += ["file_digest", "read_json_embeddings", "replacing", "to_frames", "to_matrix", "to_table"]
 
 _FOLDERS = ["datasets", "embeddings", "similarity_rankings", "indexes", "evaluation_results", "figures"]
 _FOLDERS += ["judgements", "runs"]
@@ -242,7 +230,7 @@ class Store:
     def of_others(self, dataset: str, grid: "Grid", variant: "Variant", search: str) -> Iterable[Artefact]:
         """What a grid wants of a system besides: what queries apart score, and other ways."""
         from sss_lib.evaluation.ways import parse
-        from sss_lib.experiment.grid import suits, takes_queries
+        from sss_lib.experiment.rules import suits, takes_queries
 
         for name in grid.queries:
             if takes_queries(variant, search) and self.has_apart(dataset, name, variant.model):

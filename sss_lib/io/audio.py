@@ -156,15 +156,21 @@ def blocks(path: str | Path, *, max_duration_s: float | None = None) -> Iterator
 
 def duration_s(path: str | Path) -> float:
     """Length in seconds, from headers that agree with the content; else it is decoded; nan if that fails."""
-    import soundfile
-
     path, start_s, end_s = span(path)
     if not os.path.isfile(path):  # a pipe or a device would never end
         return np.nan
-    if end_s < np.inf:
-        return max(0.0, min(end_s, duration_s(path)) - start_s)
+    status = os.stat(path)
+    length_s = _length_s(path, status.st_size, status.st_mtime_ns)
+    return length_s if end_s == np.inf else max(0.0, min(end_s, length_s) - start_s)
+
+
+@functools.lru_cache(maxsize=1 << 17)
+def _length_s(path: Path, *_: int) -> float:
+    """Length of a whole file, read once for each state of it: a file may have thousands of windows."""
+    import soundfile
+
     try:
-        lengths_s = [_n_samples(sound, part) / sound.samplerate for sound, part in _sounds(Path(path))]
+        lengths_s = [_n_samples(sound, part) / sound.samplerate for sound, part in _sounds(path)]
         if max(lengths_s) < UNKNOWN_S:
             return sum(lengths_s)
     except (soundfile.LibsndfileError, OSError):

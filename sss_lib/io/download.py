@@ -170,6 +170,19 @@ def write_json(path: Path, value: dict) -> None:
         temporary.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
 
 
+def read_json(path: Path, what: str, remedy: str) -> dict[str, dict]:
+    """Tables by name that `write_json` wrote; none if there is no file. ValueError if it is damaged."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if not (isinstance(found, dict) and all(isinstance(one, dict) for one in found.values())):
+            raise ValueError(f"it isn't a table of {what}")
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}): delete it to {remedy}") from None
+    return found
+
+
 def _download(
     remote: Remote, part: Path, progress: bool, retries: int, backoff_s: float, timeout_s: float
 ) -> None:

@@ -2,7 +2,7 @@
 
 from typing import BinaryIO
 
-from sss_lib.io.pieces import DamageError, Part
+from sss_lib.io.pieces import DamageError, Part, places
 
 _START = b"fLaC"
 _INFO = bytes([0, 0, 0, 34])
@@ -109,13 +109,9 @@ def _crc8(content: bytes) -> int:
 
 def _find(file: BinaryIO, pattern: bytes, at: int, end: int) -> list[int]:
     """Everywhere that a pattern begins."""
-    places = []
+    found = []
     while at < end:
         file.seek(at)
-        content = file.read(_BLOCK + len(pattern) - 1)
-        i = content.find(pattern)
-        while i >= 0:
-            places.append(at + i)
-            i = content.find(pattern, i + 1)
+        found += [at + i for i in places(file.read(_BLOCK + len(pattern) - 1), pattern)]
         at += _BLOCK
-    return places
+    return found

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from sss_lib.io.pieces import DamageError, Part, Piece
+from sss_lib.io.pieces import DamageError, Part, Piece, places
 
 _BLOCK = 1 << 16
 
@@ -155,7 +155,7 @@ def _next_frame(file: BinaryIO, at: int, end: int) -> int | None:
     while at < end:
         file.seek(at)
         block = file.read(_BLOCK + 3)
-        for i in _places(block, b"\xff"):
+        for i in places(block, b"\xff"):
             n_bytes = _mp3_bytes(block[i : i + 4])
             if n_bytes and at + i + n_bytes + 4 <= end:
                 file.seek(at + i + n_bytes)
@@ -163,13 +163,6 @@ def _next_frame(file: BinaryIO, at: int, end: int) -> int | None:
                     return at + i
         at += _BLOCK
     return None
-
-
-def _places(content: bytes, pattern: bytes) -> Iterator[int]:
-    at = content.find(pattern)
-    while at >= 0:
-        yield at
-        at = content.find(pattern, at + 1)
 
 
 def _count_at(head: bytes) -> int:

@@ -3,12 +3,12 @@
 import io
 import itertools
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
-Piece = bytes | tuple[int, int]
-"""Bytes of its own, or where those of the file begin and end."""
+Piece = bytes | tuple[int, int] | tuple[int, int, BinaryIO]
+"""Bytes of its own, or where those of the file begin and end, or of another file."""
 
 
 class DamageError(ValueError):
@@ -47,7 +47,7 @@ class Pieces(io.RawIOBase):
     b'abc2389'
     """
 
-    def __init__(self, file: BinaryIO, pieces: Sequence[Piece]):
+    def __init__(self, file: BinaryIO | io.RawIOBase, pieces: Sequence[Piece]):
         self._file, self._pieces, self._at = file, pieces, 0
         lengths = (len(piece) if isinstance(piece, bytes) else piece[1] - piece[0] for piece in pieces)
         self._ends = list(itertools.accumulate(lengths))
@@ -79,11 +79,26 @@ class Pieces(io.RawIOBase):
             if isinstance(piece, bytes):
                 content = piece[len(piece) - n_left :][:n_now]
             else:
-                self._file.seek(piece[1] - n_left)
-                content = self._file.read(n_now)
+                file = piece[2] if len(piece) == 3 else self._file
+                file.seek(piece[1] - n_left)
+                content = file.read(n_now)
             if not content:  # the file has shrunk meanwhile
                 break
             wanted[n : n + len(content)] = content
             n += len(content)
             self._at += len(content)
         return n
+
+
+def places(content: bytes, pattern: bytes) -> Iterator[int]:
+    """Yield where a pattern begins.
+
+    Examples
+    --------
+    >>> list(places(b"aaba", b"aa")), list(places(b"aaba", b"a"))
+    ([0], [0, 1, 3])
+    """
+    at = content.find(pattern)
+    while at >= 0:
+        yield at
+        at = content.find(pattern, at + 1)

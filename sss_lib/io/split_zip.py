@@ -6,11 +6,12 @@ in an extra field of the entry, or in a second end record (PK 6 6), which a loca
 Section numbers in comments are those of PKWARE's APPNOTE 6.3.10.
 """
 
-import io
 import os
 import struct
 from collections.abc import Iterator, Sequence
-from typing import Any, BinaryIO
+from typing import BinaryIO
+
+from sss_lib.io.pieces import Pieces
 
 BLOCK = 1 << 20
 _FULL = 2**32 - 1  # what a field of 32 bits holds if its value doesn't fit
@@ -20,7 +21,7 @@ class ArchiveError(ValueError):
     """An archive that is damaged, incomplete or unsafe; nothing of it has been unpacked."""
 
 
-class JoinedZip(io.RawIOBase):
+class JoinedZip(Pieces):
     """The parts of a split zip as one file to read, without a joined copy on the disk.
 
     The directory of a split zip gives the place of each file as a part and an offset in it. Here the parts
@@ -39,22 +40,21 @@ class JoinedZip(io.RawIOBase):
     """
 
     def __init__(self, files: Sequence[BinaryIO]):
-        self.files, self.last = files, files[-1].name
-        self.starts, self.n_bytes, self.position = [], 0, 0
-        for file in files:
-            self.starts.append(self.n_bytes)
-            self.n_bytes += os.fstat(file.fileno()).st_size
-        self.tail, self.tail_start = b"", self.n_bytes  # the directory, once it is known
+        self.last, sizes = files[-1].name, [os.fstat(file.fileno()).st_size for file in files]
+        parts = Pieces(files[0], [(0, size, file) for size, file in zip(sizes, files, strict=True)])
+        self.n_bytes = sum(sizes)
+        self.starts = [sum(sizes[:i]) for i in range(len(sizes))]
+        super().__init__(parts, [(0, self.n_bytes)])
         n_files, directory = self._directory()
         entries = b"".join(self._joined_entries(directory))
-        self.tail = entries + _end_of_directory(n_files, len(entries), self.tail_start)
-        self.n_bytes = self.tail_start + len(self.tail)
+        tail = entries + _end_of_directory(n_files, len(entries), self.tail_start)
+        super().__init__(parts, [(0, self.tail_start), tail])
 
     def _directory(self) -> tuple[int, bytes]:
         """How many files there are, and the directory's bytes; `tail_start` is set to where it begins."""
         # 4.3.16: the end record has 22 bytes and a comment of at most 65,535; it never crosses parts.
         begin = max(self.starts[-1], self.n_bytes - (1 << 16) - 22)
-        end = self._at(begin, self.n_bytes - begin)
+        end = self._read(begin, self.n_bytes - begin)
         at = end.rfind(b"PK\5\6")
         if at < 0:
             raise ArchiveError(f"{self.last} is no zip, or its end is missing: delete it and fetch it again")
@@ -62,14 +62,14 @@ class JoinedZip(io.RawIOBase):
         part, first, _, n_files, size, offset = struct.unpack_from("<4H2L", end, at + 4)
         if at >= 20 and end[at - 20 : at - 16] == b"PK\6\7":
             part, offset = struct.unpack_from("<LQ", end, at - 16)  # 4.3.15: where the Zip64 record is
-            record = self._at(self._start(part) + offset, 56)
+            record = self._read(self._start(part) + offset, 56)
             part, first, _, n_files, size, offset = struct.unpack_from("<2L4Q", record, 16)
-        if part + 1 != len(self.files):
+        if part + 1 != len(self.starts):
             raise ArchiveError(
-                f"{self.last} is the last of {part + 1} parts, but {len(self.files)} are given"
+                f"{self.last} is the last of {part + 1} parts, but {len(self.starts)} are given"
             )
         self.tail_start = self._start(first) + offset
-        return n_files, self._at(self.tail_start, size)
+        return n_files, self._read(self.tail_start, size)
 
     def _start(self, part: int) -> int:
         if part >= len(self.starts):
@@ -104,37 +104,10 @@ class JoinedZip(io.RawIOBase):
             fields[11:14] = len(others), 0, 0
             yield struct.pack("<4s6H3L5H2L", *fields) + name + others
 
-    def _at(self, start: int, size: int) -> bytes:
+    def _read(self, start: int, size: int) -> bytes:
+        """Read a block at a time: a damaged size must not decide how much memory is taken."""
         self.seek(start)
-        return b"".join(iter(lambda: self.read(min(BLOCK, start + size - self.position)), b""))
-
-    def readable(self) -> bool:
-        """Yes."""
-        return True
-
-    def seekable(self) -> bool:
-        """Yes."""
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move to an offset from the start, from here or from the end."""
-        origin = {io.SEEK_SET: 0, io.SEEK_CUR: self.position, io.SEEK_END: self.n_bytes}[whence]
-        self.position = origin + offset
-        return self.position
-
-    def readinto(self, buffer: Any) -> int:
-        """Fill a buffer with what follows in one part, or in the directory; return how many bytes."""
-        if self.position >= self.tail_start and self.tail:
-            found = self.tail[self.position - self.tail_start :][: len(buffer)]
-        else:
-            i = max(i for i, start in enumerate(self.starts) if start <= self.position)
-            self.files[i].seek(self.position - self.starts[i])
-            end = self.starts[i + 1] if i + 1 < len(self.starts) else self.n_bytes
-            end = min(end, self.tail_start) if self.tail else end
-            found = self.files[i].read(min(len(buffer), end - self.position))
-        buffer[: len(found)] = found
-        self.position += len(found)
-        return len(found)
+        return b"".join(iter(lambda: self.read(min(BLOCK, start + size - self.tell())), b""))
 
 
 def _split_extra(extra: bytes) -> tuple[bytes, bytes]:

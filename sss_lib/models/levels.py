@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from sss_lib.io.windowing import windows
 from sss_lib.models.spec import ModelSpec
 
 
@@ -39,7 +38,7 @@ def frame_levels(wave: np.ndarray, spec: ModelSpec, n_frames: int) -> np.ndarray
     """
     require_times(spec)
     if spec.window_s:
-        wave = windows(wave, spec.window_size, long=spec.long, short=spec.short).ravel()
+        wave = spec.windows(wave).ravel()
         edges = np.linspace(0, len(wave), n_frames + 1).round().astype(int)
     else:
         edges = (np.arange(n_frames + 1) * float(spec.hop_s or 0) * spec.rate_hz).round().astype(int)

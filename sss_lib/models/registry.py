@@ -192,7 +192,7 @@ def load(name: str | ModelSpec, device: str = "cpu") -> Extractor:
         if not row.requires:
             raise
         raise ImportError(
-            f"{row.name} needs {error.name}: install it with pip install -e .[{row.extra or row.requires}]"
+            f"{row.name} needs {error.name}: install it with pip install -e .[{row.extra}]"
         ) from None
     if row.half:
         if not isinstance(network, Batched):

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sss_lib.io import audio
+import numpy as np
+
+from sss_lib.io import audio, windowing
 from sss_lib.io.names import require_known
 from sss_lib.models.weights.file import Weights, digest
 
@@ -28,6 +30,8 @@ GRADES = {
     "stand-in graph": "only the names and shapes of what goes in and out are those published",
 }
 """How far a row with weights was verified, best first."""
+EXTRAS = {"transformers": "torch", "ai_edge_litert": "birdnet"}
+"""The extra that installs a library, where it has another name."""
 WORDS = (*LONG, *SHORT, "paper", "half", "default", "standard")
 """What can stand behind a model's name: see `ModelSpec.prepared`."""
 
@@ -63,8 +67,6 @@ class ModelSpec:
         Its grade, one of `GRADES` if it has weights, and the reference that it was compared with, in words.
     requires : str
         The library that its loader needs, if any.
-    extra : str
-        The extra that installs that library, if it has another name.
     weights : Weights or None
     options : mapping
         Parameters of its loader, such as the names of a graph's nodes.
@@ -110,7 +112,6 @@ class ModelSpec:
     trained_on: str = "-"
     verified: str = ""
     requires: str = ""
-    extra: str = ""
     weights: Weights | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     window_s: float | None = None
@@ -144,6 +145,10 @@ class ModelSpec:
             raise ValueError(f"{self.name} takes clips of any length: it has no window")
         return round(self.window_s * self.rate_hz)
 
+    def windows(self, wave: np.ndarray) -> np.ndarray:
+        """Windows of a wave that the network takes one by one: [n_windows, window_size]."""
+        return windowing.windows(wave, self.window_size, long=self.long, short=self.short)
+
     @property
     def needed_weights(self) -> Weights:
         """Its weights; a ValueError where its row of the catalogue has none."""
@@ -171,24 +176,23 @@ class ModelSpec:
         forbids = ": not commercial" if self.weights and self.weights.non_commercial else ""
         return f"{licence}{forbids}{'; by Essentia: AGPL-3.0' if self.requires == 'essentia' else ''}"
 
+    @property
+    def extra(self) -> str:
+        """The extra that installs the library that it needs."""
+        return EXTRAS.get(self.requires, self.requires)
+
     def missing(self) -> str:
         """Name of the library that it needs and that isn't installed; "" if it can run."""
         return "" if not self.requires or importlib.util.find_spec(self.requires) else self.requires
 
     def parameters(self) -> dict:
         """What an artefact made with it records."""
+        as_it_is = ("rate_hz", "dim", "hop_s", "window_s", "long", "short", "gain_db", "half")
         return {
             "model": self.name,
             "weights": digest(self.weights) if self.weights else None,
-            "rate_hz": self.rate_hz,
-            "dim": self.dim,
-            "hop_s": self.hop_s,
-            "window_s": self.window_s,
-            "long": self.long,
-            "short": self.short,
-            "gain_db": self.gain_db,
+            **{key: getattr(self, key) for key in as_it_is},
             "max_duration_s": audio.MAX_DURATION_S,
-            "half": self.half,
             "options": dict(self.options),
         }
 

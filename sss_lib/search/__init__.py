@@ -3,7 +3,7 @@
 A matrix of embeddings and the name of a search come in; a `Ranking` goes out.
 
 - `rank`: by whichever search is named; `ranking`: what each of them gives.
-- `whole_numbers`, `similarity`, `exact`, `device`: all clips compared, without rounding.
+- `whole_numbers`, `corpus`, `similarity`, `exact`, `device`: all clips compared, without rounding.
 - `naming`: how searches are named; `approximate`: those through structures of faiss.
 - `given`: rankings that others have computed; `adjusted`: cosines adjusted by neighbours, against hubs.
 - `fusion`: several rankings as one; `frames`: clips compared frame by frame.
@@ -23,6 +23,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "index": ["Index"],
         "rank": ["rank"],
         "ranking": ["Ranking", "blocks", "in_threads", "query_rows"],
-        "similarity": ["SEARCHES", "Similarities", "require_known_search"],
+        "naming": ["SEARCHES", "require_known_search"],
+        "similarity": ["Similarities"],
     },
 )

@@ -19,7 +19,7 @@ import numpy as np
 
 from sss_lib.search.exact import best, ranking_of, top
 from sss_lib.search.naming import Method
-from sss_lib.search.ranking import Ranking, blocks, in_threads
+from sss_lib.search.ranking import Ranking, blocks, in_threads, without
 from sss_lib.search.similarity import BLOCKS, ONE, Keys, Similarities
 
 MOST_CLIPS = 32768
@@ -172,80 +172,105 @@ def _mutual_proximity(similarities: Similarities, rows: np.ndarray, top_n: int) 
     n_others = n_clips - (np.ones(n_clips, int) if own is None else np.bincount(own.group)[own.group])
     n_near = min(4 * top_n, n_clips)
     while True:
-        of_these = (similarities, rows, top_n, n_near, np.maximum(n_others, 1))
-        found, n_needed, n_sure = _mutually_near(*of_these)
-        if n_needed <= n_sure:
+        near = _MutuallyNear(similarities, n_near, np.maximum(n_others, 1))
+        found, n_needed = near.ranking(rows, top_n)
+        if n_needed <= near.n_sure:
             return found
-        n_near = min(n_needed + 2 * (n_near - n_sure), n_clips)
+        n_near = min(n_needed + 2 * (n_near - near.n_sure), n_clips)
 
 
-def _mutually_near(
-    similarities: Similarities, rows: np.ndarray, top_n: int, n_near: int, n_others: np.ndarray
-) -> tuple[Ranking, int, int]:
-    """Ranking by mutual proximity of pairs that are near each other.
+class _MutuallyNear:
+    """The nearest clips of each clip, and how many others are farther from it than each of these.
 
-    Of how many nearest ones it takes to lack no pair, and of how many of the `n_near` it is known how far
-    they are: if those are fewer, pairs may be missing.
+    Parameters
+    ----------
+    similarities : Similarities
+    n_near : int
+        How many nearest ones.
+    n_others : np.ndarray [shape=(n_clips,), dtype=int]
+        How many clips each has that aren't of its own group.
+
+    Attributes
+    ----------
+    n_sure : int
+        Of how many of the nearest ones it is known how far they are.
     """
-    n_clips = similarities.n_clips
-    near = np.empty((n_clips, n_near), np.int16)
-    # One more than the number of clips that are farther from the row's clip; 0 if it is unknown.
-    farther = np.zeros((n_clips, n_clips), np.int16)
 
-    def count(block: np.ndarray) -> int:
-        clips, upper = top(similarities.bands(block), len(block), n_near)
+    def __init__(self, similarities: Similarities, n_near: int, n_others: np.ndarray):
+        n_clips = similarities.n_clips
+        self.similarities, self.n_near, self.n_others = similarities, n_near, n_others
+        self.near = np.empty((n_clips, n_near), np.int16)
+        # One more than the number of clips that are farther from the row's clip; 0 if it is unknown.
+        self.farther = np.zeros((n_clips, n_clips), np.int16)
+        self.n_sure = min(in_threads(self._count, blocks(np.arange(n_clips), 64)))
+
+    def _count(self, block: np.ndarray) -> int:
+        """Fill in what is near the clips of a block; return of how many it is known for each how far."""
+        n_clips, n_near = self.farther.shape[1], self.n_near
+        clips, upper = top(self.similarities.bands(block), len(block), n_near)
         there = np.isfinite(upper)
         # Bounds so far apart are those of different cosines. Others make runs, ordered by exact ones below.
-        apart = 1.001 * (similarities.slack(block) + 2 / ONE)
+        apart = 1.001 * (self.similarities.slack(block) + 2 / ONE)
         upper[~there] = -4
         alike = upper[:, :-1] - upper[:, 1:] <= apart
         values = np.zeros(clips.shape, np.int64)
         np.cumsum(~alike, axis=1, out=values[:, 1:])
         known = there if n_near == n_clips else there & (values < values[:, -1:])  # the last may go on
         values *= -(1 << 42)  # beside which rounded cosines are small whole numbers
-        alike = (np.pad(alike, ((0, 0), (1, 0))) | np.pad(alike, ((0, 0), (0, 1)))) & known
-        (unclear, columns), (_, of_unclear) = _packed(alike, clips), _packed(alike, values)
-        if columns.shape[1] > n_clips // 16:  # a product of all is faster than one of what was gathered
-            key = np.take_along_axis(similarities.all_keys(block)[0], columns, axis=1)
-            key[~unclear] = 0
-        else:
-            key, _ = similarities.keys(block, columns)
-        of_unclear += similarities.cosines(block, key).astype(np.int64)
-        of_unclear[~unclear] = np.iinfo(np.int64).min + 1
-        order = np.argsort(-of_unclear, axis=1)
-        for table, of_some in ((clips, columns), (values, of_unclear)):
-            table[alike] = np.take_along_axis(of_some, order, axis=1)[unclear]
+        in_runs = np.pad(alike, ((0, 0), (1, 0))) | np.pad(alike, ((0, 0), (0, 1)))
+        self._order_runs(block, in_runs & known, clips, values)
         # Equal cosines count alike: up to where the last of them is.
         last = np.full(clips.shape, n_near, np.int32)
         np.copyto(last[:, :-1], np.arange(1, n_near), where=values[:, 1:] < values[:, :-1])
         last = np.minimum.accumulate(last[:, ::-1], axis=1)[:, ::-1]
-        farther[block[:, None], clips] = np.where(known, n_others[block, None] + 1 - last, 0)
-        near[block] = clips
+        self.farther[block[:, None], clips] = np.where(known, self.n_others[block, None] + 1 - last, 0)
+        self.near[block] = clips
         return int(np.where((there & ~known).any(axis=1), np.count_nonzero(known, axis=1), n_clips).min())
 
-    n_sure = min(in_threads(count, blocks(np.arange(n_clips), 64)))
-    neighbours, scores = np.empty((len(rows), top_n), np.int32), np.empty((len(rows), top_n), np.float32)
+    def _order_runs(
+        self, block: np.ndarray, alike: np.ndarray, clips: np.ndarray, values: np.ndarray
+    ) -> None:
+        """Order clips whose bounds are alike by exact cosines, and add these to the values of their runs."""
+        (unclear, columns), (_, of_unclear) = _packed(alike, clips), _packed(alike, values)
+        if columns.shape[1] > self.similarities.n_clips // 16:
+            # A product of all is faster than one of what was gathered.
+            key = np.take_along_axis(self.similarities.all_keys(block)[0], columns, axis=1)
+            key[~unclear] = 0
+        else:
+            key, _ = self.similarities.keys(block, columns)
+        of_unclear += self.similarities.cosines(block, key).astype(np.int64)
+        of_unclear[~unclear] = np.iinfo(np.int64).min + 1
+        order = np.argsort(-of_unclear, axis=1)
+        for table, of_some in ((clips, columns), (values, of_unclear)):
+            table[alike] = np.take_along_axis(of_some, order, axis=1)[unclear]
 
-    def fill(places: np.ndarray) -> int:
-        at, clips = rows[places, None], near[rows[places]].astype(int)
-        forth, back = farther[at, clips], farther[clips, at]
-        values = (forth - 1.0) * (back - 1.0) / n_others[clips] / n_others[at]
-        values[(forth < 1) | (back < 1)] = -np.inf
-        passing = values >= np.partition(values, n_near - top_n, axis=1)[:, n_near - top_n, None]
-        (there, clips), (_, values) = _packed(passing, clips), _packed(passing, values)
-        values[~there] = -np.inf
-        order = np.lexsort((clips, -values))[:, :top_n]
-        clips, values = np.take_along_axis(clips, order, axis=1), np.take_along_axis(values, order, axis=1)
-        left_out = np.isneginf(values)
-        neighbours[places] = np.where(left_out, -1, clips)
-        scores[places] = np.where(left_out, np.nan, values)
-        # Both shares of a better pair are above the last product; a little more for its rounding.
-        least = values[:, -1].min()
-        n_needed = int((1 - least + 1e-12) * n_others.max()) + 1 if least > 0 else 4 * n_near
-        return min(n_needed, n_clips)
+    def ranking(self, rows: np.ndarray, top_n: int) -> tuple[Ranking, int]:
+        """Ranking of pairs that are near each other, and how many nearest ones it takes to lack no pair."""
+        neighbours = np.empty((len(rows), top_n), np.int32)
+        scores = np.empty((len(rows), top_n), np.float32)
 
-    needed = in_threads(fill, blocks(np.arange(len(rows)), 64))
-    return Ranking(neighbours, scores), max(needed, default=0), n_sure
+        def fill(places: np.ndarray) -> int:
+            at, clips = rows[places, None], self.near[rows[places]].astype(int)
+            forth, back = self.farther[at, clips], self.farther[clips, at]
+            values = (forth - 1.0) * (back - 1.0) / self.n_others[clips] / self.n_others[at]
+            values[(forth < 1) | (back < 1)] = -np.inf
+            worst = self.n_near - top_n
+            passing = values >= np.partition(values, worst, axis=1)[:, worst, None]
+            (there, clips), (_, values) = _packed(passing, clips), _packed(passing, values)
+            values[~there] = -np.inf
+            order = np.lexsort((clips, -values))[:, :top_n]
+            clips, values = (np.take_along_axis(table, order, axis=1) for table in (clips, values))
+            left_out = np.isneginf(values)
+            neighbours[places] = np.where(left_out, -1, clips)
+            scores[places] = np.where(left_out, np.nan, values)
+            # Both shares of a better pair are above the last product; a little more for its rounding.
+            least = values[:, -1].min()
+            if least <= 0:
+                return 4 * self.n_near
+            return int((1 - least + 1e-12) * self.n_others.max()) + 1
+
+        needed = max(in_threads(fill, blocks(np.arange(len(rows)), 64)), default=0)
+        return Ranking(neighbours, scores), min(needed, self.similarities.n_clips)
 
 
 def _packed(chosen: np.ndarray, table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -280,8 +305,4 @@ def _by_expanded_queries(
     asked = similarities.with_queries(_expanded(similarities, rows, k))
     found = ranking_of(asked, np.arange(len(rows)), n)
     own = group[found.neighbours] == group[rows][:, None]
-    order = np.argsort(own, axis=1, kind="stable")[:, :top_n]
-    own, neighbours, scores = (
-        np.take_along_axis(of_all, order, axis=1) for of_all in (own, found.neighbours, found.scores)
-    )
-    return Ranking(np.where(own, -1, neighbours).astype(np.int32), np.where(own, np.nan, scores))
+    return without(found.neighbours, found.scores, own, top_n)

@@ -19,7 +19,7 @@ import threadpoolctl
 from sss_lib.processing.checks import in_single_precision, require_finite
 from sss_lib.processing.scaling import l2_normalize
 from sss_lib.search.naming import Method
-from sss_lib.search.ranking import Ranking, blocks
+from sss_lib.search.ranking import Ranking, blocks, without
 from sss_lib.search.whole_numbers import scaled
 
 LARGEST_HALF = 65504.0
@@ -125,11 +125,6 @@ class FaissIndex:
             As in `search.Ranking`, of the vectors as they are kept; nan beside -1.
         """
         require_finite(x, "embeddings")
-        return self._search(x, n, alive)
-
-    def _search(
-        self, x: np.ndarray, n: int, alive: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
         options, n_dead = None, 0
         if alive is not None and not alive.all():
             if self._is_flat_pq:  # takes no selection: ask for as many more as are deleted
@@ -167,12 +162,10 @@ class FaissIndex:
         parts = ((size, np.flatnonzero(sizes == size)) for size in np.unique(sizes).tolist())
         for size, at in ((size, block) for size, of_size in parts for block in blocks(of_size, 16384)):
             # So many more are asked for as have to be left out.
-            found, score = self._search(x[rows[at]], min(top_n + size, len(x)))
+            found, score = self.search(x[rows[at]], min(top_n + size, len(x)))
             own = (groups[found] == groups[rows[at]][:, None]) | (found < 0)
-            order = np.argsort(own, axis=1, kind="stable")[:, :top_n]
-            found[own], score[own] = -1, np.nan
-            neighbours[at, : order.shape[1]] = np.take_along_axis(found, order, axis=1)
-            scores[at, : order.shape[1]] = np.take_along_axis(score, order, axis=1)
+            kept, n = without(found, score, own, top_n), min(top_n, found.shape[1])
+            neighbours[at, :n], scores[at, :n] = kept.neighbours, kept.scores
         return Ranking(neighbours, scores, ties="row order among what was found")
 
     def to_bytes(self) -> np.ndarray:

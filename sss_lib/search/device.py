@@ -2,7 +2,7 @@
 
 The bound of `similarity` holds for float32 sums in any order, with or without fused multiply-add: on a card,
 too. It doesn't hold for TensorFloat-32 or bfloat16, which PyTorch may put in place of float32:
-`highest_precision` keeps them out while a search runs. Products don't underflow (`similarity.FAINTEST`), so a
+`highest_precision` keeps them out while a search runs. Products don't underflow (`corpus.FAINTEST`), so a
 device may flush what is below the normal numbers to zero. `Bfloat16` has a bound of its own.
 """
 

@@ -14,14 +14,7 @@ from sss_lib.search.similarity import BLOCKS, Keys, Similarities
 from sss_lib.search.whole_numbers import round_down
 
 
-def rank_outside(
-    x: np.ndarray,
-    queries: np.ndarray,
-    search: str = "nns",
-    top_n: int = 150,
-    *,
-    at_a_time: tuple[int, int] = BLOCKS,
-) -> Ranking:
+def rank_outside(x: np.ndarray, queries: np.ndarray, search: str = "nns", top_n: int = 150) -> Ranking:
     """Ranking of the corpus for sounds that are none of it; see `rank`.
 
     What a sound finds, and its scores to the last bit, depend on the corpus and on itself, not on what else
@@ -45,7 +38,7 @@ def rank_outside(
     if top_n < 1:
         raise ValueError(f"top_n={top_n} is below 1: ask for at least one result")
     similarities = Similarities(x, search).with_queries(queries)
-    return ranking_of(similarities, np.arange(len(queries)), min(top_n, len(x)), at_a_time)
+    return ranking_of(similarities, np.arange(len(queries)), min(top_n, len(x)))
 
 
 def ranking_of(

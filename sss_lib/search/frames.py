@@ -107,21 +107,8 @@ def rank_frames(
         for i, upper in zip(block, bounds, strict=True):
             clips = np.arange(n_clips) if candidates is None else np.sort(candidates.neighbours[i])
             clips = clips[(clips >= 0) & (group[clips] != group[rows[i]])]
-            rest = clips[:0]
-            if upper is not None and 0 < n_results < len(clips):
-                upper = upper[clips]
-                first = upper >= np.partition(upper, -n_results)[-n_results]
-                clips, rest, upper = clips[first], clips[~first], upper[~first]
-            values = corpus.scores(rows[i], clips) if len(clips) else np.empty(0)
-            if len(rest):  # of which some may be as good as the worst of the first
-                least = np.partition(values, -n_results)[-n_results]
-                rest = rest[upper >= least / ONE]
-            if len(rest) and how != "dtw":  # whose path takes longer than its cosines
-                rest = rest[corpus.scores(rows[i], rest, exactly=False) >= least]
-            if len(rest):
-                clips, values = np.append(clips, rest), np.append(values, corpus.scores(rows[i], rest))
-            order = np.lexsort((clips, -values))[:n_results]
-            neighbours[i, : len(order)], scores[i, : len(order)] = clips[order], values[order] / ONE
+            clips, values = corpus.best(rows[i], clips, n_results, None if upper is None else upper[clips])
+            neighbours[i, : len(clips)], scores[i, : len(clips)] = clips, values / ONE
 
     in_threads(fill, blocks(np.arange(len(rows)), max(1, corpus.filter.n_rows * n_clips // len(frames))))
     return Ranking(neighbours, scores)
@@ -158,6 +145,28 @@ class _Frames:
             starts,
             sizes,
         )
+
+    def best(
+        self, query: int, clips: np.ndarray, n: int, upper: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The n best of some clips and their exact scores; upper bounds of all may spare most the comparison.
+
+        The clips of the n largest bounds are first. Some of the rest may be as good as the worst of these.
+        """
+        rest = clips[:0]
+        if upper is not None and 0 < n < len(clips):
+            first = upper >= np.partition(upper, -n)[-n]
+            clips, rest, upper = clips[first], clips[~first], upper[~first]
+        values = self.scores(query, clips) if len(clips) else np.empty(0)
+        if len(rest):
+            least = np.partition(values, -n)[-n]
+            rest = rest[upper >= least / ONE]
+        if len(rest) and self.how != "dtw":  # whose path takes longer than its cosines
+            rest = rest[self.scores(query, rest, exactly=False) >= least]
+        if len(rest):
+            clips, values = np.append(clips, rest), np.append(values, self.scores(query, rest))
+        order = np.lexsort((clips, -values))[:n]
+        return clips[order], values[order]
 
     def scores(self, query: int, clips: np.ndarray, *, exactly: bool = True) -> np.ndarray:
         """Exact scores of some clips, none of them the query, or upper bounds of float32: float64 [n]."""

@@ -6,7 +6,7 @@ scores. So a corpus of some of the clips keeps their order, and drops the result
 
 import numpy as np
 
-from sss_lib.search.ranking import Ranking, blocks
+from sss_lib.search.ranking import Ranking, blocks, without
 
 
 def carried(ranking: Ranking, rows: np.ndarray) -> np.ndarray:
@@ -50,16 +50,13 @@ def rank(x: np.ndarray, rows: np.ndarray, top_n: int, groups: np.ndarray | None 
     row_of = np.full(int(max(own.max(initial=0), x[:, 1 : 1 + width].max(initial=0))) + 2, -1, np.int64)
     row_of[own] = np.arange(len(own))  # the last, at -1, stays -1
     neighbours = np.full((len(rows), top_n), -1, np.int32)
-    scores = np.full((len(rows), top_n), np.nan, np.float32)
-    done = 0
-    for block in blocks(rows):
+    scores, n = np.full((len(rows), top_n), np.nan, np.float32), min(top_n, width)
+    for at in blocks(np.arange(len(rows))):
+        block = rows[at]
         found = row_of[np.asarray(x[block, 1 : 1 + width], np.int64)]
+        left_out = found < 0
         if groups is not None:
-            found[(found >= 0) & (groups[found] == groups[block][:, None])] = -1
-        order = np.argsort(found < 0, axis=1, kind="stable")[:, :top_n]
-        found = np.take_along_axis(found, order, axis=1)
-        values = np.take_along_axis(np.asarray(x[block, 1 + width :], np.float32), order, axis=1)
-        into = slice(done, done := done + len(block))
-        neighbours[into, : found.shape[1]] = found
-        scores[into, : found.shape[1]] = np.where(found >= 0, values, np.nan)
+            left_out |= groups[found] == groups[block][:, None]
+        kept = without(found, x[block, 1 + width :], left_out, n)
+        neighbours[at, :n], scores[at, :n] = kept.neighbours, kept.scores
     return Ranking(neighbours, scores, ties="the order of the given ranking")

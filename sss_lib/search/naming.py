@@ -20,8 +20,12 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from sss_lib.search.similarity import SEARCHES
-
+SEARCHES = {
+    "nns": "nearest neighbours by Euclidean distance",
+    "mips": "maximum inner product",
+    "mcss": "maximum cosine similarity",
+}
+"""The exact searches."""
 GIVEN = "given"
 _NAME = re.compile(
     r"(?P<exact>nns|mips|mcss)(-(IVF(?P<n_list>[0-9]+)|HNSW(?P<m>[0-9]+)))?"
@@ -194,3 +198,9 @@ def parse(search: str) -> Method:
         f"search {search!r} is unknown: {hint}use one of {', '.join(SEARCHES)}, alone, adjusted or with an "
         f"index of faiss, as {', '.join(_EXAMPLES)}"
     )
+
+
+def require_known_search(search: str) -> None:
+    """Raise ValueError if there is no such search."""
+    if search not in SEARCHES:
+        raise ValueError(f"search {search!r} is unknown: use one of {', '.join(SEARCHES)}")

@@ -29,6 +29,23 @@ class Ranking:
     ties: str = "row order"
 
 
+def without(neighbours: np.ndarray, scores: np.ndarray, left_out: np.ndarray, n: int) -> Ranking:
+    """Ranking of the first n results of each query that aren't left out, then of -1 and nan.
+
+    Examples
+    --------
+    >>> without(np.array([[4, 2, 3]]), np.array([[0.9, 0.8, 0.7]]), np.array([[True, False, False]]), 3)
+    Ranking(neighbours=array([[ 2,  3, -1]], dtype=int32), scores=array([[0.8, 0.7, nan]], dtype=float32),
+            ties='row order')
+    """
+    order = np.argsort(left_out, axis=1, kind="stable")[:, :n]
+    left_out, neighbours, scores = (
+        np.take_along_axis(table, order, axis=1) for table in (left_out, neighbours, scores)
+    )
+    scores = np.where(left_out, np.nan, scores).astype(np.float32)
+    return Ranking(np.where(left_out, -1, neighbours).astype(np.int32), scores)
+
+
 def query_rows(queries: np.ndarray | None, n_clips: int) -> np.ndarray:
     """Rows of the clips that query, by default all; ValueError if they are no rows of the corpus.
 

@@ -416,3 +416,18 @@ def test_a_file_that_is_called_like_a_span_is_a_file(tmp_path):
     shutil.copy(tmp_path / "x.wav", tmp_path / "x.wav#t=0,0.5")
     assert len(audio.decode(tmp_path / "x.wav#t=0,0.5", 8000)) == 8000
     assert len(audio.decode(tmp_path / "x.wav#t=0,0.25", 8000)) == 2000
+
+
+def test_a_file_is_looked_at_once_for_the_lengths_of_all_its_windows(tmp_path, monkeypatch):
+    path, looked_at = tmp_path / "x.wav", []
+    of_file = audio._sounds
+    monkeypatch.setattr(audio, "_sounds", lambda path: looked_at.append(path) or of_file(path))
+    soundfile.write(path, np.zeros(8000), 8000)
+    assert [audio.duration_s(f"{path}#t={start},{start + 0.75}") for start in (0, 0.25, 0.5)] == [
+        0.75,
+        0.75,
+        0.5,
+    ]
+    assert (audio.duration_s(path), len(looked_at)) == (1, 1)
+    soundfile.write(path, np.zeros(4000), 8000)
+    assert (audio.duration_s(path), len(looked_at)) == (0.5, 2)

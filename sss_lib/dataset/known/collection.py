@@ -1,6 +1,5 @@
 """A known collection: where it is published, what a whole copy has, and how to fetch it."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -255,13 +254,4 @@ def check(remote: download.Remote, digest: str | None = None) -> None:
 
 def receipts(parts_dir: Path) -> dict[str, dict]:
     """Checked parts by file name: md5, size and time of change."""
-    path = parts_dir / RECEIPTS
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if not (isinstance(found, dict) and all(isinstance(part, dict) for part in found.values())):
-            raise ValueError("it isn't a table of parts")
-    except FileNotFoundError:
-        return {}
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged ({error}): delete it to have the parts checked anew") from None
-    return found
+    return download.read_json(parts_dir / RECEIPTS, "parts", "have the parts checked anew")

@@ -151,7 +151,6 @@ ROWS = (
         colour="#661100",
         citation="Gong, Chung and Glass, AST: Audio Spectrogram Transformer, Interspeech 2021",
         requires="transformers",
-        extra="torch",
         verified="seeded weights: transformers' own front end and loading, values up to 4 within 1e-5",
         window_s=10.255,  # 1,024 frames of 25 ms, one every 10 ms
         short="pad",

@@ -39,7 +39,6 @@ def _laion_clap(
         citation="Wu, Chen, Zhang, Hui, Berg-Kirkpatrick and Dubnov, Large-scale Contrastive Language-Audio "
         "Pretraining with Feature Fusion and Keyword-to-Caption Augmentation, ICASSP 2023",
         requires="transformers",
-        extra="torch",
         weights=weights,
         options={"unit": True, **options},
         **_text("FacebookAI/roberta-base", "MIT"),
@@ -106,7 +105,6 @@ def _microsoft_htsat(name: str, display_name: str, *, unit: bool, **fields: Any)
         loader="htsat",
         n_parameters="31M",
         requires="transformers",
-        extra="torch",
         options={"publisher": "microsoft", "size": "tiny", "bank": "file", "unit": unit},
         **fields,
     )

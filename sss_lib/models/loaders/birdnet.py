@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from sss_lib.io import windowing
 from sss_lib.models.spec import ModelSpec
 from sss_lib.models.weights import file as weights
 
@@ -56,11 +55,10 @@ def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
     found = [tensor["index"] for tensor in interpreter.get_tensor_details() if tensor["name"] == TENSOR]
     if not found:
         raise ValueError(f"{MEMBER} of {path} has no tensor {TENSOR}: it is another version of BirdNET")
-    size = spec.window_size
 
     def embed(wave: np.ndarray) -> np.ndarray:
         frames = []
-        for window in windowing.windows(wave, size, long=spec.long, short=spec.short):
+        for window in spec.windows(wave):
             interpreter.set_tensor(source, window[None])
             interpreter.invoke()
             frames.append(interpreter.get_tensor(found[0])[0])

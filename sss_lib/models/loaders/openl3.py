@@ -15,7 +15,6 @@ from sss_lib.models.loaders.essentia_import import graph
 from sss_lib.models.spec import ModelSpec
 
 RATE_HZ, FRAME, HOP, N_FRAMES = 48000, 2048, 242, 199
-PATCH_S = 1
 RANGE_DB = 80.0
 
 

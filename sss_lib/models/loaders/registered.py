@@ -8,7 +8,6 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from sss_lib.io import windowing
 from sss_lib.io.names import require_known
 from sss_lib.models.spec import ModelSpec
 
@@ -34,9 +33,7 @@ class Windowed:
 
     def embed(self, waves: Iterable[np.ndarray]) -> list[np.ndarray]:
         """Frame embeddings of each wave; where the function has a method `embed`, it gets all windows."""
-        size, network = self.spec.window_size, self.spec.network
-        policy = {"long": self.spec.long, "short": self.spec.short}
-        of_waves = [windowing.windows(wave, size, **policy) for wave in waves]
+        network, of_waves = self.spec.network, [self.spec.windows(wave) for wave in waves]
         windows = [window for of_wave in of_waves for window in of_wave]
         embedded = iter(network.embed(windows) if hasattr(network, "embed") else map(network, windows))
         return [np.concatenate(list(itertools.islice(embedded, len(of_wave)))) for of_wave in of_waves]

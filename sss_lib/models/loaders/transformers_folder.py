@@ -11,21 +11,16 @@ import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from sss_lib.io import windowing
 from sss_lib.models import naming
 from sss_lib.models.frontends import batches
 from sss_lib.models.loaders.transformers_kinds import HEADS, KINDS, WITHOUT_LAYERS
 from sss_lib.models.spec import ModelSpec
 from sss_lib.models.weights import checkpoint
 from sss_lib.models.weights.file import content_digest
-
-if TYPE_CHECKING:
-    pass
-
 
 _IN_LANGUAGE_MODEL = {"model.audio_tower.": "", "audio_tower.": ""}
 """Names of an encoder in a language model that hears, and in its own file."""
@@ -74,7 +69,6 @@ def spec_of(path: str | Path) -> ModelSpec:
         colour="#888888",
         citation=f"a folder with a model of type {config.model_type}",
         requires="transformers",
-        extra="torch",
         has_text=config.model_type == "clap" and has_tokenizer,
         options={
             "folder": str(folder),
@@ -220,7 +214,6 @@ def _read(folder: Path, kind: str, heads: tuple[str, ...]) -> Any:
 
 def _pieces(spec: ModelSpec, wave: np.ndarray, extractors_way: str | None) -> list[np.ndarray]:
     """Windows of a wave; one shorter than the window stays so where the feature extractor is to fill it."""
-    size = spec.window_size if spec.window_s else len(wave)
-    if len(wave) <= size and spec.short == extractors_way:
+    if not spec.window_s or (len(wave) <= spec.window_size and spec.short == extractors_way):
         return [wave]
-    return list(windowing.windows(wave, size, long=spec.long, short=spec.short))
+    return list(spec.windows(wave))

@@ -8,7 +8,6 @@ Weights that are absent raise an OSError, weights that are not the expected ones
 import contextlib
 import functools
 import hashlib
-import json
 import os
 import re
 from dataclasses import dataclass
@@ -231,13 +230,7 @@ def unusable(name: str, weights: Weights, error: Exception) -> ValueError:
 
 def _entries() -> dict[str, dict]:
     """Entries of the lock file, by file name."""
-    path = cache_dir() / LOCK
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged ({error}): delete it to record the digests again") from None
+    return download.read_json(cache_dir() / LOCK, "digests", "record the digests again")
 
 
 def record(weights: Weights, state: dict[str, int], sha256: str) -> None:
