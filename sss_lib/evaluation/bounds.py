@@ -95,7 +95,7 @@ def add_bounds(scores: pd.DataFrame, chance: pd.DataFrame, upper_bound: pd.DataF
     """
     keys = ["metric", "n", "level", "name", "protocol", "relevance"]
     for name, bound in (("chance", chance), ("ceiling", upper_bound)):
-        if scores[keys].equals(bound[keys]):  # as a rule: to merge takes long
+        if all(scores[key].array.equals(bound[key].array) for key in keys):  # as a rule: to merge takes long
             scores = scores.assign(**{name: bound["value"]})
         else:
             of_score = bound[[*keys, "value"]].rename(columns={"value": name})

@@ -140,10 +140,12 @@ def summarise(
         about += [(metric, n, *one[metric, n]) for one in (conventions, micro_conventions)]
     column = {name: np.concatenate([*own, np.zeros(0, int)]) for name, own in parts.items()}
     key, mean = column.pop("key").astype(int), column.pop("mean").astype(int)
+    if class_wise.n_results is None and micro.n_results is None:
+        del column["n_short"]
     # A string is made once, and taken as often as it is needed.
     metrics, ns, denominators, rank_bases = zip(*about, strict=True) if about else [()] * 4
     names = [*(one[:2] for one in means), ("micro", "all")]
-    table = pd.DataFrame(
+    return pd.DataFrame(
         {
             "metric": _texts(metrics).take(key),
             "n": pd.array(ns, dtype="Int64").take(key),
@@ -155,9 +157,6 @@ def summarise(
             "protocol": _texts([protocol.name]).take(np.zeros(len(key), int)),
             "relevance": _texts([class_wise.relevance]).take(np.zeros(len(key), int)),
         }
-    )
-    return (
-        table.drop(columns="n_short") if class_wise.n_results is None and micro.n_results is None else table
     )
 
 

@@ -5,10 +5,12 @@ its own session, environment, folder and random states. Where there is no server
 """
 
 import ast
+import atexit
 import contextlib
 import gc
 import importlib
 import importlib.util
+import io
 import json
 import os
 import re
@@ -34,8 +36,12 @@ IMPORTED = ("02_processing", "03_search", "04_evaluation")
 """Notebooks whose imports the server has done: the others need as much, and more."""
 ALSO = (
     *("IPython.core.completerlib", "IPython.core.logger", "IPython.core.oinspect", "IPython.core.pylabtools"),
-    *("PIL.GifImagePlugin", "PIL.JpegImagePlugin", "PIL.PpmImagePlugin", "matplotlib.backends.backend_agg"),
-    *("pandas.io.formats.html", "pyarrow.dataset", "pyarrow.pandas_compat", "soundfile", "soxr", "sqlite3"),
+    *("IPython.extensions.storemagic", "ipykernel.debugger", "psutil", "tornado.platform.asyncio"),
+    *("PIL.BmpImagePlugin", "PIL.GifImagePlugin", "PIL.JpegImagePlugin", "PIL.PpmImagePlugin"),
+    *("matplotlib.style.core", "pandas.core.methods.to_dict"),
+    *("pandas.core.reshape.reshape", "pandas.io.formats.html", "pandas.io.formats.string"),
+    *("pyarrow.dataset", "pyarrow.pandas_compat", "soundfile", "soxr", "sqlite3", "zmq.utils.garbage"),
+    *("sss_lib.evaluation.assessment", "sss_lib.evaluation.bounds"),
 )
 """Modules that libraries import in every kernel once it is at work."""
 START = "import sys; del sys.path[0]; from sss_lib.experiment import warm; warm.main(*sys.argv[1:])"
@@ -207,13 +213,24 @@ class Forked:
 
 # What follows is the server.
 
+_set_by_imports: dict[str, str] = {}  # variables of the environment that each kernel would set
+
 
 def main(listener: str, *imported: str) -> None:
     """Serve kernels until the process that holds the other end of the standard input ends."""
+    atexit.register(_end)  # first, and thereby called last
     _import(imported)
     request = _serve(socket.socket(fileno=int(listener)))
     if request is not None:
         _be_kernel(**request)
+
+
+def _end() -> None:
+    """End this process without taking down what it shares with others: it would be copied first."""
+    for stream in (sys.__stdout__, sys.__stderr__):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()  # type: ignore[union-attr]
+    os._exit(0)
 
 
 def _import(names: Sequence[str]) -> None:
@@ -224,12 +241,15 @@ def _import(names: Sequence[str]) -> None:
     """
     # ipykernel sets this before matplotlib is imported.
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
+    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # else the debugger, when imported, prints a warning
     code_digest(("dataset", "extraction", "processing", "search", "evaluation", "figures"))
     import ipykernel.kernelapp  # noqa: F401
 
+    before = dict(os.environ)
     for module in ALSO:
         with contextlib.suppress(ImportError):
             importlib.import_module(module)
+    _set_by_imports.update({k: v for k, v in os.environ.items() if before.get(k) != v})
     for name in names:
         notebook = NOTEBOOKS / f"{name}.ipynb"
         if not notebook.is_file():
@@ -244,8 +264,19 @@ def _import(names: Sequence[str]) -> None:
         for one in used:  # packages import a file once a name of it is used
             if isinstance(one.value, ast.Name):
                 getattr(found.get(one.value.id), one.attr, None)
+    _draw()
     gc.collect()
     gc.freeze()  # so that no kernel's collection writes to, and thereby copies, what all share
+
+
+def _draw() -> None:
+    """Draw a figure, so that fonts have been found and read."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(layout="constrained")
+    figure.subplots().set(title="a", xscale="log")
+    FigureCanvasAgg(figure).print_png(io.BytesIO())
 
 
 def _serve(listener: socket.socket) -> dict[str, Any] | None:
@@ -311,7 +342,7 @@ def _be_kernel(command: list[str], environment: dict[str, str], folder: str) -> 
     os.dup2(nothing, 0)
     os.close(nothing)
     os.environ.clear()
-    os.environ.update(environment)
+    os.environ.update(environment | _set_by_imports)
     os.chdir(folder)
     np.random.seed()  # noqa: NPY002 - the state that all share; Python renews its own
     _use_threads(environment)

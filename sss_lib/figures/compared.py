@@ -218,7 +218,8 @@ class Compared:
     def steps(self) -> Shown:
         """Steps beyond the study, each beside the system that lacks it (`beyond.steps`)."""
         available, _ = experiment.split_by_availability(self.store, self.dataset, self.grid)
-        systems = [one for one in available if one[1] in set(self.scores["search"])]
+        searches = set(self.scores["search"].unique())
+        systems = [one for one in available if one[1] in searches]
 
         @functools.lru_cache(maxsize=16)
         def results_of(system: beyond.System, rule: str) -> comparisons.Results:

@@ -1,6 +1,7 @@
 """A query and its results inside a notebook: players, waveforms, and which results are right."""
 
 import base64
+import functools
 import html
 import io
 import itertools
@@ -37,10 +38,17 @@ RIGHT, WRONG = '<b style="color: #009E73">âœ“</b>', '<b style="color: #D55E00">â
 
 def player(path: str, length_s: float = LENGTH_S) -> str:
     """Waveform and player of the first seconds of a sound, as HTML, or that it can't be read."""
+    file = Path(path)  # a span of a file is none
     try:
-        wave = audio.decode(path, RATE_HZ, max_duration_s=length_s)
+        return _player(path, length_s, file.stat().st_mtime_ns if file.is_file() else 0)
     except (audio.AudioError, OSError):
         return "<i>no sound here</i>"
+
+
+@functools.lru_cache(maxsize=64)
+def _player(path: str, length_s: float, _written: int) -> str:
+    """See `player`; kept, as searches find the same clips."""
+    wave = audio.decode(path, RATE_HZ, max_duration_s=length_s)
     data = base64.b64encode(_compressed(path, wave, length_s)).decode()
     about = f'controls title="{html.escape(Path(path).name)}" style="height: 28px; width: 230px"'
     sound = f'<audio {about} src="data:audio/ogg;base64,{data}"></audio>'

@@ -1,12 +1,15 @@
 """Clips in two dimensions, to be looked at."""
 
 import numpy as np
+import threadpoolctl
 
 from sss_lib.processing.checks import require_finite
 
 METHODS = ("tsne", "pca")
 MANY = 3000
 """Clips beyond which t-SNE takes longer steps and fewer of them."""
+FEW = 500
+"""Clips up to which t-SNE has one thread: others would wait for each other a thousand times."""
 
 
 def project(x: np.ndarray, how: str = "tsne", *, seed: int = 0) -> np.ndarray:
@@ -56,6 +59,7 @@ def project(x: np.ndarray, how: str = "tsne", *, seed: int = 0) -> np.ndarray:
         if len(x) > MANY:  # two partial sums have one order, those of more threads have not
             fast = {"n_jobs": 2, "max_iter": 400, "angle": 0.8, "learning_rate": len(x) / 12}
         settings = {"n_jobs": 1, "perplexity": perplexity, "init": start, "random_state": seed} | fast
-        points = TSNE(2, **settings).fit_transform(centred)
+        with threadpoolctl.threadpool_limits(1 if len(x) <= FEW else None, "openmp"):
+            points = TSNE(2, **settings).fit_transform(centred)
     points = points - points.mean(axis=0)
     return (points / (points.std(axis=0).max() or 1)).astype(np.float32)

@@ -104,9 +104,11 @@ def in_threads(function: Callable, items: Iterable) -> list:
     items : iterable
     """
     controller, items = _blas(), list(items)
-    n_threads = max((library["num_threads"] for library in controller.info()), default=1)
+    n_threads = max((library.num_threads for library in controller.lib_controllers), default=1)
+    if n_threads == 1:  # to limit it would take longer than a small search
+        return list(map(function, items))
     with controller.limit(limits=1):
-        if n_threads == 1 or len(items) < 2:
+        if len(items) < 2:
             return list(map(function, items))
         with ThreadPoolExecutor(n_threads) as pool:
             return list(pool.map(function, items))

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import os
 import re
 from pathlib import Path
 
@@ -57,6 +58,19 @@ def test_a_short_and_small_file_is_played_as_it_is_and_others_are_compressed(tmp
         assert soundfile.info(io.BytesIO(content)).duration == pytest.approx(
             min(len(wave) / 32000, 4), abs=0.01
         )
+
+
+def test_a_player_is_made_once_and_anew_when_its_file_is_another(tmp_path, monkeypatch):
+    path, decoded, decode = tmp_path / "one.wav", [], players.audio.decode
+    monkeypatch.setattr(players.audio, "decode", lambda *a, **k: decoded.append(a) or decode(*a, **k))
+    assert "no sound here" in players.player(str(path))
+    shown = []
+    for number, frequency in enumerate((0.05, 0.1), 1):
+        soundfile.write(path, 0.3 * np.sin(np.arange(32000) * frequency), 32000)
+        os.utime(path, ns=(number, number))
+        shown += [players.player(str(path)), players.player(str(path))]
+    assert shown[0] == shown[1] != shown[2] == shown[3]
+    assert len(decoded) == 3
 
 
 def test_names_are_shown_as_text_and_a_sound_that_is_gone_is_told(tiny, ranking):

@@ -335,6 +335,18 @@ def test_a_figure_has_the_same_bytes_each_time(scores, tmp_path):
     assert written[0] == written[1]
 
 
+def test_a_figure_is_laid_out_once_for_all_its_files_and_to_be_shown(tmp_path, monkeypatch):
+    plots.use_style()
+    figure = mpl.figure.Figure()
+    figure.subplots()
+    engine, times = type(figure.get_layout_engine()), []
+    execute = engine.execute
+    monkeypatch.setattr(engine, "execute", lambda *given: times.append(1) or execute(*given))
+    plots.save(figure, tmp_path, "one")
+    figure.savefig(tmp_path / "shown.png")
+    assert times == [1]
+
+
 GRIDS = sorted((experiment.NOTEBOOKS / "grids").glob("*.yaml"))
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import threadpoolctl
 
 from sss_lib import projection, search
 
@@ -54,3 +55,22 @@ def test_a_map_of_many_clips_is_the_same_each_time_and_keeps_groups(monkeypatch)
     group = np.arange(300) // 50
     nearest = search.rank(first, "nns", 10).neighbours
     assert (group[nearest] == group[:, None]).mean() > 0.99
+
+
+def test_the_map_of_few_clips_takes_one_thread_and_leaves_others_theirs(monkeypatch):
+    manifold = pytest.importorskip("sklearn.manifold")
+    projection.project(BLOBS)  # loads what has threads
+    fit, seen = manifold.TSNE.fit_transform, []
+
+    def n_threads():
+        return [one["num_threads"] for one in threadpoolctl.threadpool_info() if one["user_api"] == "openmp"]
+
+    monkeypatch.setattr(
+        manifold.TSNE, "fit_transform", lambda *given: seen.append(n_threads()) or fit(*given)
+    )
+    with threadpoolctl.threadpool_limits(2, "openmp"):
+        projection.project(BLOBS)
+        monkeypatch.setattr(projection, "FEW", 9)
+        projection.project(BLOBS)
+        assert set(n_threads()) == {2}
+    assert [set(one) for one in seen] == [{1}, {2}]

@@ -117,12 +117,11 @@ def save(figure: Figure, folder: str | Path, name: str, caption: str = "") -> li
         "png": {"Software": None},
     }
     paths = [Path(folder) / f"{name}.{suffix}" for suffix in undated]
-    layout = figure.get_layout_engine()
     for path, about in zip(paths, undated.values(), strict=True):
         with replacing(path) as temporary:
             figure.savefig(temporary, metadata=about)
-        figure.set_layout_engine("none")  # the others have the first one's, which takes as long as drawing
-    figure.set_layout_engine(layout or "none")
+        with mpl.rc_context({"figure.constrained_layout.use": False}):
+            figure.set_layout_engine(None)  # later ones have the first one's, which takes as long as drawing
     if caption:
         paths.append(Path(folder) / f"{name}.txt")
         with replacing(paths[-1]) as temporary:

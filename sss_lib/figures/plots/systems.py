@@ -20,7 +20,7 @@ def best_scores(scores: pd.DataFrame, n: int = 15, *, level: str = "macro") -> p
     A model without a finite score is left out: all of its clips failed, or no query has a relevant clip.
     """
     best = best_systems(scores, n)
-    found = select(of_systems(scores, best), "MAP", n, level=level)
+    found = of_systems(select(scores, "MAP", n, level=level), best)
     found = found[np.isfinite(found["value"])]
     place = found["model"].map({model: i for i, model in enumerate(best["model"])})
     return found.iloc[np.argsort(place, kind="stable")]
