@@ -40,8 +40,8 @@ def read(root: Path, *, only_esc10: bool = False) -> GroundTruth:
     clips = clips.assign(fname=[Path(name).stem for name in clips["filename"]])
     files = ground_truth.audio_files(audio_dir)
     if only_esc10:
-        others = clips.loc[clips["esc10"] != "True", "fname"]
-        files = {fname: path for fname, path in files.items() if fname not in set(others)}
+        others = set(clips.loc[clips["esc10"] != "True", "fname"])
+        files = {fname: path for fname, path in files.items() if fname not in others}
         clips = clips[clips["esc10"] == "True"].reset_index(drop=True)
     licences = top / "LICENSE"
     text = licences.read_text(encoding="utf-8", errors="replace") if licences.is_file() else ""
