@@ -96,7 +96,7 @@ def add_bounds(scores: pd.DataFrame, chance: pd.DataFrame, upper_bound: pd.DataF
     keys = ["metric", "n", "level", "name", "protocol", "relevance"]
     for name, bound in (("chance", chance), ("ceiling", upper_bound)):
         if all(scores[key].array.equals(bound[key].array) for key in keys):  # as a rule: to merge takes long
-            scores = scores.assign(**{name: bound["value"]})
+            scores = scores.assign(**{name: bound["value"].array})
         else:
             of_score = bound[[*keys, "value"]].rename(columns={"value": name})
             scores = scores.merge(of_score, on=keys, how="left", validate="many_to_one")

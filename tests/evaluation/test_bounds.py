@@ -83,6 +83,15 @@ def test_a_ranking_by_nested_classes_reaches_the_upper_bound():
         np.testing.assert_allclose(scores["value"], upper["value"])
 
 
+def test_bounds_come_to_their_class_whatever_rows_are_called():
+    has_label = np.repeat(np.eye(2, dtype=bool), [2, 6], axis=0)
+    chance, upper = (of(has_label, ["a", "b"], cutoffs=(3,)) for of in (bounds.chance, bounds.upper_bound))
+    scores = chance.set_axis(range(len(chance))[::-1])
+    found = bounds.add_bounds(scores, chance, upper)
+    np.testing.assert_array_equal(found["chance"], chance["value"])
+    np.testing.assert_array_equal(found["ceiling"], upper["value"])
+
+
 def test_too_few_draws_are_refused():
     with pytest.raises(ValueError, match="n_draws=1 is too few"):
         bounds.sampled_chance(np.ones((3, 1), bool), ["a"], n_draws=1)
