@@ -5,6 +5,7 @@ import functools
 import html
 import io
 import itertools
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,16 +39,16 @@ RIGHT, WRONG = '<b style="color: #009E73">âœ“</b>', '<b style="color: #D55E00">â
 
 def player(path: str, length_s: float = LENGTH_S) -> str:
     """Waveform and player of the first seconds of a sound, as HTML, or that it can't be read."""
-    file = Path(path)  # a span of a file is none
     try:
-        return _player(path, length_s, file.stat().st_mtime_ns if file.is_file() else 0)
+        state = audio.span(path)[0].stat()
+        return _player(path, length_s, os.getcwd(), state.st_mtime_ns, state.st_size)
     except (audio.AudioError, OSError):
         return "<i>no sound here</i>"
 
 
 @functools.lru_cache(maxsize=64)
-def _player(path: str, length_s: float, _written: int) -> str:
-    """See `player`; kept, as searches find the same clips."""
+def _player(path: str, length_s: float, *_: object) -> str:
+    """See `player`; kept for each state of the file, as searches find the same clips."""
     wave = audio.decode(path, RATE_HZ, max_duration_s=length_s)
     data = base64.b64encode(_compressed(path, wave, length_s)).decode()
     about = f'controls title="{html.escape(Path(path).name)}" style="height: 28px; width: 230px"'

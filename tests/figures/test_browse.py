@@ -69,8 +69,10 @@ def test_a_player_is_made_once_and_anew_when_its_file_is_another(tmp_path, monke
         soundfile.write(path, 0.3 * np.sin(np.arange(32000) * frequency), 32000)
         os.utime(path, ns=(number, number))
         shown += [players.player(str(path)), players.player(str(path))]
-    assert shown[0] == shown[1] != shown[2] == shown[3]
-    assert len(decoded) == 3
+        shown.append(players.player(f"{path}#t=0,0.5"))
+    assert shown[0] == shown[1] != shown[3] == shown[4]
+    assert shown[2] != shown[5]
+    assert len(decoded) == 4
 
 
 def test_names_are_shown_as_text_and_a_sound_that_is_gone_is_told(tiny, ranking):
