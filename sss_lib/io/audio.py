@@ -160,13 +160,19 @@ def duration_s(path: str | Path) -> float:
     if not os.path.isfile(path):  # a pipe or a device would never end
         return np.nan
     status = os.stat(path)
-    length_s = _length_s(path, status.st_size, status.st_mtime_ns)
+    try:
+        length_s = _length_s(path.absolute(), status.st_size, status.st_mtime_ns)
+    except AudioError:
+        return np.nan
     return length_s if end_s == np.inf else max(0.0, min(end_s, length_s) - start_s)
 
 
 @functools.lru_cache(maxsize=1 << 17)
 def _length_s(path: Path, *_: int) -> float:
-    """Length of a whole file, read once for each state of it: a file may have thousands of windows."""
+    """Length of a whole file, read once for each state of it: a file may have thousands of windows.
+
+    An error isn't kept: it may be of the moment.
+    """
     import soundfile
 
     try:
@@ -175,13 +181,10 @@ def _length_s(path: Path, *_: int) -> float:
             return sum(lengths_s)
     except (soundfile.LibsndfileError, OSError):
         pass
-    except (AudioError, DamageError):
-        return np.nan
+    except DamageError as error:
+        raise AudioError(str(error)) from None
     told_s = ffmpeg.duration_s(path)
-    try:
-        return sum(len(block) / rate_hz for block, rate_hz in blocks(path)) if told_s is None else told_s
-    except AudioError:
-        return np.nan
+    return sum(len(block) / rate_hz for block, rate_hz in blocks(path)) if told_s is None else told_s
 
 
 def has_file(path: str | Path) -> bool:

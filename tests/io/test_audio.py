@@ -59,6 +59,18 @@ def test_a_clip_is_cut_to_its_first_30_s(tmp_path, rate_hz):
     np.testing.assert_allclose(middles, np.arange(30), rtol=0, atol=0.01)
 
 
+def test_a_length_that_could_not_be_read_is_looked_for_again(tmp_path, monkeypatch):
+    soundfile.write(tmp_path / "x.wav", np.zeros(8000), 8000)
+    with monkeypatch.context() as patched:
+
+        def fail(*_):
+            raise audio.AudioError("too many open files")
+
+        patched.setattr(audio, "_sounds", fail)
+        assert np.isnan(audio.duration_s(tmp_path / "x.wav"))
+    assert audio.duration_s(tmp_path / "x.wav") == 1
+
+
 @pytest.mark.parametrize(("max_duration_s", "n_samples"), [(0.5, 4000), (31, 248000), (None, 248000)])
 def test_the_longest_duration_can_be_chosen(tmp_path, max_duration_s, n_samples):
     soundfile.write(tmp_path / "x.wav", np.full(31 * 8000, 0.5), 8000)
