@@ -436,4 +436,8 @@ class Compared:
     def finish(self, notebook: str, table: pd.DataFrame, caption: str) -> None:
         """Keep the main table of a notebook, and the names of its files, by which a run knows it is done."""
         artefact = experiment.comparison_artefact(self.store, self.dataset, self.whole, notebook)
+        if artefact.is_intact():  # files that it wrote for the grid as it was, and doesn't write any more
+            names = {Path(name).name for name in artefact.metadata().get("figures", ())}
+            for name in names - {path.name for path in self.written}:
+                (self.folder / name).unlink(missing_ok=True)
         artefact.write(table, caption=caption, figures=[path.name for path in self.written])

@@ -61,6 +61,18 @@ def test_a_partial_grid_says_what_is_missing_and_where_figures_go(run):
     assert "1 have no scores" in str(again)
 
 
+def test_what_a_grid_no_longer_has_goes_and_what_others_wrote_stays(run):
+    table, kept = run.best, run.folder / "of-others.csv"
+    run.folder.mkdir(parents=True)
+    kept.touch()
+    for names in (("best", "asked-old"), ("best",)):
+        run.written.clear()
+        for name in names:
+            run.write(name, table)
+        run.finish("05_figures", table, "")
+    assert {path.name for path in run.folder.iterdir()} == {"best.csv", kept.name}
+
+
 @pytest.mark.parametrize(("n", "ends"), [(3, 3), (11, None)])
 def test_a_ranking_that_ends_early_is_marked_in_tables(tmp_path, n, ends):
     """Of twelve clips each has eleven results, unless its ranking ends before."""
