@@ -1,7 +1,8 @@
 """Kernels that start warm: a server that has imported what notebooks import forks each of them.
 
-The server has one thread, and answers one request at a time. A kernel is as a new process would be: it has
-its own session, environment, folder and random states. Where there is no server a kernel starts as any other.
+The server has one thread of Python, and answers one request at a time. A kernel is as a new process would be:
+it has its own session, environment, folder and random states. Where there is no server a kernel starts as any
+other.
 """
 
 import ast
@@ -218,19 +219,21 @@ _set_by_imports: dict[str, str] = {}  # variables of the environment that each k
 
 def main(listener: str, *imported: str) -> None:
     """Serve kernels until the process that holds the other end of the standard input ends."""
-    atexit.register(_end)  # first, and thereby called last
+    code = 1
+    atexit.register(lambda: _end(code))  # first, and thereby called last
     _import(imported)
     request = _serve(socket.socket(fileno=int(listener)))
     if request is not None:
         _be_kernel(**request)
+    code = 0
 
 
-def _end() -> None:
+def _end(code: int) -> None:
     """End this process without taking down what it shares with others: it would be copied first."""
     for stream in (sys.__stdout__, sys.__stderr__):
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()  # type: ignore[union-attr]
-    os._exit(0)
+    os._exit(code)
 
 
 def _import(names: Sequence[str]) -> None:

@@ -106,7 +106,8 @@ def _draw_once() -> None:
 def save(figure: Figure, folder: str | Path, name: str, caption: str = "") -> list[Path]:
     """Write a figure as SVG, PDF and PNG with the same bytes each time, and return the paths.
 
-    A caption goes beside them, as plain text.
+    A caption goes beside them, as plain text. The figure then keeps its layout: what is added later may not
+    fit.
     """
     for text in figure.findobj(Text) if _words else []:
         for english, other in _words.items():
