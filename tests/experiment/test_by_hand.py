@@ -1,4 +1,4 @@
-"""Stepping through the notebooks by hand makes the same artefacts as a grid, and leaves a whole one's figures."""
+"""Notebooks stepped through by hand make the same artefacts as a grid, and leave a whole one's figures."""
 
 import shutil
 
