@@ -1,7 +1,5 @@
 """Tables show the scores that they are made of: each model's best system, one system, single queries."""
 
-import itertools
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -38,8 +36,8 @@ def test_of_equal_systems_the_simplest_is_named():
     scores = scores_of(("aisfx", 100, "nns", 0.4), ("aisfx", None, "mips", 0.4), ("aisfx", None, "nns", 0.4))
     ways = [scores.assign(scale=scale, pre_normalize=pre) for scale in (True, False) for pre in (True, False)]
     ways += [scores.assign(transform=transform) for transform in ("center", "remove-top-1")]
-    for order in itertools.islice(itertools.permutations(ways), 0, None, 29):
-        (best,) = tables.best_systems(pd.concat(order).sample(frac=1, random_state=0)).to_dict("records")
+    for seed in range(6):
+        (best,) = tables.best_systems(pd.concat(ways).sample(frac=1, random_state=seed)).to_dict("records")
         assert (best["search"], best["scale"], best["pre_normalize"]) == ("nns", False, False)
         assert best["transform"] == "none"
         assert pd.isna(best["n_components"])

@@ -225,7 +225,7 @@ class TestMadeUpJudges:
 
     @pytest.mark.parametrize(("n_judges", "n_queries"), [(4, 12), (8, 20)])
     def test_intervals_hold_what_they_promise(self, truth, n_judges, n_queries, monkeypatch):
-        judges = pd.DataFrame({"judge": [f"good-{i}" for i in range(n_judges)], "reason": ""})
+        judges = quality(MadeAnswers(["good"] * n_judges, n_queries, exclude={}))
         monkeypatch.setattr(analysis, "quality", lambda answers: judges)  # which leaves none out
         held = dict.fromkeys([*truth, ("rho", "grade")], 0)
         rhos = []
