@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
+from sss_lib.__main__ import main
 from sss_lib.experiment import NOTEBOOKS
 
 
@@ -65,6 +66,16 @@ def run(notebook, output, parameters, **_):
     finally:
         Path(output).parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(filled, output)
+
+
+def grid(text, folder, data_dir, *words):
+    """Run a grid of a text to its end, with figures in a folder, and return its path."""
+    path = folder / "grid.yaml"
+    path.write_text(text)
+    folders = ["--data-dir", str(data_dir), "--figures-dir", str(folder / "figures")]
+    with kernels_replaced():
+        assert main(["run", str(path), *map(str, words), *folders]) == 0
+    return path
 
 
 @contextlib.contextmanager

@@ -9,7 +9,6 @@ import pandas as pd
 import pyarrow.parquet
 import pytest
 
-from sss_lib import __main__ as command
 from sss_lib import experiment
 from sss_lib.experiment.stages import Stages
 
@@ -41,12 +40,9 @@ def both(tmp_path_factory):
         for fname in rows["fname"]:
             (path,) = (source / "mini" / "audio").glob(f"{fname}.*")
             shutil.copy(path, mini / "audio")
-    grid = folder / "grid.yaml"
-    grid.write_text(GRID)
-    folders = ["--data-dir", str(folder / "grid" / "data"), "--figures-dir", str(folder / "figures")]
-    with in_process.kernels_replaced(), pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Stages, "of_figures", lambda _: [])  # of which nothing is compared
-        assert command.main(["run", str(grid), *folders]) == 0
+        in_process.grid(GRID, folder, folder / "grid" / "data")
     notebooks, committed = folder / "hand" / "notebooks", folder / "hand" / "figures" / "mini"
     notebooks.mkdir()
     shutil.copytree(source.parent / "figures" / "mini", committed)

@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 
 from sss_lib import dataset, experiment, extraction, metrics, models, processing, search
-from sss_lib.__main__ import main
 from sss_lib.evaluation import assessment, relevance
 from sss_lib.experiment import Variant
 from sss_lib.experiment.grid import Grid
@@ -175,13 +174,9 @@ def test_a_path_that_leads_nowhere_is_told(name, tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_the_notebooks_run_on_their_files(theirs, tmp_path):
     """As data/README.md says it; test_readme.py plans that command."""
-    (theirs / "grid.yaml").write_text(
-        "models: [files:embeddings, ranking:similarity_results.json]\nprotocol: paper\ncutoffs: [3]\n"
-    )
-    dirs = ["--data-dir", str(tmp_path / "data"), "--figures-dir", str(tmp_path / "figures")]
-    run = ["run", str(theirs / "grid.yaml"), "--dataset", str(theirs), "--no-audio", "--name", "theirs"]
-    with in_process.kernels_replaced():
-        assert main([*run, *dirs]) == 0
+    grid = "models: [files:embeddings, ranking:similarity_results.json]\nprotocol: paper\ncutoffs: [3]\n"
+    words = ("--dataset", theirs, "--no-audio", "--name", "theirs")
+    in_process.grid(grid, theirs, tmp_path / "data", *words)
     variant = Variant(f"ranking:{theirs / 'similarity_results.json'}")
     table = Store(tmp_path / "data").scores("theirs", variant, GIVEN, cutoffs=(3,)).read().to_pandas()
     table = table[(table["protocol"] == "paper") & (table["relevance"] == "class")]
