@@ -21,7 +21,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc"),
 ]
-GRID = "models: [duration]\nnormalize: [true, false]\ncutoffs: [3]\n"
+GRID = "models: [duration]\nnormalize: [true, false]\nsearches: [nns]\ncutoffs: [3]\n"
 
 
 def digests(folder):

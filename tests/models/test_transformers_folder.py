@@ -171,7 +171,14 @@ def expected(kind, model, extractor, wave):
         return model.get_audio_embeds(**inputs).numpy().reshape(-1, 16)
 
 
-@pytest.fixture(scope="module", params=KINDS)
+ALIKE = ("data2vec-audio", "unispeech", "unispeech-sat", "wav2vec2-conformer")
+"""Of one code with hubert, wav2vec2 and wavlm."""
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(kind, marks=[pytest.mark.slow] * (kind in ALIKE)) for kind in KINDS],
+)
 def published(request, tmp_path_factory):
     """Kind, folder, and the model and extractor that were saved there."""
     torch.manual_seed(0)
