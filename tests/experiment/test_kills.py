@@ -12,25 +12,15 @@ import in_process
 import numpy as np
 import pytest
 import soundfile
+from killed import digests
 
 from sss_lib.__main__ import main
-from sss_lib.io.artefact import Artefact
-from sss_lib.io.sealed import require_intact
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc"),
 ]
 GRID = "models: [duration]\nnormalize: [true, false]\nsearches: [nns]\ncutoffs: [3]\n"
-
-
-def digests(folder):
-    """Of every artefact below a folder, all of which must be whole."""
-    paths = [path for path in sorted(folder.rglob("*.parquet")) if not path.name.startswith(".")]
-    for path in paths:
-        require_intact(path)
-    wholes = [path for path in paths if path.name != "leaderboard.parquet"]
-    return {str(path.relative_to(folder)): Artefact(path, {}).digest() for path in wholes}
 
 
 def litter(*folders):

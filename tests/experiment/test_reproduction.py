@@ -6,6 +6,7 @@ import shutil
 
 import pandas as pd
 import pytest
+from test_by_hand import state
 
 from sss_lib import reproduction
 from sss_lib.__main__ import main
@@ -38,10 +39,6 @@ def change(folder, name, column, new, where=None):
     table[column] = table[column].astype(object if isinstance(after, str) else float)
     table.loc[rows, column] = after
     table.to_csv(folder / name, index=False)
-
-
-def state(folder):
-    return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
 
 
 def test_the_committed_results_reproduce_themselves():

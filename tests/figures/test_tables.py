@@ -117,11 +117,11 @@ def test_the_comparison_shows_each_best_system_between_ceiling_and_chance():
     )
     table = tables.comparison(scores, chance, ceiling, p={"logmel": 0.004})
     assert table["System"].tolist() == [
-        *("Ceiling (labels)", "aiSFX", "Log-mel statistics", "Chance (expected)"),
+        *("Ceiling (labels)", "aiSFX", "Log-mel statistics", "Chance (expected)")
     ]
     assert table["Dim"].tolist() == ["-", "100", "128", "-"]
     assert table["MAP@15"].tolist() == [
-        *("1.000", "0.400 [0.350, 0.450]", "0.200 [0.150, 0.250] **", "0.050"),
+        *("1.000", "0.400 [0.350, 0.450]", "0.200 [0.150, 0.250] **", "0.050")
     ]
     assert table["MAP@150"].tolist()[1:] == ["0.500 [0.450, 0.550]", "0.300 [0.250, 0.350]", "0.060"]
     assert table["MR1"].tolist()[1::2] == ["9.4 [9.3, 9.5]", "70.0"]

@@ -176,8 +176,7 @@ ALIKE = ("data2vec-audio", "unispeech", "unispeech-sat", "wav2vec2-conformer")
 
 
 @pytest.fixture(
-    scope="module",
-    params=[pytest.param(kind, marks=[pytest.mark.slow] * (kind in ALIKE)) for kind in KINDS],
+    scope="module", params=[pytest.param(kind, marks=[pytest.mark.slow] * (kind in ALIKE)) for kind in KINDS]
 )
 def published(request, tmp_path_factory):
     """Kind, folder, and the model and extractor that were saved there."""
