@@ -249,7 +249,7 @@ class TestFreesound:
     def extractor(self):
         return models.load("freesound")
 
-    @pytest.mark.parametrize("seconds", [0.05, 0.3, 30])
+    @pytest.mark.parametrize("seconds", [0.05, 0.3, pytest.param(30, marks=pytest.mark.slow)])
     def test_every_length_gives_a_row(self, extractor, seconds):
         assert extractor(noise(extractor, seconds)).shape == (1, 1584)
 
