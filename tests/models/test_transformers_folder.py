@@ -300,7 +300,7 @@ def test_the_row_of_a_folder_says_what_it_is(published):
 def test_every_length_gives_frames_that_repeat(published):
     loaded = load(published[1])
     rate_hz, hop_s = loaded.spec.rate_hz, loaded.spec.hop_s
-    for seconds in (0, 0.3, 11):
+    for seconds in (0, 0.3, 1 + (loaded.spec.window_s or 2)):
         wave = noise(max(1, round(seconds * rate_hz)))
         frames = loaded(wave)
         if hop_s is None:
@@ -396,10 +396,10 @@ def test_a_folder_of_clap_gives_what_the_row_of_the_same_network_gives(tmp_path,
     model.save_pretrained(tmp_path / "folder")
     extractor = transformers.ClapFeatureExtractor(frequency_min=50, truncation="rand_trunc")
     extractor.save_pretrained(tmp_path / "folder")
-    wave = noise(25 * 48000) * np.linspace(0.01, 1, 25 * 48000, dtype=np.float32)
+    wave = noise(11 * 48000) * np.linspace(0.01, 1, 11 * 48000, dtype=np.float32)
     frames = load(tmp_path / "folder")(wave)
     np.testing.assert_allclose(frames, models.load("laion-clap-htsat-unfused")(wave), atol=1e-4)
-    assert frames.shape == (3, 512)
+    assert frames.shape == (2, 512)
 
 
 def test_what_is_no_audio_model_is_refused(tmp_path):
