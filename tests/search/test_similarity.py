@@ -76,9 +76,7 @@ def exact_order(grid, how, query, left_out=()):
 
 @pytest.mark.parametrize("how", SEARCHES)
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(
-    "dim", [1, 2, 8, 9, *(pytest.param(dim, marks=pytest.mark.slow) for dim in (16, 17, 100))]
-)
+@pytest.mark.parametrize("dim", [1, 2, 8, 9, 16, 17, 100])
 def test_the_order_is_that_of_whole_numbers(how, kind, dim):
     x = embeddings(kind, 40, dim, seed=dim)
     grid, _ = on_grid(x, how)
@@ -99,7 +97,7 @@ def test_the_order_is_that_of_whole_numbers_in_many_dimensions(how, dim):
 
 @pytest.mark.parametrize("how", SEARCHES)
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("dim", [8, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("dim", [8, 100])
 def test_a_long_corpus_keeps_the_exact_order(how, kind, dim):
     """Where the filter leaves out most clips, and for copies can't tell which: against all exact keys."""
     n = 700
