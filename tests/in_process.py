@@ -1,4 +1,7 @@
-"""Notebooks run in this process, without a kernel: seconds less a notebook, and the same code cells."""
+"""Notebooks run in this process, without a kernel: seconds less a notebook, and the same code cells.
+
+What they draw is saved as SVG. PDF and PNG, which take twice as long, are empty: test_papermill.py has them.
+"""
 
 import ast
 import contextlib
@@ -10,16 +13,26 @@ import matplotlib as mpl
 import nbformat
 import pytest
 from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
+from sss_lib.__main__ import main
 from sss_lib.experiment import NOTEBOOKS
 
 
 def execute(notebook, folder):
     """Run the code cells of a notebook in a folder, and keep in it what they print and show."""
-    names = {"__name__": "__main__"}
-    with contextlib.chdir(folder), mpl.rc_context():
+    names, full = {"__name__": "__main__"}, Figure.savefig
+
+    def savefig(figure, file, **how):
+        if isinstance(file, Path) and file.suffix in (".pdf", ".png"):
+            file.touch()
+        else:
+            full(figure, file, **how)
+
+    with contextlib.chdir(folder), mpl.rc_context(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", savefig)
         for cell in notebook.cells:
             if cell["cell_type"] == "code":
                 _run(cell, names)
@@ -53,6 +66,16 @@ def run(notebook, output, parameters, **_):
     finally:
         Path(output).parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(filled, output)
+
+
+def grid(text, folder, data_dir, *words):
+    """Run a grid of a text to its end, with figures in a folder, and return its path."""
+    path = folder / "grid.yaml"
+    path.write_text(text)
+    folders = ["--data-dir", str(data_dir), "--figures-dir", str(folder / "figures")]
+    with kernels_replaced():
+        assert main(["run", str(path), *map(str, words), *folders]) == 0
+    return path
 
 
 @contextlib.contextmanager

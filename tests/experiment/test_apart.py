@@ -3,6 +3,7 @@
 import itertools
 import shutil
 
+import in_process
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +12,6 @@ import small_study
 import soundfile
 
 from sss_lib import dataset, experiment, extraction, processing
-from sss_lib.__main__ import main
 from sss_lib.evaluation import learning, ways
 from sss_lib.experiment import Grid, Variant, apart
 from sss_lib.experiment.grid import suits, takes_queries
@@ -426,14 +426,12 @@ def test_imitations_without_a_clip_are_refused(tmp_path, move, message):
 @pytest.mark.slow
 def test_a_grid_lets_imitations_ask_and_05_tells_what_they_find(tmp_path):
     lay_imitations(tmp_path / "sung")
-    grid = tmp_path / "grid.yaml"
-    grid.write_text(
+    grid = (
         "models: [logmel, duration]\nn_components: [null, 2]\nsearches: [mcss]\ncutoffs: [2]\n"
         "queries: vocal_imitations\nways: [knn, mean-1, weights]\n"
         "fusions: [{how: zscore, models: [logmel, duration]}]\n"
     )
-    dirs = ["--data-dir", str(tmp_path), "--figures-dir", str(tmp_path / "figures"), "--n-jobs", "1"]
-    assert main(["run", str(grid), "--dataset", str(tmp_path / "sung"), *dirs]) == 0
+    in_process.grid(grid, tmp_path, tmp_path, "--dataset", tmp_path / "sung")
     asked = pd.read_csv(tmp_path / "figures" / "sung-grid" / "asked-vocal_imitations.csv")
     assert asked["n_queries"].tolist() == [6, 6]
     assert asked["MAP@2"].max() == 1  # an imitation is the very sound here

@@ -1,4 +1,4 @@
-"""Stepping through the notebooks by hand makes the same artefacts as a grid."""
+"""Notebooks stepped through by hand make the same artefacts as a grid, and leave a whole one's figures."""
 
 import shutil
 
@@ -9,7 +9,6 @@ import pandas as pd
 import pyarrow.parquet
 import pytest
 
-from sss_lib import __main__ as command
 from sss_lib import experiment
 from sss_lib.experiment.stages import Stages
 
@@ -27,11 +26,13 @@ searches: [nns, mips, mcss]
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
-    """Data folders of the first of the embedded sounds: one filled by a grid, one by hand."""
+    """Data folders of the shortest of the embedded sounds: one filled by a grid, one by hand."""
     pytest.importorskip("torch")
     folder = tmp_path_factory.mktemp("both")
     source = experiment.NOTEBOOKS.parent / "data"
-    rows = pd.read_csv(source / "mini" / "ground_truth.csv", dtype=str).iloc[:CLIPS]
+    sizes = {path.stem: path.stat().st_size for path in (source / "mini" / "audio").iterdir()}
+    rows = pd.read_csv(source / "mini" / "ground_truth.csv", dtype=str)
+    rows = rows.loc[rows["fname"].map(sizes).nsmallest(CLIPS).sort_index().index]
     for way in ("grid", "hand"):
         mini = folder / way / "data" / "mini"
         (mini / "audio").mkdir(parents=True)
@@ -39,18 +40,21 @@ def both(tmp_path_factory):
         for fname in rows["fname"]:
             (path,) = (source / "mini" / "audio").glob(f"{fname}.*")
             shutil.copy(path, mini / "audio")
-    grid = folder / "grid.yaml"
-    grid.write_text(GRID)
-    folders = ["--data-dir", str(folder / "grid" / "data"), "--figures-dir", str(folder / "figures")]
-    with in_process.kernels_replaced(), pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Stages, "of_figures", lambda _: [])  # of which nothing is compared
-        assert command.main(["run", str(grid), *folders]) == 0
-    notebooks = folder / "hand" / "notebooks"
+        in_process.grid(GRID, folder, folder / "grid" / "data")
+    notebooks, committed = folder / "hand" / "notebooks", folder / "hand" / "figures" / "mini"
     notebooks.mkdir()
+    shutil.copytree(source.parent / "figures" / "mini", committed)
+    before = state(committed)
     shutil.copytree(experiment.NOTEBOOKS / "grids", notebooks / "grids")
     for stage in (*STAGES, *FIGURES):  # with their default parameters, as in JupyterLab
         execute(stage, notebooks)
-    return folder / "grid" / "data", folder / "hand" / "data"
+    return folder / "grid" / "data", folder / "hand" / "data", before
+
+
+def state(folder):
+    return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
 
 
 def execute(stage, notebooks, **changed):
@@ -75,27 +79,32 @@ KINDS = ("datasets", "embeddings", "similarity_rankings", "evaluation_results")
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_notebooks_by_hand_write_what_the_grid_writes(both, kind):
-    of_grid, of_hand = both
+    *folders, _ = of_grid, of_hand, _ = both
     there = sorted(path.relative_to(of_grid) for path in (of_grid / kind).rglob("*.parquet"))
     by_hand = sorted(path.relative_to(of_hand) for path in (of_hand / kind).rglob("*.parquet"))
     there, by_hand = ([path for path in one if not is_of_05(path)] for one in (there, by_hand))
     assert there == by_hand
     assert len(there) >= (6 if kind == "evaluation_results" else 1)
     for path in there:
-        tables = [pyarrow.parquet.read_table(folder / path) for folder in both]
+        tables = [pyarrow.parquet.read_table(folder / path) for folder in folders]
         names = [name for name in tables[0].column_names if name != "path"]
         assert tables[0].select(names).equals(tables[1].select(names)), path
 
 
-def test_by_hand_the_figures_of_a_grid_that_is_not_whole_go_to_a_folder_of_their_own(both):
-    _, of_hand = both
-    assert [path.name for path in (of_hand.parent / "figures").iterdir()] == ["mini-partial"]
+def test_by_hand_05_changes_no_committed_file(both):
+    """Figures of a grid that is not whole go to a folder of their own."""
+    _, of_hand, before = both
+    figures = of_hand.parent / "figures"
+    assert state(figures / "mini") == before
+    assert sorted(path.name for path in figures.iterdir()) == ["mini", "mini-partial"]
+    written = {path.name for path in (figures / "mini-partial").iterdir()}
+    assert {"ladder.svg", "run.json", "claims.csv", "published-alike.svg", "published-alike.txt"} <= written
 
 
 @pytest.mark.cluster
 def test_a_part_at_a_time_and_on_a_cluster_they_write_the_same_but_for_rounding(both, tmp_path):
     pytest.importorskip("distributed")
-    _, of_hand = both
+    _, of_hand, _ = both
     for kind in ("datasets", "embeddings"):
         shutil.copytree(of_hand / kind, tmp_path / "data" / kind)
     (tmp_path / "notebooks").mkdir()

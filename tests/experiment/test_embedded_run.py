@@ -45,7 +45,7 @@ def computed(mini, tmp_path_factory):
     clips_of = {}
     for name in quick:
         folder = tmp_path_factory.mktemp(name)
-        extraction.extract(mini, name, folder, 2)
+        extraction.extract(mini, name, folder, 1)
         frames = extraction.read(artefacts.Artefact(folder / "parts.parquet", {}))
         clips_of[name] = functools.partial(processing.aggregate, frames.values, frames.offsets)
     scores = []

@@ -3,13 +3,13 @@
 import dataclasses
 import shutil
 
+import in_process
 import numpy as np
 import pandas as pd
 import pytest
 import small_study
 
 from sss_lib import dataset, experiment, extraction, metrics, models, processing
-from sss_lib.__main__ import main
 from sss_lib.experiment import Grid, Variant, results
 from sss_lib.experiment.scores import describe_system
 from sss_lib.experiment.stages import Stages
@@ -167,13 +167,11 @@ def test_a_new_sound_is_not_ranked_by_a_fusion():
 
 @pytest.mark.slow
 def test_the_notebooks_run_both_and_05_compares_them(store, tmp_path):
-    grid = tmp_path / "grid.yaml"
-    grid.write_text(
+    grid = (
         "models: [logmel, duration]\nn_components: [2]\nsearches: [mcss]\nfit_on: [null, other]\n"
         "fusions: [{how: zscore, models: [logmel, duration]}]\ncutoffs: [3]\n"
     )
-    dirs = ["--data-dir", str(tmp_path), "--figures-dir", str(tmp_path / "figures"), "--n-jobs", "1"]
-    assert main(["run", str(grid), "--dataset", str(tmp_path / small_study.NAME), *dirs]) == 0
+    grid = in_process.grid(grid, tmp_path, tmp_path, "--dataset", tmp_path / small_study.NAME)
     made = Store(tmp_path)
     own, others = (
         processing.aggregate(frames.values, frames.offsets, "none").astype(float)

@@ -2,12 +2,12 @@
 
 import io
 
+import in_process
 import numpy as np
 import pytest
 import soundfile
 
 from sss_lib import experiment
-from sss_lib.__main__ import main
 from sss_lib.experiment.store import Store
 from sss_lib.experiment.task import run_notebook
 from sss_lib.listening import Board, Study
@@ -31,10 +31,8 @@ def recordings(tmp_path):
 
 @pytest.mark.slow
 def test_windows_of_long_recordings_go_through_all_notebooks_and_are_played_on(recordings, tmp_path):
-    grid, data = tmp_path / "grid.yaml", tmp_path / "data"
-    grid.write_text("models: [logmel, duration]\nsearches: [mcss]\ncutoffs: [5]\n")
-    dirs = ["--data-dir", str(data), "--figures-dir", str(tmp_path / "figures"), "--n-jobs", "1"]
-    assert main(["run", str(grid), "--dataset", str(recordings), "--window", "10", *dirs]) == 0
+    grid, data = "models: [logmel, duration]\nsearches: [mcss]\ncutoffs: [5]\n", tmp_path / "data"
+    grid = in_process.grid(grid, tmp_path, data, "--dataset", recordings, "--window", "10")
     scores = experiment.read_scores(Store(data), "long-10s", experiment.read_grid(grid))
     own = scores[(scores["model"] == "logmel") & (scores["metric"] == "MAP") & (scores["level"] == "macro")]
     assert own.loc[own["relevance"] == "class", "value"].min() > 0.95  # noise and tones are easily told apart

@@ -42,6 +42,9 @@ def test_papermill_gives_what_the_code_gives_and_names_what_fails(tmp_path, caps
     ran = [json.loads(path.read_text()) for path in (tmp_path / "kernels" / "runs").rglob("*.ipynb")]
     assert len(ran) == 8
     assert all("papermill" in one["metadata"] for one in ran)
+    for suffix in ("svg", "pdf", "png"):
+        pictures = [path.stat().st_size for path in (tmp_path / "figures").rglob(f"*.{suffix}")]
+        assert min(pictures) > 1000, suffix
 
     bad = Store(tmp_path / "kernels").embeddings("few", experiment.Variant("duration", "none"))
     table = bad.read()

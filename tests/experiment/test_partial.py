@@ -3,48 +3,15 @@
 import shutil
 
 import pytest
-import test_by_hand
+from test_by_hand import state
 
 from sss_lib import experiment
 from sss_lib.experiment import reproduction
 from sss_lib.experiment.grid import Grid
 from sss_lib.experiment.runner import Runner
 from sss_lib.experiment.store import Store
-from sss_lib.experiment.task import notebook_parameters
 
 ROOT = experiment.NOTEBOOKS.parent
-FAST = {"model": "duration", "aggregation": "none", "n_components": None, "normalize": False}
-
-
-def state(folder):
-    return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
-
-
-@pytest.fixture(scope="module")
-def by_hand(tmp_path_factory):
-    """Folder of a checkout where 00 to 05 were stepped through with one model, and its figures before."""
-    folder = tmp_path_factory.mktemp("checkout")
-    (folder / "data").mkdir()
-    (folder / "data" / "mini").symlink_to(ROOT / "data" / "mini")
-    shutil.copytree(ROOT / "figures" / "mini", folder / "figures" / "mini")
-    shutil.copytree(ROOT / "notebooks" / "grids", folder / "notebooks" / "grids")
-    before = state(folder / "figures" / "mini")
-    for stage in test_by_hand.STAGES:
-        known = notebook_parameters(experiment.NOTEBOOKS / f"{stage}.ipynb")
-        chosen = {key: value for key, value in FAST.items() if key in known}
-        test_by_hand.execute(stage, folder / "notebooks", **chosen)
-    for stage in test_by_hand.FIGURES:
-        test_by_hand.execute(stage, folder / "notebooks")
-    return folder, before
-
-
-@pytest.mark.slow
-def test_by_hand_05_changes_no_committed_file(by_hand):
-    folder, before = by_hand
-    assert state(folder / "figures" / "mini") == before
-    assert sorted(path.name for path in (folder / "figures").iterdir()) == ["mini", "mini-partial"]
-    written = {path.name for path in (folder / "figures" / "mini-partial").iterdir()}
-    assert {"ladder.svg", "run.json", "claims.csv", "published-alike.svg", "published-alike.txt"} <= written
 
 
 @pytest.mark.parametrize(

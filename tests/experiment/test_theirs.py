@@ -1,12 +1,12 @@
 """The files of the CBMI 2024 code, without audio, through the stages: its scores by a slow plain version."""
 
 import files_of_2024
+import in_process
 import numpy as np
 import pandas as pd
 import pytest
 
 from sss_lib import dataset, experiment, extraction, metrics, models, processing, search
-from sss_lib.__main__ import main
 from sss_lib.evaluation import assessment, relevance
 from sss_lib.experiment import Variant
 from sss_lib.experiment.grid import Grid
@@ -174,12 +174,9 @@ def test_a_path_that_leads_nowhere_is_told(name, tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_the_notebooks_run_on_their_files(theirs, tmp_path):
     """As data/README.md says it; test_readme.py plans that command."""
-    (theirs / "grid.yaml").write_text(
-        "models: [files:embeddings, ranking:similarity_results.json]\nprotocol: paper\ncutoffs: [3]\n"
-    )
-    dirs = ["--data-dir", str(tmp_path / "data"), "--figures-dir", str(tmp_path / "figures")]
-    run = ["run", str(theirs / "grid.yaml"), "--dataset", str(theirs), "--no-audio", "--name", "theirs"]
-    assert main([*run, *dirs, "--n-jobs", "1"]) == 0
+    grid = "models: [files:embeddings, ranking:similarity_results.json]\nprotocol: paper\ncutoffs: [3]\n"
+    words = ("--dataset", theirs, "--no-audio", "--name", "theirs")
+    in_process.grid(grid, theirs, tmp_path / "data", *words)
     variant = Variant(f"ranking:{theirs / 'similarity_results.json'}")
     table = Store(tmp_path / "data").scores("theirs", variant, GIVEN, cutoffs=(3,)).read().to_pandas()
     table = table[(table["protocol"] == "paper") & (table["relevance"] == "class")]

@@ -407,6 +407,7 @@ def test_the_committed_documents_are_those_of_the_committed_results(built):
         assert text == built[name][0], f"{name}.pdf is not of figures/mini: make paper"
 
 
+@pytest.mark.slow
 def test_a_large_run_on_fsd50k_fits_and_is_compared_with_the_published(tmp_path):
     """Fourteen systems, each with the numbers of one of ours: layout and words, not results."""
     names = published.systems()["system"].tolist()

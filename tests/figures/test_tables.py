@@ -1,7 +1,5 @@
 """Tables show the scores that they are made of: each model's best system, one system, single queries."""
 
-import itertools
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -38,8 +36,8 @@ def test_of_equal_systems_the_simplest_is_named():
     scores = scores_of(("aisfx", 100, "nns", 0.4), ("aisfx", None, "mips", 0.4), ("aisfx", None, "nns", 0.4))
     ways = [scores.assign(scale=scale, pre_normalize=pre) for scale in (True, False) for pre in (True, False)]
     ways += [scores.assign(transform=transform) for transform in ("center", "remove-top-1")]
-    for order in itertools.islice(itertools.permutations(ways), 0, None, 29):
-        (best,) = tables.best_systems(pd.concat(order).sample(frac=1, random_state=0)).to_dict("records")
+    for seed in range(6):
+        (best,) = tables.best_systems(pd.concat(ways).sample(frac=1, random_state=seed)).to_dict("records")
         assert (best["search"], best["scale"], best["pre_normalize"]) == ("nns", False, False)
         assert best["transform"] == "none"
         assert pd.isna(best["n_components"])
@@ -119,11 +117,11 @@ def test_the_comparison_shows_each_best_system_between_ceiling_and_chance():
     )
     table = tables.comparison(scores, chance, ceiling, p={"logmel": 0.004})
     assert table["System"].tolist() == [
-        *("Ceiling (labels)", "aiSFX", "Log-mel statistics", "Chance (expected)"),
+        *("Ceiling (labels)", "aiSFX", "Log-mel statistics", "Chance (expected)")
     ]
     assert table["Dim"].tolist() == ["-", "100", "128", "-"]
     assert table["MAP@15"].tolist() == [
-        *("1.000", "0.400 [0.350, 0.450]", "0.200 [0.150, 0.250] **", "0.050"),
+        *("1.000", "0.400 [0.350, 0.450]", "0.200 [0.150, 0.250] **", "0.050")
     ]
     assert table["MAP@150"].tolist()[1:] == ["0.500 [0.450, 0.550]", "0.300 [0.250, 0.350]", "0.060"]
     assert table["MR1"].tolist()[1::2] == ["9.4 [9.3, 9.5]", "70.0"]

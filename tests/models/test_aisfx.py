@@ -49,6 +49,7 @@ def test_frames_do_not_depend_on_the_batch(extractor, monkeypatch):
     np.testing.assert_allclose(models.load("aisfx")(wave), together, atol=1e-6 * np.abs(together).max())
 
 
+@pytest.mark.slow
 def test_the_number_of_processes_changes_nothing(mini, tmp_path):
     from sss_lib import extraction
 

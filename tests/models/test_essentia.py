@@ -42,14 +42,27 @@ def stand_in(row):
     weights.path_of(row.weights).write_bytes(published_graphs.essentia(row))
 
 
-@pytest.fixture(params=GRAPHS)
-def extractor(request, tmp_path, monkeypatch):
-    """Each graph model; a stand-in where there are no weights."""
-    row = models.spec(request.param)
-    monkeypatch.setenv("SSS_CACHE", str(tmp_path))
-    if row.name in STAND_INS:
-        stand_in(row)
-    return models.load(row.name)
+def of_a_kind(name):
+    """The model as a parameter: of each kind, the first one is quick to try."""
+    is_first = next(other for other in GRAPHS if kind(other) == kind(name)) == name
+    return pytest.param(name, marks=[pytest.mark.slow] * (not is_first))
+
+
+@pytest.fixture(params=map(of_a_kind, GRAPHS), scope="module")
+def loaded(request, tmp_path_factory):
+    """Each graph model, and where its weights are; a stand-in where there are none."""
+    row, cache = models.spec(request.param), str(tmp_path_factory.mktemp("cache"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSS_CACHE", cache)
+        if row.name in STAND_INS:
+            stand_in(row)
+        return models.load(row.name), cache
+
+
+@pytest.fixture
+def extractor(loaded, monkeypatch):
+    monkeypatch.setenv("SSS_CACHE", loaded[1])
+    return loaded[0]
 
 
 @pytest.fixture(params=["yamnet", *ONE_OF_A_KIND])
@@ -236,7 +249,7 @@ class TestFreesound:
     def extractor(self):
         return models.load("freesound")
 
-    @pytest.mark.parametrize("seconds", [0.05, 0.3, 30])
+    @pytest.mark.parametrize("seconds", [0.05, 0.3, pytest.param(30, marks=pytest.mark.slow)])
     def test_every_length_gives_a_row(self, extractor, seconds):
         assert extractor(noise(extractor, seconds)).shape == (1, 1584)
 

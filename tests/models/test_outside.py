@@ -15,7 +15,6 @@ from test_transformers_folder import write
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from sss_lib import __main__ as command  # noqa: E402
 from sss_lib import audio, dataset, extraction, models  # noqa: E402
 from sss_lib.experiment import Grid, Variant  # noqa: E402
 from sss_lib.experiment.store import Artefact, Store  # noqa: E402
@@ -125,17 +124,14 @@ def test_a_folder_whose_own_name_ends_in_a_word_is_taken_as_it_is_called(tmp_pat
 @pytest.mark.slow
 def test_a_grid_of_them_runs_to_its_table(here, tmp_path, monkeypatch, capsys):
     """A HEAR module, a folder and own weights, through the notebooks 00 to 05."""
-    (here / "grid.yaml").write_text(
+    grid = (
         "models: ['hear:tiny_hear:a/best.pt', ./my clap, 'soundnet:my net.safetensors']\n"
         "long_audio: [truncate, default]\n"
         "normalize: [false]\ncutoffs: [3]\nexclude: [{model: ./my clap}]\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(here))  # of workers
     monkeypatch.setenv(IMPORTS, "")  # which the command sets
-    words = ["run", "grid.yaml", "--dataset", "sounds", "--n-jobs", "2"]
-    words += ["--data-dir", str(tmp_path / "data"), "--figures-dir", str(tmp_path / "figures")]
-    with in_process.kernels_replaced():
-        assert command.main(words) == 0, capsys.readouterr()
+    in_process.grid(grid, here, tmp_path / "data", "--dataset", "sounds", "--n-jobs", "2")
     scores = [one.read().to_pandas() for one in Store(tmp_path / "data").all_scores()]
     assert sorted(pd.concat(scores)["model"].unique()) == sorted(
         [

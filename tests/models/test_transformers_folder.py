@@ -171,7 +171,13 @@ def expected(kind, model, extractor, wave):
         return model.get_audio_embeds(**inputs).numpy().reshape(-1, 16)
 
 
-@pytest.fixture(scope="module", params=KINDS)
+ALIKE = ("data2vec-audio", "unispeech", "unispeech-sat", "wav2vec2-conformer")
+"""Of one code with hubert, wav2vec2 and wavlm."""
+
+
+@pytest.fixture(
+    scope="module", params=[pytest.param(kind, marks=[pytest.mark.slow] * (kind in ALIKE)) for kind in KINDS]
+)
 def published(request, tmp_path_factory):
     """Kind, folder, and the model and extractor that were saved there."""
     torch.manual_seed(0)
@@ -294,7 +300,7 @@ def test_the_row_of_a_folder_says_what_it_is(published):
 def test_every_length_gives_frames_that_repeat(published):
     loaded = load(published[1])
     rate_hz, hop_s = loaded.spec.rate_hz, loaded.spec.hop_s
-    for seconds in (0, 0.3, 11):
+    for seconds in (0, 0.3, 1 + (loaded.spec.window_s or 2)):
         wave = noise(max(1, round(seconds * rate_hz)))
         frames = loaded(wave)
         if hop_s is None:
@@ -349,10 +355,10 @@ def test_weights_of_another_size_are_refused(tmp_path):
         load(tmp_path)
 
 
-@pytest.mark.parametrize("n_parts", [1, 2])
-def test_a_file_of_pytorch_does_as_well(published, tmp_path, n_parts):
+def test_a_file_of_pytorch_does_as_well(published, tmp_path):
     """Whole or in parts, and with the names that speech models had before PyTorch called them otherwise."""
-    _, folder, model, _ = published
+    kind, folder, model, _ = published
+    n_parts = 1 + KINDS.index(kind) % 2
     for file in folder.glob("*.json"):
         shutil.copy(file, tmp_path)
     state = {
@@ -390,10 +396,10 @@ def test_a_folder_of_clap_gives_what_the_row_of_the_same_network_gives(tmp_path,
     model.save_pretrained(tmp_path / "folder")
     extractor = transformers.ClapFeatureExtractor(frequency_min=50, truncation="rand_trunc")
     extractor.save_pretrained(tmp_path / "folder")
-    wave = noise(25 * 48000) * np.linspace(0.01, 1, 25 * 48000, dtype=np.float32)
+    wave = noise(11 * 48000) * np.linspace(0.01, 1, 11 * 48000, dtype=np.float32)
     frames = load(tmp_path / "folder")(wave)
     np.testing.assert_allclose(frames, models.load("laion-clap-htsat-unfused")(wave), atol=1e-4)
-    assert frames.shape == (3, 512)
+    assert frames.shape == (2, 512)
 
 
 def test_what_is_no_audio_model_is_refused(tmp_path):

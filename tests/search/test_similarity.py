@@ -88,10 +88,10 @@ def test_the_order_is_that_of_whole_numbers(how, kind, dim):
 @pytest.mark.parametrize("how", SEARCHES)
 @pytest.mark.parametrize("dim", [512, pytest.param(6144, marks=pytest.mark.slow)])
 def test_the_order_is_that_of_whole_numbers_in_many_dimensions(how, dim):
-    x = embeddings("clustered", 24, dim)
+    x = embeddings("clustered", 12, dim)
     grid, _ = on_grid(x, how)
-    found = rank(x, how, top_n=23).neighbours
-    for query in (0, 11):
+    found = rank(x, how, top_n=11).neighbours
+    for query in (0, 7):
         assert found[query].tolist() == exact_order(grid, how, grid[query], {query})
 
 
@@ -245,7 +245,7 @@ from sss_lib.search.rank import rank
 from test_similarity import embeddings
 digest = hashlib.sha256()
 for kind in ("random", "clustered", "copies", "mixed"):
-    for dim in (24, 100, 257):
+    for dim in (24, 257):
         x = embeddings(kind, 497, dim).astype(np.float32)
         labels = scipy.sparse.csr_array(np.random.default_rng(2).random((497, 40)) < 0.005)
         for how in ("nns", "mips", "mcss"):

@@ -18,7 +18,7 @@ from sss_lib.search.similarity import Similarities
 
 few = hypothesis.settings(max_examples=hypothesis.settings().max_examples // 2)  # each is a whole search
 searches = st.sampled_from(list(SEARCHES))
-at_a_time = st.tuples(st.integers(1, 700), st.integers(100, 1500))
+at_a_time = st.tuples(st.integers(20, 700), st.integers(100, 1500))  # one: test_similarity.py
 
 
 @st.composite
