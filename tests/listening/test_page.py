@@ -1163,18 +1163,47 @@ def test_the_served_page_gives_no_file_away(voila, chromium):
     context.close()
 
 
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (lambda board: board.page.keyboard.press("Enter"), "The kernel is busy: a search waits."),
+        (
+            lambda board: board.page.get_by_role("button", name="Random clip").click(),
+            "The kernel is busy: a click waits.",
+        ),
+    ],
+)
+def test_a_busy_kernel_is_told_quietly_until_it_answers(board, server, ask, said):
+    banner, note = board.page.locator(".sss-gone >> nth=0"), board.page.get_by_text("The kernel is busy")
+    board.card(0, 1).focus()
+    with halted(kernels(server[0])):
+        ask(board)
+        note.wait_for()
+        assert note.inner_text() == said
+        board.page.wait_for_timeout(2500)  # it looks again
+        assert note.is_visible()
+        assert banner.is_hidden()
+    note.wait_for(state="hidden")
+    assert board.page.locator(".sss-status >> nth=0").is_hidden()
+
+
 def test_a_kernel_that_has_ended_is_told_by_one_banner(board, server):
     """It comes last: no page has a kernel any more."""
-    assert board.page.locator(".sss-gone >> nth=0").is_hidden()
+    banner = board.page.get_by_text("The kernel has ended")
+    assert banner.is_hidden()
     assert board.errors == []
-    board.page.clock.install()
     for pid in kernels(server[0]):
         os.kill(pid, signal.SIGKILL)
     board.card(0, 1).focus()
     board.page.keyboard.press("Enter")
-    board.page.clock.fast_forward("00:30")
-    board.page.get_by_text("The kernel is busy, or has ended").wait_for(timeout=PATIENCE_MS)
+    banner.wait_for(timeout=PATIENCE_MS)
+    assert banner.get_by_role("button").all_inner_texts() == ["Reload"]
+    assert board.page.get_by_text("The kernel is busy").is_hidden()
+    assert [one for one in board.page.get_by_role("alert").all_inner_texts() if one] == [banner.inner_text()]
     icons = "[...document.querySelectorAll('.jupyter-widgets-disconnected')]"
     shown = f"{icons}.filter(one => getComputedStyle(one, '::before').display !== 'none').length"
     assert board.page.evaluate(shown) == 0
     board.errors.clear()
+    banner.get_by_role("button").click()
+    board.page.wait_for_selector(".sss-card", timeout=PATIENCE_MS)
+    board.errors.clear()  # what was asked of the kernel that is gone
