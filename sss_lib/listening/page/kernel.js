@@ -3,7 +3,7 @@
 
 const NO_KERNEL = "No kernel answers: run this notebook's cells to listen, or reload the page.";
 const SILENT_MS = 2000; // after which one asks the server
-const LOST_MS = 20000; // after which an idle kernel will not answer any more: a saved page's widgets are not its own
+const LOST_MS = 20000; // after which a kernel that has time will not answer any more: a saved page's widgets aren't its own
 const WAITS = {
   search: "a search", go: "a search", refine: "a search", sound: "a sound", pictures: "pictures", upload: "your sound",
   export: "what you save", points: "the map", about: "a name", play: "a sound", grade: "a judgement", prefer: "a judgement",
@@ -63,14 +63,21 @@ class Kernel {
   }
 
   async isGone(silent_ms) {
-    const { kernel } = this.model.widget_manager ?? {};
+    const { kernel } = this.model.widget_manager ?? {}, isLong = silent_ms > LOST_MS;
     if (document.querySelector(".jupyter-widgets-disconnected")) return true;
-    if (!kernel || kernel.status === "idle") return silent_ms > LOST_MS;
+    if (!kernel) return isLong;
     try {
-      return (await fetch(`${kernel.serverSettings.baseUrl}api/kernels/${kernel.id}`)).status === 404;
+      const { status } = await fetch(`${kernel.serverSettings.baseUrl}api/kernels/${kernel.id}`);
+      return status === 404 || (isLong && await this.hasTime(kernel));
     } catch { // the server has ended
       return true;
     }
+  }
+
+  // Whether the kernel answers others.
+  hasTime(kernel) {
+    const answered = kernel.requestKernelInfo().then(() => true);
+    return Promise.race([answered, new Promise((resolve) => setTimeout(resolve, SILENT_MS))]);
   }
 
   giveUp() {
