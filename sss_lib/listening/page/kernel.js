@@ -54,10 +54,11 @@ class Kernel {
 
   // Tell what waits, for as long as the kernel is silent.
   async look() {
-    const silent_ms = Date.now() - this.heard, [first] = this.waiting.values();
-    if (first && silent_ms >= SILENT_MS) {
+    const silent_ms = Date.now() - this.heard;
+    if (this.waiting.size && silent_ms >= SILENT_MS) {
       if (await this.isGone(silent_ms)) return this.giveUp();
-      if (this.waiting.size) tell({ waits: first.what });
+      const all = [...this.waiting.values()].map(({ what }) => what);
+      if (all.length) tell({ waits: all.findLast((what) => what !== "pictures") ?? "pictures" }); // nobody asks for these
     }
     this.looking = this.waiting.size ? setTimeout(() => this.look(), SILENT_MS) : undefined;
   }
