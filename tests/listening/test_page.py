@@ -1015,6 +1015,28 @@ def test_two_fingers_zoom_the_map_and_one_leaves_the_page_to_scroll(phone):
     assert phone.page.evaluate(f"{MAP}.zoom") > 2
 
 
+def test_a_small_group_is_seen_in_a_crowd(board):
+    """A clip of the first group lies where ten thousand of the legend's last group do, drawn after it."""
+    colours = board.page.evaluate(
+        f"() => {{ const map = {MAP};"
+        """
+        const n = 10000, legend = map.view.model.get('legend');
+        map.places = new Uint16Array(2 * n).map((_, i) => (i >> 1 ? 32768 + ((i * 40503) % 900) : 32768));
+        map.rows = Int32Array.from({length: n}, (_, i) => i);
+        map.families = new Uint8Array(n).map((_, i) => (i ? legend.length - 1 : 0));
+        map.view.off.clear();
+        map.layerOf = null;
+        map.paint();
+        const ratio = devicePixelRatio, [x, y] = map.at(0).map((one) => Math.round(one * ratio));
+        const pixel = [...map.layer.getContext('2d').getImageData(x, y, 1, 1).data].slice(0, 3);
+        map.view.load();
+        return [pixel, ...[legend[0], legend.at(-1)].map(([, colour]) =>
+            [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16)))]; }"""
+    )
+    pixel, own, others = (np.array(one, float) for one in colours)
+    assert np.abs(pixel - own).sum() < 0.5 * np.abs(pixel - others).sum()
+
+
 def test_ten_thousand_points_stay_fluid(board):
     """In units of stamping as many bare squares on a canvas of that size, in the same run."""
     spent, unit = board.page.evaluate(
