@@ -36,7 +36,8 @@ WAY_OVER_GAPS = (
     *(("ArrowRight", "3,1"), ("ArrowRight", "3,1"), ("ArrowLeft", "1,1"), ("ArrowLeft", "1,1")),
     *(("Home", "1,0"), ("ArrowUp", "-1,0"), ("ArrowDown", "1,0")),
 )
-PLAYER = "[...document.querySelectorAll('*')].find(el => el.sssBoard).sssBoard.player"
+BOARD = "[...document.querySelectorAll('*')].find(el => el.sssBoard).sssBoard"
+PLAYER = f"{BOARD}.player"
 PLAYS = f"(one => one.playing && one.deck.audio.currentTime > 0)({PLAYER})"
 MAP = "[...document.querySelectorAll('*')].find(el => el.sssMap).sssMap.spaces[0]"
 CARDS = ".sss-board >> nth=0 >> .sss-card"
@@ -439,8 +440,8 @@ def test_jupyterlab_plays_and_keeps_its_shortcuts_with_control_alone(lab):
 
 def test_a_kernel_that_is_gone_is_told(board):
     told = board.page.evaluate(
-        """() => {
-        const { kernel } = [...document.querySelectorAll('*')].find(el => el.sssBoard).sssBoard;
+        f"() => {{ const {{ kernel }} = {BOARD};"
+        """
         const { model } = kernel;
         kernel.model = { send: () => { throw new Error('Cannot send') } };
         const told = kernel.ask({ask: 'hello'}).catch(error => error.message);
