@@ -1213,6 +1213,24 @@ def test_a_busy_kernel_is_told_quietly_until_it_answers(board, server, ask, said
     assert board.page.locator(".sss-status >> nth=0").is_hidden()
 
 
+def test_a_busy_server_is_busy_and_one_that_has_ended_is_told(chromium, study_folder):
+    port = free_port()
+    arguments = command("127.0.0.1", port, study_folder / "06.ipynb", browser=False)
+    with serving(arguments, port, env=environment()) as process:
+        one = Page(chromium, f"http://127.0.0.1:{port}/")
+        busy, ended = (one.page.get_by_text(f"The kernel {what}") for what in ("is busy", "has ended"))
+        with halted([process.pid, *kernels(process)]):
+            one.card(0, 1).press("Enter")
+            busy.wait_for()
+            assert ended.is_hidden()
+        busy.wait_for(state="hidden")
+        process.kill()
+        process.wait()
+        one.card(0, 1).press("Enter")
+        ended.wait_for(timeout=15_000)
+        one.context.close()
+
+
 def test_a_kernel_that_has_ended_is_told_by_one_banner(board, server):
     """It comes last: no page has a kernel any more."""
     banner = board.page.get_by_text("The kernel has ended")

@@ -68,10 +68,11 @@ class Kernel {
     if (document.querySelector(".jupyter-widgets-disconnected")) return true;
     if (!kernel) return isLong;
     try {
-      const { status } = await fetch(`${kernel.serverSettings.baseUrl}api/kernels/${kernel.id}`);
+      const url = `${kernel.serverSettings.baseUrl}api/kernels/${kernel.id}`;
+      const { status } = await fetch(url, { signal: AbortSignal.timeout(SILENT_MS) });
       return status === 404 || (isLong && await this.hasTime(kernel));
-    } catch { // the server has ended
-      return true;
+    } catch (error) {
+      return error.name !== "TimeoutError"; // the server has ended, unless it is busy itself
     }
   }
 
