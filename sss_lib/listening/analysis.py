@@ -296,7 +296,7 @@ def _sentences(
     rule = ", ".join(f"{name} from {least:g}" for name, least in answers.file.exclude.items()) or "none"
     study = (
         f"{len(judges)} judge{'s' * (len(judges) != 1)} answered; the rule fixed beforehand ({rule}) left "
-        f"out {len(left_out)}; {n_answers} answers of {n_kept} count."
+        f"out {len(left_out)}; {n_answers} answers of the other {n_kept} count."
     )
     said = [("study", study)]
     words = {

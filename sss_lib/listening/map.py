@@ -255,12 +255,9 @@ class SoundMap(AnsweringWidget):
         """Clips by their AP as queries of the first system, any shared class counting."""
         n, system = len(STEPS), self.study.system(self.spaces[0].system)
         legend = [(f"AP {i / n:g} to {(i + 1) / n:g}", colour) for i, colour in enumerate(STEPS)]
-        scores = [
-            self.study.scores(system, row).get(system.measures[0]) if system.measures else None
-            for row in range(len(self.study.collection))
-        ]
-        of_clip = [n if score is None else min(int(n * score), n - 1) for score in scores]
-        return [*legend, ("not scored", OTHERS)], np.array(of_clip)
+        scores = self.study.precisions(system)
+        of_clip = np.where(np.isnan(scores), n, np.minimum(n * np.nan_to_num(scores), n - 1)).astype(int)
+        return [*legend, ("not scored", OTHERS)], of_clip
 
     def _by_hits(self) -> tuple[list[tuple[str, str]], np.ndarray]:
         """Clips by whether the first system finds them, and whether they share a class with the query."""

@@ -102,7 +102,7 @@ def prepare(store: Store, dataset: str, *, freesound: bool = False) -> Path:
 def command(host: str, port: int, notebook: str | Path, *, browser: bool = True) -> list[str]:
     """Command that serves the page and no other file; see `server`."""
     return [
-        *(sys.executable, "-m", "sss_lib.listening.server", str(notebook)),
+        *(sys.executable, "-m", "sss_lib.listening.start", str(notebook)),
         *(f"--Voila.ip={address_of(host)}", f"--port={port}", "--template=listening"),
         f"--Kernels.left_s={LEFT_S}",
         *([] if browser else ["--no-browser"]),

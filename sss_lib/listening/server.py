@@ -1,7 +1,4 @@
-"""The server of the page: Voila, where a visitor can neither run code nor take more than a share.
-
-`python -m sss_lib.listening.server NOTEBOOK`, which `serve.command` writes out.
-"""
+"""The server of the page: Voila, where a visitor can neither run code nor take more than a share."""
 
 import asyncio
 import contextlib
@@ -12,7 +9,7 @@ import secrets
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +43,6 @@ RENDERED_S = 300
 """Time in which the notebook must have run, and the visitor read it."""
 UNSENT = {"execute_input", "stream", "error"}
 """Messages that visitors don't get: code, and tracebacks with folders of this machine."""
-
-IMPORTED = (
-    *("06_listening", "pyarrow.dataset", "soundfile", "soxr"),
-    *(f"sss_lib.listening.{name}" for name in ("controls", "first_tasks", "judging", "map")),
-)
-"""What kernels have imported before a page is asked for: it takes two seconds of CPU."""
 
 NOT_KEPT = {"Cache-Control": "no-cache, no-store, must-revalidate", "Pragma": "no-cache", "Expires": "0"}
 """Headers as Voila sends them with a page that it renders: a page has its visitor's own kernel."""
@@ -119,7 +110,6 @@ class Kernels(AsyncMappingKernelManager):
         self.reads: Sequence[str] = ()
         self._spare: Spare | None = None
         self._settling: asyncio.TimerHandle | None = None
-        self._preparing: asyncio.Task | None = None
         self._used: dict[str, float] = {}
 
     @property
@@ -152,38 +142,43 @@ class Kernels(AsyncMappingKernelManager):
 
     def prepare(self, after_s: float = 0) -> None:
         """Make a page for the next visitor after some seconds, counted anew if another comes meanwhile."""
-        if self.reads and not self._preparing and not self._spare:
+        if self.reads and not self._spare:
             if self._settling:
                 self._settling.cancel()
             self._settling = asyncio.get_event_loop().call_later(after_s, self._begin)
 
     def _begin(self) -> None:
-        self._preparing = asyncio.get_event_loop().create_task(self._prepare())
+        if not self.is_full:
+            self._spare = Spare(state_of(self.reads))
+            self._making = asyncio.get_event_loop().create_task(self._make(self._spare))
 
-    async def _prepare(self) -> None:
+    async def _make(self, spare: "Spare") -> None:
         try:
-            state = state_of(self.reads)
-            if not self.is_full:
-                asked = AsyncHTTPClient().fetch(self.url, headers=self.headers, request_timeout=RENDERED_S)
-                answer = await asked
-                self._spare = Spare(answer.headers["Kernel"], answer.body, state)
+            await AsyncHTTPClient().fetch(
+                self.url,
+                headers=self.headers,
+                request_timeout=RENDERED_S,
+                header_callback=spare.read_header,
+                streaming_callback=spare.add,
+            )
         except Exception as error:  # of whatever kind: the visitor's own page tells it
             self.log.info("no page could be made in advance: %s", error)
+            if self._spare is spare:
+                self._spare = None
         finally:
-            self._preparing = None
+            spare.parts.put_nowait(b"")
 
-    async def take(self) -> bytes | None:
+    async def take(self) -> "Spare | None":
         """Page that was made in advance, or is just being made, if it is what a new one would be."""
-        if self._preparing:
-            await asyncio.wait([self._preparing])
         spare, self._spare = self._spare, None
         if not spare:
             return None
-        if await self.is_alive(spare.kernel_id) and state_of(self.reads) == spare.state:
-            self._used[spare.kernel_id] = time.monotonic()
-            return spare.html
-        await self.end(spare.kernel_id)
-        return None
+        kernel_id = spare.kernel_id  # none as long as nothing has come of it
+        if state_of(self.reads) != spare.state or (kernel_id and not await self.is_alive(kernel_id)):
+            await self.end(kernel_id)
+            return None
+        self._used[kernel_id] = time.monotonic()
+        return spare
 
     async def end(self, kernel_id: str, *, now: bool = False) -> None:
         """End a kernel; unless `now`, it may end its own processes first."""
@@ -193,13 +188,24 @@ class Kernels(AsyncMappingKernelManager):
                 await self.shutdown_kernel(kernel_id, now=now)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Spare:
-    """A page that was made in advance, its kernel, and the state of what the notebook has read."""
+    """A page that is made in advance: the state of what the notebook reads, the kernel, and parts of HTML."""
 
-    kernel_id: str
-    html: bytes
     state: dict[str, int]
+    kernel_id: str = ""
+    parts: asyncio.Queue[bytes] = field(default_factory=asyncio.Queue)
+
+    def read_header(self, line: str) -> None:
+        """Take the kernel's id from a line of the page's headers, unless it is refused."""
+        name, _, value = line.partition(":")
+        if name == "Kernel":
+            self.kernel_id = value.strip()
+
+    def add(self, part: bytes) -> None:
+        """Take a part."""
+        if self.kernel_id:  # without one it is the page of an error
+            self.parts.put_nowait(part)
 
 
 def state_of(paths: Sequence[str]) -> dict[str, int]:
@@ -222,12 +228,10 @@ class Page(TornadoVoilaHandler):
             raise tornado.web.HTTPError(404)
         is_spare = self.request.headers.get("Spare") == kernels.headers["Spare"]
         if not is_spare:
-            html = await kernels.take()
+            spare = await kernels.take()
+            is_given = spare and await self._give(spare)
             kernels.prepare(SETTLED_S)
-            if html:
-                for name, value in NOT_KEPT.items():
-                    self.set_header(name, value)
-                self.finish(html)
+            if is_given:
                 return
         if kernels.is_full:
             self.set_status(503)
@@ -248,6 +252,20 @@ class Page(TornadoVoilaHandler):
             await kernels.end(self.kernel_id)
         finally:
             kernels.visits.discard(self)
+
+    async def _give(self, spare: Spare) -> bool:
+        """Give out a page that is made in advance, as far as it is, and tell whether there was any."""
+        for name, value in NOT_KEPT.items():
+            self.set_header(name, value)
+        try:
+            while part := await spare.parts.get():
+                self.write(part)
+                await self.flush()
+        except StreamClosedError:  # the visitor has left
+            await self.kernel_manager.end(spare.kernel_id)
+        if self._headers_written:
+            self.finish()
+        return self._headers_written
 
     async def _render_notebook(self) -> None:
         async with contextlib.aclosing(self.get_generator()) as parts:
@@ -323,9 +341,12 @@ class Server(Voila):
     ----------
     slow_s : float
         Time in which a request must have arrived; idle connections are closed after it.
+    forking : str
+        Address of the server that forks kernels; see `warm`.
     """
 
     slow_s = Float(20, config=True)
+    forking = Unicode()
 
     @default("config_file_paths")
     def _no_config_file_paths(self) -> list[str]:
@@ -349,7 +370,6 @@ class Server(Voila):
         """Serve until stopped, with the kernels' files in a folder that goes with the server."""
         with (
             surroundings.own_folder() as folder,
-            warm.serving(IMPORTED) as address,
             shared_models.serving(folder, str(Path(self.notebook_path).parent)) as models,
         ):
             self.connection_dir_root = folder
@@ -359,7 +379,7 @@ class Server(Voila):
                 # A kernel that is started anew has no page.
                 {"transport": surroundings.transport(f"{folder}/kernel-"), "autorestart": False}
             )
-            self.config.Kernel.server = address or ""
+            self.config.Kernel.server = self.forking
             super().start()
 
     def init_handlers(self) -> list:
@@ -394,7 +414,3 @@ class Server(Voila):
             super().listen()
         finally:
             sweeping.cancel()
-
-
-if __name__ == "__main__":
-    Server.launch_instance()

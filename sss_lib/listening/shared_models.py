@@ -2,12 +2,14 @@
 
 The server starts a process that shares models: kernels connect to it, and it has one process for each model.
 A model does one task after another, and a kernel has at most one task there at a time. The models of a new
-page are loaded while nobody waits for anything, before a sound comes.
+page are loaded while nobody waits for anything, before a sound comes. Where memory gets short, those end that
+were not used for longest.
 """
 
 import contextlib
 import functools
 import logging
+import math
 import os
 import pickle
 import queue
@@ -22,6 +24,8 @@ from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 from typing import Any
 
+import psutil  # type: ignore[import-untyped]
+
 from sss_lib.extraction.workers import WorkerEndedError, Workers, end_with
 
 ADDRESS = "SSS_MODELS"
@@ -32,8 +36,15 @@ ROOM = 4e9
 """Bytes of memory that must be free for a model to be loaded in advance."""
 KEPT_S = 300
 """Time without a task after which a model's process ends, unless it was loaded in advance."""
+FLOOR = 1e9
+"""Bytes of memory that others must find free, or else models that do nothing end, those first that have done
+nothing for longest."""
+MOST_HELD = 4e9
+"""Bytes that the models of a process hold, or else they end likewise."""
 MOST_S = 300
 """Limit of a task's time; a kernel waits twice as long, for others come before it."""
+REST_S = 2
+"""How often a model that does nothing looks whether its process is to end."""
 START_S = 30
 """Time in which a process that shares models must listen."""
 LOOK_S = 0.2
@@ -91,11 +102,13 @@ class Model:
     Attributes
     ----------
     stays : bool
-        Whether its process stays although there is no task.
+        Whether its process stays although there is no task, as long as there is memory.
+    used_s : float
+        When its latest task ended, by the monotonic clock; infinite while it is at one, or has no process.
     """
 
     def __init__(self) -> None:
-        self.stays = False
+        self.stays, self.used_s = False, math.inf
         self._tasks: queue.SimpleQueue[tuple[Future, Callable, tuple]] = queue.SimpleQueue()
         self._workers = Workers()
         threading.Thread(target=self._work, daemon=True).start()  # a daemon: no exit waits for a task
@@ -113,10 +126,9 @@ class Model:
     def _work(self) -> None:
         while True:
             try:
-                future, function, of = self._tasks.get(timeout=KEPT_S)
+                future, function, of = self._tasks.get(timeout=REST_S if self.used_s < math.inf else None)
             except queue.Empty:
-                if not self.stays:
-                    self._end()
+                self._rest()
                 continue
             if future.set_running_or_notify_cancel():
                 try:
@@ -124,11 +136,19 @@ class Model:
                 except Exception as error:  # models fail in ways of their own
                     future.set_exception(error)
 
+    def _rest(self) -> None:
+        """End the process if it isn't kept any longer, or if there is no memory for it."""
+        is_first = self.used_s == min((one.used_s for one in list(_models.values())), default=0)
+        is_over = not self.stays and time.monotonic() > self.used_s + KEPT_S
+        if is_over or (is_first and _is_memory_short()):
+            self._end()
+
     def _run(self, task: Callable, *of: object) -> object:
         """Call a function in the process; one that takes too long ends with it."""
         limit = threading.Timer(MOST_S, self._workers.end)
         limit.daemon = True
         limit.start()
+        self.used_s = math.inf
         try:
             return self._workers.call(task, *of)
         except WorkerEndedError:
@@ -136,10 +156,26 @@ class Model:
             raise
         finally:
             limit.cancel()
+            self.used_s = time.monotonic()
 
     def _end(self) -> None:
         self._workers.end()
         self._workers = Workers()
+        self.stays, self.used_s = False, math.inf
+
+
+def _is_memory_short() -> bool:
+    """Whether the machine has less than `FLOOR` left, or the models hold more than `MOST_HELD`."""
+    return psutil.virtual_memory().available < FLOOR or _held() > MOST_HELD
+
+
+def _held() -> int:
+    """Bytes of memory that the processes of models hold."""
+    held = 0
+    for one in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # it has ended
+            held += one.memory_info().rss
+    return held
 
 
 _models: dict[str, Model] = {}
@@ -229,13 +265,12 @@ class Shared:
             connection.send_bytes(pickle.dumps((None, describe_error(error))) if error else future.result())
 
     def _load(self) -> None:
-        import psutil  # type: ignore[import-untyped]
-
         while True:
             name, task = self.later.get()
             while time.monotonic() < self.asked + IDLE_S:
                 time.sleep(LOOK_S)
-            if psutil.virtual_memory().available > ROOM and not _model(name).run(_answer, task).exception():
+            has_room = psutil.virtual_memory().available > ROOM and _held() < MOST_HELD
+            if has_room and not _model(name).run(_answer, task).exception():
                 _model(name).stays = True
 
 

@@ -216,6 +216,13 @@ class Study:
         found = of_query.loc[key].to_dict() if key in of_query.index else {}
         return {name: float(value) for name, value in found.items() if np.isfinite(value)}
 
+    def precisions(self, system: System) -> np.ndarray:
+        """AP of each clip as a query, any shared class counting; NaN where there is none: float [n_clips]."""
+        fnames = self.collection.clips["fname"]
+        if not system.cutoffs:
+            return np.full(len(fnames), np.nan)
+        return self._queries(system)[system.measures[0]].xs("", level="label").reindex(fnames).to_numpy()
+
     def _read_queries(self, system: System) -> pd.DataFrame:
         """AP and R1 by fname and label ("" for any class) of every query, under the standard protocol."""
         of = (self.name, system.variant, system.search)

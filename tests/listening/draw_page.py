@@ -34,8 +34,10 @@ def main(target: Path = ROOT / "figures" / "listening.png") -> None:
         with test_page.serving(words, port, env=environment()):
             one = test_page.Page(browser, f"http://127.0.0.1:{port}/")
             one.page.set_viewport_size({"width": 1280, "height": 3600})  # what isn't seen isn't drawn
+            one.page.wait_for_timeout(1000)  # until cards have come into sight
+            one.until(f"(one => !one.asking && !one.wanted.size)({test_page.BOARD}.pictures)")
             one.card(0, 1).click()
-            one.page.wait_for_timeout(2500)
+            one.page.wait_for_timeout(1500)
             shown = one.page.locator(".sss-board").first.screenshot()
     with Image.open(io.BytesIO(shown)) as image:
         top = image.convert("RGB").crop((0, 0, image.width, HEIGHT))

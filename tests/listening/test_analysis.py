@@ -146,7 +146,7 @@ class TestReport:
             assert ("seconds_per_sound 0.44 < 1.5" in reason) == judge.startswith("lazy")
         assert "12 judges answered; the rule fixed beforehand (anchors from 0.7, " in found.sentences[0]
         assert "left out 4;" in found.sentences[0]
-        assert "of 8 count." in found.sentences[0]
+        assert "of the other 8 count." in found.sentences[0]
 
     def test_better_results_have_better_grades_and_are_preferred(self, found):
         assert value_of(found, "difference", f"{GOOD} - {BAD}")["ci_low"] > 0.3

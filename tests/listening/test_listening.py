@@ -129,6 +129,7 @@ class TestStudy:
         assert table["gap"].abs().is_monotonic_decreasing
         row = study.row(table["fname"][0])
         assert table["a"][0] == study.scores(study.system(PCA), row)["AP@3"]
+        assert table["a"][0] == study.precisions(study.system(PCA))[row]
 
     def test_a_collection_without_rankings_says_what_to_run(self, small_store, tmp_path):
         for name in ("datasets", small_study.NAME):

@@ -36,7 +36,8 @@ WAY_OVER_GAPS = (
     *(("ArrowRight", "3,1"), ("ArrowRight", "3,1"), ("ArrowLeft", "1,1"), ("ArrowLeft", "1,1")),
     *(("Home", "1,0"), ("ArrowUp", "-1,0"), ("ArrowDown", "1,0")),
 )
-PLAYER = "[...document.querySelectorAll('*')].find(el => el.sssBoard).sssBoard.player"
+BOARD = "[...document.querySelectorAll('*')].find(el => el.sssBoard).sssBoard"
+PLAYER = f"{BOARD}.player"
 PLAYS = f"(one => one.playing && one.deck.audio.currentTime > 0)({PLAYER})"
 MAP = "[...document.querySelectorAll('*')].find(el => el.sssMap).sssMap.spaces[0]"
 CARDS = ".sss-board >> nth=0 >> .sss-card"
@@ -112,7 +113,8 @@ def halted(processes):
         yield
     finally:
         for pid in processes:
-            os.kill(pid, signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
 
 def lab_command(port, folder):
@@ -438,8 +440,8 @@ def test_jupyterlab_plays_and_keeps_its_shortcuts_with_control_alone(lab):
 
 def test_a_kernel_that_is_gone_is_told(board):
     told = board.page.evaluate(
-        """() => {
-        const { kernel } = [...document.querySelectorAll('*')].find(el => el.sssBoard).sssBoard;
+        f"() => {{ const {{ kernel }} = {BOARD};"
+        """
         const { model } = kernel;
         kernel.model = { send: () => { throw new Error('Cannot send') } };
         const told = kernel.ask({ask: 'hello'}).catch(error => error.message);
@@ -817,6 +819,7 @@ def test_the_focus_is_never_under_the_heads_of_the_columns(board):
         top = board.card(0, rank).bounding_box()["y"]
         head = board.page.locator(".sss-column >> nth=0 >> header").bounding_box()
         assert top >= head["y"] + head["height"] - 1, rank
+        assert head["y"] >= -3, rank  # they stay in sight
 
 
 def test_names_from_the_collection_stay_text(board):
@@ -1013,6 +1016,28 @@ def test_two_fingers_zoom_the_map_and_one_leaves_the_page_to_scroll(phone):
     assert phone.page.evaluate(f"{MAP}.zoom") > 2
 
 
+def test_a_small_group_is_seen_in_a_crowd(board):
+    """A clip of the first group lies where ten thousand of the legend's last group do, drawn after it."""
+    colours = board.page.evaluate(
+        f"() => {{ const map = {MAP};"
+        """
+        const n = 10000, legend = map.view.model.get('legend');
+        map.places = new Uint16Array(2 * n).map((_, i) => (i >> 1 ? 32768 + ((i * 40503) % 900) : 32768));
+        map.rows = Int32Array.from({length: n}, (_, i) => i);
+        map.families = new Uint8Array(n).map((_, i) => (i ? legend.length - 1 : 0));
+        map.view.off.clear();
+        map.layerOf = null;
+        map.paint();
+        const ratio = devicePixelRatio, [x, y] = map.at(0).map((one) => Math.round(one * ratio));
+        const pixel = [...map.layer.getContext('2d').getImageData(x, y, 1, 1).data].slice(0, 3);
+        map.view.load();
+        return [pixel, ...[legend[0], legend.at(-1)].map(([, colour]) =>
+            [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16)))]; }"""
+    )
+    pixel, own, others = (np.array(one, float) for one in colours)
+    assert np.abs(pixel - own).sum() < 0.5 * np.abs(pixel - others).sum()
+
+
 def test_ten_thousand_points_stay_fluid(board):
     """In units of stamping as many bare squares on a canvas of that size, in the same run."""
     spent, unit = board.page.evaluate(
@@ -1163,18 +1188,67 @@ def test_the_served_page_gives_no_file_away(voila, chromium):
     context.close()
 
 
+@pytest.mark.parametrize(
+    ("ask", "said", "wait_ms"),
+    [
+        ("Enter", "The kernel is busy: a search waits.", 23_000),
+        ("Random clip", "The kernel is busy: a click waits.", 2500),
+    ],
+)
+def test_a_busy_kernel_is_told_quietly_until_it_answers(board, server, ask, said, wait_ms):
+    banner, note = board.page.locator(".sss-gone >> nth=0"), board.page.get_by_text("The kernel is busy")
+    board.card(0, 7).focus()
+    with halted(kernels(server[0])):
+        if ask == "Enter":
+            board.page.keyboard.press(ask)
+        else:
+            board.page.get_by_role("button", name=ask).click()
+        note.wait_for()
+        assert note.inner_text() == said
+        assert note.bounding_box()["y"] >= 0
+        board.page.wait_for_timeout(wait_ms)  # it looks again
+        assert note.is_visible()
+        assert banner.is_hidden()
+    note.wait_for(state="hidden")
+    assert board.page.locator(".sss-status >> nth=0").is_hidden()
+
+
+def test_a_busy_server_is_busy_and_one_that_has_ended_is_told(chromium, study_folder):
+    port = free_port()
+    arguments = command("127.0.0.1", port, study_folder / "06.ipynb", browser=False)
+    with serving(arguments, port, env=environment()) as process:
+        one = Page(chromium, f"http://127.0.0.1:{port}/")
+        busy, ended = (one.page.get_by_text(f"The kernel {what}") for what in ("is busy", "has ended"))
+        with halted([process.pid, *kernels(process)]):
+            one.card(0, 1).press("Enter")
+            busy.wait_for()
+            assert ended.is_hidden()
+        busy.wait_for(state="hidden")
+        process.kill()
+        process.wait()
+        one.card(0, 1).press("Enter")
+        ended.wait_for(timeout=15_000)
+        one.context.close()
+
+
 def test_a_kernel_that_has_ended_is_told_by_one_banner(board, server):
     """It comes last: no page has a kernel any more."""
-    assert board.page.locator(".sss-gone >> nth=0").is_hidden()
+    banner = board.page.get_by_text("The kernel has ended")
+    assert banner.is_hidden()
     assert board.errors == []
-    board.page.clock.install()
     for pid in kernels(server[0]):
         os.kill(pid, signal.SIGKILL)
-    board.card(0, 1).focus()
+    board.card(0, 7).focus()
     board.page.keyboard.press("Enter")
-    board.page.clock.fast_forward("00:30")
-    board.page.get_by_text("The kernel is busy, or has ended").wait_for(timeout=PATIENCE_MS)
+    banner.wait_for(timeout=10_000)
+    assert banner.bounding_box()["y"] >= 0
+    assert banner.get_by_role("button").all_inner_texts() == ["Reload"]
+    assert board.page.get_by_text("The kernel is busy").is_hidden()
+    assert [one for one in board.page.get_by_role("alert").all_inner_texts() if one] == [banner.inner_text()]
     icons = "[...document.querySelectorAll('.jupyter-widgets-disconnected')]"
     shown = f"{icons}.filter(one => getComputedStyle(one, '::before').display !== 'none').length"
     assert board.page.evaluate(shown) == 0
     board.errors.clear()
+    banner.get_by_role("button").click()
+    board.page.wait_for_selector(".sss-card", timeout=PATIENCE_MS)
+    board.errors.clear()  # what was asked of the kernel that is gone

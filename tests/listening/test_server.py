@@ -130,7 +130,8 @@ def serving(folder, *more, host="127.0.0.1", token="", reads=()):
     cell += "from ipywidgets import Text; print('it ' + 'runs'); Text()"
     cell += "".join(f"; print(open({str(path)!r}).read())" for path in reads)
     about = KERNEL | ({"reads": [str(path) for path in reads]} if reads else {})
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)], metadata=about)
+    cells = [nbformat.v4.new_markdown_cell("# A page"), nbformat.v4.new_code_cell(cell)]
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata=about)
     nbformat.write(notebook, folder / "one.ipynb")
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
@@ -311,6 +312,25 @@ def test_a_page_is_made_in_advance_for_one_visitor_and_anew_once_its_data_change
         time.sleep(1)
         (tmp_path / "data").write_text("read 2")
         assert visit()[1] == "read 2"
+
+
+def test_a_page_in_the_making_is_given_out_as_far_as_it_is(tmp_path):
+    (tmp_path / "busy").touch()
+    (tmp_path / "data").touch()
+    with serving(tmp_path, reads=[tmp_path / "data"]) as site:
+        site.wait_for_kernels(1)
+        connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=60)
+        with contextlib.closing(connection):
+            connection.request("GET", "/")
+            answer = connection.getresponse()
+            text = b""
+            while b"voila.js" not in text:  # which the browser reads meanwhile
+                text += answer.read1()
+            assert b"it runs" not in text
+            assert len(site.kernels()) == 1
+            site.busy.unlink()
+            text += answer.read()
+            assert (text.count(b"it runs"), text.count(b"voila.js"), text.count(b"</body>")) == (1, 1, 1)
 
 
 def test_a_visit_that_is_broken_off_leaves_no_kernel(site):

@@ -228,3 +228,69 @@ def test_a_model_that_fails_or_is_killed_is_loaded_at_idle_again(what, monkeypat
     until(lambda: loaded.exists() and model.stays)
     assert (model.run(os.getpid).result(60) == pid) is (what == "fails")
     model.stays = False
+
+
+def hold(n_bytes):
+    """Hold memory, as a model does; return the process that does it."""
+    import builtins
+    import os
+
+    builtins.held = b"x" * n_bytes
+    return os.getpid()
+
+
+def wait_for(path):
+    """Do nothing until there is a file."""
+    import time
+
+    while not path.exists():
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("scarce", ["what the models hold", "what the machine has left", "nothing"])
+def test_where_memory_is_short_models_end_that_were_not_used_for_longest(scarce, monkeypatch, tmp_path):
+    each = 200_000_000
+    monkeypatch.setattr(shared_models, "REST_S", 0.3)
+    names = ("first", "second", "third")
+    pids = {name: shared_models.submit(name, hold, each).result(60) for name in names}
+    assert (
+        shared_models.submit("first", os.getpid).result(60) == pids["first"]
+    )  # the second is the oldest now
+    shared_models._models["second"].stays = True  # as one does that was loaded at idle
+    busy = shared_models.submit("third", wait_for, tmp_path / "enough")
+    if scarce == "what the models hold":
+        monkeypatch.setattr(shared_models, "MOST_HELD", shared_models._held() - each / 2)
+        ended, kept = ["second"], ["first", "third"]
+    elif scarce == "what the machine has left":
+        monkeypatch.setattr(shared_models, "FLOOR", 1e15)
+        ended, kept = ["second", "first"], ["third"]  # which is at work
+    else:
+        ended, kept = [], list(names)
+        time.sleep(2)
+    for name in ended:
+        until(lambda name=name: not psutil.pid_exists(pids[name]))
+        assert name == ended[-1] or psutil.pid_exists(pids[ended[-1]])
+    assert not busy.done()
+    time.sleep(1)
+    assert [name for name in names if psutil.pid_exists(pids[name])] == sorted(kept)
+    (tmp_path / "enough").touch()
+    busy.result(60)
+    monkeypatch.setattr(shared_models, "FLOOR", 0)
+    monkeypatch.setattr(shared_models, "MOST_HELD", float("inf"))
+    if scarce != "what the machine has left":
+        assert shared_models.submit("first", os.getpid).result(60) == pids["first"]
+    if ended:
+        assert shared_models.submit("second", os.getpid).result(60) != pids["second"]  # it is loaded again
+
+
+def test_no_model_is_loaded_at_idle_where_models_hold_enough(monkeypatch, tmp_path):
+    monkeypatch.setattr(shared_models, "IDLE_S", 0)
+    monkeypatch.setattr(shared_models, "ROOM", 0)
+    monkeypatch.setattr(shared_models, "_held", lambda: shared_models.MOST_HELD)
+    shared = shared_models.Shared()
+    shared.later.put(("a", cloudpickle.dumps((Path.touch, (tmp_path / "a",)))))
+    until(shared.later.empty)
+    monkeypatch.setattr(shared_models, "_held", lambda: 0)
+    shared.later.put(("b", cloudpickle.dumps((Path.touch, (tmp_path / "b",)))))
+    until((tmp_path / "b").exists)
+    assert not (tmp_path / "a").exists()

@@ -20,6 +20,10 @@ class BoardView {
     this.heard = { "change:view": () => this.show(), "change:status": () => this.showStatus(),
       "change:judged": () => this.judging.showJudged() };
     for (const [event, act] of Object.entries(this.heard)) model.on(event, act);
+    this.onKernel = ({ detail }) => this.showKernel(detail);
+    document.addEventListener("sss-kernel", this.onKernel);
+    this.onControl = ({ target }) => target.closest?.(".sss-controls") && this.kernel.ask({ ask: "hello" }).catch(() => {});
+    window.addEventListener("click", this.onControl, true);
     window.addEventListener("keydown", keepKeys, true); // before JupyterLab sees it
     this.onTyped = (event) => {
       const missing = spellAsShown(event);
@@ -27,7 +31,7 @@ class BoardView {
     };
     if (this.model.get("judged") === undefined) window.addEventListener("change", this.onTyped, true);
     this.show();
-    this.kernel.ask({ ask: "hello" }, [], 10)
+    this.kernel.ask({ ask: "hello" })
       .then(() => this.model.get("judged") === undefined && this.findings.go(this.findings.wanted, false))
       .catch(() => this.say(NO_KERNEL));
   }
@@ -35,6 +39,8 @@ class BoardView {
   close() {
     for (const [event, act] of Object.entries(this.heard)) this.model.off(event, act);
     window.removeEventListener("change", this.onTyped, true);
+    window.removeEventListener("click", this.onControl, true);
+    document.removeEventListener("sss-kernel", this.onKernel);
     cancelAnimationFrame(this.frame);
     for (const part of [this.kernel, this.pictures, this.player, this.upload, this.findings]) part.close();
   }
@@ -59,8 +65,9 @@ class BoardView {
     this.tools = node("div", { class: "sss-tools", role: "toolbar", "aria-label": "player" },
       this.findings.element, button("A/B", "B: between the result and the query", () => this.switchSides()), this.loop, this.volume,
       button("Stop", "Escape: stop", () => this.player.stop()), this.marks.element, this.marks.search, this.now, this.player.elsewhere);
-    this.gone = node("p", { class: "sss-gone", role: "alert" }, "The kernel is busy, or has ended. ",
+    this.gone = node("p", { class: "sss-gone", role: "alert" }, "The kernel has ended. ",
       button("Reload", "start anew", () => location.reload()));
+    this.waits = node("span");
     this.status = node("p", { class: "sss-status", role: "alert" });
     this.query = node("div", { class: "sss-query" });
     this.legend = node("p", { class: "sss-legend" });
@@ -75,7 +82,7 @@ class BoardView {
         clearTimeout(this.resting);
         this.resting = setTimeout(() => this.prefetch(event.target.closest(".sss-card")), REST_MS);
       },
-    }, this.model.get("judged") ? "" : this.gone, this.query, this.tools, this.status, this.judging.element, this.legend, this.columns, this.player.element);
+    }, ...(this.model.get("judged") ? [] : [this.gone, node("p", { class: "sss-waits", role: "status" }, this.waits)]), this.query, this.tools, this.status, this.judging.element, this.legend, this.columns, this.player.element);
     this.upload = new Upload(this);
     this.pictures = new Pictures(this.kernel, this.root);
   }
@@ -85,6 +92,12 @@ class BoardView {
     this.status.classList.toggle("sss-busy", isProgress);
     this.status.setAttribute("role", isProgress ? "status" : "alert");
     this.status.hidden = !text;
+  }
+
+  // Whether the kernel is gone, or busy, so that something waits.
+  showKernel({ gone = false, waits = "" }) {
+    document.body.classList.toggle("sss-ended", gone);
+    this.waits.textContent = waits && `The kernel is busy: ${waits} waits.`;
   }
 
   showStatus() {

@@ -1,6 +1,13 @@
-// Questions to the kernel: each carries an id, which the answer repeats.
+// Questions to the kernel: each carries an id, which the answer repeats. A kernel that is silent is busy, or gone:
+// the server knows. Pages hear of it by the event "sss-kernel", whose detail says what waits, or that it is gone.
 
 const NO_KERNEL = "No kernel answers: run this notebook's cells to listen, or reload the page.";
+const SILENT_MS = 2000; // after which one asks the server
+const LOST_MS = 20000; // after which a kernel that has time will not answer any more: a saved page's widgets aren't its own
+const WAITS = {
+  search: "a search", go: "a search", refine: "a search", sound: "a sound", pictures: "pictures", upload: "your sound",
+  export: "what you save", points: "the map", about: "a name", play: "a sound", grade: "a judgement", prefer: "a judgement",
+};
 
 class Kernel {
   // unasked(content) gets what the kernel sends by itself.
@@ -15,36 +22,76 @@ class Kernel {
   }
 
   close() {
+    clearTimeout(this.looking);
     this.model.off("msg:custom", this.onMessage);
   }
 
   // A promise of [content, buffers].
-  ask(message, buffers = [], patience_s = 20) {
+  ask(message, buffers = []) {
     const id = `${this.session}-${this.nextId++}`;
     return new Promise((resolve, reject) => {
-      const giveUp = (why) => {
-        document.body.classList.add("sss-unanswered"); // a banner says so, until an answer comes
-        if (this.waiting.delete(id)) reject(new Error(why));
-      };
-      const timer = setTimeout(() => giveUp(`The kernel is busy, or gone. ${NO_KERNEL}`), 1000 * patience_s);
-      this.waiting.set(id, { resolve, reject, timer });
+      if (!this.waiting.size) this.heard = Date.now();
+      this.waiting.set(id, { resolve, reject, what: WAITS[message.ask] ?? "a click" });
+      this.looking ??= setTimeout(() => this.look(), SILENT_MS);
       try {
         this.model.send({ ...message, id }, undefined, buffers);
       } catch { // after a restart
-        clearTimeout(timer);
-        giveUp(NO_KERNEL);
+        this.giveUp();
       }
     });
   }
 
   receive(content, buffers) {
-    document.body.classList.remove("sss-unanswered");
+    this.heard = Date.now();
+    tell({});
     if (content.id === undefined) return this.unasked(content);
     const waiting = this.waiting.get(content.id);
     if (!waiting) return;
     this.waiting.delete(content.id);
-    clearTimeout(waiting.timer);
     if (content.problem) waiting.reject(new Error(content.problem));
     else waiting.resolve([content, buffers]);
   }
+
+  // Tell what waits, for as long as the kernel is silent.
+  async look() {
+    const silent_ms = Date.now() - this.heard;
+    if (this.waiting.size && silent_ms >= SILENT_MS) {
+      if (await this.isGone(silent_ms)) return this.giveUp();
+      const all = [...this.waiting.values()].map(({ what }) => what);
+      if (all.length) tell({ waits: all.findLast((what) => what !== "pictures") ?? "pictures" }); // nobody asks for these
+    }
+    this.looking = this.waiting.size ? setTimeout(() => this.look(), SILENT_MS) : undefined;
+  }
+
+  async isGone(silent_ms) {
+    const { kernel } = this.model.widget_manager ?? {}, isLong = silent_ms > LOST_MS;
+    if (document.querySelector(".jupyter-widgets-disconnected")) return true;
+    if (!kernel) return isLong;
+    try {
+      const url = `${kernel.serverSettings.baseUrl}api/kernels/${kernel.id}`;
+      const { status } = await fetch(url, { signal: AbortSignal.timeout(SILENT_MS) });
+      return status === 404 || (isLong && await this.hasTime(kernel));
+    } catch (error) {
+      return error.name !== "TimeoutError"; // the server has ended, unless it is busy itself
+    }
+  }
+
+  // Whether the kernel answers others.
+  hasTime(kernel) {
+    const answered = kernel.requestKernelInfo().then(() => true);
+    return Promise.race([answered, new Promise((resolve) => setTimeout(resolve, SILENT_MS))]);
+  }
+
+  giveUp() {
+    clearTimeout(this.looking);
+    this.looking = undefined;
+    tell({ gone: true });
+    const all = [...this.waiting.values()];
+    this.waiting.clear();
+    for (const { reject } of all) reject(new Error(NO_KERNEL));
+  }
+}
+
+function tell(detail) {
+  document.dispatchEvent(new CustomEvent("sss-kernel", { detail }));
 }

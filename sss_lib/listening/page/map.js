@@ -1,8 +1,6 @@
 // The map: one space or two of the same sounds. The page asks for the name of one clip at a time; sounds play on
 // the board.
 
-const PATIENCE_S = 600; // a kernel that runs the notebook answers when it is through
-
 class SoundMapView {
   constructor(model, el) {
     this.model = model;
@@ -84,7 +82,7 @@ class SoundMapView {
   async ask(what, clip, answered = () => {}) {
     const nth = (this.asked[what] = (this.asked[what] ?? 0) + 1);
     try {
-      const answer = await this.kernel.ask({ ask: what, clip }, [], PATIENCE_S);
+      const answer = await this.kernel.ask({ ask: what, clip });
       if (nth === this.asked[what]) answered(...answer);
     } catch (error) {
       this.about.textContent = error.message;

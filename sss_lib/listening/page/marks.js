@@ -56,7 +56,7 @@ class Marks {
     const [text, type] = EXPORTS[kind], { board } = this;
     board.say(`Saving: ${text} …`, true);
     try {
-      const [, [bytes]] = await board.kernel.ask({ ask: "export", kind, marked: [...this.ids] }, [], 120);
+      const [, [bytes]] = await board.kernel.ask({ ask: "export", kind, marked: [...this.ids] });
       const url = URL.createObjectURL(new Blob([bytes], { type }));
       node("a", { href: url, download: `${board.view.collection}-${board.view.query.about.id}.${kind}` }).click();
       setTimeout(() => URL.revokeObjectURL(url), 60000);

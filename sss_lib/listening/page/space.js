@@ -156,18 +156,28 @@ class Space {
     this.layer.height = this.canvas.height;
     const context = this.layer.getContext("2d");
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    // Many points get small and clear, so that dense places are darker; zoomed in, they grow again.
-    const room = this.zoom * Math.sqrt((this.width * this.height) / Math.max(this.rows.length, 1));
-    const size = Math.min(SIZE, Math.max(1.3, room / 5));
-    const alpha = Math.min(0.85, 0.35 + size / 9);
-    const half = Math.ceil(size * 1.5);
-    const stamps = this.view.model.get("legend").map(([, colour], family) => stamp(colour, family, size, half, ratio));
+    // Many points get small and clear, so that dense places are darker; zoomed in, they grow again. Those of small
+    // groups are larger, and lie above the others, the legend's last group, which would hide them.
+    const n = this.rows.length || 1, { view } = this, others = view.model.get("legend").length - 1;
+    const counts = new Array(others + 1).fill(0);
+    for (const group of this.families) counts[group] += 1;
+    const room = (this.zoom * Math.sqrt((this.width * this.height) / n)) / 5;
+    const styles = counts.map((count, group) => {
+      const size = Math.min(SIZE, Math.max(1.3, room * (group === others ? 1 : (n / Math.max(count, 1)) ** 0.25)));
+      const half = Math.ceil(size * 1.5);
+      const alpha = Math.min(0.85, 0.35 + size / 9) * (group === others && count < n ? 0.6 : 1);
+      return { half, alpha, stamp: stamp(view.model.get("legend")[group][1], group, size, half, ratio) };
+    });
     for (const faint of marked.size ? [true, false] : [false]) {
-      context.globalAlpha = faint ? alpha / 4 : alpha;
-      for (let i = 0; i < this.rows.length; i++) {
-        if (this.view.off.has(this.families[i]) || (marked.size && marked.has(this.rows[i]) === faint)) continue;
-        const [x, y] = this.at(i);
-        context.drawImage(stamps[this.families[i]], x - half, y - half, 2 * half, 2 * half);
+      for (const isOthers of [true, false]) {
+        for (let i = 0; i < this.rows.length; i++) {
+          const group = this.families[i], { half, alpha, stamp } = styles[group];
+          if ((group === others) !== isOthers || view.off.has(group)) continue;
+          if (marked.size && marked.has(this.rows[i]) === faint) continue;
+          const [x, y] = this.at(i);
+          context.globalAlpha = faint ? alpha / 4 : alpha;
+          context.drawImage(stamp, x - half, y - half, 2 * half, 2 * half);
+        }
       }
     }
   }

@@ -52,7 +52,7 @@ class Upload {
         const piece = await file.slice(at, at + UPLOAD_PIECE).arrayBuffer();
         const last = at + UPLOAD_PIECE >= file.size;
         if (last) board.say(`Listening to ${file.name} with each system's model …`, true);
-        await board.kernel.ask({ ask: "upload", name: file.name, at, last }, [piece], last ? 300 : 20);
+        await board.kernel.ask({ ask: "upload", name: file.name, at, last }, [piece]);
       }
       board.showStatus();
     } catch (error) {
