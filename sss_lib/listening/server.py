@@ -109,6 +109,7 @@ class Kernels(AsyncMappingKernelManager):
         self.url, self.headers = "", {"Spare": secrets.token_hex(16)}
         self.reads: Sequence[str] = ()
         self._spare: Spare | None = None
+        self._making: set[asyncio.Task] = set()
         self._settling: asyncio.TimerHandle | None = None
         self._used: dict[str, float] = {}
 
@@ -148,21 +149,29 @@ class Kernels(AsyncMappingKernelManager):
             self._settling = asyncio.get_event_loop().call_later(after_s, self._begin)
 
     def _begin(self) -> None:
-        if not self.is_full:
+        if self.is_full:
+            return
+        try:
             self._spare = Spare(state_of(self.reads))
-            self._making = asyncio.get_event_loop().create_task(self._make(self._spare))
+        except OSError as error:
+            self.log.info("no page can be made in advance: %s", error)
+            return
+        task = asyncio.get_event_loop().create_task(self._make(self._spare))
+        self._making.add(task)  # the loop itself doesn't keep it
+        task.add_done_callback(self._making.discard)
 
     async def _make(self, spare: "Spare") -> None:
         try:
             await AsyncHTTPClient().fetch(
                 self.url,
                 headers=self.headers,
-                request_timeout=RENDERED_S,
+                request_timeout=RENDERED_S + 30,  # the page itself says that it takes too long
                 header_callback=spare.read_header,
                 streaming_callback=spare.add,
             )
         except Exception as error:  # of whatever kind: the visitor's own page tells it
             self.log.info("no page could be made in advance: %s", error)
+            spare.has_failed = True
             if self._spare is spare:
                 self._spare = None
         finally:
@@ -177,7 +186,8 @@ class Kernels(AsyncMappingKernelManager):
         if state_of(self.reads) != spare.state or (kernel_id and not await self.is_alive(kernel_id)):
             await self.end(kernel_id)
             return None
-        self._used[kernel_id] = time.monotonic()
+        if kernel_id:
+            self._used[kernel_id] = time.monotonic()
         return spare
 
     async def end(self, kernel_id: str, *, now: bool = False) -> None:
@@ -194,6 +204,7 @@ class Spare:
 
     state: dict[str, int]
     kernel_id: str = ""
+    has_failed: bool = False
     parts: asyncio.Queue[bytes] = field(default_factory=asyncio.Queue)
 
     def read_header(self, line: str) -> None:
@@ -263,7 +274,9 @@ class Page(TornadoVoilaHandler):
                 await self.flush()
         except StreamClosedError:  # the visitor has left
             await self.kernel_manager.end(spare.kernel_id)
-        if self._headers_written:
+        if self._headers_written and spare.has_failed:
+            self._give_up("This page has not come to its end: reload it.")
+        elif self._headers_written:
             self.finish()
         return self._headers_written
 

@@ -128,7 +128,8 @@ class Model:
             try:
                 future, function, of = self._tasks.get(timeout=REST_S if self.used_s < math.inf else None)
             except queue.Empty:
-                self._rest()
+                with contextlib.suppress(psutil.Error, OSError):  # it looks again
+                    self._rest()
                 continue
             if future.set_running_or_notify_cancel():
                 try:
@@ -150,13 +151,14 @@ class Model:
         limit.start()
         self.used_s = math.inf
         try:
-            return self._workers.call(task, *of)
+            try:
+                return self._workers.call(task, *of)
+            finally:
+                limit.cancel()
+                self.used_s = time.monotonic()
         except WorkerEndedError:
             self._end()
             raise
-        finally:
-            limit.cancel()
-            self.used_s = time.monotonic()
 
     def _end(self) -> None:
         self._workers.end()
@@ -269,9 +271,10 @@ class Shared:
             name, task = self.later.get()
             while time.monotonic() < self.asked + IDLE_S:
                 time.sleep(LOOK_S)
-            has_room = psutil.virtual_memory().available > ROOM and _held() < MOST_HELD
-            if has_room and not _model(name).run(_answer, task).exception():
-                _model(name).stays = True
+            with contextlib.suppress(psutil.Error, OSError):  # who asks for it loads it
+                has_room = psutil.virtual_memory().available > ROOM and _held() < MOST_HELD
+                if has_room and not _model(name).run(_answer, task).exception():
+                    _model(name).stays = True
 
 
 def _answer(task: bytes) -> bytes:

@@ -1210,7 +1210,44 @@ def test_a_busy_kernel_is_told_quietly_until_it_answers(board, server, ask, said
         assert note.is_visible()
         assert banner.is_hidden()
     note.wait_for(state="hidden")
+    board.page.wait_for_timeout(2500)  # it looks no more
+    assert banner.is_hidden()
     assert board.page.locator(".sss-status >> nth=0").is_hidden()
+
+
+ASKING = """async ([answers, nFailed]) => {
+  const told = [];
+  document.addEventListener("sss-kernel", ({ detail }) => told.push(detail.gone ?? false));
+  window.fetch = async () => { if (nFailed-- > 0) throw new TypeError("none"); return { status: 200 }; };
+  const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+  const model = {
+    on: (_, receive) => { model.receive = receive; }, off() {}, send: ({ id }) => { model.id = id; },
+    widget_manager: { kernel: { id: "k", serverSettings: { baseUrl: "/" }, async requestKernelInfo() {
+      if (answers) model.receive({ id: model.id }, []); // it has been busy, and answers in turn
+    } } },
+  };
+  const answered = new Kernel(model).ask({ ask: "search" }).then(() => true, () => false);
+  const isAnswered = await Promise.race([answered, wait(1000)]);
+  await wait(200);
+  return [isAnswered, told.includes(true)];
+}"""
+
+
+@pytest.mark.parametrize(
+    ("answers", "n_failed", "found"),
+    [(True, 0, [True, False]), (True, 2, [True, False]), (False, 0, [False, True]), (True, 3, [False, True])],
+    ids=["late", "after two failures", "never", "no server"],
+)
+def test_a_kernel_is_gone_only_if_it_answers_others_or_no_server_is_there(chromium, answers, n_failed, found):
+    times = {"SILENT_MS = 2000": "SILENT_MS = 20", "LOST_MS = 20000": "LOST_MS = 100"}
+    source = (Path(serving_page.__file__).parent / "page" / "kernel.js").read_text()
+    for one, shorter in times.items():
+        assert one in source
+        source = source.replace(one, shorter)
+    page = chromium.new_context().new_page()
+    page.add_script_tag(content=source)
+    assert page.evaluate(ASKING, [answers, n_failed]) == found
+    page.context.close()
 
 
 def test_a_busy_server_is_busy_and_one_that_has_ended_is_told(chromium, study_folder):

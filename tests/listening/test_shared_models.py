@@ -294,3 +294,21 @@ def test_no_model_is_loaded_at_idle_where_models_hold_enough(monkeypatch, tmp_pa
     shared.later.put(("b", cloudpickle.dumps((Path.touch, (tmp_path / "b",)))))
     until((tmp_path / "b").exists)
     assert not (tmp_path / "a").exists()
+
+
+def test_a_model_goes_on_if_memory_cannot_be_looked_at(monkeypatch):
+    looked = []
+
+    def fail():
+        looked.append(1)
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(shared_models, "_is_memory_short", fail)
+    monkeypatch.setattr(shared_models, "REST_S", 0.05)
+    model = shared_models._model("a")
+    pid = model.run(os.getpid).result(60)
+    until(lambda: len(looked) > 1)
+    assert model.run(os.getpid).result(60) == pid
+    with pytest.raises(WorkerEndedError):
+        model.run(os._exit, 1).result(60)
+    assert model.used_s == float("inf")  # it has no process

@@ -4,6 +4,7 @@
 const NO_KERNEL = "No kernel answers: run this notebook's cells to listen, or reload the page.";
 const SILENT_MS = 2000; // after which one asks the server
 const LOST_MS = 20000; // after which a kernel that has time will not answer any more: a saved page's widgets aren't its own
+const MOST_FAILED = 3; // attempts in a row: the network may only be away for a moment
 const WAITS = {
   search: "a search", go: "a search", refine: "a search", sound: "a sound", pictures: "pictures", upload: "your sound",
   export: "what you save", points: "the map", about: "a name", play: "a sound", grade: "a judgement", prefer: "a judgement",
@@ -16,6 +17,7 @@ class Kernel {
     this.unasked = unasked;
     this.waiting = new Map();
     this.nextId = 1;
+    this.nFailed = 0;
     this.session = Math.random().toString(36).slice(2); // several pages may show one widget
     this.onMessage = (content, buffers) => this.receive(content, buffers);
     model.on("msg:custom", this.onMessage);
@@ -54,9 +56,10 @@ class Kernel {
 
   // Tell what waits, for as long as the kernel is silent.
   async look() {
-    const silent_ms = Date.now() - this.heard;
+    const { heard } = this, silent_ms = Date.now() - heard;
     if (this.waiting.size && silent_ms >= SILENT_MS) {
-      if (await this.isGone(silent_ms)) return this.giveUp();
+      const isGone = await this.isGone(silent_ms);
+      if (isGone && heard === this.heard) return this.giveUp(); // else an answer has come meanwhile
       const all = [...this.waiting.values()].map(({ what }) => what);
       if (all.length) tell({ waits: all.findLast((what) => what !== "pictures") ?? "pictures" }); // nobody asks for these
     }
@@ -70,9 +73,11 @@ class Kernel {
     try {
       const url = `${kernel.serverSettings.baseUrl}api/kernels/${kernel.id}`;
       const { status } = await fetch(url, { signal: AbortSignal.timeout(SILENT_MS) });
+      this.nFailed = 0;
       return status === 404 || (isLong && await this.hasTime(kernel));
     } catch (error) {
-      return error.name !== "TimeoutError"; // the server has ended, unless it is busy itself
+      this.nFailed = error.name === "TimeoutError" ? 0 : this.nFailed + 1; // a server that is busy has not ended
+      return this.nFailed === MOST_FAILED;
     }
   }
 
