@@ -333,6 +333,39 @@ def test_a_page_in_the_making_is_given_out_as_far_as_it_is(tmp_path):
             assert (text.count(b"it runs"), text.count(b"voila.js"), text.count(b"</body>")) == (1, 1, 1)
 
 
+@pytest.mark.parametrize(
+    ("parts", "has_failed", "said"), [([b"<p>"], True, "reload it"), ([b"<p>"], False, "<p>"), ([], True, "")]
+)
+def test_a_page_that_is_given_out_says_if_it_ends_amid(parts, has_failed, said):
+    """One of which nothing has come is none: the visitor gets a page of his own."""
+
+    class Given(server.Page):
+        def __init__(self):
+            self.text, self._headers_written = "", False
+
+        def set_header(self, *_):
+            pass
+
+        def write(self, part):
+            self.text += part.decode()
+
+        async def flush(self):
+            self._headers_written = True
+
+        def finish(self, text=""):
+            self.text += text
+
+    async def give():
+        spare, page = server.Spare({}, "k", has_failed), Given()
+        for part in (*parts, b""):
+            spare.parts.put_nowait(part)
+        return await page._give(spare), page.text
+
+    is_given, text = asyncio.run(give())
+    assert is_given is bool(parts)
+    assert (said in text, "reload" in text) == (True, "reload" in said)
+
+
 def test_a_visit_that_is_broken_off_leaves_no_kernel(site):
     with socket.create_connection(("127.0.0.1", site.port)) as one:
         one.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
