@@ -101,7 +101,8 @@ class BoardView {
   }
 
   showStatus() {
-    this.say(this.model.get("status") || "");
+    const isHint = this.model.get("judged") !== undefined && !this.model.get("view")?.query; // before the first query
+    this.say(this.model.get("status") || "", isHint);
   }
 
   show() {
