@@ -15,6 +15,7 @@ from sss_lib.models.loaders.essentia_import import graph
 from sss_lib.models.spec import ModelSpec
 
 RATE_HZ, FRAME, HOP, N_FRAMES = 48000, 2048, 242, 199
+PATCH_S = 1
 RANGE_DB = 80.0
 
 
@@ -62,7 +63,7 @@ def patches(wave: np.ndarray, n_bands: int, *, centred: bool = False) -> np.ndar
         wave = np.pad(wave, (RATE_HZ // 2, 0))
     else:
         wave = wave[: max(1, (len(wave) + RATE_HZ // 2) // RATE_HZ) * RATE_HZ]
-    seconds = windowing.chunk(wave, RATE_HZ, RATE_HZ)
+    seconds = windowing.chunk(wave, PATCH_S * RATE_HZ, PATCH_S * RATE_HZ)
     return np.stack([log_mel(second, n_bands, symmetric=centred) for second in seconds])
 
 
