@@ -130,15 +130,14 @@ verify: $(READY)
 leaderboard: $(READY)
 	$(SSS) leaderboard
 
+SAVED = $(if $(call yes,SAVE),--save)
 bench: $(READY)-all
-	@$(BIN)/python tests/benchmarks/search_and_evaluation.py
-	@$(BIN)/python tests/benchmarks/scale.py $(if $(call yes,SAVE),--save)
-	@$(BIN)/python tests/benchmarks/approximate.py $(if $(call yes,SAVE),--save)
-	@$(BIN)/python tests/benchmarks/adjusted.py
-	@$(BIN)/python tests/benchmarks/projection.py
-	@$(BIN)/python tests/benchmarks/extraction.py
-	@$(BIN)/python tests/benchmarks/notebooks.py
-	@$(BIN)/python tests/benchmarks/listening.py
+	@failed=; \
+	for one in search_and_evaluation.py 'scale.py $(SAVED)' 'approximate.py $(SAVED)' adjusted.py projection.py \
+		extraction.py notebooks.py listening.py; do \
+		PYTHONDONTWRITEBYTECODE= $(BIN)/python tests/benchmarks/$$one || failed="$$failed $${one%% *}"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "error: over their bounds, or not run to their end:$$failed" >&2; exit 1; fi
 
 lint: $(READY)-all
 	@$(BIN)/ruff check .
