@@ -6,6 +6,7 @@ One package a numbered notebook, and three that all share; each package says wha
   `listening` (06).
 - `io`: files; `models`: audio representations; `experiment`: grids of systems, and where results live.
 
+A sound becomes frame embeddings by `models`, which `extraction` runs, and one vector by `processing`.
 Importing `sss_lib` imports none of them: each loads when it is first asked for.
 """
 

@@ -3,7 +3,7 @@
 Rankings or embeddings, and labels, come in; tables of AP@N, R1 and NDCG@N go out, with intervals.
 
 - `relevance`, `counts`: what counts for a query, and how often; `protocols`: what AP is divided by.
-- `measures`: the formulas of AP@N, R1 and NDCG@N, and how to add one.
+- `measures`: the formulas of AP@N, R1 and NDCG@N; a new one is a function in a file beside it.
 - `scoring`: what every query scores; `hits`: which of its results are relevant; `first_ranks`: R1 where no
   stored result is.
 - `queries`: records of what each query scored; `summary`: their means by class, family, macro and micro.

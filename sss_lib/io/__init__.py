@@ -4,7 +4,8 @@ Paths come in, arrays and tables go out. No notebook of its own: all stages read
 
 - `audio`, `ffmpeg`: decode a file to one mono waveform at a given rate; `windowing`: its windows.
 - `containers`, `flac`, `mpeg`, `ogg`: how long a sound is by its content; `pieces`: a header that agrees.
-- `artefact`: Parquet files that say what made them; `sealed`: their checksums; `code`: digests of the code.
+- `artefact`: Parquet files that say what made them, by which a stale one is noticed; `code`: digests of the
+  code; `sealed`: checksums, against damage.
 - `errors`: those whose message is all that a notebook shows.
 - `writing`: writes files whole or not at all, locks them, and clears what killed runs leave.
 - `download`, `archives`, `split_zip`: files from the web, resumed and checked; unpacked whole or not at all.

@@ -1,4 +1,7 @@
-"""One function a kind of figure: it draws into an Axes and returns it. All share one style."""
+"""One function a kind of figure: it draws into an Axes and returns it. All share one style.
+
+A new one is a function in a file here, its name below, and a cell in notebook 05.
+"""
 
 import lazy_loader
 
