@@ -1191,7 +1191,7 @@ def test_the_served_page_gives_no_file_away(voila, chromium):
 @pytest.mark.parametrize(
     ("ask", "said", "wait_ms"),
     [
-        ("Enter", "The kernel is busy: a search waits.", 23_000),
+        ("Enter", "The kernel is busy: a search waits.", 5000),
         ("Random clip", "The kernel is busy: a click waits.", 2500),
     ],
 )
@@ -1223,6 +1223,7 @@ ASKING = """async ([answers, nFailed]) => {
   const model = {
     on: (_, receive) => { model.receive = receive; }, off() {}, send: ({ id }) => { model.id = id; },
     widget_manager: { kernel: { id: "k", serverSettings: { baseUrl: "/" }, async requestKernelInfo() {
+      if (answers === "never") await wait(1e6); // it is busy
       if (answers) model.receive({ id: model.id }, []); // it has been busy, and answers in turn
     } } },
   };
@@ -1235,8 +1236,11 @@ ASKING = """async ([answers, nFailed]) => {
 
 @pytest.mark.parametrize(
     ("answers", "n_failed", "found"),
-    [(True, 0, [True, False]), (True, 2, [True, False]), (False, 0, [False, True]), (True, 3, [False, True])],
-    ids=["late", "after two failures", "never", "no server"],
+    [
+        *((True, 0, [True, False]), (True, 2, [True, False]), ("never", 0, [None, False])),
+        *((False, 0, [False, True]), (True, 3, [False, True])),
+    ],
+    ids=["late", "after two failures", "busy for long", "to others alone", "no server"],
 )
 def test_a_kernel_is_gone_only_if_it_answers_others_or_no_server_is_there(chromium, answers, n_failed, found):
     times = {"SILENT_MS = 2000": "SILENT_MS = 20", "LOST_MS = 20000": "LOST_MS = 100"}
