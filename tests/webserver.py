@@ -83,14 +83,14 @@ class Site:
         headers = {"Content-Length": str(len(body)), "ETag": self.etag, "Last-Modified": self.modified}
         if status == 206:
             headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+        n = self.breaks.pop(0) if self.breaks else self.breaks_always
+        body = body if n is None else body[:n]
+        self.served.append(len(body))  # before a client has what it asked for, and asks for more
         handler.send_response(status)
         for key, value in (headers | self.headers).items():
             if value is not None:
                 handler.send_header(key, value)
         handler.end_headers()
-        n = self.breaks.pop(0) if self.breaks else self.breaks_always
-        body = body if n is None else body[:n]
-        self.served.append(len(body))
         for i in range(len(body) if self.trickle_s else 0):
             handler.wfile.write(body[i : i + 1])
             time.sleep(self.trickle_s)
