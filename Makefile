@@ -58,10 +58,9 @@ yes = $(filter-out 0 no false,$($1))
 INSTALL = $(BIN)/python tools/install.py $(if $(call yes,LATEST),,--constraint constraints.txt)
 # What Python compiles is kept: to compile it anew takes each process of a run 2 s.
 SSS = @PYTHONDONTWRITEBYTECODE= $(BIN)/python -m sss_lib
-# Three processes share the tests, for two cores, as some tests wait. Were each to start a thread a core besides, they
-# would wait for each other: 12 times as long for networks, on a machine that does something else too. What Python
-# compiles is kept, for all processes.
-PYTEST = @OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist loadfile
+# Two processes share the tests. Were each to start a thread a core besides, they would wait for each other: 12 times
+# as long for networks, on a machine that does something else too. What Python compiles is kept, for all processes.
+PYTEST = @OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadfile
 
 ifneq ($(call yes,LATEST),)
 .PHONY: $(READY)  # set up anew, whatever is there

@@ -16,8 +16,8 @@ with surroundings.light_imports():
 
 EXTRA_MARKS = {"slow", "browser", "cluster", "simulation", "network"}
 """Of tests that `make test` leaves out: see pyproject.toml."""
-BUDGET_S = 300 * 3
-"""Of the tests that it runs: five minutes of three processes."""
+BUDGET_S = 300 * 2
+"""Of the tests that it runs: five minutes of two cores."""
 for name, max_examples in (("quick", 15), ("full", 60)):
     hypothesis.settings.register_profile(
         name, derandomize=True, max_examples=max_examples, deadline=None, database=None
