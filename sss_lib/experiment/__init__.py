@@ -16,23 +16,15 @@ A grid in YAML comes in; executed notebooks and a tree of artefacts go out. It r
 
 import lazy_loader
 
+OF_RESULTS = """class_scores comparison_artefact extract_to failures index_of n_clips n_cores read_results
+results_of split_by_availability system_of systems"""
+
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "grid": ["NOTEBOOKS", "Grid", "read_grid"],
         "common_clips": ["comparable", "read_scores"],
-        "results": [
-            *(
-                "class_scores",
-                "comparison_artefact",
-                "extract_to",
-                "failures",
-                "index_of",
-                "n_clips",
-                "n_cores",
-            ),
-            *("read_results", "results_of", "split_by_availability", "system_of", "systems"),
-        ],
+        "results": OF_RESULTS.split(),
         "store": ["Store"],
         "variant": ["Variant"],
     },

@@ -12,7 +12,6 @@ from typing import Any
 
 from sss_lib.evaluation import protocols
 from sss_lib.experiment import rules
-from sss_lib.experiment.rules import RULE as RULE
 from sss_lib.experiment.rules import suits, takes_queries
 from sss_lib.experiment.variant import Variant
 from sss_lib.io.names import composed, file_name_flaw, require_known
@@ -47,9 +46,9 @@ class Grid:
 
     Every system is scored under every protocol; `protocol` is the one that the tables and figures are of.
 
-    `include` and `exclude` are rules: mappings of a word of `RULE` to a value or a list of values, models
-    with wildcards. A system is run if some rule of `include`, where there are any, fits it, and none of
-    `exclude`.
+    `include` and `exclude` are rules: mappings of a word of `rules.RULE` to a value or a list of values,
+    models with wildcards. A system is run if some rule of `include`, where there are any, fits it, and none
+    of `exclude`.
 
     `fit_on` names collections whose clips each transform and PCA are fitted on; None for the clips that are
     searched. A transform fitted elsewhere is called, say, "whiten@esc10". `fusions` are mappings with how (of

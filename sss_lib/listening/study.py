@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sss_lib.dataset import table as datasets
-from sss_lib.experiment.grid import RULE
 from sss_lib.experiment.results import index_of
+from sss_lib.experiment.rules import RULE
 from sss_lib.experiment.scores import best_systems, describe_system, select
 from sss_lib.experiment.store import Store, to_matrix
 from sss_lib.experiment.variant import Variant
