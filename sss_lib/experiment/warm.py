@@ -6,6 +6,7 @@ other.
 """
 
 import ast
+import asyncio
 import atexit
 import contextlib
 import gc
@@ -46,6 +47,8 @@ ALSO = (
 )
 """Modules that libraries import in every kernel once it is at work."""
 START = "import sys; del sys.path[0]; from sss_lib.experiment import warm; warm.main(*sys.argv[1:])"
+END_S = 1
+"""In which a kernel that is asked to end has mostly ended."""
 MOST = 2**17
 """Bytes of a request: a command, an environment and a folder."""
 
@@ -145,6 +148,12 @@ class Provisioner(LocalProvisioner):
         self.pid = self.pgid = forked.pid
         return self.connection_info
 
+    async def shutdown_requested(self, restart: bool = False) -> None:
+        """Wait for the end of a forked kernel as it comes: its manager looks only ten times a second."""
+        process: Any = self.process
+        if isinstance(process, Forked):
+            await process.ending(END_S)
+
 
 class Forked:
     """A process that a server has forked; it is used as a `subprocess.Popen`, and ends with this process.
@@ -187,6 +196,16 @@ class Forked:
     def wait(self) -> int | None:
         """Exit code, once the process has ended."""
         return self._ended(None)
+
+    async def ending(self, seconds: float) -> None:
+        """Wait until the process has ended, for at most so many seconds."""
+        if self.poll() is not None:
+            return
+        loop, ended, descriptor = asyncio.get_running_loop(), asyncio.Event(), self._connection.fileno()
+        loop.add_reader(descriptor, ended.set)
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(ended.wait(), seconds)
+        loop.remove_reader(descriptor)
 
     def _ended(self, seconds: float | None) -> int | None:
         if self.returncode is None and select.select([self._connection], [], [], seconds)[0]:

@@ -1,10 +1,12 @@
 """A run brings its own surroundings: what the user has set for other work neither ends nor changes it."""
 
+import asyncio
 import importlib
 import json
 import os
 import subprocess
 import sys
+from queue import Empty
 
 import nbformat
 import pytest
@@ -123,6 +125,53 @@ def test_kernel_files_go_with_the_kernel(tmp_path, monkeypatch):
         assert surroundings.transport(folder) in ("ipc", "tcp")
         assert os.stat(folder).st_mode & 0o777 == 0o700
     assert not os.path.exists(folder)
+
+
+class Channel:
+    """Gives messages in turn; where there is none, or None, none comes in time."""
+
+    def __init__(self, *messages):
+        self.messages = list(messages)
+
+    async def get_msg(self, timeout):
+        message = self.messages.pop(0) if self.messages else None
+        if message is None:
+            raise Empty
+        return message
+
+
+def client_of(shell, iopub, *, is_alive=True):
+    client = surroundings.Client()
+    client._shell_channel, client._iopub_channel = Channel(*shell), Channel(*iopub)
+    client.parent, asked = None, iter("abc")
+    client.kernel_info = lambda: next(asked)
+
+    async def alive():
+        return is_alive
+
+    client.is_alive = alive
+    return client
+
+
+def message(request, **content):
+    return {"parent_header": {"msg_id": request}, "content": content}
+
+
+def test_a_client_is_ready_once_all_outputs_of_its_request_have_come():
+    reply = message("", protocol_version="5.4")
+    state = [message(one, execution_state=state) for one in "ab" for state in ("busy", "idle")]
+    # Before it listened, the first "idle" had passed.
+    client = client_of([reply, reply], [state[0], None, *state[1:], message("c")])
+    asyncio.run(client.wait_for_ready())
+    assert client.iopub_channel.messages == [message("c")]
+    assert not client.shell_channel.messages
+
+
+def test_a_client_tells_why_its_kernel_does_not_answer():
+    with pytest.raises(RuntimeError, match="ended before it answered"):
+        asyncio.run(client_of([], [], is_alive=False).wait_for_ready(60))
+    with pytest.raises(RuntimeError, match="did not answer within 0 s"):
+        asyncio.run(client_of([], []).wait_for_ready(0))
 
 
 @pytest.mark.parametrize(

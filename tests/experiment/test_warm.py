@@ -1,5 +1,6 @@
 """A forked kernel is as a new one would be, and none is left, whether its server or its client ends."""
 
+import asyncio
 import concurrent.futures
 import contextlib
 import json
@@ -179,6 +180,16 @@ def test_kernels_end_with_their_client_and_their_server(tmp_path):
         assert orphan.wait() == -signal.SIGKILL
     with pytest.raises(OSError, match=r"refused|ended|No such"):
         kernel(address, tmp_path)
+
+
+def test_the_end_of_a_kernel_is_noticed_as_it_comes(tmp_path, server):
+    forked = kernel(server, tmp_path)
+    asyncio.run(forked.ending(0.01))
+    assert forked.poll() is None
+    forked.kill()
+    asyncio.run(forked.ending(60))
+    assert forked.poll() == -signal.SIGKILL
+    asyncio.run(forked.ending(60))  # it has ended
 
 
 def test_a_kernel_ends_when_its_server_is_killed(tmp_path):
