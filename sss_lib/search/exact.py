@@ -174,11 +174,15 @@ NOTHING = np.iinfo(np.int64).max
 """Key of a place that no clip has taken."""
 
 
+N_GROUPS, LARGEST_GROUP = 8, 16
+"""Groups of values for each result, and values of a group at most. More groups let fewer values pass."""
+
+
 def top(bands: Iterable[tuple[np.ndarray, np.ndarray]], n_rows: int, n: int) -> tuple[np.ndarray, np.ndarray]:
     """The n largest similarities of each query, largest first, equal ones in row order.
 
-    A sample of each row of the first band gives a threshold that a little more than n values are expected to
-    pass; later it is the n-th best so far. Only what passes is sorted.
+    Of the largest values of some groups, the n-th best is a threshold that at least n values reach, and
+    seldom many more; later it is the n-th best so far. Only what reaches it is sorted.
 
     Parameters
     ----------
@@ -200,13 +204,16 @@ def top(bands: Iterable[tuple[np.ndarray, np.ndarray]], n_rows: int, n: int) -> 
     keys = np.empty((n_rows, 0), np.int64)
     for columns, similarity in bands:
         last = keys[:, -1] if keys.shape[1] == n else np.full(n_rows, NOTHING)
-        row, flat = _candidates(similarity, n, last)
-        place = flat - row * similarity.shape[1]
-        passing = _keys(similarity.ravel()[flat], columns[place])
+        threshold = _similarity_of(last)
+        if (last == NOTHING).any():
+            threshold = np.maximum(threshold, _reached_by(similarity, n))
+        flat, sizes = _places(similarity >= threshold[:, None])
+        row = np.repeat(np.arange(n_rows), sizes)
+        passing = _keys(similarity.ravel()[flat], columns[flat - row * len(columns)])
         if keys.shape[1] == n:
             better = passing < last[row]
             row, passing = row[better], passing[better]
-        sizes = np.diff(np.searchsorted(row, np.arange(n_rows + 1)))
+            sizes = np.bincount(row, minlength=n_rows)
         beside = np.full((n_rows, sizes.max(initial=1)), NOTHING)
         beside[np.arange(beside.shape[1]) < sizes[:, None]] = passing
         keys = np.hstack([keys, beside])
@@ -215,20 +222,16 @@ def top(bands: Iterable[tuple[np.ndarray, np.ndarray]], n_rows: int, n: int) -> 
     return (keys & 0x7FFFFFFF).astype(np.int32) * (keys != NOTHING), _similarity_of(keys)
 
 
-def _candidates(similarity: np.ndarray, n: int, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Row and number of the values that may be among the n best: all that are, and not many more."""
+def _reached_by(similarity: np.ndarray, n: int) -> np.ndarray:
+    """A value for each row that at least n of its values reach: the n-th largest of its groups' largest."""
     n_rows, n_columns = similarity.shape
-    full = last != NOTHING
-    known = full.all() or n_columns <= n
-    threshold = _similarity_of(last) if known else _sampled_thresholds(similarity, n)
-    passes = similarity >= threshold[:, None]
-    flat, sizes = _places(passes)
-    short = np.flatnonzero(~full & (sizes < min(n, n_columns)))
-    if len(short):
-        exact = np.partition(similarity[short], n_columns - n, axis=1)[:, n_columns - n]
-        passes[short] = similarity[short] >= exact[:, None]
-        flat, sizes = _places(passes)
-    return np.repeat(np.arange(n_rows), sizes), flat
+    if n_columns < n:
+        return np.full(n_rows, -np.inf, np.float32)
+    size = min(max(n_columns // (N_GROUPS * n), 1), LARGEST_GROUP)
+    n_groups = n_columns // size
+    # Neighbours are often alike, so they are in groups of their own.
+    largest = similarity[:, : size * n_groups].reshape(n_rows, size, n_groups).max(axis=1)
+    return np.partition(largest, n_groups - n, axis=1)[:, n_groups - n]
 
 
 def _places(passes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -237,31 +240,20 @@ def _places(passes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return flat, np.diff(np.searchsorted(flat, np.arange(len(passes) + 1) * passes.shape[1]))
 
 
+SIGN = np.int32(-(2**31))
+
+
 def _keys(similarity: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """Integers that sort by similarity, largest first, and then by column.
 
     The bits of a float32, turned so that a larger value is a smaller integer, with the column behind them.
     """
     bits = (similarity + np.float32(0)).view(np.int32)  # -0.0 becomes 0.0
-    return np.where(bits < 0, bits & 0x7FFFFFFF, ~bits).astype(np.int64) << 32 | columns
+    return (bits ^ (~(bits >> 31) | SIGN)).astype(np.int64) << 32 | columns
 
 
 def _similarity_of(keys: np.ndarray) -> np.ndarray:
     """Similarity that a key was made of; -inf of none."""
     turned = (keys >> 32).astype(np.int32)
-    bits = np.where(turned < 0, ~turned, turned | np.int32(-(2**31)))
-    return np.where(keys == NOTHING, np.float32(-np.inf), bits.view(np.float32))
-
-
-def _sampled_thresholds(similarity: np.ndarray, n: int, *, every: int = 8, run: int = 16) -> np.ndarray:
-    """A value for each row that more than n of its values are all but sure to reach: from runs of columns."""
-    n_rows, n_columns = similarity.shape
-    span = every * run
-    n_expected = n / every
-    rank_in_sample = int(n_expected + 4 * np.sqrt(n_expected) + 1)
-    if n_columns // span * run <= rank_in_sample:
-        return np.full(n_rows, -np.inf, np.float32)
-    spans = similarity[:, : n_columns // span * span].reshape(n_rows, -1, span)
-    sample = spans[:, :, :run].reshape(n_rows, -1)
-    at = sample.shape[1] - 1 - rank_in_sample
-    return np.partition(sample, at, axis=1)[:, at]
+    similarity = (turned ^ ((turned >> 31) | SIGN)).view(np.float32)
+    return np.where(keys == NOTHING, np.float32(-np.inf), similarity)

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -93,7 +95,7 @@ def test_scores_that_float32_cannot_hold_are_refused():
 
 
 @pytest.mark.parametrize("n", [1, 7, 150, 4999, 5000])
-@pytest.mark.parametrize("kind", ["normal", "sorted", "ties", "one run"])
+@pytest.mark.parametrize("kind", ["normal", "sorted", "ties", "one run", "one group", "left out"])
 def test_the_best_of_a_row_equal_a_stable_sort(kind, n):
     rng = np.random.default_rng(10)
     values = rng.normal(size=(8, 5000)).astype(np.float32)
@@ -101,10 +103,17 @@ def test_the_best_of_a_row_equal_a_stable_sort(kind, n):
         values.sort(axis=1)
     elif kind == "ties":
         values = np.round(values)  # with both zeros
-    elif kind == "one run":  # all the best where the sample doesn't look
+    elif kind == "one run":
         values[:, 16:200] += 100
-    columns, _ = top([(np.arange(5000), values)], 8, n)
-    np.testing.assert_array_equal(columns, np.argsort(-values, axis=1, kind="stable")[:, :n])
+    elif kind == "one group":  # of 4 values at 150 results, of 16 at 7
+        values[:, ::1250] += 100
+    elif kind == "left out":  # more than are kept
+        values[:, 100:] = -np.inf
+    expected = np.argsort(-values, axis=1, kind="stable")[:, :n]
+    for ends in ([0, 5000], [0, 3, 1000, 5000], [0, 4990, 5000]):
+        bands = [(np.arange(a, b), values[:, a:b].copy()) for a, b in itertools.pairwise(ends)]
+        columns, _ = top(bands, 8, n)
+        np.testing.assert_array_equal(columns, expected)
 
 
 NO_ROWS = [
