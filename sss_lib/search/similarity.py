@@ -24,7 +24,7 @@ from sss_lib.search.corpus import SQUARES, Corpus
 from sss_lib.search.naming import SEARCHES as SEARCHES
 from sss_lib.search.whole_numbers import round_down, round_up, scaled, shifted
 
-BLOCKS = (256, 16000)
+BLOCKS = (128, 16000)
 """Queries and clips whose similarities are held at a time, in each thread.
 
 Lines that are not a power of two apart share the cache better.
@@ -124,16 +124,17 @@ class Similarities(Corpus):
         The similarity of a query is in its own unit: keys of one query alone can be compared.
         """
         queries, products = self._queries(rows), np.empty(columns.shape)
-        n = columns.shape[1]
+        n, width = columns.shape[1], self.corpus.shape[1]
         # Enough queries at a time that threads seldom wait for each other, few enough for the cache.
         n_at_once = max(1, 2**18 // max(1, n * self.dim))
-        gathered = np.empty((n_at_once * n, self.corpus.shape[1]), self.corpus.dtype)
+        gathered = np.empty((min(n_at_once, len(rows)) * n, width), self.corpus.dtype)
+        vectors = np.empty(gathered.shape)  # in float64, as queries are
         for start in range(0, len(rows), n_at_once):
             few = slice(start, start + n_at_once)
             flat = columns[few].ravel()
-            vectors = np.take(self.corpus, flat, axis=0, out=gathered[: len(flat)], mode="clip")
-            vectors = vectors.reshape(*columns[few].shape, self.corpus.shape[1])
-            np.einsum("qcd,qd->qc", vectors, queries[few], out=products[few])  # in float64, as queries are
+            vectors[: len(flat)] = np.take(self.corpus, flat, axis=0, out=gathered[: len(flat)], mode="clip")
+            of_few = vectors[: len(flat)].reshape(*columns[few].shape, width)
+            np.matmul(of_few, queries[few, :, None], out=products[few, :, None])
         products += (queries[:, : self.dim] @ self.mean_direction)[:, None]
         return self._to_keys(products, columns, self.exponents[rows, None])
 
@@ -214,11 +215,10 @@ class Similarities(Corpus):
         for columns, upper in self.bands(rows, width=width):
             for k, row in enumerate(at):
                 # Bounds below `least` are behind, those beyond `surely` before: few are between.
-                n_before = np.count_nonzero(upper[row] > surely[k])
-                n_above[k] += n_before
-                if np.count_nonzero(upper[row] >= least[k]) > n_before:
-                    place = np.flatnonzero((upper[row] >= least[k]) & (upper[row] <= surely[k]))
-                    unclear.append((np.full(len(place), k), columns[place]))
+                before = upper[row] > surely[k]
+                n_above[k] += np.count_nonzero(before)
+                place = np.flatnonzero((upper[row] >= least[k]) ^ before)
+                unclear.append((np.full(len(place), k), columns[place]))
             if unclear:
                 number, clip = map(np.concatenate, zip(*unclear, strict=True))
                 unclear.clear()
