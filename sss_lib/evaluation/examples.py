@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse
 
 from sss_lib.evaluation.counts import class_pairs
-from sss_lib.evaluation.hits import relevant_results
+from sss_lib.evaluation.hits import packed, relevant_results
 from sss_lib.io.names import require_known
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def found_asked(label_matrix: scipy.sparse.csr_array, neighbours: np.ndarray) ->
     """
     asked, found = asked_classes(label_matrix), np.zeros(neighbours.shape, bool)
     queries = np.flatnonzero(asked >= 0)
-    found[queries] = relevant_results(label_matrix, neighbours, queries, asked[queries])
+    found[queries] = relevant_results(packed(label_matrix), neighbours, queries, asked[queries])
     return found
 
 

@@ -15,7 +15,7 @@ import scipy.sparse
 from sss_lib.evaluation import contrastive
 from sss_lib.evaluation.counts import class_pairs
 from sss_lib.evaluation.examples import asked_classes
-from sss_lib.evaluation.hits import relevant_results
+from sss_lib.evaluation.hits import packed, relevant_results
 from sss_lib.evaluation.measures import average_precision
 from sss_lib.evaluation.paired import macro_difference
 from sss_lib.evaluation.relevance import as_label_matrix
@@ -206,10 +206,10 @@ def fuse_out_of_fold(
     tried += [[part / n_parts for part in parts] for parts in parted if sum(parts) == n_parts]
     pairs = class_pairs(labels, excluded)
     divisor = np.where(pairs.n_relevant > 0, np.minimum(pairs.n_relevant, n), np.nan)
-    scores = []
+    scores, bits = [], packed(labels)
     for weights in tried:
         neighbours = fuse(rankings, how, weights=weights, top_n=n).neighbours
-        hits = relevant_results(labels, neighbours, pairs.query, pairs.label)
+        hits = relevant_results(bits, neighbours, pairs.query, pairs.label)
         scores.append(average_precision(hits, divisor, n))
     table, chosen = pd.DataFrame(scores).T, np.zeros(len(groups), int)
     for others, own in _folds(groups, n_folds):

@@ -156,7 +156,8 @@ def precision_sums(relevance: np.ndarray, cutoffs: tuple[int, ...]) -> list[np.n
     >>> precision_sums(np.array([[True, False, False, True]]), (2, 4))
     [array([1.]), array([1.5])]
     """
-    query, position = np.nonzero(relevance[:, : max(cutoffs)])
+    first = relevance[:, : max(cutoffs)]
+    query, position = np.divmod(np.flatnonzero(first), max(1, first.shape[1]))  # np.nonzero, but faster
     starts = np.searchsorted(query, np.arange(len(relevance)))
     n_hits_so_far = np.arange(1, len(query) + 1) - starts[query]
     precision = n_hits_so_far / (position + 1)

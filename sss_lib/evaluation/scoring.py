@@ -10,7 +10,7 @@ import scipy.sparse
 from sss_lib.evaluation import measures as formulas
 from sss_lib.evaluation.counts import Pairs, class_pairs, gain_counts, n_sharing_any
 from sss_lib.evaluation.first_ranks import first_ranks
-from sss_lib.evaluation.hits import relevant_results
+from sss_lib.evaluation.hits import packed, relevant_results
 from sss_lib.evaluation.measures import Measure
 from sss_lib.evaluation.queries import GradedPerQuery, Key, PerQuery, Scored
 from sss_lib.evaluation.relevance import Relevance
@@ -163,12 +163,12 @@ class _Scoring:
         It takes the hits of consecutive queries, the slices of the queries and of the clips that they are,
         and where each clip's queries begin among them.
         """
-        ends = np.append(self.starts, len(self.pairs.query))
+        ends, bits = np.append(self.starts, len(self.pairs.query)), packed(self.label_matrix)
 
         def of_block(block: slice) -> list[np.ndarray]:
             own = slice(ends[block.start], ends[block.stop])
             row, label = self.row[own] - block.start, self.pairs.label[own]
-            hits = relevant_results(self.label_matrix, self.neighbours(self.clips[block]), row, label)
+            hits = relevant_results(bits, self.neighbours(self.clips[block]), row, label)
             return of_hits(hits, own, block, self.starts[block] - own.start)
 
         places = blocks(np.arange(len(self.clips)), self.at_a_time[0])
