@@ -147,7 +147,8 @@ class Artefact:
         """
         self.require_intact()
         self._check_inputs()
-        return pq.read_table(self.path, columns=columns)
+        # Without these, Arrow holds the whole file beside what it decodes.
+        return pq.read_table(self.path, columns=columns, pre_buffer=False, buffer_size=sealed.BLOCK)
 
     def mapped(self, column: str) -> np.ndarray:
         """Matrix [n, d] of a column, memory-mapped and read-only: rows that nobody reads take no memory.
@@ -328,13 +329,21 @@ def to_matrix(column: pa.ChunkedArray) -> np.ndarray:
     array([[1, 2],
            [3, 4]])
     """
-    width = column.type.list_size
-    return column.combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(-1, width)
+    return _values(_in_one(column))
+
+
+def _values(matrix: pa.FixedSizeListArray) -> np.ndarray:
+    return matrix.flatten().to_numpy(zero_copy_only=False).reshape(-1, matrix.type.list_size)
+
+
+def _in_one(column: pa.ChunkedArray) -> pa.Array:
+    """All of a column; Arrow would copy one that is whole already."""
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def to_frames(table: pa.Table) -> Frames:
     """Frame embeddings from a table with the columns fname, frames and hop_s."""
-    lists = table["frames"].combine_chunks()
+    lists = _in_one(table["frames"])
     offsets = lists.offsets.to_numpy().astype(np.int64)
-    values = to_matrix(pa.chunked_array([lists.flatten()]))
-    return Frames(table["fname"].to_pylist(), values, offsets - offsets[0], table["hop_s"][0].as_py())
+    hop_s = table["hop_s"][0].as_py()
+    return Frames(table["fname"].to_pylist(), _values(lists.flatten()), offsets - offsets[0], hop_s)
