@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sss_lib.io import windowing
-from sss_lib.models.loaders import freesound_frames
+from sss_lib.models.loaders import freesound_frames, freesound_pitch
 from sss_lib.models.loaders.essentia_import import essentia_standard
 from sss_lib.models.spec import ModelSpec
 
@@ -49,7 +49,7 @@ def load(spec: ModelSpec, device: str) -> Callable[[np.ndarray], np.ndarray]:
 
 
 class Quick:
-    """Describes what the extractor surely describes, without what isn't selected: in half the time.
+    """Describes what the extractor surely describes, without what isn't selected: in a quarter of the time.
 
     Parameters
     ----------
@@ -59,29 +59,27 @@ class Quick:
     """
 
     def __init__(self, standard: Any, rate_hz: int):
-        self.rate_hz, self.gain = rate_hz, standard.ReplayGain(sampleRate=rate_hz)
-        self.loudness = standard.LoudnessEBUR128(sampleRate=rate_hz)
-        self.aggregate = standard.PoolAggregator(defaultStats=list(STATISTICS))
-        self.detectors = freesound_frames.detectors()
+        self.standard, self.rate_hz = standard, rate_hz
+        self.gain = standard.ReplayGain(sampleRate=rate_hz)
+        self.network, self.detectors = freesound_frames.Network(), freesound_pitch.detectors()
 
     def __call__(self, wave: np.ndarray) -> np.ndarray | None:
         """Row of a wave as `describe` has it; None if it is short, long or quiet, or has few frames."""
         if not self.rate_hz / 4 <= len(wave) <= LONGEST_S * self.rate_hz or self.gain(wave) > MOST_GAIN_DB:
             return None
         with written(wave, self.rate_hz) as path:
-            pool = freesound_frames.described(path)
-        frames: Any = pool["frame"] if pool.containsKey("frame") else []
+            series = self.network(path)
+        frames = series.pop("frame", np.empty(0))
         if len(frames) < 8:  # so few that the extractor may refuse them
             return None
-        pool.remove("frame")
-        for pitch, confidence in freesound_frames.pitches(frames, self.detectors):
-            pool.add("lowlevel.pitch", pitch)
-            pool.add("lowlevel.pitch_instantaneous_confidence", confidence)
+        pitch, confidence = freesound_pitch.pitches(frames, self.detectors).T
+        series |= {"lowlevel.pitch": pitch, "lowlevel.pitch_instantaneous_confidence": confidence}
         stereo = np.stack([wave, np.zeros_like(wave)], axis=1)  # as of a file of one channel
-        for name, values in zip(("momentary", "short_term"), self.loudness(stereo), strict=False):
-            for value in values.tolist():
-                pool.add(f"lowlevel.loudness_ebu128.{name}", value)
-        return row(self.aggregate(pool))
+        # Made anew for each wave: one that was at a wave's end goes on sample by sample, 7 times as long.
+        momentary, short_term, *_ = self.standard.LoudnessEBUR128(sampleRate=self.rate_hz)(stereo)
+        loudness = {"momentary": momentary, "short_term": short_term}
+        series |= {f"lowlevel.loudness_ebu128.{name}": values for name, values in loudness.items()}
+        return statistics(series)
 
 
 @contextlib.contextmanager
@@ -99,6 +97,45 @@ def row(pool: Any) -> np.ndarray:
     """What is selected of Essentia's pool: float32 [1, dim]."""
     names = [name for name in sorted(pool.descriptorNames()) if is_selected(name)]
     return np.concatenate([np.atleast_1d(pool[name]) for name in names])[None].astype(np.float32)
+
+
+def statistics(series: dict[str, np.ndarray]) -> np.ndarray:
+    """The six statistics of each series in the order of their names, as Essentia's PoolAggregator has them.
+
+    Parameters
+    ----------
+    series : dict of np.ndarray [shape=(n,) or (n, n_bands), dtype=float32]
+        By the name of their descriptor.
+
+    Returns
+    -------
+    np.ndarray [shape=(1, dim), dtype=float32]
+
+    Examples
+    --------
+    >>> series = {"a": np.array([1, 3, 1, 3], np.float32)}
+    >>> dict(zip(STATISTICS, statistics(series)[0].tolist()))
+    {'dmean': 2.0, 'dmean2': 4.0, 'dvar': 0.0, 'dvar2': 0.0, 'mean': 2.0, 'var': 1.0}
+    """
+    found: dict[str, np.ndarray] = {}
+    for n in set(map(len, series.values())):
+        names = [name for name, values in series.items() if len(values) == n]
+        columns = [series[name].reshape(n, -1) for name in names]
+        ends = np.cumsum([values.shape[1] for values in columns])
+        changes = np.concatenate(columns, axis=1)
+        for mean, var in (("mean", "var"), ("dmean", "dvar"), ("dmean2", "dvar2")):
+            sizes = changes if mean == "mean" else np.abs(changes)
+            means = _mean(sizes)
+            for statistic, values in ((mean, means), (var, _mean(np.square(sizes - means)))):
+                by_name = zip(names, np.split(values, ends[:-1]), strict=True)
+                found |= {f"{name}.{statistic}": of_name for name, of_name in by_name}
+            changes = np.diff(changes, axis=0) if len(changes) > 1 else np.zeros_like(changes)
+    return np.concatenate([found[name] for name in sorted(found)])[None]
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """Mean over the first axis, one value added after the other."""
+    return np.add.accumulate(values, axis=0)[-1] / np.float32(len(values))
 
 
 def describe(extractors: Sequence[Callable], wave: np.ndarray, *, rate_hz: int) -> np.ndarray:

@@ -1,17 +1,14 @@
 """The low-level descriptors of Essentia's FreesoundExtractor alone, frame by frame, equal to the last bit.
 
-The extractor also tracks beats, chords and harmonics, and its pitch takes most of its time. Here is the part
-of its network that is selected, and YIN for many frames at once.
+The extractor also tracks beats, chords and harmonics. Here is the part of its network that is selected, but
+for the pitch: see `freesound_pitch`.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 FRAME, HOP, RATE_HZ = 2048, 1024, 44100
-AT_ONCE = 32
-"""Frames whose differences fit into a processor's cache."""
 SILENCES_DB = (20, 30, 60, 90)
 BANDS = {"melbands": 40, "erbbands": 18, "barkbands": 27}
 SHAPE = ("kurtosis", "spread", "skewness")
@@ -49,26 +46,37 @@ OF_SPECTRUM: dict[str, tuple[str, dict[str, Any], str, str]] = {
 """Descriptors of the spectrum: algorithm, its options, its input and its output."""
 
 
-def described(path: str) -> Any:
-    """Pool of a file's low-level descriptors, by the extractor's names, of each frame that isn't silent.
+class Network:
+    """Low-level descriptors of a file, by the extractor's names, of each frame that isn't silent.
 
-    Beside them are the frames themselves, under the name "frame", for the pitch.
+    Beside them are the frames themselves, under the name "frame", for the pitch. The network is made
+    once: that takes as long as some seconds of sound.
     """
-    import essentia
-    import essentia.streaming as es
 
-    pool, source = essentia.Pool(), es.EasyLoader(filename=path)
-    cutter, spectrum = es.FrameCutter(frameSize=FRAME, hopSize=HOP, silentFrames="drop"), es.Spectrum()
-    window = es.Windowing(type="blackmanharris62")
-    source.audio >> cutter.signal
-    cutter.frame >> window.frame
-    window.frame >> spectrum.frame
-    cutter.frame >> (pool, "frame")
-    _describe_waveform(cutter.frame, pool)
-    _describe_bands(spectrum.spectrum, pool)
-    _describe_spectrum(spectrum.spectrum, pool)
-    essentia.run(source)
-    return pool
+    def __init__(self) -> None:
+        import essentia
+        import essentia.streaming as es
+
+        self.pool, self.source = essentia.Pool(), es.EasyLoader()
+        cutter, spectrum = es.FrameCutter(frameSize=FRAME, hopSize=HOP, silentFrames="drop"), es.Spectrum()
+        window = es.Windowing(type="blackmanharris62")
+        self.source.audio >> cutter.signal
+        cutter.frame >> window.frame
+        window.frame >> spectrum.frame
+        cutter.frame >> (self.pool, "frame")
+        _describe_waveform(cutter.frame, self.pool)
+        _describe_bands(spectrum.spectrum, self.pool)
+        _describe_spectrum(spectrum.spectrum, self.pool)
+
+    def __call__(self, path: str) -> dict[str, np.ndarray]:
+        """Arrays [n_frames] or [n_frames, n_bands]; none if all frames are silent."""
+        import essentia
+
+        self.pool.clear()
+        self.source.configure(filename=path)
+        essentia.reset(self.source)
+        essentia.run(self.source)
+        return {name: self.pool[name] for name in self.pool.descriptorNames()}
 
 
 def _keep(output: Any, pool: Any, name: str) -> None:
@@ -147,57 +155,3 @@ def _describe_form(bands: Any, pool: Any, name: str) -> None:
     bands >> crest.array
     _keep(flatness.flatnessDB, pool, f"{name}_flatness_db")
     _keep(crest.crest, pool, f"{name}_crest")
-
-
-def pitches(frames: np.ndarray, detectors: tuple[Any, Any]) -> Iterator[tuple[float, float]]:
-    """Pitch in Hz and its confidence of each frame by YIN, as Essentia's PitchYin has them.
-
-    Parameters
-    ----------
-    frames : np.ndarray [shape=(n_frames, FRAME), dtype=float32]
-    detectors : pair of callable
-        From `detectors`.
-
-    References
-    ----------
-    de Cheveigné and Kawahara (2002), YIN, a fundamental frequency estimator for speech and music, JASA 111.
-    """
-    lags = np.arange(1, FRAME // 2 + 1, dtype=np.float32)
-    for start in range(0, len(frames), AT_ONCE):
-        difference = differences(frames[start : start + AT_ONCE])
-        with np.errstate(invalid="ignore"):  # 0 / 0, of frames that repeat to the bit
-            normalized = difference * lags / np.cumsum(difference, axis=1, dtype=np.float32)
-        normalized[np.isnan(normalized)] = 1
-        for dips in -np.insert(normalized, 0, 1, axis=1):
-            first, best = detectors
-            lag, height = first(dips)
-            if not len(lag):
-                lag, height = best(dips)
-            yield (RATE_HZ / lag[0], max(1 + height[0], 0)) if len(lag) and lag[0] else (0.0, 0.0)
-
-
-def differences(frames: np.ndarray) -> np.ndarray:
-    """Sum of (x[j] - x[j + lag])^2 over the first half of each frame, by lag: float32 [n_frames, FRAME // 2].
-
-    Essentia adds one j after the other to a float32 number, each square as a float64 one. So is it done here,
-    for all lags and frames at once. Another order would give other last bits, and now and then another pitch.
-    """
-    half = frames.shape[1] // 2
-    frames, sums = np.ascontiguousarray(frames), np.zeros((len(frames), half), np.float32)
-    difference, square = np.empty_like(sums), np.empty(sums.shape)
-    for j in range(half):
-        np.subtract(frames[:, j : j + 1], frames[:, j + 1 : j + 1 + half], out=difference)
-        square[...] = difference
-        np.multiply(square, square, out=square)
-        np.add(square, sums, out=square)
-        sums[...] = square
-    return sums
-
-
-def detectors() -> tuple[Any, Any]:
-    """Essentia's detectors of the first dip that is deep enough, and of the deepest."""
-    import essentia.standard
-
-    of_lags = {"range": FRAME // 2 + 1, "maxPeaks": 1, "minPosition": 2, "maxPosition": FRAME // 2}
-    detector = essentia.standard.PeakDetection
-    return detector(**of_lags, orderBy="position", threshold=-0.15), detector(**of_lags, orderBy="amplitude")
