@@ -368,6 +368,8 @@ def _be_kernel(command: list[str], environment: dict[str, str], folder: str) -> 
     os.chdir(folder)
     np.random.seed()  # noqa: NPY002 - the state that all share; Python renews its own
     _use_threads(environment)
+    if widgets := sys.modules.get("ipywidgets"):  # it does so when imported, if there is a kernel
+        widgets.register_comm_target()
     launcher = importlib.util.find_spec(command[2])
     sys.argv = [str(launcher and launcher.origin), *command[3:]]
     # ipykernel reads JPY_PARENT_PID when it is imported.
