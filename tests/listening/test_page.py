@@ -1090,16 +1090,17 @@ def test_the_board_stays_usable_when_narrow_or_zoomed(board):
     page.set_viewport_size({"width": 1280, "height": 900})
 
 
+def begin(one, judge="ann <b>"):
+    """Begin to judge; return the page and its judging board."""
+    name = one.page.get_by_label("Your name")
+    name.fill(judge)
+    name.press("Enter")
+    one.page.locator(".sss-judge:not([hidden])").wait_for()
+    return one, one.page.locator(".sss-board >> nth=1")
+
+
 def test_grades_are_kept_at_once_and_go_on_after_a_reload(page, voila, chromium, study_folder):
     judgements = Judgements(study_folder / "judgements" / f"{small_study.NAME}.jsonl")
-
-    def begin(one):
-        name = one.page.get_by_label("Your name")
-        name.fill("ann <b>")
-        name.press("Enter")
-        one.page.locator(".sss-judge:not([hidden])").wait_for()
-        return one, one.page.locator(".sss-board >> nth=1")
-
     one, board = begin(page)
     assert "Log-mel" not in board.inner_text()
     assert "tone" not in board.inner_text()
@@ -1132,6 +1133,27 @@ def test_grades_are_kept_at_once_and_go_on_after_a_reload(page, voila, chromium,
     assert len(preferred) == 3
     assert (preferred == "").sum() == 1
     one.context.close()
+
+
+def test_no_key_of_a_quick_judge_is_lost_in_silence(voila, chromium, study_folder):
+    """All keys are pressed before any of their judgements can have been kept."""
+    press = """(card, keys) => { card.focus(); for (const key of keys)
+        document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true })); }"""
+    judgements = Judgements(study_folder / "judgements" / f"{small_study.NAME}.jsonl")
+    with opened(chromium, voila) as page:
+        one, board = begin(page, "ben")
+        cards = board.locator(".sss-columns .sss-card")
+        cards.first.evaluate(press, "32")
+        board.get_by_text(re.compile(r", 2 of \d+ sounds of this one|1 of 3 queries judged, 0 of")).wait_for()
+        kept = judgements.read().query("judge == 'ben'")
+        assert kept["grade"].tolist() == [3, 2]
+        assert kept["clip"].nunique() == 2
+        one.page.get_by_label("Judge by").select_option("prefer one of two lists")
+        board.get_by_role("button", name="1 left is better").wait_for()
+        cards.first.evaluate(press, "12")  # the second is of a query that is judged by then
+        board.get_by_text("is no longer shown: judge the one that is").wait_for()
+        board.get_by_text("1 of 3 queries judged").wait_for()
+        assert len(judgements.read().query("judge == 'ben' and kind == 'preference'")) == 1
 
 
 def test_a_saved_notebook_shows_a_table_and_says_what_to_do(lab, study_folder):

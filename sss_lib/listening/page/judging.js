@@ -23,27 +23,27 @@ class Judging {
     return keys;
   }
 
-  // Tell the kernel a judgement of the query that is shown. Keys pressed before it is kept count for nothing.
-  async tell(message) {
-    if (this.telling) return false;
-    this.telling = true;
-    const kept = await this.board.kernel.ask({ ...message, query: this.board.view.query.clip })
-      .then(() => true, (error) => this.board.say(error.message));
-    this.telling = false;
-    return kept;
+  // Tell the kernel a judgement of the query that is shown. It takes one after the other, and refuses what comes once
+  // another query is shown.
+  tell(message) {
+    this.board.kernel.ask({ ...message, query: this.board.view.query.clip }).catch((error) => {
+      this.showJudged();
+      this.board.say(error.message);
+    });
   }
 
   prefer(choice) {
     return !this.judged.done && this.tell({ ask: "prefer", choice });
   }
 
-  async grade(grade) {
-    const { view, at: [column, rank] } = this.board;
+  // The focus goes on at once: who is quick grades the next sound before this grade is kept.
+  grade(grade) {
+    const { cards, at: [column, rank] } = this.board;
     if (column < 0) return;
     const clip = Number(this.board.cardAt(column, rank).dataset.clip);
-    const kept = await this.tell({ ask: "grade", clip, grade });
-    if (!kept || this.board.view !== view) return; // after the last result of a query the next query is shown
-    const later = this.board.cards.flatMap((cards, c) => cards.map((card, r) => [c, r, card]))
+    this.tell({ ask: "grade", clip, grade });
+    this.board.root.querySelectorAll(`[data-clip="${clip}"] .sss-grade`).forEach((one) => (one.textContent = "…"));
+    const later = cards.flatMap((some, c) => some.map((card, r) => [c, r, card]))
       .filter(([c, r]) => c > column || (c === column && r > rank));
     const next = later.find(([, , card]) => !card.querySelector(".sss-grade").textContent);
     if (next) this.board.focus(next[0], next[1], true);
@@ -63,9 +63,9 @@ class Judging {
   }
 
   showJudged() {
-    const { grades = {}, progress, done } = this.judged;
+    const { grades = {}, progress, done } = this.judged, isOver = Boolean(done) && this.board.view.mode === "prefer";
     this.progress.textContent = progress || "";
-    this.element.querySelectorAll("button:not([data-key='u'])").forEach((one) => (one.disabled = done));
+    this.element.querySelectorAll("button:not([data-key='u'])").forEach((one) => one.setAttribute("aria-disabled", isOver)); // keeps the focus
     this.board.root.querySelectorAll(".sss-card[data-clip]").forEach((card) => {
       const place = card.querySelector(".sss-grade"), grade = grades[card.dataset.clip];
       if (place) place.textContent = grade == null ? "" : `graded ${grade}`;
