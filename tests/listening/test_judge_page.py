@@ -328,19 +328,25 @@ def test_a_lost_answer_and_a_lost_acknowledgement_make_one_answer(begin):
     enter(page)
     until_text(page, "1 of 5")
     judge_all(page)
-    n_posts = []
+    n_posts, is_back = [], []
 
     def lose(route):
         n_posts.append(1)
         if len(n_posts) == 2:
             route.fetch()  # it arrives, and what comes back is lost
-        return route.continue_() if len(n_posts) > 2 else route.abort()
+        return route.continue_() if len(n_posts) > 2 and is_back else route.abort()
 
     page.route("**/answer", lose)
     go(page)
     until_text(page, "No connection")
+    assert page.locator("main input:enabled").count() == 0  # a change would not go with the answer
+    withdraw = "() => { window.confirm = () => true; document.querySelector('#foot button').click(); }"
+    page.evaluate(withdraw)
+    assert "not answered yet" in page.locator("#problem").text_content()
+    is_back.append(True)
     until_text(page, "2 of 5")
-    assert len(n_posts) == 3
+    assert page.locator("main input:disabled").count() == 0
+    assert len(n_posts) >= 3
     assert page.locator("#problem").text_content() == ""
     assert [line.get("stage") for line in judged.answers.lines()].count("trial-0") == 1
 

@@ -312,9 +312,13 @@ async function submit() {
   await answer({ ...said, plays: own.plays, ms: own.elapsed });
 }
 
+// What is changed while an answer is on its way would not go with it: nothing can be until the server has it.
+const freeze = (is) => document.querySelectorAll("main input, main textarea").forEach((one) => { one.disabled = is; });
+
 async function answer(message) {
   if (busy) return;
   busy = true;
+  freeze(true);
   try {
     trial?.save(); // the same post goes on after a reload
     const found = await ask("answer", { stage: view.stage, post: trial?.post, ...message });
@@ -323,7 +327,7 @@ async function answer(message) {
     else if (found.feedback && view.screen === "headphones" && !found.feedback.passed)
       show(found, view.is_required ? "The check did not find headphones." : "The check did not find headphones. You may go on all the same.");
     else show(found, notes);
-  } catch (error) { await failed(error); } finally { busy = false; }
+  } catch (error) { freeze(false); await failed(error); } finally { busy = false; }
 }
 
 // What the labels suggest, after a trial that doesn't count.
@@ -334,7 +338,6 @@ function feedback(next, message) {
     item.append(node("p", { class: `tell ${is_as ? "as" : ""}` }, `${is_as ? "As expected" : "Expected here"}: ${low} or ${high}.`));
   });
   else $("missing").before(prose(`${message.choice === expected[0] ? "As expected" : "Expected here"}: ${CHOICES[expected[0]]}.`, { class: "tell" }));
-  document.querySelectorAll("main input").forEach((one) => { one.disabled = true; });
   $("missing").textContent = "Practice is there to learn the scale. Listen again if you like, then go on.";
   $("go").replaceWith(node("button", { type: "button", class: "main", id: "go", onclick: () => show(next) }, "Go on"));
   $("go").focus();
@@ -414,7 +417,7 @@ async function prefetch() { // decodes need no gesture, only sound does
 }
 
 async function enter(what, message) {
-  if (busy) return;
+  if (busy) return tell("The server has not answered yet: try again once it has.");
   busy = true;
   try {
     const found = await ask(what, message);
