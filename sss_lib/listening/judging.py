@@ -106,8 +106,9 @@ class Judging(Board):
             one["results"] = [[clip, 0.0] for clip, _ in one["results"]]  # a score would give the search away
         clips = {str(clip): self._anonymous(clip) for results in lists for clip, _ in results}
         query = {"clip": row, "about": self._anonymous(row)}
-        self.view = {"mode": self.mode, "label": "", "query": query, "columns": columns, "clips": clips}
-        self._show_progress()
+        with self.hold_sync():  # no key comes between
+            self.view = {"mode": self.mode, "label": "", "query": query, "columns": columns, "clips": clips}
+            self._show_progress()
 
     def _order(self, row: int) -> list[int]:
         """Order of the systems for this judge and query, drawn with a digest of both: a reload repeats it."""

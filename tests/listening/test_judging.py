@@ -146,6 +146,12 @@ class TestBlind:
                 assert "is no longer shown: judge the one that is" in problem
         assert judgements.read().empty
 
+    def test_the_next_query_comes_with_how_far_one_is(self, study, judgements, monkeypatch):
+        one, sent = self.judging(study, judgements, mode="prefer"), []
+        monkeypatch.setattr(one, "send_state", lambda key: sent.append(set(key)))
+        self.ask(one, ask="prefer", choice="left", query=one.query)
+        assert sent == [{"view", "judged"}]
+
     def test_what_does_not_fit_the_mode_is_refused(self, study, judgements):
         one = self.judging(study, judgements)
         assert "choice 'left' is unknown" in self.ask(one, ask="prefer", choice="left")["problem"]
