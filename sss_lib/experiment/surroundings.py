@@ -102,6 +102,12 @@ class ThisPython(KernelSpecManager):
     kernel_dirs = List([])
 
 
+def reconnect_soon(context: zmq.asyncio.Context) -> zmq.asyncio.Context:
+    """Have sockets of a context try again soon to reach a kernel that starts; return the context."""
+    context.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
+    return context
+
+
 class Client(AsyncKernelClient):
     """A client that is ready as soon as its kernel is; Jupyter's waits 0.2 s more for further messages."""
 
@@ -140,9 +146,7 @@ class Kernel(AsyncKernelManager):
 
     @default("context")
     def _context_default(self) -> zmq.asyncio.Context:
-        context = super()._context_default()
-        context.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
-        return context
+        return reconnect_soon(super()._context_default())
 
     def _kernel_spec_manager_default(self) -> KernelSpecManager:
         return ThisPython()

@@ -25,7 +25,7 @@ with surroundings.light_imports():
     from tornado.httpclient import AsyncHTTPClient
     from tornado.iostream import StreamClosedError
     from tornado.routing import Rule
-    from traitlets import Float, Integer, Unicode, default
+    from traitlets import Float, Integer, Type, Unicode, default
     from voila.app import Voila
     from voila.tornado.handler import TornadoVoilaHandler
     from voila.tornado.kernel_websocket_handler import (
@@ -60,6 +60,7 @@ class Kernel(ServerKernelManager):
     """
 
     server = Unicode().tag(config=True)
+    client_factory = Type(surroundings.Client)
 
     async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
         """Start the kernel."""
@@ -105,6 +106,7 @@ class Kernels(AsyncMappingKernelManager):
 
     def __init__(self, **options: Any):
         super().__init__(**options)
+        surroundings.reconnect_soon(self.context)
         self.visits: set[Page] = set()
         self.url, self.headers = "", {"Spare": secrets.token_hex(16)}
         self.reads: Sequence[str] = ()
