@@ -41,14 +41,13 @@ class JoinedZip(Pieces):
 
     def __init__(self, files: Sequence[BinaryIO]):
         self.last, sizes = files[-1].name, [os.fstat(file.fileno()).st_size for file in files]
-        parts = Pieces(files[0], [(0, size, file) for size, file in zip(sizes, files, strict=True)])
+        self.parts = Pieces(files[0], [(0, size, file) for size, file in zip(sizes, files, strict=True)])
         self.n_bytes = sum(sizes)
         self.starts = [sum(sizes[:i]) for i in range(len(sizes))]
-        super().__init__(parts, [(0, self.n_bytes)])
         n_files, directory = self._directory()
         entries = b"".join(self._joined_entries(directory))
         tail = entries + _end_of_directory(n_files, len(entries), self.tail_start)
-        super().__init__(parts, [(0, self.tail_start), tail])
+        super().__init__(self.parts, [(0, self.tail_start), tail])
 
     def _directory(self) -> tuple[int, bytes]:
         """How many files there are, and the directory's bytes; `tail_start` is set to where it begins."""
@@ -106,8 +105,8 @@ class JoinedZip(Pieces):
 
     def _read(self, start: int, size: int) -> bytes:
         """Read a block at a time: a damaged size must not decide how much memory is taken."""
-        self.seek(start)
-        return b"".join(iter(lambda: self.read(min(BLOCK, start + size - self.tell())), b""))
+        self.parts.seek(start)
+        return b"".join(iter(lambda: self.parts.read(min(BLOCK, start + size - self.parts.tell())), b""))
 
 
 def _split_extra(extra: bytes) -> tuple[bytes, bytes]:
