@@ -21,7 +21,6 @@ from collections.abc import Iterator
 import numpy as np
 
 from sss_lib.search.corpus import SQUARES, Corpus
-from sss_lib.search.naming import SEARCHES as SEARCHES
 from sss_lib.search.whole_numbers import round_down, round_up, scaled, shifted
 
 BLOCKS = (128, 16000)

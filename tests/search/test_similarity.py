@@ -13,8 +13,9 @@ import threadpoolctl
 
 from sss_lib import metrics
 from sss_lib.search.exact import SPARE, rank_outside
+from sss_lib.search.naming import SEARCHES
 from sss_lib.search.rank import rank
-from sss_lib.search.similarity import SEARCHES, Similarities
+from sss_lib.search.similarity import Similarities
 from sss_lib.search.whole_numbers import n_bits
 
 KINDS = ("random", "clustered", "copies", "tiny", "huge", "mixed", "whole", "far", "last bits", "silent")
