@@ -12,7 +12,7 @@ import pandas as pd
 
 from sss_lib.evaluation.paired import holm
 from sss_lib.evaluation.protocols import Protocol
-from sss_lib.evaluation.queries import Scored
+from sss_lib.evaluation.queries import Key, Scored
 from sss_lib.evaluation.resampling import Design, Means, require_options, scores_of_both, tails
 
 Results = tuple[Scored, Scored]
@@ -28,6 +28,7 @@ def compare(
     labels: list[str],
     families: Mapping[str, str] | None = None,
     *,
+    only: Key | None = None,
     protocol: str | Protocol = "standard",
     groups: np.ndarray | None = None,
     n_draws: int = 2000,
@@ -40,6 +41,8 @@ def compare(
     ----------
     results_a, results_b : pairs of Queries
         Of the same queries in the same order.
+    only : tuple of metric and cutoff, optional
+        What to compare, such as ("MAP", 15); by default every metric.
     labels, families, protocol, groups, n_draws, confidence, seed
         As in `bootstrap_intervals`.
 
@@ -61,7 +64,7 @@ def compare(
     weights, signs = design.drawn_weights(n_draws, seed), design.drawn_signs(n_draws, seed)
     of_a, of_b = scores_of_both(*results_a, protocol), scores_of_both(*results_b, protocol)
     rows = []
-    for key in of_a:
+    for key in of_a if only is None else {only} & of_a.keys():
         answered = np.isfinite(of_a[key] - of_b[key])
         a, b = (Means(design, np.where(answered, scores[key], np.nan)) for scores in (of_a, of_b))
         difference = Means(design, of_a[key] - of_b[key])
@@ -79,8 +82,8 @@ def macro(results_a: Results, results_b: Results, labels: list[str], n: int, **o
 
     That is so by a rule without the own uploader where each class is by one.
     """
-    table = compare(results_a, results_b, labels, **of)
-    found = table[(table["metric"] == "MAP") & (table["n"] == n) & (table["level"] == "macro")]
+    table = compare(results_a, results_b, labels, only=("MAP", n), **of)
+    found = table[table["level"] == "macro"]
     columns = ["a", "b", "difference", "ci_low", "ci_high", "p"]
     return found[columns].iloc[0].to_dict() if len(found) else dict.fromkeys(columns, np.nan)
 
@@ -122,9 +125,8 @@ def losses(
     for system, (first, second) in systems.items():
         rules = first[0].relevance, second[0].relevance
         options: dict[str, Any] = {"protocol": protocol, "groups": groups, "n_draws": n_draws, "seed": seed}
-        table = compare(first, second, labels, **options)
-        of_n = table["n"].isna() if n is None else table["n"] == n
-        found = table[(table["metric"] == metric) & of_n.fillna(False) & (table["level"] == level)]
+        table = compare(first, second, labels, only=(metric, n), **options)
+        found = table[table["level"] == level]
         if (metric, n) not in first[0].scores(protocol) or level not in MEANS:
             raise ValueError(f"{system} has no one score with metric={metric!r}, n={n}, level={level!r}")
         values = found[["a", "b", "difference", "ci_low", "ci_high", "p"]].to_numpy().tolist()

@@ -37,6 +37,15 @@ def test_comparing_gives_the_difference_of_every_mean():
     assert macro["p_bootstrap"] < 0.01
 
 
+@pytest.mark.parametrize("only", [("MAP", 5), ("MR1", None), ("MAP", 7)])
+def test_comparing_only_one_metric_gives_its_rows(only):
+    a, b, labels, families = two_systems()
+    table = comparisons.compare(a, b, labels, families, n_draws=50)
+    own = (table["metric"] == only[0]) & (table["n"].isna() if only[1] is None else table["n"] == only[1])
+    found = comparisons.compare(a, b, labels, families, only=only, n_draws=50)
+    assert found.to_dict("list") == table[own.fillna(False)].to_dict("list")
+
+
 def test_a_macro_permutation_turns_all_queries_of_a_clip_together():
     a, b, labels, families = two_systems(n=10)
     table = comparisons.compare(a, b, labels, families, n_draws=5000)
