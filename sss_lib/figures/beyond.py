@@ -11,6 +11,7 @@ from sss_lib.evaluation import comparisons
 from sss_lib.evaluation import ways as other_ways
 from sss_lib.evaluation.comparisons import Results
 from sss_lib.evaluation.paired import holm
+from sss_lib.evaluation.summary import summarise
 from sss_lib.experiment.scores import transform_words
 from sss_lib.experiment.variant import Variant
 from sss_lib.figures.tables import display_name
@@ -189,12 +190,13 @@ def asked(
         model, step, macro MAP@n, n_queries, n_classes, difference from the first with its paired 95 %
         interval, over uploaders if they are known, and p of the permutation test, corrected by Holm; system.
     """
-    means = {
-        one: comparisons.macro(results[one], results[one], labels, n, groups=groups)
-        for one in best
-        if one in results
-    }
-    order = sorted(means, key=lambda one: -means[one]["a"])
+
+    def mean(system: System) -> float:
+        table = summarise(*results[system], labels)
+        own = (table["metric"] == "MAP") & (table["n"] == n) & (table["level"] == "macro")
+        return table["value"][own].max()  # of one row, or of none
+
+    order = sorted((one for one in best if one in results), key=mean, reverse=True)
     rows = []
     for one in order:
         found = comparisons.macro(results[one], results[order[0]], labels, n, groups=groups)
