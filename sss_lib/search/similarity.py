@@ -206,21 +206,20 @@ class Similarities(Corpus):
         """
         n_above = np.zeros(len(at), int)
         equal = [(np.empty(0, int), np.empty(0, int))]
-        unclear: list[tuple[np.ndarray, np.ndarray]] = []
         key = keys[0] - self.offsets(rows)[at]
         rounding = 2.0**-52 * np.abs(keys[0]) + TINY
         least = round_down(key - rounding)
         surely = round_up(round_up(key + rounding) + self.slack(rows)[at, 0])
-        for columns, upper in self.bands(rows, width=width):
+        for columns, upper in self.bands(rows, width=width) if len(at) else ():
+            unclear = []
             for k, row in enumerate(at):
                 # Bounds below `least` are behind, those beyond `surely` before: few are between.
                 before = upper[row] > surely[k]
                 n_above[k] += np.count_nonzero(before)
-                place = np.flatnonzero((upper[row] >= least[k]) ^ before)
-                unclear.append((np.full(len(place), k), columns[place]))
-            if unclear:
-                number, clip = map(np.concatenate, zip(*unclear, strict=True))
-                unclear.clear()
+                unclear.append(np.flatnonzero((upper[row] >= least[k]) ^ before))
+            number = np.repeat(np.arange(len(at)), list(map(len, unclear)))
+            clip = columns[np.concatenate(unclear)]
+            if len(clip):
                 # Several keys of a query meet the same clips: each pair is multiplied once.
                 pair, place = np.unique(at[number] * self.n_clips + clip, return_inverse=True)
                 key, rest = np.empty(len(pair)), np.empty(len(pair))
