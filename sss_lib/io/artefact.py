@@ -147,8 +147,11 @@ class Artefact:
         """
         self.require_intact()
         self._check_inputs()
-        # Without these, Arrow holds the whole file beside what it decodes.
-        return pq.read_table(self.path, columns=columns, pre_buffer=False, buffer_size=sealed.BLOCK)
+        # All at once, Arrow would hold the file and the levels of lists beside what it decodes.
+        with pq.ParquetFile(self.path, pre_buffer=False, buffer_size=sealed.BLOCK) as file:
+            batches = list(file.iter_batches(1024, columns=columns))
+            table = pa.Table.from_batches(batches) if batches else file.read(columns)
+        return table.replace_schema_metadata()  # what the file says of itself isn't true of the table
 
     def mapped(self, column: str) -> np.ndarray:
         """Matrix [n, d] of a column, memory-mapped and read-only: rows that nobody reads take no memory.

@@ -240,6 +240,15 @@ def test_columns_of_every_kind_read_back_as_they_were(artefact):
     assert table["n"].type == pa.int32()
 
 
+@pytest.mark.parametrize("n_rows", [0, 1, 3000])
+def test_a_table_of_any_length_is_read_as_arrow_reads_it(artefact, n_rows):
+    fnames = [str(i) for i in range(n_rows)]
+    artefact.write({"fname": fnames, "x": np.arange(2 * n_rows).reshape(n_rows, 2)})
+    for columns in (None, ["x"], ["x", "fname"]):
+        expected = pq.read_table(artefact.path, columns=columns)
+        assert artefact.read(columns).equals(expected, check_metadata=True)
+
+
 @pytest.mark.parametrize(
     ("select", "fnames", "offsets", "rows"),
     [
