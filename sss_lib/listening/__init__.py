@@ -7,7 +7,8 @@
 - `embedders`, `shared_models`: the models of such sounds, in processes that all visitors share.
 - `exports`: what is shown or marked, as a list, a page or files.
 - `judging`, `judgements`, `judgement_statistics`: blind judgements of systems, their file and statistics.
-- `serve`, `start`, `server`, `guards`: notebook 06 as a page; `judge`, `sitting`: a listening study as one.
+- `serve`, `start`, `server`, `program`, `guards`: notebook 06 as a page.
+- `judge`, `sitting`: a listening study as a page.
 - `study_file`, `protocol`, `answers`: what such a study asks, whom, what they say.
 - `quality`, `analysis`: how well each judge answered; what follows from the answers.
 """

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sss_lib.experiment import surroundings, warm
-from sss_lib.listening import shared_models
+from sss_lib.listening import program, shared_models
 from sss_lib.listening.guards import Refusal, Unwanted
 from sss_lib.listening.serve import is_loopback
 
@@ -401,6 +401,9 @@ class Server(Voila):
         """Handlers of requests: the refusal of those that are unwanted, ours, Voila's."""
         ours = {"TornadoVoilaHandler": Page, "VoilaKernelWebsocketHandler": Messages}
         ours["VoilaShutdownKernelHandler"] = Leave
+        own = Path(self.connection_dir_root, "static")
+        program.write(self.static_paths, own)
+        self.static_paths.insert(0, str(own))
         handlers = [
             (pattern, ours.get(handler.__name__, handler), *options)
             for pattern, handler, *options in super().init_handlers()

@@ -219,6 +219,11 @@ def board(page):
     return page
 
 
+def test_the_program_comes_in_one_file(page):
+    asked = page.page.evaluate("performance.getEntriesByType('resource').map(({ name }) => name)")
+    assert 1 <= sum("/voila/static/" in one for one in asked) < 20  # what it loads later, it loads in parts
+
+
 def test_a_click_plays_and_the_sound_goes_on(board):
     board.card(0, 1).locator(".sss-title").click()
     board.until(PLAYS)
