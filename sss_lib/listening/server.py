@@ -38,6 +38,8 @@ MOST_PARTS = 64
 """Parts of a message: four of JSON, and the pieces of an upload."""
 MOST_BYTES = 4_000_000
 """Bytes of a message; an upload comes in pieces of two million."""
+EXTENSIONS = ["anywidget", "@jupyter-widgets/jupyterlab-manager", "@voila-dashboards/widgets-manager8"]
+"""Of JupyterLab, that the page needs: others would only take a visitor's time."""
 HEARTBEAT_S = 2
 RENDERED_S = 300
 """Time in which the notebook must have run, and the visitor read it."""
@@ -374,6 +376,7 @@ class Server(Voila):
         page.multi_kernel_manager_class = Kernels
         page.kernel_spec_manager_class = surroundings.ThisPython
         page.file_allowlist = ["(?!)."]  # matches no file
+        page.extension_allowlist = EXTENSIONS
         page.allow_template_override = "NO"
         page.http_keep_alive_timeout = HEARTBEAT_S
         self.token = os.environ.pop("SSS_TOKEN", "")
