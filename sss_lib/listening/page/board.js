@@ -65,9 +65,10 @@ class BoardView {
     this.tools = node("div", { class: "sss-tools", role: "toolbar", "aria-label": "player" },
       this.findings.element, button("A/B", "B: between the result and the query", () => this.switchSides()), this.loop, this.volume,
       button("Stop", "Escape: stop", () => this.player.stop()), this.marks.element, this.marks.search, this.now, this.player.elsewhere);
-    this.gone = node("p", { class: "sss-gone", role: "alert" }, "The kernel has ended. ",
+    // Popovers, so that they are in sight wherever on the page one waits: at the map, or as a judge.
+    this.gone = node("p", { class: "sss-gone", role: "alert", popover: "manual" }, "The kernel has ended. ",
       button("Reload", "start anew", () => location.reload()));
-    this.waits = node("span");
+    this.waits = node("p", { class: "sss-waits", role: "status", popover: "manual" });
     this.status = node("p", { class: "sss-status", role: "alert" });
     this.query = node("div", { class: "sss-query" });
     this.legend = node("p", { class: "sss-legend" });
@@ -82,7 +83,7 @@ class BoardView {
         clearTimeout(this.resting);
         this.resting = setTimeout(() => this.prefetch(event.target.closest(".sss-card")), REST_MS);
       },
-    }, ...(this.model.get("judged") ? [] : [this.gone, node("p", { class: "sss-waits", role: "status" }, this.waits)]), this.query, this.tools, this.status, this.judging.element, this.legend, this.columns, this.player.element);
+    }, ...(this.model.get("judged") ? [] : [this.gone, this.waits]), this.query, this.tools, this.status, this.judging.element, this.legend, this.columns, this.player.element);
     this.upload = new Upload(this);
     this.pictures = new Pictures(this.kernel, this.root);
   }
@@ -97,6 +98,7 @@ class BoardView {
   // Whether the kernel is gone, or busy, so that something waits.
   showKernel({ gone = false, waits = "" }) {
     document.body.classList.toggle("sss-ended", gone);
+    for (const [note, is] of [[this.gone, gone], [this.waits, Boolean(waits)]]) if (note.isConnected) note.togglePopover?.(is);
     this.waits.textContent = waits && `The kernel is busy: ${waits} waits.`;
   }
 
