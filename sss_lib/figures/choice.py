@@ -7,7 +7,6 @@ from typing import Any
 
 import ipywidgets as widgets
 from IPython.display import HTML, display
-from matplotlib.figure import Figure
 
 from sss_lib.io.names import require_known
 
@@ -70,7 +69,7 @@ class Choice:
 def _html_of(shown: object) -> str:
     if isinstance(shown, list):
         return "".join(map(_html_of, shown))
-    if not isinstance(shown, Figure):
+    if not hasattr(shown, "savefig"):  # figures alone have it: matplotlib is imported where one is drawn
         return shown._repr_html_()  # type: ignore[attr-defined]
     from matplotlib import pyplot as plt
 
