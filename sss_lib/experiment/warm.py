@@ -39,13 +39,17 @@ IMPORTED = ("02_processing", "03_search", "04_evaluation")
 ALSO = (
     *("IPython.core.completerlib", "IPython.core.logger", "IPython.core.oinspect", "IPython.core.pylabtools"),
     *("IPython.extensions.storemagic", "ipykernel.debugger", "psutil", "tornado.platform.asyncio"),
-    *("PIL.BmpImagePlugin", "PIL.GifImagePlugin", "PIL.JpegImagePlugin", "PIL.PpmImagePlugin"),
-    *("matplotlib.style.core", "pandas.core.methods.to_dict"),
-    *("pandas.core.reshape.reshape", "pandas.io.formats.html", "pandas.io.formats.string"),
+    *("pandas.core.methods.to_dict", "pandas.core.reshape.reshape"),
+    *("pandas.io.formats.html", "pandas.io.formats.string"),
     *("pyarrow.dataset", "pyarrow.pandas_compat", "soundfile", "soxr", "sqlite3", "zmq.utils.garbage"),
     *("sss_lib.evaluation.assessment", "sss_lib.evaluation.bounds"),
 )
 """Modules that libraries import in every kernel once it is at work."""
+TO_DRAW = (
+    *("PIL.BmpImagePlugin", "PIL.GifImagePlugin", "PIL.JpegImagePlugin", "PIL.PpmImagePlugin"),
+    "matplotlib.style.core",
+)
+"""And those of drawing."""
 START = "import sys; del sys.path[0]; from sss_lib.experiment import warm; warm.main(*sys.argv[1:])"
 END_S = 1
 """In which a kernel that is asked to end has mostly ended."""
@@ -286,13 +290,16 @@ def _import(names: Sequence[str]) -> None:
         for one in used:  # packages import a file once a name of it is used
             if isinstance(one.value, ast.Name):
                 getattr(found.get(one.value.id), one.attr, None)
-    _draw()
+    if "matplotlib.figure" in sys.modules:
+        _draw()
     gc.collect()
     gc.freeze()  # so that no kernel's collection writes to, and thereby copies, what all share
 
 
 def _draw() -> None:
     """Draw a figure, so that fonts have been found and read."""
+    for module in TO_DRAW:
+        importlib.import_module(module)
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
