@@ -508,8 +508,9 @@ def test_a_server_that_is_open_without_a_token_does_not_start(tmp_path):
 
 def test_no_visitor_waits_for_a_library_that_draws():
     code = (
-        "import sys; from sss_lib.experiment import warm; from sss_lib.listening import start; "
-        "warm._import(start.IMPORTED); print('matplotlib.figure' in sys.modules, 'ipywidgets' in sys.modules)"
+        "import sys; from sss_lib.experiment import forkserver; from sss_lib.listening import start; "
+        "forkserver._import(start.IMPORTED); "
+        "print('matplotlib.figure' in sys.modules, 'ipywidgets' in sys.modules)"
     )
     imported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert imported.stdout == "False True\n"
