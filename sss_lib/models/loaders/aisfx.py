@@ -25,7 +25,10 @@ CHANNELS = (1, 64, 128, 256, 512)
 def load(spec: ModelSpec, device: str) -> Batched:
     """Network with the published weights: waveform to [n_frames, 512]."""
     network = checkpoint.load_published(spec, Network)
-    return Batched(patches, OnProcessor(network) if chosen(device) == "cpu" else network, device)
+    if chosen(device) != "cpu":
+        return Batched(patches, network, device)
+    # For maps of more patches, memory is often taken from the system and given back each time.
+    return Batched(patches, OnProcessor(network), device, batch=4)
 
 
 def patches(wave: np.ndarray) -> np.ndarray:
