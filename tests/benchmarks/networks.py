@@ -20,6 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import threadpoolctl
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -137,6 +138,7 @@ def row_of(name: str, sounds: dataset.Dataset) -> str:
 def main(names: list[str]) -> None:
     """Print a row a model."""
     torch.set_num_threads(1)
+    threadpoolctl.threadpool_limits(1)  # NumPy's products too: another thread's waiting would count
     sounds = dataset.load("mini")
     sounds = sounds.select(sounds.clips["fname"].tolist()[::STEP])
     print(f"One thread, {peak() / 1e9:.0f} GFLOP/s in a matrix product.\n")
