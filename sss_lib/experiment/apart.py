@@ -17,15 +17,20 @@ from sss_lib.evaluation.queries import queries_table, read_queries
 from sss_lib.experiment import results
 from sss_lib.experiment.grid import Grid
 from sss_lib.experiment.rules import suits, takes_queries
-from sss_lib.experiment.store import Store, to_matrix
+from sss_lib.experiment.store import DamagedArtefactError, StaleArtefactError, Store, to_matrix
 from sss_lib.experiment.variant import Variant
 from sss_lib.extraction import parts
+from sss_lib.io.names import several
 from sss_lib.models.naming import fused
 
 RULE = "class without the other queries"
 """What counts for queries apart: none finds another of them."""
 Embedded = tuple[Dataset, np.ndarray]
 """Clips and their embeddings."""
+NOBODY = pd.DataFrame({"fname": [], "label": []}, dtype=str)
+"""Of queries that can't ask."""
+DAMAGE = (DamagedArtefactError, StaleArtefactError)
+"""What an earlier notebook is to make anew: no reason to leave anything out."""
 
 
 def parted(store: Store, dataset: str, variant: Variant, name: str) -> tuple[Embedded, Embedded]:
@@ -167,21 +172,31 @@ def measure_all(
 ) -> pd.DataFrame:
     """Write what queries apart score by each search, and each way that suits a variant; a table of all.
 
-    A way that these clips can't be ranked by has a row of nan, and in the table the reason.
+    Queries that can't ask these clips have empty tables, and a way that these can't be ranked by has a row of
+    nan. The table that is returned has the reason.
     """
     shown = []
-    for name, search in itertools.product(queries, searches):
+    for name, search in itertools.product(several(queries, "queries"), searches):
         if takes_queries(variant, search) and store.has_apart(dataset, name, variant.model):
-            scores, of_queries = ask(store, dataset, variant, search, name, cutoffs)
+            try:
+                scores, of_queries = ask(store, dataset, variant, search, name, cutoffs)
+                macro = scores[(scores["metric"] == "MAP") & (scores["level"] == "macro")].head(1)
+                row = macro[["queries", "search", "n", "value", "ci_low", "ci_high", "n_queries"]]
+            except DAMAGE:
+                raise
+            except ValueError as error:
+                scores, of_queries = NOBODY, NOBODY
+                row = pd.DataFrame([{"queries": name, "search": search, "left out": str(error)}])
             first, second = store.asked(dataset, variant, search, queries=name, cutoffs=cutoffs)
             first.write(scores)
             second.write(of_queries)
-            macro = scores[(scores["metric"] == "MAP") & (scores["level"] == "macro")].head(1)
-            shown.append(macro[["queries", "search", "n", "value", "ci_low", "ci_high", "n_queries"]])
-    for way in of_ways:
+            shown.append(row)
+    for way in several(of_ways, "ways"):
         if suits(variant, way) and store.has_apart(dataset, ways.parse(way).part, variant.model):
             try:
                 found, reason = measure(store, dataset, variant, way, cutoffs[0]), {}
+            except DAMAGE:
+                raise
             except ValueError as error:
                 found, reason = ways.as_table([{"way": way}]), {"left out": str(error)}
             store.way(dataset, variant, way=way, n=cutoffs[0]).write(found)
@@ -212,7 +227,8 @@ def read_asked(
         _, each = store.asked(dataset, *system, queries=name, cutoffs=grid.cutoffs)
         is_there = store.has_apart(dataset, name, system[0].model)
         if takes_queries(*system) and is_there and each.path.is_file():
-            read[system] = each.read().to_pandas()
+            found = each.read().to_pandas()
+            read |= {system: found} if len(found) else {}
     if not read:
         return {}, [], None
     everything = table.read(store.dataset(name if store.dataset(name).path.is_file() else dataset)).clips

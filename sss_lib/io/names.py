@@ -49,6 +49,20 @@ def require_known(value: object, known: Iterable, what: str, error: type[ValueEr
         raise error(f"{value!r} is not among {what}: {hint}{which} are {', '.join(shown)}")
 
 
+def several(names: object, what: str) -> list[str]:
+    """Names of a parameter, each once; one alone may come without a list, as by papermill -p.
+
+    Examples
+    --------
+    >>> several("nns", "searches"), several(["nns", "mips", "nns"], "searches")
+    (['nns'], ['nns', 'mips'])
+    """
+    found = [names] if isinstance(names, str) else names
+    if not isinstance(found, list | tuple) or not all(isinstance(one, str) for one in found):
+        raise ValueError(f"{what}={names!r}: give a name, or a list of names")
+    return list(dict.fromkeys(found))
+
+
 def listed(folder: str | Path, pattern: str) -> list[Path]:
     """Paths of a folder that match a pattern, in order, but for hidden ones.
 

@@ -16,7 +16,7 @@ from sss_lib.evaluation import learning, ways
 from sss_lib.experiment import Grid, Variant, apart
 from sss_lib.experiment.grid import suits, takes_queries
 from sss_lib.experiment.stages import Stages
-from sss_lib.experiment.store import Store, to_matrix
+from sss_lib.experiment.store import DamagedArtefactError, Store, to_matrix
 from sss_lib.figures import beyond
 
 NAME = "parted"
@@ -289,6 +289,39 @@ def test_a_way_that_cannot_be_measured_is_told_and_the_others_go_on(store, tmp_p
     assert table["a"].isna().tolist() == [True, False, False]
     assert table["verdict"].tolist()[0] == beyond.UNTESTED
     assert Store(tmp_path).way(NAME, VARIANT, way="knn@theirs", n=3).is_current()
+
+
+def test_queries_that_cannot_ask_are_told_and_the_others_go_on(store, tmp_path):
+    lay(tmp_path, "twin", split="split")
+    embed(store, tmp_path, "twin")
+    names = ["twin", "asks", "other"]
+    shown = apart.measure_all(Store(tmp_path), NAME, VARIANT, ["mcss"], names, ["knn"], [3])
+    assert shown["queries"].tolist()[:3] == names
+    assert shown["left out"].tolist()[0] == "all 12 clips of twin are among those of parted: name others"
+    assert shown["left out"].isna().tolist() == [False, True, True, True]
+    grid = Grid(("logmel",), searches=("mcss",), queries=tuple(names), cutoffs=(3,))
+    of = (NAME, grid, [(VARIANT, "mcss")])
+    assert [len(apart.read_asked(Store(tmp_path), *of, name)[0]) for name in names] == [0, 1, 1]
+    made = Store(tmp_path).asked(NAME, VARIANT, "mcss", queries="twin", cutoffs=(3,))
+    assert all(one.is_current() for one in made)
+
+
+@pytest.mark.parametrize(
+    "asked", [{"queries": ["other"], "of_ways": []}, {"queries": [], "of_ways": ["knn"]}]
+)
+def test_a_damaged_artefact_is_no_reason_to_leave_anything_out(store, tmp_path, asked):
+    path = store.embeddings(NAME, VARIANT).path
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(DamagedArtefactError, match="logmel-none-pca4-l2"):
+        apart.measure_all(Store(tmp_path), NAME, VARIANT, ["mcss"], cutoffs=[3], **asked)
+    assert not list((tmp_path / "evaluation_results").rglob("*.parquet"))
+
+
+def test_one_name_stands_for_a_list_of_it(store):
+    found = apart.measure_all(store, NAME, VARIANT, ["mcss"], "asks", "knn", [3])
+    assert found[["queries", "way"]].fillna("").to_numpy().tolist() == [["asks", ""], ["", "knn"]]
+    with pytest.raises(ValueError, match="ways=5: give a name, or a list of names"):
+        apart.measure_all(store, NAME, VARIANT, ["mcss"], [], 5, [3])
 
 
 def test_one_uploader_has_no_folds_and_no_head_fails_the_notebook(store, tmp_path):
