@@ -267,6 +267,10 @@ class Grid:
         if too_few := [s for s in self.searches if n and n < methods.parse(s).least_clips]:
             left_out[f"{name} has embedded {n} clips: no search"] = dict.fromkeys(too_few)
         searches = [search for search in self.searches if search not in too_few]
+        if not name.startswith(RANKING) and {*searches} <= {methods.GIVEN}:
+            if searches:
+                left_out[f"{name} is no ranking of others: no search"] = {methods.GIVEN: None}
+            return
         scales = self.scale if spec.scaled else (False,)
         sizes, transforms = self.n_components, self._steps
         if name.startswith(RANKING):  # which is not processed

@@ -4,13 +4,13 @@ import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from sss_lib.io.names import file_name_flaw, require_known
+from sss_lib.io.names import file_name_flaw, require_known, several
 from sss_lib.models import registry as models
 from sss_lib.models.levels import require_times
 from sss_lib.models.naming import FUSION, RANKING, fused
 from sss_lib.processing.aggregation import AGGREGATIONS, n_values, selection
 from sss_lib.processing.transforms import n_first, n_removed, simplest
-from sss_lib.search.naming import GIVEN
+from sss_lib.search.naming import GIVEN, SEARCHES, parse
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,10 @@ class Variant:
         n: object = self.n_components  # a notebook's parameters come without types
         if not (n is None or isinstance(n, numbers.Integral)) or isinstance(n, bool):
             raise ValueError(f"n_components={n!r}: give a whole number, or None for no PCA")
+        if n is not None and n < 1:
+            raise ValueError(f"n_components={n} is below 1: give None for no PCA")
+        if not isinstance(self.model, str):
+            raise ValueError(f"model={self.model!r}: give the name of one, such as yamnet")
         for name in ("normalize", "pre_normalize", "scale"):
             value = getattr(self, name)
             if value not in (True, False) and not (value is None and name == "scale"):
@@ -144,11 +148,28 @@ class Variant:
             [*parts, "l2" if self.normalize else "raw", *(["prel2"] if self.pre_normalize else [])]
         )
 
-    def searches(self, wanted: Sequence[str]) -> list[str]:
-        """Those of some searches that suit its model: `given` for a ranking or a fusion, and for it alone."""
+    def searches(self, wanted: str | Sequence[str]) -> list[str]:
+        """Those of some searches that suit its model: `given` for a ranking or a fusion, and for it alone.
+
+        Raises
+        ------
+        ValueError
+            If one is unknown, or none suits.
+
+        Examples
+        --------
+        >>> Variant("yamnet").searches("mcss"), Variant("yamnet").searches(["nns", "given", "nns"])
+        (['mcss'], ['nns'])
+        """
         if self.is_ranking:
             return [GIVEN]
-        return [search for search in wanted if search != GIVEN]
+        names = several(wanted, "searches")
+        suited = [search for search in names if parse(search).exact != GIVEN]
+        if not suited:
+            raise ValueError(
+                f"searches={names}: none ranks {self.model}, give one or more of {', '.join(SEARCHES)}"
+            )
+        return suited
 
     def parameters(self) -> dict:
         """Its fields, as an artefact records them."""

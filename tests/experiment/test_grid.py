@@ -71,6 +71,9 @@ def test_what_comes_to_the_same_is_one_variant_with_one_name(one, same):
         ({"model": "fusion:rrf:mcss:aisfx&yamnett"}, "did you mean 'yamnet'"),
         ({"transform": None}, "None is not among the transforms"),
         ({"n_components": "100"}, "n_components='100': give a whole number, or None for no PCA"),
+        ({"n_components": 0}, "n_components=0 is below 1: give None for no PCA"),
+        ({"model": 5}, "model=5: give the name of one, such as yamnet"),
+        ({"model": None}, "model=None: give the name of one, such as yamnet"),
         ({"normalize": "no"}, "normalize='no': give True or False"),
         ({"scale": "minmax"}, "scale='minmax': give True or False"),
     ],
@@ -78,6 +81,28 @@ def test_what_comes_to_the_same_is_one_variant_with_one_name(one, same):
 def test_a_variant_with_a_field_of_another_kind_is_refused(field, message):
     with pytest.raises(ValueError, match=message):
         Variant(**{"model": "logmel", **field})
+
+
+@pytest.mark.parametrize(
+    ("searches", "message"),
+    [
+        (None, "searches=None: give a name, or a list of names"),
+        ([5], r"searches=\[5\]: give a name, or a list of names"),
+        ([], r"searches=\[\]: none ranks logmel, give one or more of nns, mips, mcss"),
+        (["given"], "none ranks logmel"),
+        ("nms", "search 'nms' is unknown: did you mean 'nns'"),
+    ],
+)
+def test_searches_that_rank_nothing_are_refused_by_name(searches, message):
+    with pytest.raises(ValueError, match=message):
+        Variant("logmel").searches(searches)
+
+
+def test_a_grid_of_the_search_of_rankings_alone_says_that_nothing_suits():
+    with pytest.raises(
+        ValueError, match="nothing is left of the grid: logmel is no ranking of others: no search given"
+    ):
+        Grid(("logmel",), searches=("given",)).systems()
 
 
 def test_a_path_in_a_models_name_means_the_same_from_any_folder(tmp_path, monkeypatch):
