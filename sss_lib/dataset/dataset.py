@@ -13,7 +13,7 @@ import scipy.sparse
 from sss_lib.dataset.ground_truth import COLUMNS, DatasetError
 from sss_lib.dataset.query import select
 from sss_lib.io import audio
-from sss_lib.io.names import composed, file_name_flaw, require_known
+from sss_lib.io.names import composed, file_name_flaw, require_known, require_text
 
 
 class Labels(list[str]):
@@ -115,6 +115,7 @@ class Dataset:
         >>> mini.subset('@has("Dog") and licence == "CC-BY-SA-3.0"', "dogs").labels
         ['Animal', 'Bark', 'Dog', 'Domestic_animals_and_pets']
         """
+        require_text(query, "query", DatasetError)
         clips = self.clips.apply(lambda column: column if column.name in COLUMNS else _numbers(column))
         if "duration_s" in query and "duration_s" not in clips:
             clips = clips.assign(duration_s=[audio.duration_s(path) for path in clips["path"]])
@@ -262,6 +263,7 @@ def checked_name(own: str, query: str | None, name: str | None) -> str:
     Raises DatasetError if it can't be the name of a file, or a subset would have that of the whole.
     """
     own = composed(own)
+    require_text(name or own, "name", DatasetError)
     used = composed(name) if name else own
     if flaw := file_name_flaw(used):
         remedy = "give another" if name else "rename the folder, or give a name by --name or NAME="

@@ -15,7 +15,7 @@ from sss_lib.dataset.ground_truth import COLUMNS, DatasetError, GroundTruth, com
 from sss_lib.dataset.known import CATALOGUE, collection, imitations
 from sss_lib.dataset.known.collection import Collection
 from sss_lib.dataset.taxonomy import Taxonomy
-from sss_lib.io.names import did_you_mean
+from sss_lib.io.names import did_you_mean, require_text
 
 Window = float | Sequence[float]
 """Seconds of a window, and between the starts of two."""
@@ -170,6 +170,7 @@ def _chosen_of(found: GroundTruth, csv: str | Path, root: Path, vocabulary: Cont
 
 def check_is_name(name_or_folder: str | Path) -> None:
     """Raise DatasetError if this is neither the name of a known collection nor a folder."""
+    require_text(name_or_folder, "dataset", DatasetError)
     if str(name_or_folder) not in KNOWN and not _folder(name_or_folder).is_dir():
         hint = did_you_mean(name_or_folder, KNOWN)
         raise DatasetError(

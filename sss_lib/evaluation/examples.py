@@ -7,7 +7,7 @@ import scipy.sparse
 
 from sss_lib.evaluation.counts import class_pairs
 from sss_lib.evaluation.hits import packed, relevant_results
-from sss_lib.io.names import require_known
+from sss_lib.io.names import require_known, require_text
 
 if TYPE_CHECKING:
     from sss_lib.dataset.dataset import Dataset
@@ -101,6 +101,7 @@ def query_row(
     if query == RANDOM:
         return int(np.random.default_rng().integers(len(fnames)))
     if query is not None:
+        require_text(query, "query")
         require_known(query, fnames, "the clips")
     first = neighbours[:, :n]
     n_right = found_asked(label_matrix, first).sum(axis=1)

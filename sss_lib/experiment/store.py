@@ -23,7 +23,7 @@ from sss_lib.io.artefact import (
 )
 from sss_lib.io.code import code_digest
 from sss_lib.io.given_files import read_json_embeddings
-from sss_lib.io.names import listed
+from sss_lib.io.names import listed, require_text
 from sss_lib.io.writing import clear_leftovers
 from sss_lib.processing.aggregation import selection
 
@@ -79,8 +79,9 @@ class Store:
         Raises
         ------
         ValueError
-            If a path is given in place of a name.
+            If a path or a number is given in place of a name.
         """
+        require_text(dataset, "dataset")
         if Path(dataset).name != dataset:
             raise ValueError(
                 f"dataset={str(dataset)!r} is a path: 00_dataset reads it, and from 01 on the collection "

@@ -59,8 +59,6 @@ class Variant:
             raise ValueError(f"n_components={n!r}: give a whole number, or None for no PCA")
         if n is not None and n < 1:
             raise ValueError(f"n_components={n} is below 1: give None for no PCA")
-        if not isinstance(self.model, str):
-            raise ValueError(f"model={self.model!r}: give the name of one, such as yamnet")
         for name in ("normalize", "pre_normalize", "scale"):
             value = getattr(self, name)
             if value not in (True, False) and not (value is None and name == "scale"):

@@ -17,7 +17,7 @@ from sss_lib.dataset.ground_truth import DatasetError
 from sss_lib.evaluation.examples import asked_classes
 from sss_lib.figures.text import number
 from sss_lib.io import audio
-from sss_lib.io.names import require_known
+from sss_lib.io.names import require_known, require_text
 from sss_lib.search.ranking import Ranking
 
 if TYPE_CHECKING:
@@ -214,6 +214,7 @@ def over_time(collection: Dataset, frames: "Frames", fname: str) -> list:
 
     from sss_lib.figures.plots.clips import over_time as drawn
 
+    require_text(fname, "clip")
     require_known(fname, frames.fnames, "the clips that are embedded")
     row = collection.clips["fname"].tolist().index(fname)
     i = frames.fnames.index(fname)

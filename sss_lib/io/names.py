@@ -40,13 +40,28 @@ def require_known(value: object, known: Iterable, what: str, error: type[ValueEr
     Traceback (most recent call last):
     ValueError: 'nms' is not among the searches: did you mean 'nns'? They are nns, mips
     """
-    known = [str(k) for k in known]
-    if str(value) not in known:
+    of_kind = list(known)
+    if value not in of_kind:  # nor is 30 the clip "30": it may have been "030" before papermill read it
+        known = [str(k) for k in of_kind]
         hint, shown, which = did_you_mean(value, known), known, "They"
         if len(known) > MOST_SHOWN:
             shown = difflib.get_close_matches(str(value), known, 3, cutoff=0)
             which = f"The nearest of {len(known):,}"
         raise error(f"{value!r} is not among {what}: {hint}{which} are {', '.join(shown)}")
+
+
+def require_text(value: object, what: str, error: type[ValueError] = ValueError) -> None:
+    """Raise an error for a name or an id that came as a number: 7 is read from 007 as from 7.
+
+    Examples
+    --------
+    >>> require_text(2024, "dataset")
+    Traceback (most recent call last):
+    ValueError: dataset=2024 is a number, not a name: write it in quotes, for papermill as -r dataset 2024
+    """
+    if not isinstance(value, str | os.PathLike):
+        kind = "a number, not a name" if isinstance(value, int | float) else "not a name"
+        raise error(f"{what}={value!r} is {kind}: write it in quotes, for papermill as -r {what} {value}")
 
 
 def several(names: object, what: str) -> list[str]:

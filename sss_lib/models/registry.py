@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from sss_lib.io.names import require_known
+from sss_lib.io.names import require_known, require_text
 from sss_lib.models import naming
 from sss_lib.models.catalogue import CATALOGUE
 from sss_lib.models.extractor import Extractor
@@ -56,6 +56,7 @@ def spec(name: str) -> ModelSpec:
     FileNotFoundError
         If a path in the name leads nowhere.
     """
+    require_text(name, "model")
     if name.startswith(naming.FUSION):
         return _fused(name)
     if is_external(name):
@@ -185,7 +186,7 @@ def load(name: str | ModelSpec, device: str = "cpu") -> Extractor:
     ImportError
         If a library that it needs is not installed; the message says how to install it.
     """
-    row = spec(name) if isinstance(name, str) else name
+    row = name if isinstance(name, ModelSpec) else spec(name)
     try:
         network = _loader(row.loader).load(row, device)
     except ModuleNotFoundError as error:

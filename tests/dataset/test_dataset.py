@@ -23,6 +23,14 @@ def edit(folder, old, new, file="ground_truth.csv"):
     return folder
 
 
+@pytest.mark.parametrize("choice", [{"name_or_folder": 2024}, {"name": 2024}, {"query": 2024}])
+def test_a_number_is_refused_where_a_name_or_a_query_is_meant(choice):
+    with pytest.raises(
+        dataset.DatasetError, match=r"=2024 is a number, not a name: .* -r (dataset|name|query) 2024"
+    ):
+        dataset.load(**{"name_or_folder": "mini"} | choice)
+
+
 def test_a_folder_loads_in_the_order_of_its_ground_truth(collection):
     tiny = dataset.load(collection)
     assert (tiny.name, len(tiny)) == ("tiny", 5)

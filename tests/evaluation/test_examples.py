@@ -25,6 +25,13 @@ def test_a_clip_asks_for_its_rarest_class_that_another_clip_has(clips):
         assert (sizes[column] == min(answerable) and own[column]) if answerable else column == -1
 
 
+def test_a_number_is_not_the_clip_whose_id_looks_like_it(clips):
+    """Papermill -p makes a number of an id of digits: another clip than the one that was asked for came."""
+    fnames = [f"{i:02}" for i in range(40)]
+    with pytest.raises(ValueError, match=r"query=30 is a number, not a name: .* -r query 30"):
+        examples.query_row(30, fnames, *clips)
+
+
 def test_a_result_is_right_if_it_has_that_class(clips):
     has_label, neighbours = clips
     dense, asked = has_label.toarray(), examples.asked_classes(has_label)

@@ -13,6 +13,11 @@ def told(value, known):
     return str(error.value)
 
 
+@pytest.mark.parametrize("value", [37_199, 37_199.0, True, None])
+def test_a_number_is_not_the_name_that_looks_like_it(value):
+    assert f"did you mean '{value}'" in told(value, ["37199", "37199.0", "True", "None"])
+
+
 @pytest.mark.parametrize("value", ["3719", "37199.wav", " 37199 ", "nosuch", "", "372060"])
 def test_of_many_names_the_three_nearest_are_told(value):
     words = told(value, IDS)
