@@ -172,9 +172,9 @@ def expected_precision_sum(n_relevant: np.ndarray, n_corpus: np.ndarray, n: int)
     array([0.75])
     """
     # R / M * (sum of 1 / k + (R - 1) / (M - 1) * sum of (k - 1) / k), over k = 1 .. min(N, M).
-    k = np.arange(1, n + 1)
-    inverse, rest = (np.concatenate([[0], np.cumsum(terms)]) for terms in (1 / k, (k - 1) / k))
     last = np.minimum(n, n_corpus)
+    k = np.arange(1, last.max(initial=0) + 1)
+    inverse, rest = (np.concatenate([[0], np.cumsum(terms)]) for terms in (1 / k, (k - 1) / k))
     among_others = (n_relevant - 1) / np.maximum(n_corpus - 1, 1)
     return n_relevant / np.maximum(n_corpus, 1) * (inverse[last] + among_others * rest[last])
 
@@ -199,8 +199,8 @@ class _Order:
 
 
 def _expected_gain_sum(at_least: np.ndarray, n_corpus: np.ndarray, n: int) -> np.ndarray:
-    discounts = np.concatenate([[0], np.cumsum(1 / np.log2(np.arange(2, n + 2)))])
-    return at_least.sum(axis=0) / np.maximum(n_corpus, 1) * discounts[np.minimum(n, n_corpus)]
+    discounts = measures.discounts_up_to(last := np.minimum(n, n_corpus))
+    return at_least.sum(axis=0) / np.maximum(n_corpus, 1) * discounts[last]
 
 
 RANDOM = _Order(

@@ -187,8 +187,19 @@ def best_discounted(at_least: np.ndarray, n: int) -> np.ndarray:
     >>> best_discounted(np.array([[2], [1]]), 15).round(4)
     array([2.6309])
     """
-    discounts = np.concatenate([[0], np.cumsum(1 / np.log2(np.arange(2, n + 2)))])
-    return discounts[np.minimum(at_least, n)].sum(axis=0)
+    last = np.minimum(at_least, n)
+    return discounts_up_to(last)[last].sum(axis=0)
+
+
+def discounts_up_to(last: np.ndarray) -> np.ndarray:
+    """Sum over k = 1 .. n of 1 / log2(1 + k), for each n from 0 to the largest of some ranks.
+
+    Examples
+    --------
+    >>> discounts_up_to(np.array([1, 2])).round(4)
+    array([0.    , 1.    , 1.6309])
+    """
+    return np.concatenate([[0], np.cumsum(1 / np.log2(np.arange(2, last.max(initial=0) + 2)))])
 
 
 def majority(hits: np.ndarray, n_relevant: np.ndarray, n: int) -> np.ndarray:

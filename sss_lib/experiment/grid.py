@@ -109,8 +109,10 @@ class Grid:
         require_known(self.protocol, protocols.NAMED, "the protocols")
         numbers = {"cutoffs": self.cutoffs, "n_components": [n for n in self.n_components if n is not None]}
         for key, values in numbers.items():
-            if any(type(value) is not int or value < 1 for value in values):
-                raise ValueError(f"{key}={list(values)} of the grid: give whole numbers from 1")
+            if any(type(value) is not int or not 1 <= value < 2**31 for value in values):
+                raise ValueError(
+                    f"{key}={list(values)} of the grid: give whole numbers from 1 to {2**31 - 1:,}"
+                )
         for key in ("normalize", "pre_normalize", "scale"):
             if not all(isinstance(value, bool) for value in getattr(self, key)):
                 raise ValueError(f"{key}={list(getattr(self, key))} of the grid: give true or false")

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from sss_lib.search.device import OnDevice
-from sss_lib.search.ranking import Ranking, blocks, in_threads, query_rows
+from sss_lib.search.ranking import Ranking, blocks, in_threads, query_rows, require_top_n
 from sss_lib.search.similarity import BLOCKS, Keys, Similarities
 from sss_lib.search.whole_numbers import round_down
 
@@ -35,8 +35,7 @@ def rank_outside(x: np.ndarray, queries: np.ndarray, search: str = "nns", top_n:
     array([[2, 1, 0],
            [1, 0, 2]], dtype=int32)
     """
-    if top_n < 1:
-        raise ValueError(f"top_n={top_n} is below 1: ask for at least one result")
+    require_top_n(top_n)
     similarities = Similarities(x, search).with_queries(queries)
     return ranking_of(similarities, np.arange(len(queries)), min(top_n, len(x)))
 

@@ -9,7 +9,7 @@ from sss_lib.search import adjusted, approximate, given
 from sss_lib.search.device import DEVICES, OnDevice, highest_precision, on
 from sss_lib.search.exact import ranking_of
 from sss_lib.search.naming import GIVEN, parse
-from sss_lib.search.ranking import Ranking, query_rows
+from sss_lib.search.ranking import Ranking, query_rows, require_top_n
 from sss_lib.search.similarity import BLOCKS, Similarities
 
 
@@ -74,8 +74,7 @@ def rank(
            [0, 2],
            [1, 0]], dtype=int32)
     """
-    if top_n < 1:
-        raise ValueError(f"top_n={top_n} is below 1: ask for at least one result")
+    require_top_n(top_n)
     require_known(device.partition(":")[0], DEVICES, "the devices of a search")
     rows = query_rows(queries, len(x))
     method = parse(search)

@@ -1,6 +1,7 @@
 """A `Ranking`, the rows that query, blocks of them, and threads: what all searches share."""
 
 import functools
+import numbers
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -77,6 +78,14 @@ def query_rows(queries: np.ndarray | None, n_clips: int) -> np.ndarray:
             f"query {rows[beyond][0]} is none of the {n_clips} clips: give rows from 0 to {n_clips - 1}"
         )
     return rows.astype(np.intp)
+
+
+def require_top_n(top_n: object) -> None:
+    """Raise ValueError for a number of results that is none, such as the "15" of a quoted parameter."""
+    if not isinstance(top_n, numbers.Integral):
+        raise ValueError(f"top_n={top_n!r}: give a whole number from 1")
+    if top_n < 1:
+        raise ValueError(f"top_n={top_n} is below 1: ask for at least one result")
 
 
 def blocks(rows: np.ndarray, size: int = 256) -> list[np.ndarray]:

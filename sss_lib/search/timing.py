@@ -14,7 +14,7 @@ from sss_lib.search.approximate import load_faiss
 from sss_lib.search.index import Index
 from sss_lib.search.naming import GIVEN, parse
 from sss_lib.search.rank import rank
-from sss_lib.search.ranking import Ranking, query_rows
+from sss_lib.search.ranking import Ranking, query_rows, require_top_n
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,7 @@ def rank_members(
     begin = time.perf_counter()
     built = Index.build(fnames, x, search)
     build_s = time.perf_counter() - begin
+    require_top_n(top_n)
     rows, n = query_rows(queries, len(x)), min(top_n, max(len(x) - 1, 1))
     took_s: list[float] = []
     while len(took_s) < 3 and sum(took_s) < 0.1:  # short times are the best of three

@@ -1,5 +1,7 @@
 """Chance and the upper bound, by every rule and protocol."""
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -59,6 +61,21 @@ def test_nothing_scores_above_the_upper_bound(name, protocol):
         higher = both["metric"] != "MR1"
         assert (both["value_x"] <= both["value_y"] + 1e-12)[higher].all()
         assert (both["value_x"] >= both["value_y"])[~higher].all()
+
+
+@pytest.mark.parametrize("name", ["class", "graded"])
+@pytest.mark.parametrize("bound", [bounds.chance, bounds.upper_bound])
+def test_a_cutoff_beyond_the_collection_costs_no_memory_of_its_own(bound, name):
+    """It is how "all results" is said; five million of them took 120 MB."""
+    _, has_label, labels, families, uploaders = collection(8)
+    rule = rules(labels, uploaders)[name]
+    everything = bound(has_label, labels, families, cutoffs=(has_label.shape[0],), relevant=rule)
+    tracemalloc.start()
+    far = bound(has_label, labels, families, cutoffs=(5_000_000,), relevant=rule)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 5e6
+    np.testing.assert_allclose(far["value"], everything["value"])
 
 
 def test_the_upper_bound_is_one_unless_more_is_divided_by_than_can_be_found():

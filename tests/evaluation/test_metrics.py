@@ -144,6 +144,9 @@ def test_a_cutoff_below_one_is_refused(measure):
         (9, ["a"], {"ranking": rank(np.eye(9), top_n=3)}, "cutoff 5: rank them again with top_n=5"),
         (9, ["a"], {"ranking": rank(np.eye(8), top_n=5)}, "doesn't serve 9 clips"),
         (9, ["a"], {"cutoffs": (0, 5)}, r"cutoffs=\(0, 5\): give at least one, none below 1"),
+        (9, ["a"], {"cutoffs": ("15",)}, r"cutoffs=\('15',\): give whole numbers from 1 to 2,147,483,647"),
+        (9, ["a"], {"cutoffs": (5, 1.5)}, r"cutoffs=\(5, 1.5\): give whole numbers"),
+        (9, ["a"], {"cutoffs": (10**20,)}, r"cutoffs=\(10{20},\): give whole numbers"),
     ],
 )
 def test_what_doesnt_fit_is_refused(n_labelled, labels, options, message):

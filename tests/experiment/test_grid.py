@@ -212,6 +212,7 @@ def test_a_grid_leaves_out_what_cannot_be_and_says_so():
         ("models: [aisfx]\nsearches: [nns-IVF8-nprobe=9]", "probes 9 of 8 lists"),
         ("models: []", "models of the grid is empty"),
         ("models: [aisfx]\ncutoffs: [0]", "cutoffs=[0] of the grid: give whole numbers from 1"),
+        ("models: [aisfx]\ncutoffs: [15, 10000000000]", "give whole numbers from 1 to 2,147,483,647"),
         ("models: [aisfx]\ncutoffs: []", "cutoffs of the grid is empty"),
         ("models: [aisfx]\nn_components: ['100']", "n_components=['100'] of the grid"),
         ("models: [aisfx]\nn_components: none", "n_components=['none'] of the grid"),

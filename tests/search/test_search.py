@@ -7,6 +7,7 @@ from reference import rank_others
 
 from sss_lib import metrics
 from sss_lib.search import SEARCHES, rank, top
+from sss_lib.search.timing import rank_members
 
 
 def reference_ranking(x, search, top_n):
@@ -167,3 +168,8 @@ def test_a_search_that_cannot_be_is_refused():
         rank(np.eye(3), "knn")
     with pytest.raises(ValueError, match="top_n=0 is below 1"):
         rank(np.eye(3), top_n=0)
+    for top_n in ("15", 1.5, None):
+        with pytest.raises(ValueError, match=f"top_n={top_n!r}: give a whole number from 1"):
+            rank(np.eye(3), top_n=top_n)
+        with pytest.raises(ValueError, match=f"top_n={top_n!r}: give a whole number from 1"):
+            rank_members(["a", "b", "c"], np.eye(3), "nns", top_n)
