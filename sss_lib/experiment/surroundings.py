@@ -128,15 +128,15 @@ class Client(AsyncKernelClient):
 
     async def _has_answered(self, request: str) -> bool:
         """Whether its answer has come, and all outputs of it; the first ones pass before this listens."""
-        try:
+        with contextlib.suppress(Empty):
             self._handle_kernel_info_reply(await self.shell_channel.get_msg(timeout=1))
-            while True:
+            until = time.monotonic() + 1
+            while time.monotonic() < until:  # what a thread prints may never cease
                 output = await self.iopub_channel.get_msg(timeout=0.05)
                 is_of_request = output["parent_header"].get("msg_id") == request
                 if is_of_request and output["content"].get("execution_state") == "idle":
                     return True
-        except Empty:
-            return False
+        return False
 
 
 class Kernel(AsyncKernelManager):

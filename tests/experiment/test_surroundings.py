@@ -210,3 +210,17 @@ def test_a_module_that_was_hidden_can_be_imported_later(monkeypatch):
     with surroundings.light_imports(), pytest.raises(ImportError):
         importlib.import_module("rfc3987_syntax")
     assert "rfc3987_syntax" not in sys.modules
+
+
+def test_a_client_does_not_wait_for_ever_while_others_print():
+    """Outputs of a thread never cease, and the one that it waits for passed before it listened."""
+
+    class Endless(Channel):
+        async def get_msg(self, timeout):
+            await asyncio.sleep(0.01)
+            return message("of a thread", text="still here")
+
+    client = client_of([message("", protocol_version="5.4")], [])
+    client._iopub_channel = Endless()
+    with pytest.raises(RuntimeError, match="did not answer within 0 s"):
+        asyncio.run(asyncio.wait_for(client.wait_for_ready(0), 20))
