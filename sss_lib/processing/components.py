@@ -37,6 +37,10 @@ def components_of(
         return signed(directions[k:][:n_components]).T
     if transform == "whiten":
         rank = int((squares > LEAST_VARIANCE * squares[0]).sum())
+        if not rank:
+            raise ValueError(
+                f"all {n_clips} embeddings are alike, and can't be whitened: use another transform"
+            )
         n = rank if n_components is None else n_components
         if n > rank:
             raise ValueError(

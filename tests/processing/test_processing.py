@@ -377,6 +377,17 @@ def test_more_whitened_components_than_the_embeddings_vary_in_are_refused():
         processing.process(x, 4, whiten=True)
 
 
+@pytest.mark.parametrize("n_components", [None, 2])
+def test_embeddings_that_are_all_alike_cannot_be_whitened(n_components):
+    x = np.ones((9, 4))
+    for fit in (
+        lambda: processing.process(x, n_components, whiten=True),
+        lambda: processing.fit_parts([x[:4], x[4:]], n_components, transform="whiten"),
+    ):
+        with pytest.raises(ValueError, match="all 9 embeddings are alike, and can't be whitened"):
+            fit()
+
+
 def test_two_words_for_two_transforms_are_refused():
     with pytest.raises(ValueError, match="transform='standardize' and whiten=True are two transforms"):
         processing.process(np.eye(5), transform="standardize", whiten=True)
