@@ -101,7 +101,7 @@ class Runner:
             todo[stage] = self._not_current(tasks)
             state = f"{len(todo[stage])} to run" if todo[stage] else "up to date"
             if not tasks:
-                state = "nothing to do" if stages.is_labelled else "nothing to do without labels"
+                state = "nothing to do" + (" without labels that clips share" if stages.unscored else "")
             elif not todo[stage] and any(todo.values()):
                 state += ", unless the results above change"
             print(f"  {stage:14}{len(tasks):6}  {state}")
@@ -263,8 +263,8 @@ class Runner:
     def report(self) -> None:
         """Print the table of results, the clips without an embedding, and at the end what has failed."""
         stages = self.stages
-        if not stages.is_labelled:
-            print(f"\n{stages.name} has no labels: nothing says which results are right, so none is scored")
+        if stages.unscored:
+            print(f"\n{stages.unscored}")
             print(f"What each clip finds: {self.runs_dir / '03_search'}")
             print(f"To hear it: make listen DATASET={shlex.quote(stages.name)}")
         comparison = results.comparison_artefact(stages.store, stages.name, stages.grid)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sss_lib.dataset import sources, table
+from sss_lib.dataset.ground_truth import DatasetError
 from sss_lib.evaluation import ways
 from sss_lib.experiment import reproduction, results
 from sss_lib.experiment.grid import MAIN, NOTEBOOKS, read_grid
@@ -56,7 +57,7 @@ class Stages:
             require_known(one, [*sources.KNOWN, *self._written()], "the collections that fit_on can name")
         of_name = {key: self.choice.get(key) for key in ("query", "name", "ground_truth", "window")}
         self.name = sources.name_of(self.dataset, **of_name)
-        self.is_labelled = True  # until the dataset is loaded
+        self.unscored = ""  # why nothing can be scored, known once the dataset is loaded
         # Committed results are replaced only by a run that differs: see `reproduction.settle`.
         self.is_committed = (self.name, self.grid.name) == (reproduction.COMMITTED, MAIN)
         self.figures_dir = self.figures_root / reproduction.folder_name(self.name, self.grid)
@@ -111,7 +112,10 @@ class Stages:
     def of_dataset(self) -> list[Task]:
         """The task of notebook 00."""
         found = sources.load(self.dataset, self.store.data_dir, **self.choice)
-        self.is_labelled = bool(found.labels)
+        try:
+            found.require_labels()
+        except DatasetError as error:
+            self.unscored = str(error)
         splits = sorted({*found.clips["split"]} - {""})
         for one in self._apart():
             names = [*sources.KNOWN, *self._written(), *splits]
@@ -169,8 +173,8 @@ class Stages:
         )
 
     def of_evaluation(self) -> list[Task]:
-        """A task for each variant, which scores all its rankings; none without labels."""
-        if not self.is_labelled:
+        """A task for each variant, which scores all its rankings; none if no two clips share a label."""
+        if self.unscored:
             return []
         cutoffs, grid = self.grid.cutoffs, self.grid
         others = {key: list(names) for key in ("queries", "ways") if (names := getattr(grid, key))}
@@ -189,8 +193,8 @@ class Stages:
         )
 
     def of_figures(self) -> list[Task]:
-        """The tasks of notebooks 05b, 05c and 05, which ends the run; none without labels or systems."""
-        if not self.is_labelled or not self.systems()[0]:
+        """The tasks of notebooks 05b, 05c and 05, which ends the run; none without scores or systems."""
+        if self.unscored or not self.systems()[0]:
             return []
         self.written_dir = self._figures_folder()
         parameters = {

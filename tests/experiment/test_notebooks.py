@@ -481,11 +481,25 @@ def test_clips_without_labels_are_embedded_and_ranked_and_not_scored(bare_run, c
     assert f"What each clip finds: {folder / 'data' / 'runs' / 'recordings' / '03_search'}" in told.out
     assert "To hear it: make listen DATASET=recordings" in told.out
     assert "04_evaluation      0  nothing to do without labels" in told.out
+    assert "05_figures         0  nothing to do without labels" in told.out
     assert "1 clips FAILED in duration" in told.err
     (ranking,) = (folder / "data" / "similarity_rankings").rglob("nns.parquet")
     assert len(pd.read_parquet(ranking)) == 5
     assert not (folder / "data" / "evaluation_results").exists()
     assert not (folder / "figures").exists()
+
+
+def test_where_no_two_clips_share_a_label_the_run_says_so_once_and_no_notebook_fails(bare_run, capsys):
+    folder, arguments = bare_run
+    table = folder / "alone.csv"
+    fnames = sorted(path.stem for path in (folder / "recordings").iterdir() if path.stem != "broken")
+    table.write_text("fname,labels\n" + "".join(f"{fname},Label {fname}\n" for fname in fnames))
+    assert command.main([*arguments, "--ground-truth", str(table)]) == 0
+    told = capsys.readouterr()
+    assert (told.out + told.err).count("no class of recordings-alone has two clips: no query could find") == 1
+    assert "FAILED" not in told.err
+    ranked = folder / "data" / "similarity_rankings" / "recordings-alone"
+    assert len(list(ranked.rglob("nns.parquet"))) == 1
 
 
 def test_evaluating_clips_without_labels_says_why_it_cannot(bare_run):
