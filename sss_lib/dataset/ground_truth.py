@@ -72,13 +72,12 @@ def of_csv(
     """
     if not Path(ground_truth_csv).is_file():
         raise DatasetError(f"ground truth {ground_truth_csv} does not exist: it needs columns fname,labels")
-    try:
-        clips = read_csv(ground_truth_csv, needs=("fname", "labels"))
-    except DatasetError as error:
+    clips = read_csv(ground_truth_csv)
+    if absent := [column for column in ("fname", "labels") if column not in clips]:
         raise DatasetError(
-            f"{error}: call the columns of the files and of their labels fname and labels. A line is like "
-            'this: bark_01,"Bark,Dog,Animal"'
-        ) from None
+            f"{_lacks(ground_truth_csv, clips, absent)}: call the columns of the files and of their labels "
+            'fname and labels. A line is like this: bark_01,"Bark,Dog,Animal"'
+        )
     if clips.empty:
         raise DatasetError(f"{ground_truth_csv} lists no clip: give it one line a file")
     clips["fname"] = [_fname(cell, files) for cell in clips["fname"]]
@@ -86,6 +85,11 @@ def of_csv(
         clips["labels"] = [labels_in(cell, vocabulary) for cell in clips["labels"]]
     except DatasetError as error:
         raise DatasetError(f"{ground_truth_csv}: {error}") from None
+    names = [*clips["fname"], *(label for row in clips["labels"] for label in row)]
+    odd = dict.fromkeys(name for name in names if has_controls(name))
+    refuse(odd, f"fnames and labels in {ground_truth_csv} have signs that no text has: rename them")
+    for column in {"split", "uploader", "licence"} & {*clips}:
+        clips[column] = clips[column].str.strip()
     clips = clips.drop(columns="", errors="ignore")  # the index that pandas writes unless told not to
     where, audio_dir = str(ground_truth_csv), str(audio_dir)
     return of_table(clips, files, where=where, audio_dir=audio_dir, needs_audio=needs_audio)
@@ -305,13 +309,20 @@ def read_csv(
         text = io.StringIO(composed(content.decode("utf-8-sig")), newline="")
         reader = csv.reader(text, strict=True)
         lines = [(reader.line_num, cells) for cells in reader if cells]
-    except (UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{path} is not a table in CSV: save it as UTF-8 text ({error})") from None
+    except csv.Error as error:
         raise DatasetError(f"{path} is not a table in CSV: {error}") from None
     if header is None and not lines:
         raise DatasetError(f"{path} is not a table in CSV: it is empty")
     names = [name.strip() for name in (header or lines.pop(0)[1])]
     while names and not names[-1]:  # spreadsheets end every line with a comma
         names.pop()
+    if header is None and len(names) == 1 and re.search(r"[;\t]|^sep=", names[0]):
+        raise DatasetError(
+            f"{path} begins with {names[0][:80]!r}: save it as CSV with commas between the cells, and the "
+            "names of the columns in the first line"
+        )
     refuse(sorted({name for name in names if names.count(name) > 1}), f"columns stand twice in {path}")
     for number, cells in lines:
         if any(cells[len(names) :]):
@@ -322,10 +333,12 @@ def read_csv(
     rows = [(cells + [""] * len(names))[: len(names)] for _, cells in lines]
     table = pd.DataFrame(rows, columns=names, dtype=object)
     if absent := [column for column in needs if column not in table]:
-        raise DatasetError(
-            f"{path} has columns {', '.join(table)}, but no {' and no '.join(map(repr, absent))}"
-        )
+        raise DatasetError(_lacks(path, table, absent))
     return table
+
+
+def _lacks(path: str | Path, table: pd.DataFrame, absent: Sequence[str]) -> str:
+    return f"{path} has columns {', '.join(table)}, but no {' and no '.join(map(repr, absent))}"
 
 
 def complaint(items: Iterable[object], what: str) -> list[str]:

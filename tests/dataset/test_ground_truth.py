@@ -129,6 +129,14 @@ def test_labels_that_look_alike_are_refused_unless_the_vocabulary_has_both(folde
     [
         ("fname,labels, labels\na,x,y\n", r"1 columns stand twice in .*ground_truth\.csv \('labels'\)"),
         ("fname,labels\na,Dog,Bark\n", r"line 2 of .* has 3 cells, where fname, labels are 2: .* quotes"),
+        ("fname;labels\na;Dog\n", r"ground_truth.csv begins with 'fname;labels': save it as CSV with commas"),
+        ("fname\tlabels\na\tDog\n", r"begins with 'fname.*tlabels': save it as CSV with commas"),
+        (
+            "sep=,\nfname,labels\na,Dog\n",
+            r"begins with 'sep=': .* the names of the columns in the first line",
+        ),
+        ("fname,labels\na,Dog\x1b[31m\n", r"1 fnames and labels in .* have signs that no text has: rename"),
+        ("fname,labels\n\x9ba,Dog\n", r"1 fnames and labels in .* have signs that no text has: rename"),
         ('fname,labels\na,"Dog\n', r"ground_truth\.csv is not a table in CSV: unexpected end"),
     ],
 )
@@ -136,6 +144,25 @@ def test_a_table_that_is_not_one_is_refused_in_words_of_its_own(folder, table, m
     put(folder, "a.wav", ground_truth=table)
     with pytest.raises(DatasetError, match=message):
         dataset.load(folder)
+
+
+def test_a_table_in_another_encoding_is_refused_without_a_word_on_its_columns(folder):
+    put(folder, "a.wav")
+    (folder / "ground_truth.csv").write_bytes("fname,labels\na,Café\n".encode("latin-1"))
+    with pytest.raises(DatasetError, match="is not a table in CSV: save it as UTF-8 text") as error:
+        dataset.load(folder)
+    assert "call the columns" not in str(error.value)
+
+
+def test_spaces_around_an_uploader_make_no_other_one(folder):
+    put(
+        folder,
+        "a.wav",
+        "b.wav",
+        ground_truth="fname,labels,uploader,split\na,Dog, ann,dev \nb,Dog,ann , dev\n",
+    )
+    clips = dataset.load(folder).clips
+    assert clips[["uploader", "split"]].to_numpy().tolist() == [["ann", "dev"]] * 2
 
 
 @pytest.mark.parametrize("header", ["fname,labels", "fname,labels,"])
