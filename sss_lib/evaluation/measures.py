@@ -78,6 +78,8 @@ def first_relevant_rank(relevance: np.ndarray) -> np.ndarray:
     >>> first_relevant_rank(np.array([[False, True], [False, False]]))
     array([2, 0])
     """
+    if not relevance.shape[1]:
+        return np.zeros(len(relevance), int)
     return np.where(relevance.any(axis=1), relevance.argmax(axis=1) + 1, 0)
 
 

@@ -7,6 +7,7 @@ import reference
 import scipy.sparse
 
 from sss_lib import bounds, intervals, metrics, relevance
+from sss_lib.evaluation.measures import first_relevant_rank
 from sss_lib.search import Ranking, rank
 
 
@@ -127,6 +128,14 @@ def test_a_further_measure_has_means_and_intervals_as_the_others():
     assert len(ends) == len(table)
     with pytest.raises(ValueError, match="hit rate: graded relevance is scored by NDCG alone"):
         metrics.evaluate(x, has_label, labels, relevant="graded", **ways)
+
+
+def test_without_a_result_nothing_is_found():
+    nothing, one = np.zeros((2, 0), bool), np.ones(2, int)
+    assert (
+        first_relevant_rank(nothing).tolist() == metrics.average_precision(nothing, one, 5).tolist() == [0, 0]
+    )
+    assert metrics.evaluate(np.ones((1, 2)), np.zeros((1, 1), bool), ["a"]).empty
 
 
 @pytest.mark.parametrize("measure", [metrics.average_precision, metrics.ndcg])
