@@ -88,7 +88,18 @@ def load(
         collection.fetch(known, root)
         known.check_exists(root)
     how = (query, name, add_ancestors, ground_truth, families, needs_audio, window)
-    return _without_misfits(*_read(known, root, *how), strict)
+    found, problems = _read(known, root, *how)
+    _require_other_name(found.name, known.name if known else "")
+    return _without_misfits(found, problems, strict)
+
+
+def _require_other_name(name: str, own: str) -> None:
+    """Raise DatasetError if what is not a known collection would take the place of its results."""
+    if name in KNOWN and name != own:
+        raise DatasetError(
+            f"{name!r} is the name of a known collection, whose results these would replace: give another by "
+            f"--name or NAME=, or for that collection {name} in place of a path"
+        )
 
 
 def _without_misfits(dataset: Dataset, problems: list[str], strict: bool) -> Dataset:
@@ -245,7 +256,9 @@ def name_of(
     """
     own = str(name_or_folder) if str(name_or_folder) in KNOWN else _folder(name_or_folder).resolve().name
     used = checked_name(_own_name(own, ground_truth), query, name)
-    return windows_name(used, *_window(window)) if window and not name else used
+    used = windows_name(used, *_window(window)) if window and not name else used
+    _require_other_name(used, str(name_or_folder))
+    return used
 
 
 def from_folder(

@@ -23,6 +23,18 @@ def edit(folder, old, new, file="ground_truth.csv"):
     return folder
 
 
+@pytest.mark.parametrize("choice", [{}, {"name": "esc50"}, {"name": "fsd50k", "query": "split == ''"}])
+def test_no_folder_takes_the_place_of_a_known_collection(collection, choice):
+    own = collection.rename(collection.with_name("mini"))
+    name = choice.get("name", "mini")
+    for of in (dataset.load, dataset.name_of):
+        with pytest.raises(DatasetError, match=f"'{name}' is the name of a known collection, whose results"):
+            of(own, **choice)
+        with pytest.raises(DatasetError, match="'esc10' is the name of a known collection"):
+            of("mini", query="split == ''", name="esc10")
+    assert dataset.load(own, name="mine").name == dataset.name_of(own, name="mine") == "mine"
+
+
 @pytest.mark.parametrize("choice", [{"name_or_folder": 2024}, {"name": 2024}, {"query": 2024}])
 def test_a_number_is_refused_where_a_name_or_a_query_is_meant(choice):
     with pytest.raises(
