@@ -38,6 +38,11 @@ _TYPES = [pa.field(name, pa.string(), nullable=False) for name in _TEXTS]
 _TYPES += [pa.field(name, pa.int64()) for name in ("n", "n_components")]
 _TYPES += [pa.field(name, pa.float64()) for name in ("value", "ci_low", "ci_high")]
 _TYPES += [pa.field("normalize", pa.bool_(), nullable=False)]
+OF_OURS = (
+    "Restore a backup, as it alone has scores whose results are gone; or delete it, and the existing results "
+    "are collected again"
+)
+"""Remedy for the scores of this checkout."""
 
 
 def collect(store: Store) -> pd.DataFrame:
@@ -119,7 +124,7 @@ def _merged(store: Store, others: Iterable[Path]) -> pd.DataFrame:
     for path in others:
         if not path.is_file():
             raise ValueError(f"{path} does not exist: give the leaderboard.parquet of another data folder")
-        theirs = _known(path)
+        theirs = _known(path, "Get it again from where it came")
         _require_scores(theirs, path)
         theirs = theirs[~theirs["digest"].isin(own["digest"])]
         of_clips = theirs.reindex(columns=["dataset", "clips", "n_clips"]).astype(object)
@@ -136,7 +141,7 @@ def _merged(store: Store, others: Iterable[Path]) -> pd.DataFrame:
     return own
 
 
-def _known(path: Path) -> pd.DataFrame:
+def _known(path: Path, remedy: str = OF_OURS) -> pd.DataFrame:
     """Read the scores collected earlier. Raises DamagedArtefactError if the file can't be read."""
     if not path.is_file():
         return pd.DataFrame({"digest": []})
@@ -147,10 +152,7 @@ def _known(path: Path) -> pd.DataFrame:
     except (ValueError, OSError) as error:  # errors of pyarrow are one or the other
         known, problem = pd.DataFrame(), str(error)
     if "digest" not in known:
-        raise DamagedArtefactError(
-            f"{path} is damaged: {problem}. Restore a backup, as it alone has scores whose results are "
-            "gone; or delete it, and the existing results are collected again"
-        )
+        raise DamagedArtefactError(f"{path} is damaged: {problem}. {remedy}")
     return known
 
 

@@ -183,6 +183,17 @@ def test_scores_of_others_are_added_where_they_are_of_the_same_clips(tmp_path, c
     assert ours.leaderboard_path().read_bytes() == before
 
 
+def test_a_damaged_file_of_others_is_got_again_and_not_to_be_deleted_as_ones_own(tmp_path):
+    ours = Store(tmp_path / "ours")
+    write_scores(ours, "mini", Variant("aisfx", "mean", 100), dict.fromkeys(BOTH, 0.3))
+    (tmp_path / "theirs.parquet").write_bytes(b"PAR1")
+    with pytest.raises(
+        ValueError, match=r"theirs.parquet is damaged: .* Get it again from where it came"
+    ) as error:
+        leaderboard.merge(ours, [tmp_path / "theirs.parquet"])
+    assert "delete" not in str(error.value)
+
+
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("missing", [["n_clips"], ["clips", "n_clips"], ["transform"], ["scale"]])
 def test_older_scores_that_lack_values_are_told_of_or_added_without_a_warning(tmp_path, missing):
