@@ -25,6 +25,7 @@ from sss_lib.io.code import code_digest
 from sss_lib.io.given_files import read_json_embeddings
 from sss_lib.io.names import listed, require_text
 from sss_lib.io.writing import clear_leftovers
+from sss_lib.models.naming import FUSION
 from sss_lib.processing.aggregation import selection
 
 if TYPE_CHECKING:
@@ -101,6 +102,8 @@ class Store:
         """List of the parts that hold one model's frame embeddings, written by notebook 01."""
         from sss_lib.models import spec
 
+        if str(model).startswith(FUSION):
+            raise ValueError(f"{model} has rankings alone: run 02 on each of its models, then 03 on it")
         path = self.frames_dir(dataset, model) / "parts.parquet"
         code = code_of(spec(model))
         inputs, parameters = {"dataset": self.dataset(dataset)}, spec(model).parameters()

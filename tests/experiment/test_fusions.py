@@ -91,6 +91,13 @@ def test_a_fusion_is_what_a_plain_one_gives_and_is_scored_as_a_ranking_of_others
     assert macro[0] == macro[1]
 
 
+@pytest.mark.parametrize("notebook", ["01_extraction", "02_processing"])
+def test_by_hand_a_fusion_begins_with_its_models(shared, tmp_path, notebook):
+    parameters = {"data_dir": str(shared.data_dir), "dataset": small_study.NAME, "model": FUSED["rrf"].model}
+    with pytest.raises(ValueError, match="has rankings alone: run 02 on each of its models, then 03 on it"):
+        in_process.run(experiment.NOTEBOOKS / f"{notebook}.ipynb", tmp_path / "out.ipynb", parameters)
+
+
 def test_a_fusion_keeps_the_clips_that_all_its_parts_have(store):
     part = FUSED["rrf"].parts[0]
     table = store.embeddings(small_study.NAME, part).read()
