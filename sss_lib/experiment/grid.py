@@ -283,8 +283,12 @@ class Grid:
             why, what = rules.obstacle(variant, name, pca, spec.dim * n_values(how), n_clips)
             if why:
                 left_out.setdefault(why, {})[what] = None
-            else:
-                yield from ((variant, search) for search in variant.searches(searches))
+                continue
+            for search in variant.searches(searches):
+                if methods.parse(search).n_subquantizers > variant.dim:
+                    left_out.setdefault(f"{name} in {variant.dim} dimensions: no search", {})[search] = None
+                else:
+                    yield variant, search
 
     def _of_fusion(self, name: str, available: set[tuple[Variant, str]]) -> list[Variant]:
         """Variants of a fusion, each of whose parts is available by the search that is fused."""

@@ -27,6 +27,8 @@ SEARCHES = {
 }
 """The exact searches."""
 GIVEN = "given"
+MOST_CANDIDATES = 2**20
+"""Of a search of HNSW, which holds a place for each; beyond 2^31 faiss drops results without a word."""
 _NAME = re.compile(
     r"(?P<exact>nns|mips|mcss)(-(IVF(?P<n_list>[0-9]+)|HNSW(?P<m>[0-9]+)))?"
     r"(-(?P<code>Flat|SQfp16|PQ)((?<=PQ)(?P<n_subquantizers>[0-9]+)(x(?P<n_bits>[0-9]+))?)?)?"
@@ -151,8 +153,10 @@ class Method:
         """Raise ValueError if a parameter is out of range."""
         if self.n_list and not 1 <= self.n_probe <= self.n_list:
             raise ValueError(f"{self.name} probes {self.n_probe} of {self.n_list} lists: probe at most all")
-        if self.m and (not 2 <= self.m <= 1024 or self.ef_search < 1):
-            raise ValueError(f"{self.name}: HNSW takes 2 to 1024 links a clip and efSearch of at least 1")
+        if self.m and not (2 <= self.m <= 1024 and 1 <= self.ef_search <= MOST_CANDIDATES):
+            raise ValueError(
+                f"{self.name}: HNSW takes 2 to 1024 links a clip and efSearch from 1 to {MOST_CANDIDATES:,}"
+            )
         if self.code == "PQ" and not (self.n_subquantizers and 4 <= self.n_bits <= 12):
             raise ValueError(f"{self.name}: PQ takes at least one code, of 4 to 12 bits")
 

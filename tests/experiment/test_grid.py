@@ -98,6 +98,17 @@ def test_searches_that_rank_nothing_are_refused_by_name(searches, message):
         Variant("logmel").searches(searches)
 
 
+def test_a_search_that_cuts_into_more_parts_than_there_are_dimensions_is_left_out():
+    grid = Grid(("logmel",), n_components=(None, 8), searches=("nns", "nns-PQ16"))
+    systems, left_out = grid.systems({"logmel": 300})
+    assert [(one.n_components, search) for one, search in systems] == [
+        (None, "nns"),
+        (None, "nns-PQ16"),
+        (8, "nns"),
+    ]
+    assert left_out == ["logmel in 8 dimensions: no search nns-PQ16"]
+
+
 def test_a_grid_of_the_search_of_rankings_alone_says_that_nothing_suits():
     with pytest.raises(
         ValueError, match="nothing is left of the grid: logmel is no ranking of others: no search given"

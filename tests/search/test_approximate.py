@@ -73,6 +73,8 @@ class TestNames:
             *((name, "is unknown") for name in ("", "-", "knn", "nns\n", "nns-Flat/../..", "nns-IVF\u0661")),
             ("nns-IVF8-nprobe=9", "probes 9 of 8 lists"),
             ("nns-IVF8-nprobe=0", "probes 0 of 8 lists"),
+            ("nns-HNSW16-efSearch=0", "efSearch from 1 to 1,048,576"),
+            ("nns-HNSW16-efSearch=2147483648", "efSearch from 1 to 1,048,576"),
             ("nns-HNSW1-efSearch=9", "takes 2 to 1024 links a clip"),
             ("nns-PQ8x20", "at least one code, of 4 to 12 bits"),
             ("nns-PQ0", "is unknown|at least one code"),
