@@ -1,7 +1,6 @@
 """What every query scores, class-wise and micro, in one pass over a ranking."""
 
 import functools
-import numbers
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -82,7 +81,7 @@ def per_query(
             f"{len(x)} embeddings don't match {label_matrix.shape[0]} labelled clips: "
             "select the clips that have an embedding"
         )
-    if not all(isinstance(n, numbers.Integral) and n < 2**31 for n in cutoffs):
+    if not all(isinstance(n, (int, np.integer)) and n < 2**31 for n in cutoffs):
         raise ValueError(f"cutoffs={cutoffs}: give whole numbers from 1 to {2**31 - 1:,}")
     if not cutoffs or min(cutoffs) < 1:
         raise ValueError(f"cutoffs={cutoffs}: give at least one, none below 1")

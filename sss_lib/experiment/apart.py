@@ -222,7 +222,7 @@ def read_asked(
 
     They are the queries that all systems have embedded.
     """
-    read = {}
+    read: dict[tuple[Variant, str], pd.DataFrame] = {}
     for system in systems:
         _, each = store.asked(dataset, *system, queries=name, cutoffs=grid.cutoffs)
         is_there = store.has_apart(dataset, name, system[0].model)
