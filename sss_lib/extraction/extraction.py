@@ -97,10 +97,13 @@ def extract(
     FileNotFoundError
         If the model's weights are missing.
     ValueError
-        If they are not the right ones, no clip can be embedded, or a worker of the cluster has other code.
+        If they are not the right ones, no clip can be embedded, a worker of the cluster has other code, or
+        `n_jobs` is no number of processes.
     WorkerEndedError
         If two processes, one after the other, were killed at work on the same clips.
     """
+    if type(n_jobs) is not int or (n_jobs < 1 and n_jobs != -1):
+        raise ValueError(f"n_jobs={n_jobs!r}: give a whole number from 1, or -1 for a process a core")
     out_dir, spec = Path(out_dir), models.spec(model)
     models.read_weights(spec)  # before workers start, and before an artefact is to record their digest
     artefact = artefact or Artefact(out_dir / "parts.parquet", spec.parameters(), {}, parts.code_of(spec))

@@ -68,6 +68,13 @@ def test_weights_put_there_by_hand_are_recorded_by_the_first_extraction(collecti
         assert Artefact(path, {}).metadata()["recipe"]["parameters"]["weights"] == digest
 
 
+@pytest.mark.parametrize("n_jobs", ["2", 0, -2, 1.5, None, True])
+def test_what_is_no_number_of_processes_is_refused_before_anything_is_read(collection, tmp_path, n_jobs):
+    with pytest.raises(ValueError, match=f"n_jobs={n_jobs!r}: give a whole number from 1, or -1"):
+        extraction.extract(dataset.load(collection), "duration", tmp_path / "out", n_jobs)
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("model", "n_jobs", "error", "message"),
     [
