@@ -285,7 +285,8 @@ class Grid:
                 left_out.setdefault(why, {})[what] = None
                 continue
             for search in variant.searches(searches):
-                if methods.parse(search).n_subquantizers > variant.dim:
+                n_cuts = methods.parse(search).n_subquantizers
+                if n_cuts and n_cuts > variant.dim:
                     left_out.setdefault(f"{name} in {variant.dim} dimensions: no search", {})[search] = None
                 else:
                     yield variant, search

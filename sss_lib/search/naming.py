@@ -16,6 +16,7 @@ one name only, so that its files do.
 """
 
 import difflib
+import functools
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -161,6 +162,7 @@ class Method:
             raise ValueError(f"{self.name}: PQ takes at least one code, of 4 to 12 bits")
 
 
+@functools.lru_cache  # a grid asks for the same ones thousands of times
 def parse(search: str) -> Method:
     """Method of a search by its name.
 
