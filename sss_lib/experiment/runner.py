@@ -215,8 +215,10 @@ class Runner:
             self._run_tasks([one for one in todo if one.key not in done], bar, at_a_time=1)
 
     def _seems_short(self, one: Task) -> bool:
-        """Whether others are to begin before it: in 01 those that compute descriptors without a network."""
-        return one.notebook == "01_extraction" and bool(models.spec(str(one.parameters["model"])).weights)
+        """Whether others are to begin before it: in 01 what Essentia computes, which takes long."""
+        if one.notebook != "01_extraction":
+            return False
+        return models.spec(str(one.parameters["model"])).requires != "essentia"
 
     def _note(self, one: Task, seconds: float, error: str) -> None:
         """Keep how long a task took, and what went wrong."""
