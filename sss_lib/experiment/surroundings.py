@@ -111,6 +111,10 @@ def reconnect_soon(context: zmq.asyncio.Context) -> zmq.asyncio.Context:
 class Client(AsyncKernelClient):
     """A client that is ready as soon as its kernel is; Jupyter's waits 0.2 s more for further messages."""
 
+    @default("context")
+    def _context_default(self) -> zmq.asyncio.Context:
+        return reconnect_soon(super()._context_default())
+
     async def wait_for_ready(self, timeout: float | None = None) -> None:
         """Wait until the kernel has answered, on the channel of its outputs too.
 
