@@ -127,7 +127,7 @@ class Client(AsyncKernelClient):
         while not await self._has_answered(self.kernel_info()):
             if not await self.is_alive():
                 raise RuntimeError("the kernel ended before it answered")
-            if timeout is not None and time.monotonic() - begin > timeout:
+            if timeout is not None and time.monotonic() - begin >= timeout:
                 raise RuntimeError(f"the kernel did not answer within {timeout:.0f} s")
 
     async def _has_answered(self, request: str) -> bool:

@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -28,6 +29,8 @@ IMPORTED = ("02_processing", "03_search", "04_evaluation")
 START = "import sys; del sys.path[0]; from sss_lib.experiment.forkserver import main; main(*sys.argv[1:])"
 END_S = 1
 """In which a kernel that is asked to end has mostly ended."""
+LOOK_S = 0.005
+"""Between two looks at whether it has."""
 
 
 @contextlib.contextmanager
@@ -126,7 +129,7 @@ class Provisioner(LocalProvisioner):
         return self.connection_info
 
     async def shutdown_requested(self, restart: bool = False) -> None:
-        """Wait for the end of a forked kernel as it comes: its manager looks only ten times a second."""
+        """Wait for the end of a forked kernel: its manager looks only ten times a second."""
         process: Any = self.process
         if isinstance(process, Forked):
             await process.ending(END_S)
@@ -176,13 +179,9 @@ class Forked:
 
     async def ending(self, seconds: float) -> None:
         """Wait until the process has ended, for at most so many seconds."""
-        if self.poll() is not None:
-            return
-        loop, ended, descriptor = asyncio.get_running_loop(), asyncio.Event(), self._connection.fileno()
-        loop.add_reader(descriptor, ended.set)
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(ended.wait(), seconds)
-        loop.remove_reader(descriptor)
+        until = time.monotonic() + seconds
+        while self.poll() is None and time.monotonic() < until:
+            await asyncio.sleep(LOOK_S)
 
     def _ended(self, seconds: float | None) -> int | None:
         if self.returncode is None and select.select([self._connection], [], [], seconds)[0]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+import itertools
 import json
 import os
 import subprocess
@@ -143,7 +144,7 @@ class Channel:
 def client_of(shell, iopub, *, is_alive=True):
     client = surroundings.Client()
     client._shell_channel, client._iopub_channel = Channel(*shell), Channel(*iopub)
-    client.parent, asked = None, iter("abc")
+    client.parent, asked = None, itertools.count()
     client.kernel_info = lambda: next(asked)
 
     async def alive():
@@ -159,11 +160,11 @@ def message(request, **content):
 
 def test_a_client_is_ready_once_all_outputs_of_its_request_have_come():
     reply = message("", protocol_version="5.4")
-    state = [message(one, execution_state=state) for one in "ab" for state in ("busy", "idle")]
+    state = [message(one, execution_state=state) for one in (0, 1) for state in ("busy", "idle")]
     # Before it listened, the first "idle" had passed.
-    client = client_of([reply, reply], [state[0], None, *state[1:], message("c")])
+    client = client_of([reply, reply], [state[0], None, *state[1:], message(2)])
     asyncio.run(client.wait_for_ready())
-    assert client.iopub_channel.messages == [message("c")]
+    assert client.iopub_channel.messages == [message(2)]
     assert not client.shell_channel.messages
 
 
