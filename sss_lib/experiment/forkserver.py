@@ -37,7 +37,7 @@ TO_DRAW = (
     *("PIL.BmpImagePlugin", "PIL.GifImagePlugin", "PIL.JpegImagePlugin", "PIL.PpmImagePlugin"),
     "matplotlib.style.core",
 )
-"""And those of drawing."""
+"""Modules that matplotlib imports once it draws."""
 MOST = 2**17
 """Bytes of a request: a command, an environment and a folder."""
 
@@ -76,9 +76,7 @@ def _import(names: Sequence[str]) -> None:
     import ipykernel.kernelapp  # noqa: F401
 
     before = dict(os.environ)
-    for module in ALSO:
-        with contextlib.suppress(ImportError):
-            importlib.import_module(module)
+    _import_all(ALSO)
     _set_by_imports.update({k: v for k, v in os.environ.items() if before.get(k) != v})
     for name in names:
         notebook = NOTEBOOKS / f"{name}.ipynb"
@@ -100,10 +98,16 @@ def _import(names: Sequence[str]) -> None:
     gc.freeze()  # so that no kernel's collection writes to, and thereby copies, what all share
 
 
+def _import_all(modules: Sequence[str]) -> None:
+    """Import modules, but those that other versions of a library don't have."""
+    for module in modules:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(module)
+
+
 def _draw() -> None:
     """Draw a figure, so that fonts have been found and read."""
-    for module in TO_DRAW:
-        importlib.import_module(module)
+    _import_all(TO_DRAW)
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
