@@ -144,11 +144,16 @@ class Artefact:
             If its bytes have changed since it was written. It is set aside, and the next run makes it again.
         StaleArtefactError
             If it was made from other inputs than are there now, or with other parameters.
+        ValueError
+            If it has no such column.
         """
         self.require_intact()
         self._check_inputs()
         # All at once, Arrow would hold the file and the levels of lists beside what it decodes.
         with pq.ParquetFile(self.path, pre_buffer=False, buffer_size=sealed.BLOCK) as file:
+            names = file.schema_arrow.names
+            if absent := [name for name in columns or () if name not in names]:
+                raise ValueError(f"{self.path} has columns {', '.join(names)}, but no {absent[0]!r}")
             batches = list(file.iter_batches(1024, columns=columns))
             table = pa.Table.from_batches(batches) if batches else file.read(columns)
         return table.replace_schema_metadata()  # what the file says of itself isn't true of the table

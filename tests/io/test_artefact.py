@@ -249,6 +249,12 @@ def test_a_table_of_any_length_is_read_as_arrow_reads_it(artefact, n_rows):
         assert artefact.read(columns).equals(expected, check_metadata=True)
 
 
+def test_a_column_that_is_not_there_is_named(artefact):
+    artefact.write({"fname": ["a"], "x": np.zeros((1, 2))})
+    with pytest.raises(ValueError, match="has columns fname, x, but no 'split'"):
+        artefact.read(["fname", "split"])
+
+
 @pytest.mark.parametrize(
     ("select", "fnames", "offsets", "rows"),
     [
