@@ -263,7 +263,7 @@ def checked_name(own: str, query: str | None, name: str | None) -> str:
     Raises DatasetError if it can't be the name of a file, or a subset would have that of the whole.
     """
     own = composed(own)
-    require_text(name or own, "name", DatasetError)
+    require_text(own if name is None else name, "name", DatasetError)
     used = composed(name) if name else own
     if flaw := file_name_flaw(used):
         remedy = "give another" if name else "rename the folder, or give a name by --name or NAME="

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import os
 from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -95,10 +96,11 @@ def load(
 
 def _require_other_name(name: str, own: str) -> None:
     """Raise DatasetError if what is not a known collection would take the place of its results."""
-    if name in KNOWN and name != own:
+    known = name.casefold()  # some systems' folders are the same in any case
+    if known in KNOWN and name != own:
         raise DatasetError(
             f"{name!r} is the name of a known collection, whose results these would replace: give another by "
-            f"--name or NAME=, or for that collection {name} in place of a path"
+            f"--name or NAME=, or for that collection {known} in place of a path"
         )
 
 
@@ -181,7 +183,8 @@ def _chosen_of(found: GroundTruth, csv: str | Path, root: Path, vocabulary: Cont
 
 def check_is_name(name_or_folder: str | Path) -> None:
     """Raise DatasetError if this is neither the name of a known collection nor a folder."""
-    require_text(name_or_folder, "dataset", DatasetError)
+    if not isinstance(name_or_folder, os.PathLike):
+        require_text(name_or_folder, "dataset", DatasetError)
     if str(name_or_folder) not in KNOWN and not _folder(name_or_folder).is_dir():
         hint = did_you_mean(name_or_folder, KNOWN)
         raise DatasetError(

@@ -1,6 +1,7 @@
 """Names: is one known, else which is near; can it be a file's; which files of a folder count; paths."""
 
 import difflib
+import numbers
 import os
 import re
 import unicodedata
@@ -40,9 +41,11 @@ def require_known(value: object, known: Iterable, what: str, error: type[ValueEr
     Traceback (most recent call last):
     ValueError: 'nms' is not among the searches: did you mean 'nns'? They are nns, mips
     """
-    of_kind = list(known)
-    if value not in of_kind:  # nor is 30 the clip "30": it may have been "030" before papermill read it
-        known = [str(k) for k in of_kind]
+    words = list(known)
+    if value not in words:  # nor is 30 the clip "30": it may have been "030" before papermill read it
+        known = [str(word) for word in words]
+        if str(value) in known:
+            raise error(f"{what} are named by text, and {value!r} is none: write it in quotes")
         hint, shown, which = did_you_mean(value, known), known, "They"
         if len(known) > MOST_SHOWN:
             shown = difflib.get_close_matches(str(value), known, 3, cutoff=0)
@@ -59,9 +62,13 @@ def require_text(value: object, what: str, error: type[ValueError] = ValueError)
     Traceback (most recent call last):
     ValueError: dataset=2024 is a number, not a name: write it in quotes, for papermill as -r dataset 2024
     """
-    if not isinstance(value, str | os.PathLike):
-        kind = "a number, not a name" if isinstance(value, int | float) else "not a name"
-        raise error(f"{what}={value!r} is {kind}: write it in quotes, for papermill as -r {what} {value}")
+    if isinstance(value, str):
+        return
+    if not isinstance(value, bool) and isinstance(value, numbers.Number):
+        raise error(
+            f"{what}={value} is a number, not a name: write it in quotes, for papermill as -r {what} {value}"
+        )
+    raise error(f"{what}={value!r} is not a name: give a text in quotes")
 
 
 def several(names: object, what: str) -> list[str]:

@@ -1,8 +1,11 @@
 """A name that nobody knows is answered with near ones: all of a few, three of many."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 
-from sss_lib.io.names import MOST_SHOWN, require_known
+from sss_lib.io.names import MOST_SHOWN, require_known, require_text
 
 IDS = [str(37_199 + 7 * i) for i in range(10_231)]
 
@@ -15,7 +18,22 @@ def told(value, known):
 
 @pytest.mark.parametrize("value", [37_199, 37_199.0, True, None])
 def test_a_number_is_not_the_name_that_looks_like_it(value):
-    assert f"did you mean '{value}'" in told(value, ["37199", "37199.0", "True", "None"])
+    with pytest.raises(ValueError, match=f"the clips are named by text, and {value} is none"):
+        require_known(value, ["37199", "37199.0", "True", "None"], "the clips")
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (np.int64(7), "clip=7 is a number, not a name: write it in quotes, for papermill as -r clip 7"),
+        (True, "clip=True is not a name: give a text in quotes"),
+        (None, "clip=None is not a name"),
+        (Path("7"), "is not a name"),
+    ],
+)
+def test_what_is_no_text_is_refused_as_a_name(value, words):
+    with pytest.raises(ValueError, match=words):
+        require_text(value, "clip")
 
 
 @pytest.mark.parametrize("value", ["3719", "37199.wav", " 37199 ", "nosuch", "", "372060"])
