@@ -27,10 +27,15 @@ RULE = "class without the other queries"
 """What counts for queries apart: none finds another of them."""
 Embedded = tuple[Dataset, np.ndarray]
 """Clips and their embeddings."""
-NOBODY = pd.DataFrame({"fname": [], "label": []}, dtype=str)
-"""Of queries that can't ask."""
+NO_SCORES = pd.DataFrame({"metric": [], "level": [], "name": []}, dtype=str)
+NO_QUERIES = pd.DataFrame({"fname": [], "label": []}, dtype=str)
+"""What is written where no clip can ask."""
 DAMAGE = (DamagedArtefactError, StaleArtefactError)
 """What an earlier notebook is to make anew: no reason to leave anything out."""
+
+
+class CannotAskError(ValueError):
+    """Why some queries can't ask these clips."""
 
 
 def parted(store: Store, dataset: str, variant: Variant, name: str) -> tuple[Embedded, Embedded]:
@@ -40,7 +45,7 @@ def parted(store: Store, dataset: str, variant: Variant, name: str) -> tuple[Emb
 
     Raises
     ------
-    ValueError
+    CannotAskError
         If there is no such collection or split, or it has none but these, or all clips.
     """
     collection, x = results.read_embedded(store, dataset, variant)
@@ -52,13 +57,15 @@ def parted(store: Store, dataset: str, variant: Variant, name: str) -> tuple[Emb
         searched = {*collection.clips.get("sha256", ())} - {""}  # none is known without audio
         is_new = ~other.clips.get("sha256", other.clips["fname"]).isin(searched).to_numpy()
         if not is_new.any():
-            raise ValueError(f"all {len(other)} clips of {name} are among those of {dataset}: name others")
+            raise CannotAskError(
+                f"all {len(other)} clips of {name} are among those of {dataset}: name others"
+            )
         others = other.select(other.clips["fname"][is_new].tolist())
         return (others, np.vstack([fitted(part) for part in clips])[is_new]), (collection, x)
     is_apart = collection.clips["split"].isin(name.split("+")).to_numpy()
     if not is_apart.any() or is_apart.all():
         splits = ", ".join(sorted({*collection.clips["split"]} - {""})) or "none"
-        raise ValueError(
+        raise CannotAskError(
             f"{name!r} is the split of {np.count_nonzero(is_apart)} of {len(collection)} clips of {dataset}, "
             f"whose splits are {splits}: name one of several, or a collection that 00 and 01 have run on"
         )
@@ -74,8 +81,8 @@ def ask(
 
     Raises
     ------
-    ValueError
-        If they share no class.
+    CannotAskError
+        If there are none, or they share no class.
     """
     (asking, queries), (corpus, x) = parted(store, dataset, variant, name)
     shared, *columns = _shared(asking, corpus)
@@ -146,7 +153,7 @@ def _shared(one: Dataset, corpus: Dataset) -> tuple[list[str], list[int], list[i
     """See `across.shared_labels`: classes go by their names, which known collections have from FSD50K."""
     if {*one.labels}.isdisjoint(corpus.labels):
         first = (", ".join(map(repr, labels[:2])) or "none" for labels in (one.labels, corpus.labels))
-        raise ValueError(
+        raise CannotAskError(
             f"{one.name} and {corpus.name} share no class ({', '.join(first)}, ...): call alike what means "
             "the same, or give both collections the ancestors of their labels"
         )
@@ -182,10 +189,8 @@ def measure_all(
                 scores, of_queries = ask(store, dataset, variant, search, name, cutoffs)
                 macro = scores[(scores["metric"] == "MAP") & (scores["level"] == "macro")].head(1)
                 row = macro[["queries", "search", "n", "value", "ci_low", "ci_high", "n_queries"]]
-            except DAMAGE:
-                raise
-            except ValueError as error:
-                scores, of_queries = NOBODY, NOBODY
+            except CannotAskError as error:
+                scores, of_queries = NO_SCORES, NO_QUERIES
                 row = pd.DataFrame([{"queries": name, "search": search, "left out": str(error)}])
             first, second = store.asked(dataset, variant, search, queries=name, cutoffs=cutoffs)
             first.write(scores)
