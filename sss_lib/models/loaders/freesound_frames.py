@@ -72,11 +72,12 @@ class Network:
         """Arrays [n_frames] or [n_frames, n_bands]; none if all frames are silent."""
         import essentia
 
-        self.pool.clear()
         self.source.configure(filename=path)
         essentia.reset(self.source)
         essentia.run(self.source)
-        return {name: self.pool[name] for name in self.pool.descriptorNames()}
+        found = {name: self.pool[name] for name in self.pool.descriptorNames()}
+        self.pool.clear()  # else it holds the clip's frames until the next one
+        return found
 
 
 def _keep(output: Any, pool: Any, name: str) -> None:

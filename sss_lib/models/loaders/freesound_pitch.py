@@ -27,7 +27,7 @@ BUFFER = 256
 ROUNDING = 2**-12
 """Of a normalized difference: 3,100 roundings to 24 bits at most, and what the rough one is off."""
 LEAST = 1e-6
-"""Share of a frame's energy in the mean difference, from which on the rough one is that near."""
+"""Where the mean difference is a smaller share of a frame's energy, the rough one may be farther off."""
 
 
 def detectors() -> tuple[Any, Any]:
@@ -62,7 +62,7 @@ def _pitches(frames: np.ndarray, detectors: tuple[Any, Any]) -> np.ndarray:
     found = np.zeros((len(frames), 2), np.float32)
     rough, bounds = roughly(frames)
     n_lags = np.array([int(_dip(of_frame, detectors)[0]) + 3 for of_frame in rough])
-    n_lags[n_lags > N_LAGS - 2] = N_LAGS  # the detectors look at the last lag apart
+    n_lags[n_lags > N_LAGS - 2] = N_LAGS  # two zeros must be left: the detectors look at the last lag apart
     left = np.arange(len(frames))
     while left.size:
         unsure = []
@@ -73,6 +73,7 @@ def _pitches(frames: np.ndarray, detectors: tuple[Any, Any]) -> np.ndarray:
             for place, of_frame in zip(block, dips, strict=True):
                 lag, height, is_first = _dip(of_frame, detectors)
                 limit = max(-height, THRESHOLD)
+                # A dip at `known` itself has a zero beside it, and isn't seen: its bound counts, too.
                 if not (is_first or known == N_LAGS or bounds[place, known:].min() > limit):
                     unsure.append(place)
                 elif lag:
@@ -150,7 +151,7 @@ def normalized(difference: np.ndarray) -> np.ndarray:
 
 
 def roughly(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Dips by Fourier transforms, and what none that the detectors may find is deeper than, by lag.
+    """Dips by Fourier transforms, and by lag a bound: what the detectors may find there is not deeper.
 
     Of a dip the detectors give the lowest point of a parabola through it and its neighbours: below the dip by
     an eighth of what the higher neighbour is above it, or by less.
