@@ -6,6 +6,7 @@ const CHOICES = { 1: ["left", "1 left is better"], 0: ["equal", "0 no difference
 class Judging {
   constructor(board) {
     this.board = board;
+    this.pending = new Map(); // clips whose grades are on their way, and how many
     this.progress = node("span", { role: "status" });
     this.element = node("div", { class: "sss-judge", hidden: true });
   }
@@ -26,10 +27,8 @@ class Judging {
   // Tell the kernel a judgement of the query that is shown. It takes one after the other, and refuses what comes once
   // another query is shown.
   tell(message) {
-    this.board.kernel.ask({ ...message, query: this.board.view.query.clip }).catch((error) => {
-      this.showJudged();
-      this.board.say(error.message);
-    });
+    return this.board.kernel.ask({ ...message, query: this.board.view.query.clip })
+      .catch((error) => this.board.say(error.message));
   }
 
   prefer(choice) {
@@ -41,8 +40,9 @@ class Judging {
     const { cards, at: [column, rank] } = this.board;
     if (column < 0) return;
     const clip = Number(this.board.cardAt(column, rank).dataset.clip);
-    this.tell({ ask: "grade", clip, grade });
-    this.board.root.querySelectorAll(`[data-clip="${clip}"] .sss-grade`).forEach((one) => (one.textContent = "…"));
+    const add = (n) => { this.pending.set(clip, (this.pending.get(clip) || 0) + n); this.showJudged(); };
+    add(1);
+    this.tell({ ask: "grade", clip, grade }).finally(() => add(-1));
     const later = cards.flatMap((some, c) => some.map((card, r) => [c, r, card]))
       .filter(([c, r]) => c > column || (c === column && r > rank));
     const next = later.find(([, , card]) => !card.querySelector(".sss-grade").textContent);
@@ -68,7 +68,7 @@ class Judging {
     this.element.querySelectorAll("button:not([data-key='u'])").forEach((one) => one.setAttribute("aria-disabled", isOver)); // keeps the focus
     this.board.root.querySelectorAll(".sss-card[data-clip]").forEach((card) => {
       const place = card.querySelector(".sss-grade"), grade = grades[card.dataset.clip];
-      if (place) place.textContent = grade == null ? "" : `graded ${grade}`;
+      if (place) place.textContent = this.pending.get(Number(card.dataset.clip)) ? "…" : grade == null ? "" : `graded ${grade}`;
     });
   }
 }
