@@ -195,7 +195,7 @@ class Runner:
         import joblib
 
         if at_a_time > 1:
-            todo = sorted(todo, key=self._seems_short)
+            todo = sorted(todo, key=self._goes_last)
             n_jobs = min(at_a_time, len(todo))
             of: dict[str, Any] = {"alone": n_jobs == 1, "server": self._server}
             of["run"] = None if self.cluster else os.getpid()
@@ -214,8 +214,8 @@ class Runner:
             bar.write(f"a worker was killed; the rest of the stage runs one by one ({error})", sys.stderr)
             self._run_tasks([one for one in todo if one.key not in done], bar, at_a_time=1)
 
-    def _seems_short(self, one: Task) -> bool:
-        """Whether others are to begin before it: in 01 what Essentia computes, which takes long."""
+    def _goes_last(self, one: Task) -> bool:
+        """Whether it begins after others: in 01 all but what Essentia computes, which takes longest."""
         if one.notebook != "01_extraction":
             return False
         return models.spec(str(one.parameters["model"])).requires != "essentia"
