@@ -35,7 +35,9 @@ def write(folders: Sequence[str], folder: Path) -> None:
     folder : Path
         It must not exist yet.
     """
-    found = next(path for one in folders if (path := Path(one, PROGRAM)).is_file())
-    parts = {path.name.split(".")[0]: path.read_text("utf-8") for path in found.parent.glob(f"*.{PROGRAM}")}
+    found = next((path for one in folders if (path := Path(one, PROGRAM)).is_file()), None)
     folder.mkdir()
+    if not found:  # another version of Voila, which has other files
+        return
+    parts = {path.name.split(".")[0]: path.read_text("utf-8") for path in found.parent.glob(f"*.{PROGRAM}")}
     (folder / PROGRAM).write_text(joined(found.read_text("utf-8"), parts), "utf-8")
