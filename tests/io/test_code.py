@@ -108,8 +108,8 @@ def test_a_changed_line_of_a_loader_makes_the_frames_of_its_models_stale(changed
 
 def test_a_changed_line_within_a_function_is_noticed(changed):
     def lower(text):
-        assert "top_n < 1" in text
-        return text.replace("top_n < 1", "top_n < 2")
+        assert "len(x) - 1)" in text
+        return text.replace("len(x) - 1)", "len(x) - 2)")
 
     assert changed(lower, "search/rank.py") == {"03_search", "04_evaluation", "05_figures"}
 
