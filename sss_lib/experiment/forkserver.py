@@ -172,7 +172,7 @@ def _kill(pid: int) -> None:
 def _be_kernel(command: list[str], environment: dict[str, str], folder: str) -> None:
     """Turn this process into a kernel."""
     import numpy as np
-    from ipykernel.kernelapp import launch_new_instance
+    from ipykernel.kernelapp import IPKernelApp, launch_new_instance
 
     os.setsid()
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -189,6 +189,8 @@ def _be_kernel(command: list[str], environment: dict[str, str], folder: str) -> 
     sys.argv = [str(launcher and launcher.origin), *command[3:]]
     # ipykernel reads JPY_PARENT_PID when it is imported.
     launch_new_instance([*command[3:], f"--IPKernelApp.parent_handle={os.getppid()}"])
+    # As it closes, one of its threads may wait ten seconds for another; `_end` needs nothing closed.
+    atexit.unregister(IPKernelApp.instance().close)
 
 
 def _use_threads(environment: dict[str, str]) -> None:

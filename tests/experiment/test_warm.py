@@ -194,6 +194,18 @@ def test_the_end_of_a_kernel_is_noticed_as_it_comes(tmp_path, server):
     asyncio.run(forked.ending(60))  # it has ended
 
 
+def test_a_kernel_ends_although_its_threads_wait_for_each_other(tmp_path, server, monkeypatch):
+    forked, init = [], warm.Forked.__init__
+    monkeypatch.setattr(warm.Forked, "__init__", lambda self, *of: (forked.append(self), init(self, *of))[1])
+    code = (
+        "from functools import partial; from time import sleep; from ipykernel.kernelapp import IPKernelApp\n"
+    )
+    code += "thread = IPKernelApp.instance().control_thread; print(1)\n"
+    code += "thread.is_alive, thread.join = lambda: True, partial(sleep, 60)"
+    assert printed(run(tmp_path, code, server)) == "1\n"
+    assert forked[0].poll() == 0  # it wasn't killed
+
+
 def test_a_kernel_ends_when_its_server_is_killed(tmp_path):
     with warm.serving(()) as address:
         of_server = kernel(address, tmp_path)
