@@ -23,6 +23,7 @@ sys.path[:0] = [str(TESTS), str(TESTS.parent / "data" / "models")]
 import stand_ins  # noqa: E402
 
 from sss_lib import dataset, extraction, models  # noqa: E402
+from sss_lib.models import registry  # noqa: E402
 from sss_lib.models.catalogue import CATALOGUE  # noqa: E402
 from sss_lib.models.frontends import batches  # noqa: E402
 from sss_lib.models.loaders import essentia_graphs, essentia_import, openl3  # noqa: E402
@@ -39,7 +40,7 @@ class Profile:
     def __init__(self):
         self.network_s, self.loading_s = 0.0, 0.0
         batches.Batched._run = self.timed(batches.Batched._run, "network_s")
-        models.load = self.timed(models.load, "loading_s")
+        registry.load = self.timed(registry.load, "loading_s")
         of_essentia = essentia_import.graph
         for module in (essentia_graphs, openl3):
             module.graph = lambda *args, **options: self.timed(of_essentia(*args, **options), "network_s")

@@ -77,11 +77,11 @@ def made_up(folder: Path) -> str:
 def of_stages() -> None:
     """Print what each stage of a grid costs at FSD50K's size, with a core a notebook."""
     with tempfile.TemporaryDirectory() as temporary:
-        folder, data = Path(temporary), Path(temporary) / "fsd50k"
+        folder, data = Path(temporary), Path(temporary) / "large"
         data.mkdir()
         seconds = run(folder, made_up(data) + PAPER, "--dataset", str(data), "--no-audio", "--n-jobs", "1")
         of_stage: dict[str, list[float]] = {}
-        for path in sorted((folder / "data" / "runs" / "fsd50k").glob("0*/*.ipynb")):
+        for path in sorted((folder / "data" / "runs" / "large").glob("0*/*.ipynb")):
             executed = json.loads(path.read_text(encoding="utf-8"))
             of_stage.setdefault(path.parent.name, []).append(executed["metadata"]["papermill"]["duration"])
     print(
