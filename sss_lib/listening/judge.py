@@ -23,7 +23,7 @@ from sss_lib.io.audio import AudioError
 from sss_lib.listening.answers import Answers
 from sss_lib.listening.guards import Refusal, Unwanted
 from sss_lib.listening.protocol import Planner, described
-from sss_lib.listening.serve import address_of, is_loopback
+from sss_lib.listening.serve import address_of, is_loopback, url_of
 from sss_lib.listening.sitting import Sitting, StaleError
 from sss_lib.listening.sounds import Sounds
 from sss_lib.listening.study import Study
@@ -267,7 +267,7 @@ def serve(file: StudyFile, data_dir: Path, host: str, port: int, *, browser: boo
     print(described(answers.plan, file))
     print(f"answers go to {answers.path}; {len(answers.judges())} judges have begun")
     name = socket.gethostname() if address in ("0.0.0.0", "::") else address
-    url = f"http://{f'[{name}]' if ':' in name else name}:{port}/" + (f"?token={token}" if token else "")
+    url = url_of(name, port) + (f"?token={token}" if token else "")
     if token:
         print(f"OPEN to every machine that reaches {address}, with the token in this link")
     asyncio.run(_serve(application(judged, is_local=not token), address, port, url, browser and not token))

@@ -73,6 +73,17 @@ def address_of(host: str) -> str:
     return min(found)
 
 
+def url_of(host: str, port: int) -> str:
+    """URL of a page.
+
+    Examples
+    --------
+    >>> url_of("127.0.0.1", 8866), url_of("::1", 8866)
+    ('http://127.0.0.1:8866/', 'http://[::1]:8866/')
+    """
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+
+
 def prepare(store: Store, dataset: str, *, freesound: bool = False) -> Path:
     """Write notebook 06 with a dataset's name as parameter and title beside the executed notebooks."""
     parameters = {"data_dir": str(store.data_dir.absolute()), "dataset": dataset, "freesound": freesound}
@@ -154,12 +165,7 @@ def serve(
     notebook = prepare(store, dataset, freesound=freesound)
     token = "" if is_loopback(address) else secrets.token_urlsafe(24)
     if token:
-        name = socket.gethostname() if ipaddress.ip_address(address).is_unspecified else address
-        shown = f"[{name}]" if ":" in name else name
-        print(
-            f"OPEN to every machine that reaches {address}, with this token: http://{shown}:{port}/?token={token}"
-        )
-    print("stop with control-C", flush=True)  # the server says where, which is elsewhere if the port is taken
+        print(f"OPEN to every machine that reaches {address}, with the token in this link", flush=True)
     os.execve(
         sys.executable, command(address, port, notebook, browser=browser and not token), environment(token)
     )

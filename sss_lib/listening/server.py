@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import contextvars
 import json
+import logging
 import os
 import secrets
+import socket
 import tempfile
 import time
 from collections.abc import Sequence
@@ -16,7 +18,7 @@ from typing import Any
 from sss_lib.experiment import surroundings, warm
 from sss_lib.listening import program, shared_models
 from sss_lib.listening.guards import Refusal, Unwanted
-from sss_lib.listening.serve import is_loopback
+from sss_lib.listening.serve import is_loopback, url_of
 
 with surroundings.light_imports():
     import tornado.web
@@ -24,6 +26,7 @@ with surroundings.light_imports():
     from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager, ServerKernelManager
     from tornado.httpclient import AsyncHTTPClient
     from tornado.iostream import StreamClosedError
+    from tornado.log import gen_log
     from tornado.routing import Rule
     from traitlets import Float, Integer, Type, Unicode, default
     from voila.app import Voila
@@ -51,6 +54,9 @@ NOT_KEPT = {"Cache-Control": "no-cache, no-store, must-revalidate", "Pragma": "n
 
 SETTLED_S = 5
 """Time in which a page has loaded: what is made in advance comes after it."""
+
+OF_NO_USE = ("is not trusted", "websocket_ping_timeout")
+"""Of warnings: nobody who serves a page can do anything about them, nor need they."""
 
 _visit: contextvars.ContextVar["Page"] = contextvars.ContextVar("visit")
 
@@ -369,6 +375,10 @@ class Server(Voila):
     def _no_config_file_paths(self) -> list[str]:
         return []
 
+    @default("log_level")
+    def _warnings_alone(self) -> int:
+        return logging.WARNING
+
     def initialize(self, argv: list[str] | None = None) -> None:
         """Read the arguments, and set what none of them changes."""
         super().initialize(argv)
@@ -383,6 +393,8 @@ class Server(Voila):
         if not self.token and not is_loopback(self.ip):
             raise ValueError(f"{self.ip} is open to others: set SSS_TOKEN to what they are asked for")
         self.tornado_settings = {"websocket_max_message_size": MOST_BYTES}
+        for log in (self.log, gen_log):
+            log.addFilter(lambda record: not any(one in record.getMessage() for one in OF_NO_USE))
 
     def start(self) -> None:
         """Serve until stopped, with the kernels' files in a folder that goes with the server."""
@@ -421,8 +433,11 @@ class Server(Voila):
 
         def listen_and_prepare(port: int, address: str) -> Any:
             server = listen(port, address, **limits)
-            own = "127.0.0.1" if address in ("0.0.0.0", "::") else address
-            kernels.url = f"http://{f'[{own}]' if ':' in own else own}:{port}{self.base_url}"
+            is_every = address in ("0.0.0.0", "::")
+            own, shown = ("127.0.0.1", socket.gethostname()) if is_every else (address, address)
+            kernels.url, link = (url_of(one, port) for one in (own, shown))
+            # Here and not earlier: the port is another where the one asked for is taken.
+            print(f"{link}{self.token and f'?token={self.token}'}\nstop with control-C", flush=True)
             kernels.headers |= {"Authorization": f"token {self.token}"} if self.token else {}
             notebook = json.loads(Path(self.notebook_path).read_text(encoding="utf-8"))
             kernels.reads = notebook["metadata"].get("reads", ())
