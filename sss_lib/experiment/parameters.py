@@ -57,7 +57,7 @@ SWITCH = Kind("True or False, without quotes", _is_bool, "-p {name} True")
 COUNT = Kind("a whole number from 1", _is_number, "-p {name} 100")
 JOBS = Kind("a whole number from 1, or -1", lambda value: value == -1 or _is_number(value), "-p {name} 2")
 SEED = Kind("a whole number from 0", lambda value: _is_number(value, least=0), "-p {name} 0")
-SIZE = Kind("a number above 0", lambda value: _is_number(value, numbers.Real, 5e-324), "-p {name} 250")
+SIZE = Kind("a number from 0", lambda value: _is_number(value, numbers.Real, 0), "-p {name} 250")
 WINDOW = Kind("seconds, or a list of two numbers of seconds", _is_window, "-y '{name}: [5, 2.5]'")
 
 OPTIONAL = (

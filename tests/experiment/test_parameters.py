@@ -27,7 +27,7 @@ WRONG = {  # what papermill makes of -p NAME TEXT, and -y
     "n_components": (0, "none", 1e2, False),
     "n_jobs": (0, -2, "2", None),
     "seed": (-1, 0.5, None),
-    "in_memory_mb": (0, -3, "250", float("nan"), True, None),
+    "in_memory_mb": (-3, -0.5, "250", float("nan"), True, None),
     "window": ("5", [], [5], [5, 2, 1], ["5", "2"], -1, True, float("nan")),
 }
 RIGHT = {
@@ -39,7 +39,7 @@ RIGHT = {
     "n_components": (None, 1),
     "n_jobs": (1, -1),
     "seed": (0,),
-    "in_memory_mb": (0.5, 250),
+    "in_memory_mb": (0, 0.5, 250),
     "window": (None, 5, [5, 2.5]),
 }
 
