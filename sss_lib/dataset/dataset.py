@@ -163,7 +163,7 @@ class Dataset:
         Raises
         ------
         DatasetError
-            If a number isn't above 0.
+            If a number is below 0.001.
 
         Examples
         --------
@@ -173,8 +173,10 @@ class Dataset:
         ('mini-0.5s-0.25s', '0:00.195-0:00.695 of 100051')
         """
         hop_s = window_s if hop_s is None else hop_s
-        if not (window_s > 0 and hop_s > 0):
-            raise DatasetError(f"windows of {window_s} s every {hop_s} s: give numbers above 0")
+        if not (window_s >= 0.001 and hop_s >= 0.001):  # times are told in milliseconds
+            raise DatasetError(
+                f"windows of {window_s} s every {hop_s} s: give numbers above 0, 0.001 at least"
+            )
         rows = []
         for clip in self.clips.to_dict("records"):
             length_s = audio.duration_s(clip["path"])  # nan: what can't be decoded is listed as such

@@ -7,6 +7,7 @@ A grid in YAML comes in; executed notebooks and a tree of artefacts go out. It r
 - `stages`: which runs of notebooks a grid needs; `runner`: does those that are not current; `task`: one run
   of one notebook, through papermill and an `engine` that saves it once; `surroundings`: the environment of
   its kernel; `warm`: has kernels forked by a `forkserver`, which has done their imports.
+- `parameters`: what those of a notebook may be.
 - `results`: reads scores and embeddings back; `common_clips`: scores of systems on the clips that all have;
   `scores`: picks those of a metric or of the best systems.
 - `apart`: queries apart from the corpus, and other ways to rank.

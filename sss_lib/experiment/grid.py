@@ -89,8 +89,12 @@ class Grid:
             "preprocessing": ["standard", "paper"],
             "aggregations": AGGREGATIONS,
         }
+        for key in ("models", "searches", "datasets"):
+            for value in getattr(self, key):
+                if not isinstance(value, str) or not value:
+                    raise ValueError(f"{value!r} in {key} of the grid is no name: write one, in quotes")
         for name in self.searches:
-            methods.parse(str(name))
+            methods.parse(name)
         for name in self.transforms:
             n_removed(name)
         files: dict[str, str] = {}
@@ -119,17 +123,16 @@ class Grid:
         for key in (one.name for one in fields(self) if one.name not in ("name", "protocol")):
             if not getattr(self, key) and key not in OPTIONAL:
                 raise ValueError(f"{key} of the grid is empty: give at least one value")
-        for name in self.datasets:
-            if not isinstance(name, str) or not name:
-                raise ValueError(f"dataset {name!r} of the grid is no name: give one, or a folder")
         for other in self.fit_on:
             if other is not None and (not isinstance(other, str) or file_name_flaw(other)):
-                raise ValueError(f"fit_on={other!r} of the grid names no collection: give a name, or null")
+                raise ValueError(
+                    f"fit_on={other!r} of the grid names no collection: give a name in quotes, or null"
+                )
         taught_by = [rules.parse_way(name).part or None for name in self.ways]
         for other in (*self.queries, *filter(None, taught_by)):
             if not isinstance(other, str) or file_name_flaw(other):
                 raise ValueError(
-                    f"{other!r} of the grid can name no collection or split to ask or learn from"
+                    f"{other!r} of the grid can name no collection or split: write one, in quotes"
                 )
         for fusion in self.fusions:
             rules.require_fusion(fusion, self.searches)
@@ -334,7 +337,9 @@ def read_grid(path: str | Path) -> Grid:
     protocol = content.pop("protocol", protocols.STANDARD.name)
     as_tuples = {k: tuple(v) if isinstance(v, list) else (v,) for k, v in content.items()}
     here = path.absolute().parent
-    names = _importable([str(name) for name in as_tuples["models"]], here)
+    if odd := [name for name in as_tuples["models"] if not isinstance(name, str)]:
+        raise ValueError(f"{odd[0]!r} in models of {path.name} is no name: write one, in quotes")
+    names = _importable(list(as_tuples["models"]), here)
     named = [models.absolute(name, here) for name in names]
     as_tuples["models"] = tuple(itertools.chain.from_iterable(map(models.layers, named)))
     for key in {"include", "exclude"} & as_tuples.keys():

@@ -30,6 +30,7 @@ DEEPEST = 50
 _DAMAGE = (
     *(zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, struct.error, zlib.error, EOFError),
     NotImplementedError,  # a method of compression that there isn't
+    *(ValueError, IndexError),  # of what stands before an entry of a tar, and of a name that is empty
 )
 
 
@@ -64,15 +65,12 @@ def unpack(parts: Sequence[Path], folder: Path, *, progress: bool = True) -> Non
         if folder.is_dir():
             return
         try:
-            _unpack_all(parts, hidden, progress)
+            with _damage_told(parts[-1], f"delete {'all parts' if parts[1:] else 'it'}, fetch again"):
+                _unpack_all(parts, hidden, progress)
             if not (hidden / folder.name).is_dir():
                 others = ", ".join(sorted(path.name for path in hidden.iterdir())[:3]) or "nothing"
                 raise ArchiveError(f"{parts[-1]} holds no folder {folder.name}, but {others}")
             os.replace(hidden / folder.name, folder)
-        except _DAMAGE as error:
-            raise ArchiveError(
-                f"{parts[-1]} is damaged ({error}): delete {'all parts' if parts[1:] else 'it'}, fetch again"
-            ) from None
         except OSError as error:
             if is_full(error):
                 raise OSError(
@@ -89,6 +87,19 @@ def discard_unfinished(folder: Path) -> None:
     if _hidden(folder).is_dir():  # else there would be a lock file for nothing
         with locked(folder):
             shutil.rmtree(_hidden(folder), ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _damage_told(path: Path, remedy: str) -> Iterator[None]:
+    """Raise what a damaged archive ends in as ArchiveError."""
+    try:
+        yield
+    except ArchiveError:
+        raise
+    except (*_DAMAGE, OSError) as error:
+        if not isinstance(error, _DAMAGE) and error.errno != errno.EINVAL:  # of an offset that is none
+            raise
+        raise ArchiveError(f"{path} is damaged ({error}): {remedy}") from None
 
 
 def _hidden(folder: Path) -> Path:
@@ -144,11 +155,8 @@ def contents(parts: Sequence[Path]) -> dict[str, tuple[int, int]]:
     ArchiveError
         If it is damaged.
     """
-    try:
-        with _opened(parts) as archive:
-            return {i.filename: (i.file_size, i.CRC) for i in archive.infolist() if not i.is_dir()}
-    except _DAMAGE as error:
-        raise ArchiveError(f"{parts[-1]} is damaged ({error}): fetch it again") from None
+    with _damage_told(parts[-1], "fetch it again"), _opened(parts) as archive:
+        return {i.filename: (i.file_size, i.CRC) for i in archive.infolist() if not i.is_dir()}
 
 
 def checksum(path: Path) -> int:

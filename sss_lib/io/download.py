@@ -223,7 +223,7 @@ def _receive(remote: Remote, part: Path, progress: bool, timeout_s: float) -> No
     """
     from tqdm import tqdm
 
-    about = json.loads(_about(part).read_text()) if part.exists() and _about(part).exists() else {}
+    about = _description(part)
     validator = about.get("validator")
     # Without a validator the server may append another version: the digest would notice the mixture.
     may_resume = (validator or remote.digest) and about.get("url") == remote.url
@@ -235,7 +235,11 @@ def _receive(remote: Remote, part: Path, progress: bool, timeout_s: float) -> No
         request.add_header("Range", f"bytes={size}-")
         if validator:
             request.add_header("If-Range", validator)
-    with urllib.request.build_opener(_Redirect).open(request, timeout=timeout_s) as response:
+    try:
+        opened = urllib.request.build_opener(_Redirect).open(request, timeout=timeout_s)
+    except ValueError as error:  # from an address that is none, to which a server may redirect
+        raise FetchError(str(error)) from None
+    with opened as response:
         found = _validator(response.headers)
         if response.status == 206:
             span = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers["Content-Range"] or "")
@@ -328,6 +332,16 @@ def _validator(headers: http.client.HTTPMessage) -> str | None:
 def _about(part: Path) -> Path:
     """Path of the description of a part: its address, version and full size."""
     return part.with_name(f"{part.name}.json")
+
+
+def _description(part: Path) -> dict:
+    """What `_about` says of a part; nothing if it is damaged, so that the download begins anew."""
+    kinds = {"url": str, "validator": str | None, "n_bytes": int | None}
+    try:
+        about = json.loads(_about(part).read_text(encoding="utf-8")) if part.exists() else {}
+        return about if all(isinstance(about[key], kind) for key, kind in kinds.items()) else {}
+    except (FileNotFoundError, ValueError, LookupError, TypeError):
+        return {}
 
 
 def _discard(part: Path) -> None:

@@ -7,6 +7,7 @@ in npz (arrays fname and embedding, or an array a clip) and Parquet (columns fna
 import itertools
 import json
 import math
+import numbers
 import os
 import tempfile
 import time
@@ -32,7 +33,7 @@ ROWS = 1024
 
 UNREADABLE = (
     *(OSError, EOFError, KeyError, OverflowError, MemoryError, RuntimeError),  # RecursionError is one
-    *(zipfile.BadZipFile, zlib.error),
+    *(TypeError, UnicodeError, zipfile.BadZipFile, zlib.error),
 )
 """What files that are damaged or made up end in besides ValueError."""
 
@@ -230,13 +231,22 @@ class Kept:
 
 
 def clip_id(name: object) -> str:
-    """Id of a clip as files of others have it: a number or a name, perhaps that of its audio file.
+    """Id of a clip as files of others have it: a whole number or a name, perhaps that of its audio file.
+
+    Raises
+    ------
+    TypeError
+        If it is anything else, such as the 7.0 and nan that pandas makes of numbers with a gap.
+    UnicodeError
+        If it is bytes that are no UTF-8.
 
     Examples
     --------
     >>> clip_id(np.int64(64760)), clip_id("64760.wav"), clip_id("a.b")
     ('64760', '64760', 'a.b')
     """
+    if isinstance(name, bool) or not isinstance(name, str | bytes | numbers.Integral):
+        raise TypeError(f"{name!r} is no id of a clip: write all ids as text, or all as whole numbers")
     text = unicodedata.normalize("NFC", name.decode() if isinstance(name, bytes) else str(name))
     stem, suffix = os.path.splitext(text)
     return stem if suffix.lower() in AUDIO_SUFFIXES else text
@@ -247,7 +257,8 @@ def _as_embeddings(values: object, where: object) -> np.ndarray:
     try:
         found = np.asarray(values)
         if found.dtype.kind not in "fiu":  # strings of digits are no numbers
-            found = np.array(values, dtype=float) if found.dtype == object else np.empty(())
+            are_numbers = found.dtype == object and not any(isinstance(one, str) for one in found.flat)
+            found = np.array(values, dtype=float) if are_numbers else np.empty(())
         with np.errstate(over="ignore"):  # what float32 can't hold isn't finite, and is told then
             found = found.astype(np.float32)
     except (ValueError, TypeError, OverflowError) as error:
@@ -267,7 +278,7 @@ def _of_file(file: Path) -> np.ndarray:
         raise ValueError(f"{file} can't be read: {error}") from None
     values = content.get("embeddings") if isinstance(content, dict) else content
     if values is None:
-        keys = ", ".join(map(repr, content))
+        keys = ", ".join(map(repr, content or ()))
         raise ValueError(f"{file} has no 'embeddings', but {keys or 'nothing'}")
     return _as_embeddings(values, f"{file}, 'embeddings',")
 
@@ -309,13 +320,15 @@ def _blocks(archive: zipfile.ZipFile, name: str, *, rows: int | None, file: Path
             try:
                 yield np.lib.format.read_array(member, allow_pickle=False)
             except ValueError as error:
-                raise ValueError(f"{file}, array {name!r}, can't be read: {error}") from None
+                remedy = f"save it as text or numbers, as np.array({name}.tolist())"
+                raise ValueError(f"{file}, array {name!r}, can't be read: {error}: {remedy}") from None
             return
         version = np.lib.format.read_magic(member)
         read = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
         shape, is_columns, dtype = read[version[0]](member)
         if dtype.hasobject or is_columns or len(shape) < 2:
-            raise ValueError(f"{file}, array {name!r}, is not a table of numbers, row by row")
+            remedy = f"save np.ascontiguousarray({name}, float)"
+            raise ValueError(f"{file}, array {name!r}, is not a table of numbers, row by row: {remedy}")
         for start in range(0, shape[0], rows):
             part = (min(rows, shape[0] - start), *shape[1:])
             content = member.read(n_bytes := math.prod(part) * dtype.itemsize)
@@ -337,9 +350,9 @@ def _of_parquet(file: Path) -> Iterator[tuple[str, np.ndarray]]:
         for batch in table.iter_batches(ROWS, columns=["fname", wanted]):
             for fname, value in zip(batch["fname"].to_pylist(), batch[wanted], strict=True):
                 own = getattr(value, "values", None)  # None where a cell is no list
-                numbers = value.as_py() if own is None or pa.types.is_nested(own.type) else _array(own)
-                yield clip_id(fname), _as_embeddings(numbers, f"{file}, clip {fname!r},")
-    except (pa.ArrowException, UnicodeError) as error:
+                found = value.as_py() if own is None or pa.types.is_nested(own.type) else _array(own)
+                yield clip_id(fname), _as_embeddings(found, f"{file}, clip {fname!r},")
+    except pa.ArrowException as error:
         raise ValueError(f"{file} can't be read: {error}") from None
 
 

@@ -1,15 +1,19 @@
 """YAML files that people write and pass on: data alone, each key once, and no larger than they look."""
 
 import functools
+import re
 from pathlib import Path
 from typing import Any
 
 MOST_BYTES = 2**20
+NAME = "tag:yaml.org,2002:str"
+"""What YAML calls a text."""
 
 
 def read_mapping(path: Path, example: str) -> dict[Any, Any]:
     """Mapping of a YAML file.
 
+    Numbers that YAML counts in sixties or eights, such as 12:30:00 and 0755, are read as text.
     An alias is refused: ten lines of aliases of aliases stand for more than any memory holds.
 
     Parameters
@@ -50,6 +54,12 @@ def _strict() -> type:
                 problem = f"*{event.anchor} stands for what is elsewhere: write it out"
                 raise yaml.composer.ComposerError(None, None, problem, event.start_mark)
             return super().compose_node(parent, index)
+
+        def resolve(self, kind: type[yaml.Node], value: str, implicit: tuple[bool, bool]) -> str:
+            tag = super().resolve(kind, value, implicit)
+            is_number = tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+            # Names here; YAML 1.1 counts 12:30:00 in sixties and 0755 in eights.
+            return NAME if is_number and re.match(r"[-+]?0[0-9]|.*:", value or "") else tag
 
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
             mapping, seen = super().construct_mapping(node, deep), set()

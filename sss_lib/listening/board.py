@@ -88,7 +88,7 @@ class Board(AnsweringWidget):
     Parameters
     ----------
     study : Study
-    systems : sequence of str, optional
+    systems : str or sequence of str, optional
         Names of systems; by default each model's best.
     n : int
         Results of each.
@@ -116,7 +116,7 @@ class Board(AnsweringWidget):
     status = traitlets.Unicode().tag(sync=True)
     query = traitlets.Int(OWN)
 
-    def __init__(self, study: Study, systems: Sequence[str] = (), *, n: int = 15):
+    def __init__(self, study: Study, systems: str | Sequence[str] = (), *, n: int = 15):
         super().__init__()
         self.study = study
         self.n = n
@@ -281,7 +281,8 @@ class Board(AnsweringWidget):
         """Results to ask for, of which the filter may leave few."""
         return len(self.study.collection) if self.filter.words() else self.n
 
-    def _chosen(self, names: Sequence[str]) -> list[System]:
+    def _chosen(self, names: str | Sequence[str]) -> list[System]:
+        names = [names] if isinstance(names, str) else names  # papermill -p systems NAME
         if not 1 <= len(names) <= MOST_SYSTEMS:
             raise ValueError(f"{len(names)} systems are chosen: choose 1 to {MOST_SYSTEMS}")
         return [self.study.system(name) for name in names]

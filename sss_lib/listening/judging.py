@@ -52,7 +52,7 @@ class Judging(Board):
         self,
         study: Study,
         judgements: Judgements,
-        systems: Sequence[str],
+        systems: str | Sequence[str],
         judge: str = "",
         *,
         mode: str = "grade",

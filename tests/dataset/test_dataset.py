@@ -425,7 +425,7 @@ def test_the_last_window_ends_where_the_file_ends(tmp_path, length_s, window, sp
     assert list(zip(clips["start_s"], clips["end_s"], strict=True)) == spans
 
 
-@pytest.mark.parametrize("window", [-1, (5, 0), (0, 5), (float("nan"), 1)])
+@pytest.mark.parametrize("window", [-1, (5, 0), (0, 5), (float("nan"), 1), 1e-9, (5, 0.0009)])
 def test_windows_without_length_are_refused(collection, window):
     with pytest.raises(DatasetError, match="give numbers above 0"):
         dataset.load(collection, window=window)

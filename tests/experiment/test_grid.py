@@ -255,6 +255,13 @@ def test_a_grid_leaves_out_what_cannot_be_and_says_so():
         ("models: aisfx\nn_components: [null, 100]\nexclude: [{n_components: '100'}]", "They are None, 100"),
         ("models: aisfx\nexclude: [{normalize: 1}]", "They are True"),
         ("models: aisfx\nfit_on: [a/b]", "fit_on='a/b' of the grid names no collection"),
+        ("models: no", "False in models of grid.yaml is no name: write one, in quotes"),
+        ("models: [aisfx, 2024]", "2024 in models of grid.yaml is no name: write one, in quotes"),
+        ("models: aisfx\nsearches: on", "True in searches of the grid is no name: write one, in quotes"),
+        (
+            "models: aisfx\ndatasets: 2024-01-01",
+            "date(2024, 1, 1) in datasets of the grid is no name",
+        ),
         ("models: aisfx\nfit_on: [3]", "fit_on=3 of the grid names no collection"),
         (
             "models: aisfx\nfusions: [zscore]",

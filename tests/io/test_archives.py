@@ -257,6 +257,63 @@ def test_a_damaged_or_cut_archive_leaves_nothing(tmp_path, suffix):
         assert visible(tmp_path) == [f"a.{suffix}"]
 
 
+def zip_of(offset=None, name=b"x/a"):
+    """A zip of one entry, but for what its directory says of it."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("x/a", b"1")
+    content = bytearray(content.getvalue())
+    directory, end = content.index(b"PK\x01\x02"), content.index(b"PK\x05\x06")
+    content[directory + 28 : directory + 30] = len(name).to_bytes(2, "little")
+    content[directory + 46 : end] = name
+    if offset is not None:
+        at = content.index(b"PK\x05\x06") + 16
+        content[at : at + 4] = offset.to_bytes(4, "little")
+    return bytes(content)
+
+
+def tar_of(**headers):
+    member, content = tarfile.TarInfo("x/a"), io.BytesIO()
+    member.pax_headers = headers
+    with tarfile.open(fileobj=content, mode="w:gz") as archive:
+        archive.addfile(member)
+    return content.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("suffix", "content"),
+    [
+        ("zip", b"<html>Log in</html>"),
+        ("tar.gz", b"<html>Log in</html>"),
+        ("zip", zip_of(offset=2**32 - 1)),
+        ("zip", zip_of(name=b"")),
+        ("tar.gz", tar_of(**{"GNU.sparse.major": "1", "GNU.sparse.minor": "0"})),
+        ("tar.gz", tar_of(size="9" * 30)),
+    ],
+)
+def test_a_directory_or_a_header_that_lies_is_damage(tmp_path, suffix, content):
+    path = tmp_path / f"a.{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(ArchiveError, match=r"is damaged .*delete it, fetch again"):
+        unpack([path], tmp_path / "x", progress=False)
+    assert visible(tmp_path) == [path.name]
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_changed_bytes_are_damage_or_leave_a_whole_folder(tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    content, path = bytearray(zip_of()), tmp_path / "a.zip"
+    for at in rng.integers(len(content), size=rng.integers(1, 5)):
+        content[at] = rng.integers(256)
+    path.write_bytes(content)
+    try:
+        unpack([path], tmp_path / "x", progress=False)
+    except ArchiveError:
+        assert visible(tmp_path) == ["a.zip"]
+    else:
+        assert set(contents(tmp_path / "x").values()) <= {b"1"}
+
+
 def test_too_little_space_is_told_with_both_numbers_before_a_byte_is_written(tmp_path, monkeypatch):
     path = write_archive(tmp_path, "zip", ("x/a", bytes(5_000_000)))
     monkeypatch.setattr(archives.shutil, "disk_usage", lambda _: SimpleNamespace(free=4_000_000))

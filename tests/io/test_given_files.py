@@ -147,6 +147,7 @@ def test_what_fits_no_model_is_refused(tmp_path, content, message):
         ({"a.json": b'{"embeddings": ' + b"[" * 100_000}, "a.json can't be read"),
         ({"a.json": b"[1" + b"0" * 400 + b"]"}, "a.json, 'embeddings', is no table of numbers"),
         ({"a.json": b'{"embeddings": null}'}, "a.json has no 'embeddings'"),
+        ({"a.json": b"null"}, "a.json has no 'embeddings', but nothing"),
         ({"a.npy": npy_of(10**15)}, "a.npy can't be read"),
         ({"a.npz": npz_of({"a.npy": npy_of(10**15)})}, "a.npz can't be read"),
         ({"a.npz": npz_of({"read.me": b""})}, "a.npz can't be read"),
@@ -198,13 +199,41 @@ def test_no_pickle_is_ever_loaded(tmp_path, where):
         ({"fname": ["a", "a"], "embedding": np.eye(2)}, "clip 'a' stands twice"),
         (
             {"fname": ["a", "b"], "embedding": np.asfortranarray(np.ones((2, 3)))},
-            "not a table of numbers, row",
+            r"not a table of numbers, row by row: save np.ascontiguousarray\(embedding",
+        ),
+        (
+            {"fname": np.array(["a", "b"], object), "embedding": np.eye(2)},
+            r"save it as text or numbers, as np.array\(fname.tolist",
         ),
     ],
 )
 def test_a_table_whose_rows_have_no_names_is_refused(tmp_path, arrays, message):
     np.savez(tmp_path / "a.npz", **arrays)
     with pytest.raises(ValueError, match=message):
+        GivenEmbeddings(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("form", "ids"),
+    [
+        *(("npz", ids) for ids in ([1.0, 2.0], [7.0, float("nan")], [True, False], [["a"], ["b"]])),
+        *(("parquet", ids) for ids in ([1.0, 2.0], ["a", None], [True, False], [["a"], ["b"]])),
+        *((form, [b"a", b"\xff"]) for form in ("npz", "parquet")),
+    ],
+)
+def test_what_is_no_id_is_not_made_one(tmp_path, form, ids):
+    if form == "npz":
+        np.savez(tmp_path / "a.npz", fname=ids, embedding=np.eye(2))
+    else:
+        pq.write_table(pa.table({"fname": ids, "embedding": [[1.0, 0], [0, 1]]}), tmp_path / "a.parquet")
+    why = "invalid start byte" if ids[0] == b"a" else "is no id of a clip: write all ids as text, or all as"
+    with pytest.raises(ValueError, match=rf"a\.{form} can't be read: .*{why}"):
+        GivenEmbeddings(tmp_path)
+
+
+def test_texts_of_digits_are_no_numbers_in_parquet_either(tmp_path):
+    pq.write_table(pa.table({"fname": ["a"], "embedding": [["1", "2"]]}), tmp_path / "a.parquet")
+    with pytest.raises(ValueError, match="is not a vector, or a table"):
         GivenEmbeddings(tmp_path)
 
 
@@ -263,6 +292,10 @@ def test_a_run_is_in_the_order_of_its_ranks_then_scores_then_lines(tmp_path):
         ("a|x Q0 b 1 1 t\na|x Q0 c 2 1 t\na|y Q0 b 1 1 t\n", "has different results for 'a'"),
         ('{"a": [["b", 1]]}\n', "line 1 of .* is no ranking of the CBMI 2024 code.*KeyError: 'results'"),
         ("[1]\n", "line 1 of .* is no ranking of the CBMI 2024 code"),
+        (
+            '{"query_fname": "a", "results": [{"result_fname": null, "score": 1}]}\n',
+            "None is no id of a clip",
+        ),
     ],
 )
 def test_what_is_no_ranking_is_refused(tmp_path, text, message):

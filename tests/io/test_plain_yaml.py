@@ -43,3 +43,11 @@ def test_a_mapping_is_read_as_it_stands(tmp_path):
     path = tmp_path / "theirs.yaml"
     path.write_text("a: [1, null, true]\nb: {c: 'no', d: ü}\n")
     assert plain_yaml.read_mapping(path, "a: 1") == {"a": [1, None, True], "b": {"c": "no", "d": "ü"}}
+
+
+def test_what_yaml_counts_in_sixties_or_eights_is_text(tmp_path):
+    path = tmp_path / "theirs.yaml"
+    path.write_text("ids: [12:30:00, 12:30.5, 007, 0755, -01]\nnumbers: [0, 0.5, -7, 10, 1_000, 1.5e+3]\n")
+    found = plain_yaml.read_mapping(path, "a: 1")
+    assert found["ids"] == ["12:30:00", "12:30.5", "007", "0755", "-01"]
+    assert found["numbers"] == [0, 0.5, -7, 10, 1000, 1500]

@@ -245,6 +245,9 @@ class TestBoard:
         with pytest.raises(ValueError, match="6 systems are chosen: choose 1 to 5"):
             Board(study, [PCA] * 6)
 
+    def test_one_system_may_come_without_a_list(self, study):
+        assert Board(study, PCA).systems == Board(study, [PCA]).systems
+
     def test_the_view_says_what_each_result_shares(self, board):
         column = board.view["columns"][0]
         assert column["title"] == "Log-mel statistics"

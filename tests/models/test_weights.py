@@ -435,6 +435,17 @@ def test_a_part_from_another_address_is_not_gone_on_with(site):
     assert site.requests[1] == {}
 
 
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", '{"url": 1}', '{"validator": "\\"one\\"", "url": "URL"}']
+)
+def test_a_part_whose_description_is_damaged_is_downloaded_anew(site, cache, text):
+    break_off(site, described(site.url))
+    (cache / "x.pt.part.json").write_text(text.replace("URL", site.url))
+    assert get(described(site.url)).read_bytes() == CONTENT
+    assert site.requests[1] == {}
+    assert visible(cache) == ["weights.lock.json", "x.pt"]
+
+
 # a server that sends something else
 
 
@@ -636,6 +647,12 @@ def test_a_redirect_is_followed_with_the_range(site):
 def test_a_redirect_away_from_the_web_is_refused(site):
     site.statuses, site.headers = [302], {"Location": "ftp://127.0.0.1/x.pt"}
     with pytest.raises(FetchError, match="redirected away from https"):
+        get(described(site.url))
+
+
+def test_a_redirect_to_what_is_no_address_is_told_with_the_remedy(site):
+    site.statuses, site.headers = [302], {"Location": "http://[::1"}
+    with pytest.raises(FetchError, match=r"could not be downloaded \(Invalid IPv6 URL\): .* put the file at"):
         get(described(site.url))
 
 
