@@ -187,6 +187,22 @@ def test_kernels_end_with_their_client_and_their_server(tmp_path):
         kernel(address, tmp_path)
 
 
+def test_a_server_lives_on_where_the_ends_of_processes_are_ignored(tmp_path):
+    """As some supervisors have it: the setting passes to what they start."""
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        with warm.serving(()) as address:
+            first, other = kernel(address, tmp_path), kernel(address, tmp_path)
+            first.kill()
+            assert first.wait() == -signal.SIGKILL
+            time.sleep(0.5)
+            assert other.poll() is None
+            other.terminate()
+            assert other.wait() == -signal.SIGTERM
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
 def test_the_end_of_a_kernel_is_noticed_as_it_comes(tmp_path, server):
     forked = kernel(server, tmp_path)
     asyncio.run(forked.ending(0.01))
