@@ -276,14 +276,20 @@ def _leaderboard(options: argparse.Namespace) -> bool:
     return True
 
 
-def _speak_utf8() -> None:
-    """Start this Python again if names or what it prints aren't UTF-8, as in the locale C or ISO-8859-1."""
+def _begin_anew_if_needed() -> None:
+    """Start this Python again if names or what it prints aren't UTF-8, as in the locale C or ISO-8859-1.
+
+    Or if whoever began it closed an input or output: files would take its number, and kernels end.
+    """
+    is_closed = None in (sys.stdin, sys.stdout, sys.stderr)
+    while is_closed and (number := os.open(os.devnull, os.O_RDWR)) < 3:  # the lowest free one
+        os.set_inheritable(number, True)
     encodings = (sys.getfilesystemencoding(), getattr(sys.stdout, "encoding", "utf-8"))
-    if not sys.flags.utf8_mode and encodings != ("utf-8", "utf-8"):
+    if is_closed or (not sys.flags.utf8_mode and encodings != ("utf-8", "utf-8")):
         os.environ.pop("PYTHONIOENCODING", None)
         os.execv(sys.executable, [sys.executable, "-X", "utf8", "-m", "sss_lib", *sys.argv[1:]])
 
 
 if __name__ == "__main__":
-    _speak_utf8()
+    _begin_anew_if_needed()
     sys.exit(main())

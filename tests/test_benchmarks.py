@@ -64,7 +64,7 @@ TABLE = pd.DataFrame(
 
 @pytest.mark.parametrize(
     ("row", "factor", "worse"),
-    [(0, 1.29, 0), (0, 1.31, 1), (0, 0.5, 0), (2, 1.5, 1), (3, 1.5, 0), (3, 0.8, 0)],
+    [(0, 1.29, 0), (0, 1.31, 1), (2, np.nan, 1), (0, 0.5, 0), (2, 1.5, 1), (3, 1.5, 0), (3, 0.8, 0)],
 )
 def test_what_got_worse_by_more_than_30_percent_is_red(scale, capsys, row, factor, worse):
     now = TABLE.copy()
@@ -106,6 +106,31 @@ def test_what_was_measured_otherwise_is_not_compared(scale, capsys, change):
     assert "not compared" not in capsys.readouterr().out
     assert scale["show"](worse, TABLE.assign(**change)) == []
     assert "4 of these are not compared" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("n_committed", [3, 0])
+def test_what_the_committed_table_lacks_is_told(scale, capsys, n_committed):
+    assert scale["show"](TABLE.assign(value=[2.4, 1.4, 2.9, 40]), TABLE[1 : 1 + n_committed]) == []
+    assert f"{4 - n_committed} of these are not compared" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "what,clips\nx,1\n",
+        TABLE.to_csv(index=False).replace("1.5", "fast"),
+        TABLE.to_csv(index=False) + '"x',
+    ],
+)
+def test_a_broken_committed_table_is_told_before_anything_is_measured(scale, monkeypatch, tmp_path, text):
+    (tmp_path / "ratios.csv").write_text(text)
+    monkeypatch.setitem(scale["main"].__globals__, "FOLDER", tmp_path)
+    monkeypatch.setitem(scale["main"].__globals__, "growth", None)
+    told = scale["main"]([])
+    assert told.startswith(f"{tmp_path / 'ratios.csv'} can't be read")
+    with pytest.raises(TypeError, match="NoneType"):  # it measures, and then writes the table anew
+        scale["main"](["--save"])
 
 
 @pytest.mark.parametrize(("value", "fails"), [(2.5, False), (2.6, True)])

@@ -6,6 +6,7 @@ its own session, environment, folder and random states.
 
 import ast
 import atexit
+import builtins
 import contextlib
 import gc
 import importlib
@@ -18,7 +19,8 @@ import select
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from sss_lib.experiment.grid import NOTEBOOKS
@@ -48,11 +50,23 @@ def main(listener: str, *imported: str) -> None:
     """Serve kernels until the process that holds the other end of the standard input ends."""
     code = 1
     atexit.register(lambda: _end(code))  # first, and thereby called last
-    _import(imported)
+    signal.signal(
+        signal.SIGCHLD, signal.SIG_DFL
+    )  # ignored by who began the run, kernels' exit codes are lost
+    with _as_in_notebook():
+        _import(imported)
     request = _serve(socket.socket(fileno=int(listener)))
     if request is not None:
         _be_kernel(**request)
     code = 0
+
+
+@contextlib.contextmanager
+def _as_in_notebook() -> Iterator[None]:
+    """Let what is imported find itself in a notebook: pandas chooses then how wide a table it shows."""
+    builtins.get_ipython = lambda: SimpleNamespace(kernel=None)  # type: ignore[attr-defined]
+    yield
+    del builtins.get_ipython  # type: ignore[attr-defined]
 
 
 def _end(code: int) -> None:

@@ -10,6 +10,8 @@ MANY = 3000
 """Clips beyond which t-SNE takes longer steps and fewer of them."""
 FEW = 500
 """Clips up to which t-SNE has one thread: others would wait for each other a thousand times."""
+FARTHEST = 30
+"""Exponent of two beyond which embeddings are scaled first: t-SNE squares distances in float32."""
 
 
 def project(x: np.ndarray, how: str = "tsne", *, seed: int = 0) -> np.ndarray:
@@ -46,6 +48,9 @@ def project(x: np.ndarray, how: str = "tsne", *, seed: int = 0) -> np.ndarray:
     if len(x) < 2:
         raise ValueError(f"{len(x)} clip(s) make no map: it takes two")
     centred = np.asarray(x, np.float64) - np.mean(x, axis=0, dtype=np.float64)
+    exponent = int(np.frexp(np.abs(centred).max())[1])
+    if abs(exponent) > FARTHEST:
+        centred = np.ldexp(centred, -exponent)
     left, sizes, axes = np.linalg.svd(centred, full_matrices=False)
     signs = np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])  # svd leaves them open
     points = np.zeros((len(x), 2))

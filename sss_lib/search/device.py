@@ -27,12 +27,13 @@ class OnDevice(Similarities):
     """Similarities whose corpus has a copy in float32 on a device of PyTorch."""
 
     def __init__(self, similarities: Similarities, device: str):
-        import torch
-
         vars(self).update(vars(similarities))
         try:
-            self.device, self.on_device = device, torch.from_numpy(self.corpus).to(device)
-        except (AssertionError, RuntimeError) as error:  # AssertionError: a PyTorch without CUDA
+            import torch
+
+            corpus = torch.from_numpy(self.corpus.astype(np.float32, copy=False))
+            self.device, self.on_device = device, corpus.to(device)
+        except (AssertionError, ImportError, RuntimeError) as error:  # AssertionError: a PyTorch without CUDA
             reason = str(error).partition("\n")[0]
             raise ValueError(f"device={device!r} can't be used ({reason}): use 'cpu', or 'auto'") from error
 
@@ -40,7 +41,8 @@ class OnDevice(Similarities):
         """As `exact.top` of all bands; among equal bounds at the end, which are kept is left open."""
         import torch
 
-        with torch.inference_mode():
+        # Within a caller's autocast the product would be of half precision.
+        with torch.inference_mode(), torch.autocast(self.on_device.device.type, enabled=False):
             upper = torch.from_numpy(self.filter_queries(rows)).to(self.device) @ self.on_device.T
             who, own = map(torch.from_numpy, self._places_of_own(rows, np.arange(self.n_clips)))
             upper[who.to(self.device), own.to(self.device)] = -torch.inf
@@ -53,9 +55,8 @@ def on(similarities: Similarities, device: str, n_queries: int) -> Similarities:
 
     Below nine dimensions float32 doesn't hold the corpus, and the processor filters.
     """
-    if device == "cpu" or similarities.corpus.dtype != np.float32:
-        return similarities
-    if device == "auto":
+    is_float32 = similarities.corpus.dtype == np.float32
+    if device == "auto" and is_float32:
         if n_queries * similarities.corpus.size < LEAST_PRODUCTS or not importlib.util.find_spec("torch"):
             return similarities
         import torch
@@ -66,7 +67,10 @@ def on(similarities: Similarities, device: str, n_queries: int) -> Similarities:
             return similarities
         if device == "cuda" and takes > torch.cuda.mem_get_info()[0]:
             return similarities
-    return OnDevice(similarities, device)
+    if device in ("cpu", "auto"):
+        return similarities
+    on_device = OnDevice(similarities, device)  # or an error, whatever the dimension
+    return on_device if is_float32 else similarities
 
 
 class Float32:
@@ -205,13 +209,21 @@ def one_thread() -> Iterator[None]:
 
 @contextlib.contextmanager
 def highest_precision() -> Iterator[None]:
-    """Multiply float32 as such meanwhile; the process's setting is as before at the end."""
+    """Multiply float32 as such meanwhile; the process's settings are as before at the end."""
     import torch
 
+    backends = torch.backends.cuda, torch.backends.mkldnn
+    # From version 2.9 on each has a setting of its own, beside which that of all can't be read.
+    own = [one.matmul for one in backends if hasattr(getattr(one, "matmul", None), "fp32_precision")]
     with _one_at_a_time:
+        of_own = [one.fp32_precision for one in own]
+        for one in own:
+            one.fp32_precision = "ieee"
         before = torch.get_float32_matmul_precision()
         torch.set_float32_matmul_precision("highest")
         try:
             yield
         finally:
             torch.set_float32_matmul_precision(before)
+            for one, precision in zip(own, of_own, strict=True):
+                one.fp32_precision = precision

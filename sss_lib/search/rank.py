@@ -75,6 +75,7 @@ def rank(
            [1, 0]], dtype=int32)
     """
     require_top_n(top_n)
+    device = str(device)  # a `torch.device`, too
     require_known(device.partition(":")[0], DEVICES, "the devices of a search")
     rows = query_rows(queries, len(x))
     method = parse(search)

@@ -51,6 +51,10 @@ class Similarities(Corpus):
 
     def filter_queries(self, rows: np.ndarray) -> np.ndarray:
         """Queries whose product with the corpus are the upper bounds of `bands`: as `corpus` in type."""
+        if self.n_clips < 2 and self.outside is None:
+            raise ValueError(
+                f"a corpus of {self.n_clips} clip(s) can't be searched by its clips: it takes two"
+            )
         # The last columns of the product add its error: gamma * |x| * reach, and gamma of the squared length.
         queries = self._queries(rows).astype(self.corpus.dtype)
         queries[:, self.dim] = round_up(self.gamma * np.sqrt(self.query_squares[rows]), queries.dtype)
@@ -80,10 +84,6 @@ class Similarities(Corpus):
             The exact similarity less the query's `offsets` is at most this, and at least this less `slack`.
             -inf between a clip and itself or its group. The next band overwrites it.
         """
-        if self.n_clips < 2 and self.outside is None:
-            raise ValueError(
-                f"a corpus of {self.n_clips} clip(s) can't be searched by its clips: it takes two"
-            )
         if width < 1:
             raise ValueError(f"{width} clips at a time: take at least one")
         queries = self.filter_queries(rows)

@@ -1,5 +1,9 @@
 """The command line: what it answers, and how a mistake ends."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from sss_lib.__main__ import main
@@ -77,3 +81,18 @@ def test_control_c_ends_with_a_sentence(monkeypatch, capsys):
     assert capsys.readouterr().err == (
         "\ninterrupted: what is done is kept, and the same command goes on from there\n"
     )
+
+
+@pytest.mark.skipif(os.name == "nt", reason="closes descriptors by sh")
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_inputs_and_outputs_that_were_closed_are_open_to_what_is_started(tmp_path, closed):
+    told = "import os, sys; [os.fstat(i) for i in range(3)]\n"
+    told += "open(sys.argv[1], 'w').write(str([sys.stdin, sys.stdout, sys.stderr].count(None)))"
+    begin = (
+        "import os, sys\nfrom sss_lib import __main__ as program\nexecv = os.execv\n"
+        f"os.execv = lambda python, _: execv(python, [python, '-c', {told!r}, sys.argv[1]])\n"
+        "program._begin_anew_if_needed()"
+    )
+    words = ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-c", begin, str(tmp_path / "told")]
+    assert subprocess.run(words, timeout=60, check=False).returncode == 0
+    assert (tmp_path / "told").read_text() == "0"

@@ -29,6 +29,9 @@ found.update(nan=str(np.nan), blas=blas, arrow=pyarrow.cpu_count(), flags=str(sy
 found.update(argv=sys.argv[:2] + sys.argv[3:])
 found.update(environ=sorted(set(os.environ) - {"JPY_PARENT_PID"}), path=sys.path, stdin=sys.stdin.read())
 found.update(session=os.getsid(0), hidden=os.listdir("/proc/self/fd"))
+import pandas
+table = pandas.DataFrame([[1000.0] * 30] * 3)
+found.update(table=[str(table), table._repr_html_()])
 import ipywidgets
 found.update(comms=sorted(get_ipython().kernel.comm_manager.targets))
 found.update(random=[random.random(), np.random.rand(), np.random.default_rng().random()])
@@ -182,6 +185,22 @@ def test_kernels_end_with_their_client_and_their_server(tmp_path):
         assert orphan.wait() == -signal.SIGKILL
     with pytest.raises(OSError, match=r"refused|ended|No such"):
         kernel(address, tmp_path)
+
+
+def test_a_server_lives_on_where_the_ends_of_processes_are_ignored(tmp_path):
+    """As some supervisors have it: the setting passes to what they start."""
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        with warm.serving(()) as address:
+            first, other = kernel(address, tmp_path), kernel(address, tmp_path)
+            first.kill()
+            assert first.wait() == -signal.SIGKILL
+            time.sleep(0.5)
+            assert other.poll() is None
+            other.terminate()
+            assert other.wait() == -signal.SIGTERM
+    finally:
+        signal.signal(signal.SIGCHLD, before)
 
 
 def test_the_end_of_a_kernel_is_noticed_as_it_comes(tmp_path, server):

@@ -35,6 +35,17 @@ def test_one_dimension_and_equal_clips_make_a_map():
     assert projection.project(np.array([[1.0], [2.0]])).tolist() == [[-1, 0], [1, 0]]
 
 
+@pytest.mark.parametrize("how", projection.METHODS)
+def test_a_map_of_faint_or_huge_embeddings_is_that_of_others(how):
+    """All of them are scaled to the same numbers, as a power of two rounds nothing."""
+    maps = [projection.project(np.ldexp(BLOBS, exponent), how) for exponent in (-600, -90, 60, 120, 700)]
+    for points in maps:
+        np.testing.assert_array_equal(points, maps[0])
+    distance = np.linalg.norm(maps[0][:, None] - maps[0][None], axis=2)
+    np.fill_diagonal(distance, np.inf)
+    assert (distance.argmin(axis=1) // 20 == np.arange(60) // 20).all()
+
+
 @pytest.mark.parametrize(
     ("x", "how", "message"),
     [(BLOBS, "umap", "'umap' is unknown: use one of tsne, pca"), (BLOBS[:1], "pca", "1 clip.s. make no map")],

@@ -1,5 +1,7 @@
 """Exact search filtered by PyTorch equals that of NumPy; PyTorch's processor stands in for a card."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -61,6 +63,31 @@ def test_precision_is_the_highest_meanwhile_and_as_before_then(monkeypatch, befo
         torch.set_float32_matmul_precision(own)
 
 
+@pytest.mark.parametrize("where", DEVICES)
+@pytest.mark.parametrize("own", ["autocast", "mkldnn", "cuda"])
+@pytest.mark.parametrize("name", ["nns", "mips", "mcss"])
+def test_a_precision_that_the_caller_chose_changes_no_ranking_and_is_kept(name, own, where):
+    x = made_up("uncentred")[:100]
+    here = search.rank(x, name, 15)
+    if own == "autocast":  # on the caller's thread, as of few queries
+        kind = torch.device(where).type
+        with torch.autocast(kind, torch.float16):
+            there = search.rank(x, name, 15, device=where)
+            assert torch.is_autocast_enabled(kind)
+    else:
+        matmul = getattr(getattr(torch.backends, own), "matmul", None)
+        if not hasattr(matmul, "fp32_precision"):
+            pytest.skip("this PyTorch has one setting for all")
+        before, matmul.fp32_precision = matmul.fp32_precision, "tf32"
+        try:
+            there = search.rank(x, name, 15, device=where)
+            assert matmul.fp32_precision == "tf32"
+        finally:
+            matmul.fp32_precision = before
+    np.testing.assert_array_equal(there.neighbours, here.neighbours)
+    np.testing.assert_array_equal(there.scores, here.scores)
+
+
 @pytest.mark.parametrize(
     ("n_queries", "card", "chosen"), [(2**25, True, True), (8, True, False), (2**25, False, False)]
 )
@@ -86,13 +113,32 @@ def test_the_device_of_notebook_03_changes_no_ranking():
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("gpu", "'gpu' is not among the devices of a search"), ("mps", "device='mps' can't be used")],
+    [
+        ("gpu", "'gpu' is not among the devices of a search"),
+        (None, "'None' is not among the devices of a search"),
+        ("mps", "device='mps' can't be used"),
+        ("cuda:99", "device='cuda:99' can't be used"),
+    ],
 )
-def test_a_device_that_is_not_there_is_told(name, message):
+@pytest.mark.parametrize("dim", [3, 9])
+def test_a_device_that_is_not_there_is_told(name, message, dim):
     if name == "mps" and torch.backends.mps.is_available():
         pytest.skip("this machine has one")
     with pytest.raises(ValueError, match=message):
-        search.rank(np.eye(9), "nns", 3, device=name)
+        search.rank(np.eye(9, dim), "nns", 3, device=name)
+
+
+def test_a_device_without_pytorch_is_told(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ValueError, match=r"device=.cuda. can.t be used .import of torch"):
+        search.rank(np.eye(9), "nns", 3, device="cuda")
+
+
+def test_one_clip_is_told_and_a_device_of_pytorch_is_taken():
+    for where in ("cpu", "cpu:0", torch.device("cpu", 0)):
+        assert search.rank(np.eye(9), "nns", 3, device=where).neighbours.shape == (9, 3)
+        with pytest.raises(ValueError, match=r"a corpus of 1 clip.s. can't be searched"):
+            search.rank(np.eye(1, 9), "nns", 3, device=where)
 
 
 @pytest.mark.parametrize(("has", "n_products"), [(True, 2**36), (True, 2**36 - 1), (False, 2**36)])
