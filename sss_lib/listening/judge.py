@@ -7,7 +7,6 @@ import asyncio
 import hmac
 import json
 import secrets
-import socket
 import time
 import webbrowser
 from collections.abc import Callable
@@ -266,8 +265,7 @@ def serve(file: StudyFile, data_dir: Path, host: str, port: int, *, browser: boo
     judged = Judged(answers, study.sounds, study.row_of, token)
     print(described(answers.plan, file))
     print(f"answers go to {answers.path}; {len(answers.judges())} judges have begun")
-    name = socket.gethostname() if address in ("0.0.0.0", "::") else address
-    url = url_of(name, port) + (f"?token={token}" if token else "")
+    url = url_of(address, port, token)
     if token:
         print(f"OPEN to every machine that reaches {address}, with the token in this link")
     asyncio.run(_serve(application(judged, is_local=not token), address, port, url, browser and not token))

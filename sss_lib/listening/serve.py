@@ -73,15 +73,16 @@ def address_of(host: str) -> str:
     return min(found)
 
 
-def url_of(host: str, port: int) -> str:
-    """URL of a page.
+def url_of(address: str, port: int, token: str = "", path: str = "/") -> str:
+    """URL of a page for a visitor; of what is served on every address, with the name of this machine.
 
     Examples
     --------
-    >>> url_of("127.0.0.1", 8866), url_of("::1", 8866)
-    ('http://127.0.0.1:8866/', 'http://[::1]:8866/')
+    >>> url_of("127.0.0.1", 8866), url_of("::1", 8866, "abc")
+    ('http://127.0.0.1:8866/', 'http://[::1]:8866/?token=abc')
     """
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+    host = socket.gethostname() if ipaddress.ip_address(address).is_unspecified else address
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}{path}{token and f'?token={token}'}"
 
 
 def prepare(store: Store, dataset: str, *, freesound: bool = False) -> Path:

@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import secrets
-import socket
 import tempfile
 import time
 from collections.abc import Sequence
@@ -433,11 +432,10 @@ class Server(Voila):
 
         def listen_and_prepare(port: int, address: str) -> Any:
             server = listen(port, address, **limits)
-            is_every = address in ("0.0.0.0", "::")
-            own, shown = ("127.0.0.1", socket.gethostname()) if is_every else (address, address)
-            kernels.url, link = (url_of(one, port) for one in (own, shown))
+            own = "127.0.0.1" if address in ("0.0.0.0", "::") else address
+            kernels.url = url_of(own, port, path=self.base_url)
             # Here and not earlier: the port is another where the one asked for is taken.
-            print(f"{link}{self.token and f'?token={self.token}'}\nstop with control-C", flush=True)
+            print(f"{url_of(address, port, self.token, self.base_url)}\nstop with control-C", flush=True)
             kernels.headers |= {"Authorization": f"token {self.token}"} if self.token else {}
             notebook = json.loads(Path(self.notebook_path).read_text(encoding="utf-8"))
             kernels.reads = notebook["metadata"].get("reads", ())
