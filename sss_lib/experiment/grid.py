@@ -5,7 +5,7 @@ import functools
 import itertools
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -90,9 +90,7 @@ class Grid:
             "aggregations": AGGREGATIONS,
         }
         for key in ("models", "searches", "datasets"):
-            for value in getattr(self, key):
-                if not isinstance(value, str) or not value:
-                    raise ValueError(f"{value!r} in {key} of the grid is no name: write one, in quotes")
+            _require_names(getattr(self, key), f"{key} of the grid")
         for name in self.searches:
             methods.parse(name)
         for name in self.transforms:
@@ -337,8 +335,7 @@ def read_grid(path: str | Path) -> Grid:
     protocol = content.pop("protocol", protocols.STANDARD.name)
     as_tuples = {k: tuple(v) if isinstance(v, list) else (v,) for k, v in content.items()}
     here = path.absolute().parent
-    if odd := [name for name in as_tuples["models"] if not isinstance(name, str)]:
-        raise ValueError(f"{odd[0]!r} in models of {path.name} is no name: write one, in quotes")
+    _require_names(as_tuples["models"], f"models of {path.name}")
     names = _importable(list(as_tuples["models"]), here)
     named = [models.absolute(name, here) for name in names]
     as_tuples["models"] = tuple(itertools.chain.from_iterable(map(models.layers, named)))
@@ -352,6 +349,12 @@ def read_grid(path: str | Path) -> Grid:
     grid = Grid(**as_tuples, protocol=protocol, name=composed(path.stem))
     grid.require_rules_that_fit()
     return grid
+
+
+def _require_names(values: Sequence[object], where: str) -> None:
+    for value in values:
+        if not isinstance(value, str) or not value:
+            raise ValueError(f"{value!r} in {where} is no name: write one, in quotes")
 
 
 def _importable(names: list[str], here: Path) -> list[str]:
