@@ -50,9 +50,8 @@ def main(listener: str, *imported: str) -> None:
     """Serve kernels until the process that holds the other end of the standard input ends."""
     code = 1
     atexit.register(lambda: _end(code))  # first, and thereby called last
-    signal.signal(
-        signal.SIGCHLD, signal.SIG_DFL
-    )  # ignored by who began the run, kernels' exit codes are lost
+    # Where who began the run ignores it, kernels' exit codes are lost.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     with _as_in_notebook():
         _import(imported)
     request = _serve(socket.socket(fileno=int(listener)))
